@@ -1,0 +1,88 @@
+"""The `pyrunbook` command: finds the command asked for, imports only that one, and turns errors into exit codes."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+import traceback
+from collections.abc import Sequence
+
+import click
+
+from pyrunbook import __version__
+from pyrunbook.errors import ExitCode, PyrunbookError
+
+# name -> (module:attribute, short help). The help stands here so that `pyrunbook --help` imports no command.
+COMMANDS: dict[str, tuple[str, str]] = {
+    "list": ("pyrunbook.cli.list:list_runbooks", "List the runbooks."),
+    "show": ("pyrunbook.cli.show:show", "Show what a runbook is: steps, window, prerequisites, inputs."),
+    "plan": ("pyrunbook.cli.plan:plan", "Show what a run would do now, without doing it."),
+    "run": ("pyrunbook.cli.run:run", "Run a runbook."),
+    "maintenance": ("pyrunbook.cli.run:maintenance", "Update the production service (run maintenance/production_update)."),
+    "rollback": ("pyrunbook.cli.rollback:rollback", "Put back what a rollback plan recorded; list the plans."),
+    "recover": ("pyrunbook.cli.recover:recover", "Bring an unfinished run to an end: resume it or roll it back."),
+    "history": ("pyrunbook.cli.history:history", "List past runs."),
+    "report": ("pyrunbook.cli.report:report", "Report one run: steps, evidence, outcome."),
+    "unlock": ("pyrunbook.cli.unlock:unlock", "Show who holds a service's lock; break it when its holder is dead."),
+    "window": ("pyrunbook.cli.window:window", "Ask when a runbook may run, and why."),
+    "sandbox": ("pyrunbook.cli.sandbox:sandbox", "A small service on this machine to practise on."),
+    "doctor": ("pyrunbook.cli.doctor:doctor", "Check what is missing to run here."),
+    "completion": ("pyrunbook.cli.completion:completion", "Print the shell completion script."),
+}
+
+
+class LazyGroup(click.Group):
+    """A group whose commands are imported when they are called, not when help is asked for."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """All command names, in the order of `COMMANDS`."""
+        return [*COMMANDS, *super().list_commands(ctx)]
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import and return a command; `None` when there is none of that name."""
+        if cmd_name not in COMMANDS:
+            return super().get_command(ctx, cmd_name)
+        module, _, attribute = COMMANDS[cmd_name][0].partition(":")
+        command = getattr(importlib.import_module(module), attribute)
+        if not isinstance(command, click.Command):
+            raise TypeError(f"{module}:{attribute} is not a click command")
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the list of commands from `COMMANDS`, importing none of them."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, text) for name, (_, text) in COMMANDS.items()])
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.version_option(__version__, prog_name="pyrunbook")
+def root() -> None:
+    """Operations runbooks that run, and put back what was there when they fail.
+
+    Exit codes: 0 succeeded, 1 a bug of ours, 2 usage or bad input, 3 refused and nothing changed,
+    4 failed and put back, 5 failed and NOT put back, 130 interrupted and put back.
+    """
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Run the command line and exit with one of `ExitCode`.
+
+    Args:
+        argv: arguments without the program's name; those of the process when `None`.
+    """
+    try:
+        code = root.main(args=list(argv) if argv is not None else None, standalone_mode=False)
+    except click.exceptions.Abort:
+        click.echo("Aborted; nothing was changed.", err=True)
+        code = ExitCode.INTERRUPTED
+    except click.ClickException as error:
+        error.show()
+        code = ExitCode.BAD_INPUT
+    except PyrunbookError as error:
+        click.echo(f"Error: {error}", err=True)
+        code = error.exit_code
+    except Exception:  # the last resort: a bug of ours has an exit code of its own
+        traceback.print_exc()
+        click.echo("This is a bug in pyrunbook; nothing above was expected.", err=True)
+        code = ExitCode.BUG
+    sys.exit(int(code) if isinstance(code, int) else 0)

@@ -1,0 +1,68 @@
+"""Where things stand: the shipped content, the state directory, and the environment variables that move them."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from pyrunbook.errors import BadInput
+
+ENV_CONTENT = "PYRUNBOOK_CONTENT"
+"""Directory that holds `playbooks/`, `roles/`, `inventories/` and `ansible.cfg` in place of the shipped ones."""
+ENV_HOME = "PYRUNBOOK_HOME"
+"""Directory of the journal, the rollback plans, the backups and the sandbox."""
+ENV_JOURNAL = "PYRUNBOOK_JOURNAL"
+"""SQLAlchemy URL of the journal; SQLite in the state directory by default."""
+ENV_INVENTORY = "PYRUNBOOK_INVENTORY"
+"""Inventory used when none is given on the command line."""
+
+
+def content() -> Path:
+    """The directory with `playbooks/`, `roles/`, `inventories/` and `ansible.cfg`.
+
+    A checkout (also an editable install) has them at its top; a wheel carries them inside the package.
+
+    Raises:
+        BadInput: `PYRUNBOOK_CONTENT` names a directory without playbooks, or the installation is incomplete.
+    """
+    chosen = os.environ.get(ENV_CONTENT)
+    package = Path(__file__).resolve().parent
+    candidates = [Path(chosen).expanduser().resolve()] if chosen else [package.parent, package / "content"]
+    for candidate in candidates:
+        if (candidate / "playbooks").is_dir() and (candidate / "roles").is_dir():
+            return candidate
+    raise BadInput(
+        f"no playbooks/ and roles/ under {' or '.join(str(c) for c in candidates)}",
+        next_step=f"unset {ENV_CONTENT}" if chosen else "reinstall pyrunbook",
+    )
+
+
+def home() -> Path:
+    """The state directory (XDG Base Directory: `$XDG_STATE_HOME/pyrunbook`), not created here."""
+    chosen = os.environ.get(ENV_HOME)
+    if chosen:
+        return Path(chosen).expanduser().resolve()
+    base = os.environ.get("XDG_STATE_HOME") or "~/.local/state"
+    return Path(base).expanduser() / "pyrunbook"
+
+
+def private_directory(path: Path) -> Path:
+    """Create `path` and its parents, readable by their owner only (0700), and return it."""
+    path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    return path
+
+
+def journal_url() -> str:
+    """SQLAlchemy URL of the journal: `PYRUNBOOK_JOURNAL`, or SQLite in the state directory."""
+    return os.environ.get(ENV_JOURNAL) or f"sqlite:///{home() / 'journal.db'}"
+
+
+def plans() -> Path:
+    """Where rollback plans are kept on this machine: `<plan id>/<service>.json` below it."""
+    return home() / "plans"
+
+
+def default_inventory() -> Path:
+    """The inventory used when the operator names none: `PYRUNBOOK_INVENTORY`, or the sandbox's."""
+    chosen = os.environ.get(ENV_INVENTORY)
+    return Path(chosen).expanduser() if chosen else content() / "inventories" / "sandbox"

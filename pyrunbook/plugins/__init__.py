@@ -1,0 +1,1 @@
+"""What playbooks load: thin plugins that call the package."""
