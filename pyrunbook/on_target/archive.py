@@ -12,13 +12,14 @@ import os
 import shutil
 import tarfile
 import tempfile
-from typing import Any, Dict, Iterator, List, Tuple
+from collections.abc import Iterator
+from typing import Any
 
 from . import durable
 
 MANIFEST = "MANIFEST.json"
 ATTEMPTS = 3
-"""How often a file that changes while it is read is read again."""
+"""How often the archive is begun anew when a file changes while it is read."""
 
 
 class ArchiveError(Exception):
@@ -34,7 +35,7 @@ def sha256_of(path: str) -> str:
     return digest.hexdigest()
 
 
-def _entries(root: str, parts: List[str]) -> Iterator[Tuple[str, str]]:
+def _entries(root: str, parts: list[str]) -> Iterator[tuple[str, str]]:
     """Relative and absolute path of everything below `root/<part>`; links are entries of their own, never followed."""
     for part in parts:
         top = os.path.join(root, part)
@@ -52,19 +53,31 @@ def _entries(root: str, parts: List[str]) -> Iterator[Tuple[str, str]]:
                 yield os.path.relpath(path, root), path
 
 
-def _read_steady(path: str) -> Tuple[bytes, os.stat_result]:
-    """A file's content, read while nobody changed it."""
-    for _ in range(ATTEMPTS):
-        before = os.stat(path)
-        with open(path, "rb") as stream:
-            content = stream.read()
-        after = os.stat(path)
-        if (before.st_mtime_ns, before.st_size) == (after.st_mtime_ns, after.st_size):
-            return content, after
-    raise ArchiveError("%s changes while it is read; quiesce the service or leave the file out of the backup" % path)
+class _Changed(Exception):
+    """A file changed while it was read."""
 
 
-def create(root: str, parts: List[str], destination: str) -> Dict[str, Any]:
+class _Summed(io.RawIOBase):
+    """A file read through a running SHA-256 sum, so that large files are neither held in memory nor read twice."""
+
+    def __init__(self, path: str) -> None:
+        self._stream = open(path, "rb")  # noqa: SIM115 - closed by close()
+        self.digest = hashlib.sha256()
+
+    def read(self, size: int = -1) -> bytes:
+        block = self._stream.read(size)
+        self.digest.update(block)
+        return block
+
+    def stat(self) -> os.stat_result:
+        return os.fstat(self._stream.fileno())
+
+    def close(self) -> None:
+        self._stream.close()
+        super().close()
+
+
+def create(root: str, parts: list[str], destination: str) -> dict[str, Any]:
     """Write the archive and prove it.
 
     Args:
@@ -83,20 +96,17 @@ def create(root: str, parts: List[str], destination: str) -> Dict[str, Any]:
         manifest = verify(destination)
         return _summary(destination, manifest, created=False)
     os.makedirs(os.path.dirname(destination), mode=0o700, exist_ok=True)
-    manifest: Dict[str, Any] = {"root": root, "entries": {}}
     temporary = destination + ".part"
     try:
-        with open(temporary, "wb") as raw:
-            os.fchmod(raw.fileno(), 0o600)
-            with tarfile.open(fileobj=raw, mode="w:gz", compresslevel=1) as tar:
-                for name, path in _entries(root, parts):
-                    _add(tar, name, path, manifest["entries"])
-                body = json.dumps(manifest, sort_keys=True, indent=1).encode()
-                info = tarfile.TarInfo(MANIFEST)
-                info.size = len(body)
-                tar.addfile(info, io.BytesIO(body))
-            raw.flush()
-            os.fsync(raw.fileno())
+        for attempt in range(1, ATTEMPTS + 1):
+            try:
+                manifest = _write(root, parts, temporary)
+                break
+            except _Changed as changed:
+                if attempt == ATTEMPTS:
+                    raise ArchiveError(
+                        f"{changed} changes while it is read; quiesce the service or leave the file out"
+                    ) from changed
         verify(temporary)
         os.replace(temporary, destination)
     except BaseException:
@@ -107,16 +117,39 @@ def create(root: str, parts: List[str], destination: str) -> Dict[str, Any]:
     return _summary(destination, manifest, created=True)
 
 
-def _add(tar: tarfile.TarFile, name: str, path: str, entries: Dict[str, Any]) -> None:
+def _write(root: str, parts: list[str], path: str) -> dict[str, Any]:
+    manifest: dict[str, Any] = {"root": root, "entries": {}}
+    with open(path, "wb") as raw:
+        os.fchmod(raw.fileno(), 0o600)
+        with tarfile.open(fileobj=raw, mode="w:gz", compresslevel=1) as tar:
+            for name, source in _entries(root, parts):
+                _add(tar, name, source, manifest["entries"])
+            body = json.dumps(manifest, sort_keys=True, indent=1).encode()
+            info = tarfile.TarInfo(MANIFEST)
+            info.size = len(body)
+            tar.addfile(info, io.BytesIO(body))
+        raw.flush()
+        os.fsync(raw.fileno())
+    return manifest
+
+
+def _add(tar: tarfile.TarFile, name: str, path: str, entries: dict[str, Any]) -> None:
     info = tar.gettarinfo(path, arcname="tree/" + name)
     if info is None:  # a socket: nothing that a restore could bring back
         return
-    if info.isreg():
-        content, stat = _read_steady(path)
-        # A second hard link would be stored as a reference; every file stands on its own here.
-        info.type, info.linkname, info.size = tarfile.REGTYPE, "", len(content)
-        tar.addfile(info, io.BytesIO(content))
-        entries[name] = {"sha256": hashlib.sha256(content).hexdigest(), "mode": stat.st_mode & 0o7777}
+    if info.isreg() or info.islnk():
+        with _Summed(path) as source:
+            before = source.stat()
+            # A second hard link would be stored as a reference; every file stands on its own here.
+            info.type, info.linkname, info.size = tarfile.REGTYPE, "", before.st_size
+            try:
+                tar.addfile(info, source)
+            except OSError as error:  # it became shorter
+                raise _Changed(path) from error
+            after = source.stat()
+        if (before.st_mtime_ns, before.st_size) != (after.st_mtime_ns, after.st_size):
+            raise _Changed(path)
+        entries[name] = {"sha256": source.digest.hexdigest(), "mode": before.st_mode & 0o7777}
     elif info.issym():
         tar.addfile(info)
         entries[name] = {"link": info.linkname}
@@ -125,29 +158,39 @@ def _add(tar: tarfile.TarFile, name: str, path: str, entries: Dict[str, Any]) ->
         entries[name] = {"directory": True}
 
 
-def _summary(path: str, manifest: Dict[str, Any], created: bool) -> Dict[str, Any]:
+def _summary(path: str, manifest: dict[str, Any], created: bool) -> dict[str, Any]:
     files = sum("sha256" in entry for entry in manifest["entries"].values())
-    return {"path": path, "sha256": sha256_of(path), "files": files, "bytes": os.path.getsize(path), "created": created}
+    return {
+        "path": path,
+        "sha256": sha256_of(path),
+        "files": files,
+        "bytes": os.path.getsize(path),
+        "created": created,
+    }
 
 
-def _extract(archive: str, directory: str) -> Dict[str, Any]:
+def _extract(archive: str, directory: str) -> dict[str, Any]:
     """Extract the whole archive and return its manifest."""
     try:
         with tarfile.open(archive, "r:gz") as tar:
             for member in tar.getmembers():
                 outside = os.path.isabs(member.name) or ".." in member.name.split("/")
                 if outside or not (member.isreg() or member.issym() or member.isdir()):
-                    raise ArchiveError("%s holds %s, which is no part of a backup of ours" % (archive, member.name))
-            # What a backup of ours holds was checked above; the data filter would refuse links of the service's own.
-            tar.extractall(directory, **({"filter": "fully_trusted"} if hasattr(tarfile, "data_filter") else {}))  # noqa: S202
+                    raise ArchiveError(f"{archive} holds {member.name}, which is no part of a backup of ours")
+            # What a backup of ours holds was checked above. The data filter, where there is one, would refuse
+            # absolute links that the service itself has.
+            if hasattr(tarfile, "data_filter"):
+                tar.extractall(directory, filter="fully_trusted")  # noqa: S202
+            else:
+                tar.extractall(directory)  # noqa: S202
         with open(os.path.join(directory, MANIFEST), encoding="utf-8") as stream:
-            manifest: Dict[str, Any] = json.load(stream)
+            manifest: dict[str, Any] = json.load(stream)
     except (tarfile.TarError, EOFError, OSError, ValueError) as error:
-        raise ArchiveError("%s cannot be restored: %s" % (archive, error)) from error
+        raise ArchiveError(f"{archive} cannot be restored: {error}") from error
     return manifest
 
 
-def _compare(tree: str, entries: Dict[str, Any], archive: str) -> None:
+def _compare(tree: str, entries: dict[str, Any], archive: str) -> None:
     for name, entry in entries.items():
         path = os.path.join(tree, name)
         if "sha256" in entry:
@@ -157,10 +200,10 @@ def _compare(tree: str, entries: Dict[str, Any], archive: str) -> None:
         else:
             sound = os.path.isdir(path)
         if not sound:
-            raise ArchiveError("%s: %s comes out different from what went in" % (archive, name))
+            raise ArchiveError(f"{archive}: {name} comes out different from what went in")
 
 
-def verify(archive: str) -> Dict[str, Any]:
+def verify(archive: str) -> dict[str, Any]:
     """Restore the archive into a scratch directory and compare every file with the manifest.
 
     Returns:
@@ -186,14 +229,14 @@ def restore(archive: str, part: str, root: str) -> None:
     """
     destination = os.path.join(root, part)
     if os.path.lexists(destination):
-        raise ArchiveError("%s is there; nothing was restored over it" % destination)
+        raise ArchiveError(f"{destination} is there; nothing was restored over it")
     scratch = tempfile.mkdtemp(prefix=".restore-", dir=root)
     try:
         manifest = _extract(archive, scratch)
         tree = os.path.join(scratch, "tree")
         _compare(tree, manifest["entries"], archive)
         if not os.path.lexists(os.path.join(tree, part)):
-            raise ArchiveError("%s does not hold %s" % (archive, part))
+            raise ArchiveError(f"{archive} does not hold {part}")
         os.makedirs(os.path.dirname(destination), exist_ok=True)
         os.rename(os.path.join(tree, part), destination)
         durable.sync_directory(os.path.dirname(destination))

@@ -44,7 +44,7 @@ def write(path: str, content: bytes, mode: int = 0o600) -> None:
 def link(path: str, target: str) -> None:
     """Make `path` a symbolic link to `target`, replacing what was there atomically."""
     directory = os.path.dirname(os.path.abspath(path))
-    temporary = os.path.join(directory, ".%s.%d" % (os.path.basename(path), os.getpid()))
+    temporary = os.path.join(directory, f".{os.path.basename(path)}.{os.getpid()}")
     if os.path.lexists(temporary):
         os.unlink(temporary)
     os.symlink(target, temporary)

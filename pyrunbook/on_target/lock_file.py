@@ -7,7 +7,8 @@ import fcntl
 import json
 import os
 import time
-from typing import Any, Dict, Iterator, Optional
+from collections.abc import Iterator
+from typing import Any
 
 from . import durable
 
@@ -15,14 +16,14 @@ from . import durable
 class LockHeld(Exception):
     """Somebody else holds the lock; `holder` says who."""
 
-    def __init__(self, holder: Dict[str, Any]) -> None:
+    def __init__(self, holder: dict[str, Any]) -> None:
         super().__init__(describe(holder))
         self.holder = holder
 
 
-def describe(holder: Dict[str, Any]) -> str:
+def describe(holder: dict[str, Any]) -> str:
     """One sentence for the operator: which run, who, where from, since when."""
-    return "held by run %s of %s on %s since %s" % (
+    return "held by run {} of {} on {} since {}".format(
         holder.get("holder", "?"),
         holder.get("operator", "?"),
         holder.get("machine", "?"),
@@ -38,7 +39,7 @@ def _exclusively(path: str) -> Iterator[None]:
         yield
 
 
-def read(path: str) -> Optional[Dict[str, Any]]:
+def read(path: str) -> dict[str, Any] | None:
     """The holder of the lock, `None` when it is free.
 
     A lock file that cannot be read as JSON is somebody's lock all the same: its holder is unknown.
@@ -53,7 +54,7 @@ def read(path: str) -> Optional[Dict[str, Any]]:
     return holder if isinstance(holder, dict) else {"holder": "unknown"}
 
 
-def acquire(path: str, holder: Dict[str, Any], check_mode: bool = False) -> bool:
+def acquire(path: str, holder: dict[str, Any], check_mode: bool = False) -> bool:
     """Take the lock for `holder["holder"]`, a run's id. Whoever holds it already may take it again.
 
     Returns:

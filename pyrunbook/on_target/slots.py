@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import os
 import socket
+import time
+import urllib.request
 from collections import deque
-from typing import Any, Dict, List, Optional
+from typing import Any
 
-from . import durable, upstream
+from . import archive, durable, upstream
 from .units import Supervisor, Systemd, UnitError, watch
 
 COLORS = ("blue", "green")
@@ -24,13 +26,24 @@ class SlotError(Exception):
     """A slot cannot be read or brought into the state asked for; the text is for the operator."""
 
 
-def manager_for(name: str, supervisor_config: str = "", supervisor_command: Optional[List[str]] = None) -> Any:
+ARGUMENTS: dict[str, dict[str, Any]] = {
+    "root": {"type": "path", "required": True},
+    "colors": {"type": "dict", "required": True},
+    "upstream_file": {"type": "path", "required": True},
+    "manager": {"type": "str", "required": True, "choices": ["systemd", "supervisor"]},
+    "supervisor_config": {"type": "path"},
+    "supervisor_command": {"type": "list", "elements": "str"},
+}
+"""What a module takes to find the slots; the values are the inventory's `service_*` variables."""
+
+
+def manager_for(name: str, supervisor_config: str = "", supervisor_command: list[str] | None = None) -> Any:
     """The process manager that an inventory names: `systemd`, or `supervisor` with its configuration file."""
     if name == "systemd":
         return Systemd()
     if name == "supervisor":
         return Supervisor(supervisor_config, supervisor_command or ["supervisorctl"])
-    raise SlotError("unknown service_manager %r: systemd or supervisor" % name)
+    raise SlotError(f"unknown service_manager {name!r}: systemd or supervisor")
 
 
 class Slots:
@@ -45,15 +58,34 @@ class Slots:
     """
 
     def __init__(
-        self, root: str, colors: Dict[str, Dict[str, str]], manager: Any, upstream_file: str, check_mode: bool = False
+        self,
+        root: str,
+        colors: dict[str, dict[str, str]],
+        manager: Any,
+        upstream_file: str,
+        check_mode: bool = False,
     ) -> None:
         if not os.path.isdir(root):
-            raise SlotError("%s (service_root) is not a directory on this machine" % root)
+            raise SlotError(f"{root} (service_root) is not a directory on this machine")
         self.root = root
         self.colors = colors
         self.manager = manager
         self.upstream_file = upstream_file
         self.check_mode = check_mode
+
+    @classmethod
+    def from_arguments(cls, arguments: dict[str, Any], check_mode: bool = False) -> Slots:
+        """The slots that a module's `ARGUMENTS` describe."""
+        for color in COLORS:
+            missing = {"address", "unit"} - set(arguments["colors"].get(color) or {})
+            if missing:
+                raise SlotError("service_colors.{} lacks {}".format(color, " and ".join(sorted(missing))))
+        manager = manager_for(
+            arguments["manager"],
+            arguments.get("supervisor_config") or "",
+            arguments.get("supervisor_command"),
+        )
+        return cls(arguments["root"], arguments["colors"], manager, arguments["upstream_file"], check_mode)
 
     def _path(self, *parts: str) -> str:
         return os.path.join(self.root, *parts)
@@ -61,15 +93,15 @@ class Slots:
     def release_path(self, release: str) -> str:
         """Where a release stands; a name that would leave `releases/` is an error."""
         if not release or release != os.path.basename(release) or release.startswith("."):
-            raise SlotError("%r is not the name of a release" % release)
+            raise SlotError(f"{release!r} is not the name of a release")
         return self._path("releases", release)
 
-    def linked(self, color: str) -> Optional[str]:
+    def linked(self, color: str) -> str | None:
         """The release that a slot holds, `None` when it is empty."""
         link = self._path("slots", color, "release")
         return os.path.basename(os.readlink(link)) if os.path.islink(link) else None
 
-    def started(self, color: str) -> Optional[str]:
+    def started(self, color: str) -> str | None:
         """The release that the slot's process was started from, as far as we started it."""
         try:
             with open(self._path("slots", color, "started"), encoding="utf-8") as stream:
@@ -77,7 +109,7 @@ class Slots:
         except FileNotFoundError:
             return None
 
-    def candidate(self) -> Optional[str]:
+    def candidate(self) -> str | None:
         """The release that `releases/candidate` names as the next one to deploy."""
         try:
             with open(self._path("releases", "candidate"), encoding="utf-8") as stream:
@@ -85,7 +117,7 @@ class Slots:
         except FileNotFoundError:
             return None
 
-    def releases(self) -> List[str]:
+    def releases(self) -> list[str]:
         """The releases on this machine, sorted by name."""
         directory = self._path("releases")
         if not os.path.isdir(directory):
@@ -96,7 +128,7 @@ class Slots:
         """The color that the proxy sends the traffic to; `none` when it is neither."""
         address = upstream.read(self.upstream_file)
         if address is None:
-            raise SlotError("%s (the file that the proxy's upstream reads) does not exist" % self.upstream_file)
+            raise SlotError(f"{self.upstream_file} (the file that the proxy's upstream reads) does not exist")
         for color in COLORS:
             if self.colors[color]["address"] == address:
                 return color
@@ -111,7 +143,7 @@ class Slots:
         except OSError:
             return False
 
-    def state(self) -> Dict[str, Any]:
+    def state(self) -> dict[str, Any]:
         """What is there now: the `service_state` of CONTRIBUTING.md, with `candidate` and `releases` besides."""
         colors = {}
         for color in COLORS:
@@ -149,7 +181,11 @@ class Slots:
         """
         target = self.release_path(release)
         if not os.path.isdir(target):
-            raise SlotError("there is no release %s in %s (there is: %s)" % (release, os.path.dirname(target), ", ".join(self.releases()) or "none"))
+            raise SlotError(
+                "there is no release {} in {} (there is: {})".format(
+                    release, os.path.dirname(target), ", ".join(self.releases()) or "none"
+                )
+            )
         unit = self.colors[color]["unit"]
         runs = self.linked(color) == release and self.started(color) == release and self.manager.running(unit)
         if runs or self.check_mode:
@@ -164,7 +200,7 @@ class Slots:
             if stable_seconds:
                 watch(self.manager, unit, stable_seconds)
         except UnitError as error:
-            raise SlotError("%s does not run in %s: %s%s" % (release, color, error, self.diagnosis(color))) from error
+            raise SlotError(f"{release} does not run in {color}: {error}{self.diagnosis(color)}") from error
         return True
 
     def stop(self, color: str) -> bool:
@@ -186,7 +222,9 @@ class Slots:
             except UnitError as error:
                 raise SlotError(str(error)) from error
             if self.listens(color):
-                raise SlotError("%s is stopped, and yet something answers on %s" % (unit, self.colors[color]["address"]))
+                raise SlotError(
+                    "{} is stopped, and yet something answers on {}".format(unit, self.colors[color]["address"])
+                )
         return True
 
     def remove(self, color: str) -> bool:
@@ -199,7 +237,7 @@ class Slots:
             SlotError: the traffic goes to that color.
         """
         if self.active() == color:
-            raise SlotError("the traffic goes to %s, so it is not removed" % color)
+            raise SlotError(f"the traffic goes to {color}, so it is not removed")
         stopped = self.stop(color)
         link = self._path("slots", color, "release")
         if not os.path.lexists(link):
@@ -217,37 +255,90 @@ class Slots:
                 lines = deque(stream, LOG_LINES)
         except OSError:
             return ""
-        return "\nThe last lines of %s:\n%s" % (path, "".join(lines).rstrip()) if lines else ""
+        return "\nThe last lines of {}:\n{}".format(path, "".join(lines).rstrip()) if lines else ""
 
     def _forget_start(self, color: str) -> None:
         marker = self._path("slots", color, "started")
         if os.path.exists(marker):
             os.unlink(marker)
 
-    def put_back(self, plan: Dict[str, Any], archive_restore: Any) -> List[str]:
-        """Have the traffic served as a rollback plan's `host` section says, from that section alone.
+    def put_back(self, plan: dict[str, Any]) -> list[str]:
+        """Have the traffic served as a rollback plan says, from the plan's `host` section alone.
 
-        The color that served runs again (its release is taken from the backup when it is gone) before the traffic
-        goes back to it. A color that still answers gets the traffic at once.
+        A color that still answers gets the traffic at once. Otherwise its release comes back from the backup when
+        it is gone, its process is started, and the traffic follows when it is ready.
 
         Args:
-            plan: `{"upstream": "host:port", "active": color, "release": name}`.
-            archive_restore: called with the release's name when its directory is gone.
+            plan: `{"active": color, "release": name, "upstream": "host:port", "ready": {"url", "seconds"},
+                "backup": {"path", "sha256"} or None, …}`.
 
         Returns:
             What was done, a sentence each; empty when nothing had to be.
 
         Raises:
-            SlotError: the color does not come back, or the plan names none.
+            SlotError: the color does not come back.
+            archive.ArchiveError: the backup is damaged.
         """
         color, release, done = plan["active"], plan["release"], []
-        unit = self.colors[color]["unit"]
         if not os.path.isdir(self.release_path(release)):
+            done.append(f"release {release} restored from the backup")
             if not self.check_mode:
-                archive_restore(release)
-            done.append("release %s restored from the backup" % release)
-        if self.start(color, release):
-            done.append("%s started with %s" % (unit, release))
+                self._restore(release, plan.get("backup"))
+        if not self.answers(plan["ready"]["url"]) and self.manager.running(self.colors[color]["unit"]):
+            done.append(f"{color} stopped, because it did not answer")
+            self.stop(color)
+        if (self.check_mode and done) or self.start(color, release):
+            done.append(f"{color} started with {release}")
+        if not self.check_mode:
+            self._wait_ready(color, plan["ready"]["url"], plan["ready"]["seconds"])
         if upstream.switch(self.upstream_file, plan["upstream"], (), self.check_mode):
-            done.append("traffic sent to %s" % color)
+            done.append(f"traffic sent to {color}")
         return done
+
+    def put_back_preview(self, plan: dict[str, Any]) -> list[str]:
+        """Bring the color that did not serve back to what it was: empty, stopped, or running its release.
+
+        Args:
+            plan: the plan's `host` section, with `"preview": {"color", "release" or None, "running": bool}`.
+
+        Returns:
+            What was done, a sentence each.
+
+        Raises:
+            SlotError: it does not reach that state, or the traffic goes to it.
+        """
+        color, release, running = (plan["preview"][key] for key in ("color", "release", "running"))
+        if release is None or not os.path.isdir(self.release_path(release)):
+            return [f"{color} removed"] if self.remove(color) else []
+        if running:
+            return [f"{color} started with {release}"] if self.start(color, release) else []
+        changed = self.remove(color) if self.linked(color) != release else self.stop(color)
+        if not self.check_mode and self.linked(color) != release:
+            durable.link(self._path("slots", color, "release"), os.path.join("..", "..", "releases", release))
+        return [f"{color} stopped, with {release} in it as before"] if changed else []
+
+    def _restore(self, release: str, backup: dict[str, Any] | None) -> None:
+        if not backup or not os.path.isfile(backup["path"]):
+            raise SlotError(
+                "release {} is gone, and so is its backup {}".format(release, (backup or {}).get("path", ""))
+            )
+        if archive.sha256_of(backup["path"]) != backup["sha256"]:
+            raise SlotError("the backup {} is not the one that was made for this plan".format(backup["path"]))
+        archive.restore(backup["path"], os.path.join("releases", release), self.root)
+
+    @staticmethod
+    def answers(url: str) -> bool:
+        """Whether a GET of `url`, without a proxy between, is answered by 200 within two seconds."""
+        opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+        try:
+            with opener.open(url, timeout=2) as answer:  # the URL is the inventory's, http or https
+                return bool(answer.status == 200)
+        except OSError:
+            return False
+
+    def _wait_ready(self, color: str, url: str, seconds: float) -> None:
+        deadline = time.monotonic() + seconds
+        while not self.answers(url):
+            if time.monotonic() >= deadline:
+                raise SlotError(f"{color} does not answer {url} after {seconds:g} s{self.diagnosis(color)}")
+            time.sleep(0.1)

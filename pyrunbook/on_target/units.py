@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import subprocess
 import time
-from typing import List, Tuple
 
 COMMAND_TIMEOUT = 150.0
 """Seconds that a process manager may take for one command, the grace period of a stopping process included."""
@@ -14,15 +13,20 @@ class UnitError(Exception):
     """The process manager refused, or the unit did not reach the state that was asked for."""
 
 
-def _run(argv: List[str]) -> "subprocess.CompletedProcess[str]":
+def _run(argv: list[str]) -> subprocess.CompletedProcess[str]:
     try:
         return subprocess.run(
-            argv, capture_output=True, text=True, timeout=COMMAND_TIMEOUT, check=False, stdin=subprocess.DEVNULL
+            argv,
+            capture_output=True,
+            text=True,
+            timeout=COMMAND_TIMEOUT,
+            check=False,
+            stdin=subprocess.DEVNULL,
         )
     except FileNotFoundError as error:
-        raise UnitError("%s is not installed on this machine" % argv[0]) from error
+        raise UnitError(f"{argv[0]} is not installed on this machine") from error
     except subprocess.TimeoutExpired as error:
-        raise UnitError("%s did not return within %d s" % (" ".join(argv), COMMAND_TIMEOUT)) from error
+        raise UnitError(f"{' '.join(argv)} did not return within {COMMAND_TIMEOUT:g} s") from error
 
 
 class Supervisor:
@@ -33,15 +37,15 @@ class Supervisor:
         command: argv prefix that runs supervisorctl.
     """
 
-    def __init__(self, config: str, command: List[str]) -> None:
+    def __init__(self, config: str, command: list[str]) -> None:
         self._ctl = [*command, "-c", config]
 
-    def status(self, unit: str) -> Tuple[str, int]:
+    def status(self, unit: str) -> tuple[str, int]:
         """State (`RUNNING`, `STOPPED`, `BACKOFF`, `FATAL`, …; supervisor's own words) and pid (0 when none)."""
         done = _run([*self._ctl, "status", unit])
         words = done.stdout.split()
         if len(words) < 2 or words[0] != unit:
-            raise UnitError((done.stdout + done.stderr).strip() or "supervisorctl said nothing about %s" % unit)
+            raise UnitError((done.stdout + done.stderr).strip() or f"supervisorctl said nothing about {unit}")
         pid = int(words[3].rstrip(",")) if words[1] == "RUNNING" and words[2] == "pid" else 0
         return words[1], pid
 
@@ -59,26 +63,27 @@ class Supervisor:
         done = _run([*self._ctl, "start", unit])
         state = self.status(unit)[0]
         if state != "RUNNING":
-            raise UnitError("%s is %s: %s" % (unit, state, (done.stdout + done.stderr).strip()))
+            raise UnitError(f"{unit} is {state}: {(done.stdout + done.stderr).strip()}")
 
     def stop(self, unit: str) -> None:
         """Stop it: SIGTERM, and SIGKILL after the unit's own grace period."""
         _run([*self._ctl, "stop", unit])
         state = self.status(unit)[0]
         if state not in ("STOPPED", "EXITED", "FATAL"):
-            raise UnitError("%s is still %s after it was told to stop" % (unit, state))
+            raise UnitError(f"{unit} is still {state} after it was told to stop")
 
 
 class Systemd:
     """Units of the machine's systemd. A started unit is also enabled, a stopped one disabled, so that a reboot
-    brings back the colors as they were."""
+    brings back the colors as they were.
+    """
 
-    def status(self, unit: str) -> Tuple[str, int]:
+    def status(self, unit: str) -> tuple[str, int]:
         """ActiveState (`active`, `inactive`, `failed`, …; systemd's own words) and main pid (0 when none)."""
         done = _run(["systemctl", "show", "--property=LoadState,ActiveState,MainPID", unit])
         facts = dict(line.split("=", 1) for line in done.stdout.splitlines() if "=" in line)
         if done.returncode or facts.get("LoadState") != "loaded":
-            raise UnitError("systemd knows no unit %s (%s)" % (unit, facts.get("LoadState") or done.stderr.strip()))
+            raise UnitError("systemd knows no unit {} ({})".format(unit, facts.get("LoadState") or done.stderr.strip()))
         return facts["ActiveState"], int(facts.get("MainPID", "0"))
 
     def running(self, unit: str) -> bool:
@@ -91,17 +96,16 @@ class Systemd:
         done = _run(["systemctl", "enable", "--now", unit])
         state = self.status(unit)[0]
         if done.returncode or state != "active":
-            raise UnitError("%s is %s: %s" % (unit, state, done.stderr.strip()))
+            raise UnitError(f"{unit} is {state}: {done.stderr.strip()}")
 
     def stop(self, unit: str) -> None:
         """Stop it (SIGTERM, and SIGKILL after the unit's own TimeoutStopSec) and disable it."""
         done = _run(["systemctl", "disable", "--now", unit])
         if self.running(unit):
-            raise UnitError("%s is still running: %s" % (unit, done.stderr.strip()))
+            raise UnitError(f"{unit} is still running: {done.stderr.strip()}")
 
 
-
-def watch(manager: "Supervisor | Systemd", unit: str, seconds: float) -> None:
+def watch(manager: Supervisor | Systemd, unit: str, seconds: float) -> None:
     """See that a unit keeps the same process for `seconds`.
 
     Raises:
@@ -112,7 +116,9 @@ def watch(manager: "Supervisor | Systemd", unit: str, seconds: float) -> None:
     while True:
         state, pid = manager.status(unit)
         if not pid or pid != first:
-            raise UnitError("%s did not stay up: %s (process %s, then %s)" % (unit, state, first or "none", pid or "none"))
+            raise UnitError(
+                "{} did not stay up: {} (process {}, then {})".format(unit, state, first or "none", pid or "none")
+            )
         if time.monotonic() >= deadline:
             return
         time.sleep(0.2)

@@ -6,7 +6,7 @@ whole switch: no reload, no request that sees half of it.
 
 from __future__ import annotations
 
-from typing import Collection, Optional
+from collections.abc import Collection
 
 from . import durable
 
@@ -15,7 +15,7 @@ class UpstreamConflict(Exception):
     """The file names an address that nobody expected; somebody else switches the traffic."""
 
 
-def read(path: str) -> Optional[str]:
+def read(path: str) -> str | None:
     """The address that the proxy dials, `None` when there is no such file."""
     try:
         with open(path, encoding="utf-8") as stream:
@@ -44,7 +44,7 @@ def switch(path: str, address: str, expected: Collection[str], check_mode: bool 
         return False
     if expected and current not in expected:
         raise UpstreamConflict(
-            "%s sends the traffic to %s; expected %s" % (path, current or "nowhere", " or ".join(sorted(expected)))
+            "{} sends the traffic to {}; expected {}".format(path, current or "nowhere", " or ".join(sorted(expected)))
         )
     if not check_mode:
         # 0644: the proxy may run as another user.

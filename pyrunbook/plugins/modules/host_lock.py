@@ -1,0 +1,68 @@
+#!/usr/bin/python
+"""Ansible module: the lock of a service on platform host. See DOCUMENTATION."""
+
+DOCUMENTATION = r"""
+module: host_lock
+short_description: Take, free, show or break the lock file of a service
+options:
+  path: {description: The lock file., type: path, required: true}
+  state:
+    description: C(held) takes it, C(free) frees it when O(holder) has it, C(shown) only reads it.
+    type: str
+    required: true
+    choices: [held, free, shown]
+  holder: {description: Id of the run., type: str}
+  operator: {description: Who runs it., type: str}
+  machine: {description: Where it runs., type: str}
+  runbook: {description: What it runs., type: str}
+author: [pyrunbook]
+"""
+
+import os
+
+from ansible.module_utils import lock_file
+from ansible.module_utils.basic import AnsibleModule
+
+
+def main():
+    """Run the module."""
+    module = AnsibleModule(
+        argument_spec={
+            "path": {"type": "path", "required": True},
+            "state": {"type": "str", "required": True, "choices": ["held", "free", "shown"]},
+            "holder": {"type": "str"},
+            "operator": {"type": "str"},
+            "machine": {"type": "str"},
+            "runbook": {"type": "str"},
+        },
+        required_if=[("state", "held", ["holder", "operator", "machine"]), ("state", "free", ["holder"])],
+        supports_check_mode=True,
+    )
+    asked = module.params
+    path = asked["path"]
+    try:
+        if asked["state"] == "shown":
+            holder = lock_file.read(path)
+            module.exit_json(
+                changed=False,
+                holder=holder,
+                detail=lock_file.describe(holder) if holder else "the lock is free",
+            )
+        if asked["state"] == "held":
+            if not module.check_mode:
+                os.makedirs(os.path.dirname(path), mode=0o755, exist_ok=True)
+            if module.check_mode and not os.path.isdir(os.path.dirname(path)):
+                module.exit_json(changed=True, detail="the lock would be taken")
+            holder = {key: asked[key] for key in ("holder", "operator", "machine", "runbook")}
+            changed = lock_file.acquire(path, holder, module.check_mode)
+            module.exit_json(changed=changed, detail="lock held")
+        changed = lock_file.release(path, asked["holder"], module.check_mode)
+        module.exit_json(changed=changed, detail="lock freed")
+    except lock_file.LockHeld as error:
+        module.fail_json(msg=f"The lock of this service is {error} ({path}).", lock_holder=error.holder, refused=True)
+    except OSError as error:
+        module.fail_json(msg=f"The lock {path} cannot be used: {error}", refused=True)
+
+
+if __name__ == "__main__":
+    main()

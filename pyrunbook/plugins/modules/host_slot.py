@@ -1,0 +1,62 @@
+#!/usr/bin/python
+"""Ansible module: bring one slot of a service into a state. See DOCUMENTATION."""
+
+DOCUMENTATION = r"""
+module: host_slot
+short_description: Start a release in a slot, stop the slot, or empty it
+options:
+  color: {description: The slot., type: str, required: true, choices: [blue, green]}
+  state:
+    description: C(started) runs O(release); C(stopped) ends the process; C(removed) ends it and empties the slot.
+    type: str
+    required: true
+    choices: [started, stopped, removed]
+  release: {description: The release to run., type: str}
+  stable_seconds: {description: Seconds that a started process must stay up., type: float, default: 0}
+  root: {description: The service's root directory., type: path, required: true}
+  colors: {description: Per color C(address) and C(unit)., type: dict, required: true}
+  upstream_file: {description: The file that the proxy's upstream reads., type: path, required: true}
+  manager: {description: The process manager., type: str, required: true, choices: [systemd, supervisor]}
+  supervisor_config: {description: Path of supervisord.conf., type: path}
+  supervisor_command: {description: Argv prefix that runs supervisorctl., type: list, elements: str}
+author: [pyrunbook]
+"""
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.slots import ARGUMENTS, SlotError, Slots
+from ansible.module_utils.units import UnitError
+
+SPEC = dict(
+    ARGUMENTS,
+    color={"type": "str", "required": True, "choices": ["blue", "green"]},
+    state={"type": "str", "required": True, "choices": ["started", "stopped", "removed"]},
+    release={"type": "str"},
+    stable_seconds={"type": "float", "default": 0.0},
+)
+
+
+def main():
+    """Run the module."""
+    module = AnsibleModule(
+        argument_spec=SPEC, required_if=[("state", "started", ["release"])], supports_check_mode=True
+    )
+    asked = module.params
+    color, state = asked["color"], asked["state"]
+    try:
+        slots = Slots.from_arguments(asked, module.check_mode)
+        if state == "started":
+            changed = slots.start(color, asked["release"], asked["stable_seconds"])
+            detail = "{} runs {}".format(color, asked["release"])
+        elif state == "stopped":
+            changed = slots.stop(color)
+            detail = f"{color} is stopped"
+        else:
+            changed = slots.remove(color)
+            detail = f"{color} is gone"
+    except (SlotError, UnitError, OSError) as error:
+        module.fail_json(msg=str(error))
+    module.exit_json(changed=changed, detail=detail, diff={"before": "", "after": detail + "\n"} if changed else {})
+
+
+if __name__ == "__main__":
+    main()
