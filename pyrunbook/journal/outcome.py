@@ -1,0 +1,53 @@
+"""How runs, services and steps end."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+from pyrunbook.errors import ExitCode
+
+
+class Outcome(StrEnum):
+    """How a run, or one service of it, ended."""
+
+    SUCCEEDED = "succeeded"
+    REFUSED = "refused"
+    FAILED = "failed"
+    """A step failed before anything was changed; there was nothing to put back."""
+    ROLLED_BACK = "rolled_back"
+    ROLLBACK_FAILED = "rollback_failed"
+    CANCELED = "canceled"
+    """Ended by the operator or the system; what was there before is in place."""
+    UNREACHABLE = "unreachable"
+    TIMED_OUT = "timed_out"
+
+    @property
+    def exit_code(self) -> ExitCode:
+        """What `pyrunbook` exits with after such an outcome.
+
+        `unreachable` and `timed_out` say why the run ended, once what was there before is in place. A run that could
+        not be put back is `rollback_failed`, whatever the reason.
+        """
+        return _EXIT_CODES[self]
+
+
+_EXIT_CODES = {
+    Outcome.SUCCEEDED: ExitCode.SUCCEEDED,
+    Outcome.REFUSED: ExitCode.REFUSED,
+    Outcome.FAILED: ExitCode.PUT_BACK,
+    Outcome.ROLLED_BACK: ExitCode.PUT_BACK,
+    Outcome.ROLLBACK_FAILED: ExitCode.NOT_PUT_BACK,
+    Outcome.CANCELED: ExitCode.INTERRUPTED,
+    Outcome.UNREACHABLE: ExitCode.PUT_BACK,
+    Outcome.TIMED_OUT: ExitCode.PUT_BACK,
+}
+
+
+class StepOutcome(StrEnum):
+    """How a step ended. A step without an outcome was begun and never ended: its process died."""
+
+    OK = "ok"
+    CHANGED = "changed"
+    SKIPPED = "skipped"
+    FAILED = "failed"
+    UNREACHABLE = "unreachable"

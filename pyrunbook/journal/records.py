@@ -1,0 +1,178 @@
+"""What the journal holds, as plain data. All instants are aware and in UTC."""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import asdict, dataclass, field
+from datetime import datetime
+from typing import Any, Literal
+
+from pyrunbook.journal.outcome import Outcome, StepOutcome
+
+Mode = Literal["run", "resume", "recover", "rollback"]
+
+
+def new_run_id() -> str:
+    """A fresh id: 8 hex digits."""
+    return secrets.token_hex(4)
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunStart:
+    """What is known when a run begins.
+
+    Attributes:
+        id: 8 hex digits, see `new_run_id`.
+        runbook: `<category>/<name>`.
+        operator: login name of the person.
+        machine: host name of the controller.
+        pid: process that drives the play.
+        process_started: when that process began, seconds since the epoch; tells it from a later one of the same pid.
+        inventory: as the operator named it.
+        inputs: extra variables, redacted.
+        strategy: `update_strategy` of the run; `None` where it differs by service or does not apply.
+        check_mode: whether nothing is changed.
+        mode: why the play was started.
+        rollback_of: run whose plan is put back, where `mode` is `rollback`.
+    """
+
+    id: str
+    runbook: str
+    operator: str
+    machine: str
+    pid: int
+    process_started: float
+    inventory: str
+    inputs: dict[str, Any] = field(default_factory=dict)
+    strategy: str | None = None
+    check_mode: bool = False
+    mode: Mode = "run"
+    rollback_of: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Step:
+    """A step of a service. `ended` and `outcome` are `None` while it runs, and for ever when its process died."""
+
+    step: str
+    title: str
+    attempt: int
+    position: int
+    started: datetime
+    ended: datetime | None
+    outcome: StepOutcome | None
+    detail: str
+    error: str | None
+
+    @property
+    def seconds(self) -> float | None:
+        """How long it took."""
+        return (self.ended - self.started).total_seconds() if self.ended else None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Evidence:
+    """What a step measured."""
+
+    step: str
+    name: str
+    value: Any
+    attempt: int
+    at: datetime
+
+
+@dataclass(frozen=True, kw_only=True)
+class Attestation:
+    """The operator's recorded "yes, that is so"."""
+
+    name: str
+    by: str
+    at: datetime
+
+
+@dataclass(frozen=True, kw_only=True)
+class ServiceRun:
+    """What happened to one service in a run.
+
+    Attributes:
+        window: the decision of the window, as `pyrunbook.windows` gave it.
+        override_reason: why the run was allowed outside its window.
+        plan_id: rollback plan; `None` until one is recorded.
+        plan_checksum: SHA-256 of the plan, hex.
+        changed: whether the plan is recorded and changes may have happened since.
+    """
+
+    service: str
+    platform: str
+    window: dict[str, Any] | None
+    override_reason: str | None
+    plan_id: str | None
+    plan_checksum: str | None
+    changed: bool
+    outcome: Outcome | None
+    cause: str | None
+    ended: datetime | None
+    steps: list[Step] = field(default_factory=list)
+    attestations: list[Attestation] = field(default_factory=list)
+    evidence: list[Evidence] = field(default_factory=list)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Run:
+    """One run. `attempt` counts from 1; each time an unfinished run is taken up again it grows by one.
+
+    `pid`, `process_started`, `machine`, `operator` and `mode` are those of the last attempt.
+    """
+
+    id: str
+    runbook: str
+    operator: str
+    machine: str
+    pid: int
+    process_started: float
+    inventory: str
+    inputs: dict[str, Any]
+    strategy: str | None
+    check_mode: bool
+    mode: str
+    rollback_of: str | None
+    attempt: int
+    started: datetime
+    ended: datetime | None
+    outcome: Outcome | None
+    cause: str | None
+    services: list[ServiceRun] = field(default_factory=list)
+
+    @property
+    def finished(self) -> bool:
+        """Whether the run has been brought to an end."""
+        return self.ended is not None
+
+    @property
+    def changed(self) -> bool:
+        """Whether anything may have been changed on any service."""
+        return any(service.changed for service in self.services)
+
+    @property
+    def seconds(self) -> float | None:
+        """From the first start to the end."""
+        return (self.ended - self.started).total_seconds() if self.ended else None
+
+    def service(self, name: str) -> ServiceRun | None:
+        """The part of one service; `None` when the run did not reach it."""
+        return next((service for service in self.services if service.service == name), None)
+
+    def as_dict(self) -> dict[str, Any]:
+        """The run as JSON-like data; instants as ISO 8601 in UTC, ending in `Z`."""
+        result: dict[str, Any] = _plain(asdict(self))
+        return result
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, datetime):
+        return value.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_plain(item) for item in value]
+    return str(value) if isinstance(value, (Outcome, StepOutcome)) else value
