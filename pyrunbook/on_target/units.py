@@ -74,8 +74,9 @@ class Supervisor:
 
 
 class Systemd:
-    """Units of the machine's systemd. A started unit is also enabled, a stopped one disabled, so that a reboot
-    brings back the colors as they were.
+    """Units of the machine's systemd.
+
+    A started unit is also enabled, a stopped one disabled, so that a reboot brings back the colors as they were.
     """
 
     def status(self, unit: str) -> tuple[str, int]:

@@ -1,7 +1,7 @@
 """The file that says where the proxy sends the traffic: one line, `host:port`.
 
-The proxy (Caddy: `dial` with a `{file.…}` placeholder) reads it for every new request, so replacing it by a rename is the
-whole switch: no reload, no request that sees half of it.
+The proxy (Caddy: `dial` with a `{file.…}` placeholder) reads it for every new request, so replacing it by a
+rename is the whole switch: no reload, no request that sees half of it.
 """
 
 from __future__ import annotations

@@ -5,8 +5,8 @@ DOCUMENTATION = r"""
 module: host_put_back
 short_description: Have the traffic served as a rollback plan says
 description:
-  - Restores the release from the backup when its directory is gone, starts the color that served, sends the traffic back to
-    it. With O(others) it also brings the other color back to what it was.
+  - Restores the release from the backup when its directory is gone, starts the color that served, sends the
+    traffic back to it. With O(preview) it brings the other color back to what it was instead.
 options:
   plan: {description: The C(host) section of a rollback plan., type: dict, required: true}
   preview: {description: Bring the other color back to what it was instead., type: bool, default: false}

@@ -1,0 +1,305 @@
+"""HTTP checks of a color or of the service: four outcomes, never two.
+
+Every request goes over a new connection, because a switch does not move connections that stand already.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import ssl
+import time
+import urllib.error
+import urllib.request
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Any
+from urllib.parse import urljoin, urlsplit
+
+from pyrunbook.errors import BadInput
+
+KEYS = {
+    "name", "path", "method", "body", "headers", "requests", "status", "contains", "json", "latency", "timeout",
+    "allowed_failures", "ca_file",
+}  # fmt: skip
+BODY_LIMIT = 1 << 20
+"""Bytes of an answer that are read; the rest is not looked at."""
+
+
+class Verdict(Enum):
+    """The outcome of a check. Only `PASS` lets a run go on."""
+
+    PASS = "pass"  # noqa: S105
+    FAIL = "fail"
+    ERROR = "error"
+    """It could not be measured: no connection, no answer in time, a hook that did not start."""
+    NO_DATA = "no data"
+    """It was measured, and there was nothing to judge by."""
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a check found.
+
+    Attributes:
+        name: the check's name.
+        verdict: one of the four outcomes.
+        detail: one line for the operator: what was seen.
+        evidence: JSON-able figures for the journal; times in milliseconds.
+    """
+
+    name: str
+    verdict: Verdict
+    detail: str
+    evidence: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def passed(self) -> bool:
+        """Whether the run may go on."""
+        return self.verdict is Verdict.PASS
+
+
+@dataclass(frozen=True)
+class HttpCheck:
+    """One check, as an inventory or a role gives it.
+
+    Attributes:
+        name: what it is called on the page and in the journal.
+        path: path (and query) below the URL that is checked.
+        method: HTTP method.
+        body: request body; data that is not a string is sent as JSON.
+        headers: request headers.
+        requests: how many requests, each over a new connection.
+        status: statuses that count as an answer.
+        contains: text that the body must contain.
+        json: keys and values that the body, a JSON object, must have. A missing key is no data.
+        latency: per percentile the most milliseconds allowed: `{"p95": 500}`.
+        timeout: seconds for one request.
+        allowed_failures: how many of the requests may fail.
+        ca_file: certificate authorities for https; the system's when missing.
+    """
+
+    name: str
+    path: str = "/"
+    method: str = "GET"
+    body: Any = None
+    headers: dict[str, str] = field(default_factory=dict)
+    requests: int = 1
+    status: tuple[int, ...] = (200,)
+    contains: str = ""
+    json: dict[str, Any] = field(default_factory=dict)
+    latency: dict[str, float] = field(default_factory=dict)
+    timeout: float = 5.0
+    allowed_failures: int = 0
+    ca_file: str | None = None
+
+    @classmethod
+    def parse(cls, data: dict[str, Any]) -> HttpCheck:
+        """A check from its data in an inventory or a role.
+
+        Raises:
+            BadInput: an unknown key, or a value that makes the check one that cannot fail.
+        """
+        name = str(data.get("name") or data.get("path") or "?")
+        unknown = sorted(set(data) - KEYS)
+        if unknown:
+            raise BadInput(f"check {name!r}: unknown key {', '.join(unknown)} (known: {', '.join(sorted(KEYS))})")
+        try:
+            status = data.get("status", [200])
+            check = cls(
+                name=name,
+                path=str(data.get("path", "/")),
+                method=str(data.get("method", "GET")).upper(),
+                body=data.get("body"),
+                headers={str(key): str(value) for key, value in (data.get("headers") or {}).items()},
+                requests=int(data.get("requests", 1)),
+                status=tuple(int(code) for code in (status if isinstance(status, list) else [status])),
+                contains=str(data.get("contains", "")),
+                json=dict(data.get("json") or {}),
+                latency={str(key): float(value) for key, value in (data.get("latency") or {}).items()},
+                timeout=float(data.get("timeout", 5)),
+                allowed_failures=int(data.get("allowed_failures", 0)),
+                ca_file=data.get("ca_file"),
+            )
+        except (TypeError, ValueError, AttributeError) as error:
+            raise BadInput(f"check {name!r}: {error}") from error
+        if check.requests < 1 or check.allowed_failures >= check.requests or check.timeout <= 0 or not check.status:
+            raise BadInput(
+                f"check {name!r} cannot fail: requests {check.requests}, allowed_failures {check.allowed_failures}, "
+                f"timeout {check.timeout:g}, status {list(check.status)}"
+            )
+        for percentile in check.latency:
+            if not (percentile.startswith("p") and percentile[1:].isdigit() and 0 < int(percentile[1:]) <= 100):
+                raise BadInput(f"check {name!r}: {percentile!r} is not a percentile (p50, p95, p99 …)")
+        return check
+
+
+@dataclass
+class _Answer:
+    """One request: `status` 0 and `error` when there was no answer."""
+
+    status: int = 0
+    body: bytes = b""
+    milliseconds: float = 0.0
+    error: str = ""
+
+
+class _NoRedirect(urllib.request.HTTPRedirectHandler):
+    """A redirect is an answer, judged by its status; it is not followed to somewhere else."""
+
+    def redirect_request(self, *_: Any, **__: Any) -> None:
+        return None
+
+
+def _opener(ca_file: str | None) -> urllib.request.OpenerDirector:
+    # Checks go to the service itself: a proxy from the environment would be measured instead.
+    context = ssl.create_default_context(cafile=ca_file)
+    return urllib.request.build_opener(
+        urllib.request.ProxyHandler({}), urllib.request.HTTPSHandler(context=context), _NoRedirect()
+    )
+
+
+def _ask(opener: urllib.request.OpenerDirector, url: str, check: HttpCheck) -> _Answer:
+    headers = {"User-Agent": "pyrunbook", "Connection": "close", **check.headers}
+    body = None
+    if check.body is not None:
+        text = check.body if isinstance(check.body, str) else json.dumps(check.body)
+        body = text.encode()
+        headers.setdefault("Content-Type", "text/plain" if isinstance(check.body, str) else "application/json")
+    request = urllib.request.Request(url, data=body, headers=headers, method=check.method)  # noqa: S310
+    began = time.perf_counter()
+    answer = _Answer()
+    try:
+        with opener.open(request, timeout=check.timeout) as response:
+            answer.status, answer.body = response.status, response.read(BODY_LIMIT)
+    except urllib.error.HTTPError as error:
+        with error:
+            answer.status, answer.body = error.code, error.read(BODY_LIMIT)
+    except (OSError, ValueError) as error:  # no connection, TLS, timeout, no HTTP
+        answer.error = str(getattr(error, "reason", None) or error) or type(error).__name__
+    except Exception as error:  # http.client: an answer that is not HTTP
+        answer.error = f"{type(error).__name__}: {error}"
+    answer.milliseconds = (time.perf_counter() - began) * 1000
+    return answer
+
+
+def percentile(values: list[float], percent: int) -> float:
+    """The nearest-rank percentile of `values`, which must not be empty."""
+    ordered = sorted(values)
+    return ordered[max(0, math.ceil(len(ordered) * percent / 100) - 1)]
+
+
+def _judge(answer: _Answer, check: HttpCheck) -> tuple[Verdict, str]:
+    if answer.error:
+        return Verdict.ERROR, answer.error
+    if answer.status not in check.status:
+        return Verdict.FAIL, f"answered {answer.status}"
+    if check.contains and check.contains not in answer.body.decode("utf-8", "replace"):
+        return Verdict.FAIL, f"answered without {check.contains!r}"
+    if check.json:
+        try:
+            body = json.loads(answer.body)
+        except ValueError:
+            return Verdict.NO_DATA, "answered something that is not JSON"
+        for key, wanted in check.json.items():
+            if not isinstance(body, dict) or key not in body:
+                return Verdict.NO_DATA, f"answered without {key!r}"
+            if str(body[key]) != str(wanted):
+                return Verdict.FAIL, f"answered {key} {body[key]!s:.80}, wanted {wanted}"
+    return Verdict.PASS, ""
+
+
+def perform(check: HttpCheck, url: str) -> Result:
+    """Send the check's requests, one after the other, and judge them.
+
+    Args:
+        check: what to ask and how to judge.
+        url: base URL of the color or of the service.
+
+    Returns:
+        `PASS` when all but `allowed_failures` were good and the percentiles hold; `ERROR` when no request was answered;
+        `NO_DATA` when what was answered says nothing; `FAIL` otherwise.
+
+    Raises:
+        BadInput: the URL is not http or https, or `ca_file` cannot be read.
+    """
+    if urlsplit(url).scheme not in ("http", "https"):
+        raise BadInput(f"check {check.name!r}: {url!r} is not an http or https URL")
+    try:
+        opener = _opener(check.ca_file)
+    except (OSError, ssl.SSLError) as error:
+        raise BadInput(f"check {check.name!r}: ca_file {check.ca_file}: {error}") from error
+    target = urljoin(url if url.endswith("/") else url + "/", check.path.lstrip("/"))
+    answers = [_ask(opener, target, check) for _ in range(check.requests)]
+    judged = [_judge(answer, check) for answer in answers]
+    verdicts = Counter(verdict for verdict, _ in judged)
+    times = [answer.milliseconds for answer in answers if not answer.error]
+    evidence: dict[str, Any] = {
+        "url": target,
+        "method": check.method,
+        "requests": check.requests,
+        "passed": verdicts[Verdict.PASS],
+        "statuses": {str(code): n for code, n in Counter(a.status for a in answers if not a.error).items()},
+    }
+    if times:
+        evidence |= {f"p{p}_ms": round(percentile(times, p), 1) for p in (50, 95, 100)}
+    asked = f"{check.method} {check.path}"
+    bad = check.requests - verdicts[Verdict.PASS]
+    if bad > check.allowed_failures:
+        why = Counter(reason for _, reason in judged if reason).most_common(1)[0][0]
+        evidence["seen"] = why
+        verdict = next(v for v in (Verdict.FAIL, Verdict.NO_DATA, Verdict.ERROR) if verdicts[v])
+        if verdict is not Verdict.FAIL and verdicts[Verdict.PASS]:
+            verdict = Verdict.FAIL  # some were good: the service answers, only not always
+        return Result(
+            check.name,
+            verdict,
+            f"{asked} {why} in {bad} of {check.requests} requests, {check.allowed_failures} allowed",
+            evidence,
+        )
+    for name, most in check.latency.items():
+        if not times:
+            return Result(check.name, Verdict.NO_DATA, f"{asked}: no answer to time", evidence)
+        seen = percentile(times, int(name[1:]))
+        if seen > most:
+            detail = f"{asked}: {name} {seen:.0f} ms, {most:g} ms allowed"
+            return Result(check.name, Verdict.FAIL, detail, evidence | {"seen": detail})
+    p95 = f", p95 {percentile(times, 95):.0f} ms" if times else ""
+    return Result(check.name, Verdict.PASS, f"{verdicts[Verdict.PASS]} of {check.requests} good answers{p95}", evidence)
+
+
+def until(
+    check: HttpCheck,
+    url: str,
+    *,
+    seconds: float,
+    consecutive: int = 1,
+    interval: float = 0.2,
+    meanwhile: Callable[[], None] | None = None,
+) -> tuple[Result, int]:
+    """Repeat a check until it passed `consecutive` times in a row, or the time is over.
+
+    Args:
+        check: the check.
+        url: base URL.
+        seconds: how long to try.
+        consecutive: how many passes in a row count.
+        interval: seconds between two tries.
+        meanwhile: called between two tries (to renew a lock, or to raise when it is hopeless).
+
+    Returns:
+        The last result, and how many tries there were.
+    """
+    deadline = time.monotonic() + seconds
+    passes = tries = 0
+    while True:
+        result = perform(check, url)
+        tries += 1
+        passes = passes + 1 if result.passed else 0
+        if passes >= consecutive or time.monotonic() >= deadline:
+            return result, tries
+        if meanwhile is not None:
+            meanwhile()
+        time.sleep(interval)

@@ -1,0 +1,131 @@
+"""Script hooks: an organisation's own check, as a program of theirs.
+
+The exit code is the outcome: 0 pass, 75 (`EX_TEMPFAIL` of sysexits.h) no data, anything else fail. A program that
+cannot be started, or is ended by a signal or by the timeout, is an error.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from pyrunbook.errors import BadInput
+from pyrunbook.rollout.checks import Result, Verdict
+
+NO_DATA_EXIT = 75
+OUTPUT_LINES = 20
+KEYS = {"name", "argv", "timeout", "environment", "directory"}
+
+
+@dataclass(frozen=True)
+class Hook:
+    """A program to run.
+
+    Attributes:
+        name: what it is called on the page and in the journal.
+        argv: the program and its arguments; no shell in between.
+        timeout: seconds until it is ended, with all that it started.
+        environment: added to the environment of the play.
+        directory: where it runs.
+    """
+
+    name: str
+    argv: tuple[str, ...]
+    timeout: float = 300.0
+    environment: dict[str, str] = field(default_factory=dict)
+    directory: str | None = None
+
+    @classmethod
+    def parse(cls, data: dict[str, Any]) -> Hook:
+        """A hook from its data in an inventory or a role.
+
+        Raises:
+            BadInput: an unknown key, or `argv` is not a list of strings.
+        """
+        argv = data.get("argv")
+        name = str(data.get("name") or (argv[0] if isinstance(argv, list) and argv else "?"))
+        unknown = sorted(set(data) - KEYS)
+        if unknown:
+            raise BadInput(f"hook {name!r}: unknown key {', '.join(unknown)} (known: {', '.join(sorted(KEYS))})")
+        if not isinstance(argv, list) or not argv:
+            raise BadInput(f"hook {name!r}: argv must be a list: the program and its arguments")
+        try:
+            timeout = float(data.get("timeout", 300))
+        except (TypeError, ValueError) as error:
+            raise BadInput(f"hook {name!r}: timeout: {error}") from error
+        if timeout <= 0:
+            raise BadInput(f"hook {name!r}: timeout must be more than 0 seconds")
+        return cls(
+            name=name,
+            argv=tuple(str(word) for word in argv),
+            timeout=timeout,
+            environment={str(key): str(value) for key, value in (data.get("environment") or {}).items()},
+            directory=str(data["directory"]) if data.get("directory") else None,
+        )
+
+
+def check_startable(hook: Hook) -> None:
+    """See that the program is there, before anything is changed.
+
+    Raises:
+        BadInput: no such program or directory.
+    """
+    directory = Path(hook.directory) if hook.directory else Path.cwd()
+    if not directory.is_dir():
+        raise BadInput(f"hook {hook.name!r}: {directory} is not a directory")
+    program = hook.argv[0]
+    if "/" in program:
+        found = os.access(directory / program, os.X_OK)
+    else:
+        found = any(os.access(Path(part) / program, os.X_OK) for part in os.get_exec_path())
+    if not found:
+        raise BadInput(f"hook {hook.name!r}: {program} is not an executable file", next_step=f"chmod +x {program}")
+
+
+def perform(hook: Hook, environment: dict[str, str] | None = None) -> Result:
+    """Run the program to its end, or to the timeout.
+
+    Args:
+        hook: what to run.
+        environment: facts about the run, as `PYRUNBOOK_*`; the hook's own come on top.
+
+    Returns:
+        The outcome, with the exit code and the last lines of its output as evidence.
+    """
+    try:
+        process = subprocess.Popen(
+            hook.argv,
+            cwd=hook.directory,
+            env={**os.environ, **(environment or {}), **hook.environment},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
+            start_new_session=True,
+        )
+    except OSError as error:
+        return Result(hook.name, Verdict.ERROR, f"{hook.argv[0]} did not start: {error.strerror}")
+    timed_out = False
+    try:
+        output, _ = process.communicate(timeout=hook.timeout)
+    except subprocess.TimeoutExpired:
+        timed_out = True
+        os.killpg(process.pid, signal.SIGKILL)
+        output, _ = process.communicate()
+    evidence = {"argv": list(hook.argv), "exit_code": process.returncode, "output": output.splitlines()[-OUTPUT_LINES:]}
+    last = next((line for line in reversed(output.splitlines()) if line.strip()), "")
+    said = f": {last.strip():.200}" if last else ""
+    if timed_out:
+        return Result(hook.name, Verdict.ERROR, f"{hook.argv[0]} was ended after {hook.timeout:g} s{said}", evidence)
+    if process.returncode < 0:
+        return Result(hook.name, Verdict.ERROR, f"{hook.argv[0]} was ended by signal {-process.returncode}", evidence)
+    if process.returncode == NO_DATA_EXIT:
+        return Result(hook.name, Verdict.NO_DATA, f"{hook.argv[0]} had nothing to judge by{said}", evidence)
+    verdict = Verdict.FAIL if process.returncode else Verdict.PASS
+    words = f"{hook.argv[0]} exited {process.returncode}{said}" if process.returncode else f"{hook.argv[0]} passed"
+    return Result(hook.name, verdict, words, evidence)
