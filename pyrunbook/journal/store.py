@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from types import TracebackType
 from typing import Any
 
-from sqlalchemy import URL, Connection, Engine, Row, Select, exists, func, insert, select, update
+from sqlalchemy import URL, Connection, Engine, Row, Select, exists, func, insert, or_, select, update
 
 from pyrunbook import places
 from pyrunbook.errors import BadInput
@@ -95,6 +95,8 @@ class Journal:
     def start_run(self, start: RunStart) -> int:
         """Record that a run begins, or that an unfinished one is taken up again.
 
+        A run whose rollback failed is not at its end either: it can be taken up again until it is put back.
+
         Returns:
             the attempt: 1 for a new run.
 
@@ -110,7 +112,7 @@ class Journal:
             if known is None:
                 connection.execute(insert(runs).values(attempt=1, started=self._clock(), **values))
                 return 1
-            if known.ended is not None:
+            if known.ended is not None and known.outcome != Outcome.ROLLBACK_FAILED:
                 raise JournalError(
                     f"run {start.id} has already ended ({known.outcome}) and cannot be taken up again",
                     next_step=f"pyrunbook report {start.id}",
@@ -119,6 +121,7 @@ class Journal:
                 raise JournalError(f"run {start.id} is one of {known.runbook}, not of {start.runbook}")
             again = {name: values[name] for name in ("operator", "machine", "pid", "process_started", "mode")}
             attempt = int(known.attempt) + 1
+            again |= {"ended": None, "outcome": None, "cause": None}
             connection.execute(update(runs).where(runs.c.id == start.id).values(attempt=attempt, **again))
             return attempt
 
@@ -289,15 +292,18 @@ class Journal:
             return self._load(connection, connection.execute(query.limit(limit)).all(), whole=False)
 
     def unfinished(self, service: str | None = None) -> list[Run]:
-        """Runs that have begun and not been brought to an end, newest first, whole.
+        """Runs that have begun and not been brought to an end, newest first, whole; also those not put back.
 
         Args:
             service: only runs that reached this service and have not concluded it.
         """
         runs = schema.runs
-        query = select(runs).where(runs.c.ended.is_(None)).order_by(runs.c.started.desc(), runs.c.id)
+        open_run = or_(runs.c.ended.is_(None), runs.c.outcome == Outcome.ROLLBACK_FAILED.value)
+        query = select(runs).where(open_run).order_by(runs.c.started.desc(), runs.c.id)
         if service is not None:
-            query = query.where(_has_service(service, schema.services.c.outcome.is_(None)))
+            outcome = schema.services.c.outcome
+            open_service = or_(outcome.is_(None), outcome == Outcome.ROLLBACK_FAILED.value)
+            query = query.where(_has_service(service, open_service))
         with self._reading() as connection:
             return self._load(connection, connection.execute(query).all(), whole=True)
 
