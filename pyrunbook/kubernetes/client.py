@@ -1,0 +1,337 @@
+"""The connection to one namespace of a cluster: retries, timeouts, and errors in the operator's words.
+
+Every write that pyrunbook sends is conditional (a resourceVersion or a test), a server-side apply, or a
+deletion, so that sending it twice does no harm; that is why every request may be retried.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import ssl
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import httpx2
+import msgspec
+from lightkube import ApiError, Client
+from lightkube.config.kubeconfig import SingleConfig
+from lightkube.core.exceptions import ConfigError
+from lightkube.types import CascadeType, PatchType
+
+from pyrunbook.errors import BadInput
+from pyrunbook.kubernetes import kubeconfig as kubeconfig_files
+from pyrunbook.kubernetes.errors import (
+    ROLE_FILE,
+    ClusterError,
+    Conflict,
+    Forbidden,
+    Missing,
+    Rejected,
+    Unauthorized,
+    Unreachable,
+)
+from pyrunbook.kubernetes.kinds import RESOURCES, Manifest, api_version, resource_name
+
+FIELD_MANAGER = "pyrunbook"
+"""The name under which the API records which fields are ours."""
+TIMEOUT = httpx2.Timeout(15.0, connect=5.0)
+"""Seconds for one request: to connect, and between two pieces of an answer."""
+PATIENCE = 20.0
+"""Seconds during which an unanswered or failing request is tried again."""
+
+T = TypeVar("T")
+
+
+@dataclass
+class _Prepared:
+    """A client that was built, and the process that has used it (connections do not survive a fork)."""
+
+    client: Client
+    config: SingleConfig
+    used_by: int | None = None
+
+
+_prepared: dict[tuple[object, ...], _Prepared] = {}
+
+
+def prepare(kubeconfig: str | None = None, context: str | None = None) -> None:
+    """Import, read the kubeconfig, build the TLS context and the client, without connecting.
+
+    Called in the parent of Ansible's workers: a fork then finds all of that done. What is wrong with the
+    kubeconfig is left for the task that needs it to say.
+    """
+    try:
+        _client(kubeconfig, context)
+    except BadInput:
+        return
+
+
+def connect(
+    kubeconfig: str | None, context: str | None, namespace: str | None, *, patience: float = PATIENCE
+) -> Cluster:
+    """The connection to a namespace; nothing is sent yet.
+
+    Args:
+        kubeconfig: path; `None` as kubectl resolves it, or the pod's service account.
+        context: name; `None` for the current one.
+        namespace: `None` for the context's.
+        patience: seconds during which a failing request is tried again.
+
+    Raises:
+        BadInput: the kubeconfig is unreadable or has no such context.
+    """
+    prepared = _client(kubeconfig, context)
+    return Cluster(prepared.client, prepared.config, namespace or prepared.config.namespace, patience=patience)
+
+
+def _client(kubeconfig: str | None, context: str | None) -> _Prepared:
+    stamps = []
+    for path in kubeconfig_files.files(kubeconfig):
+        try:
+            stat = path.stat()
+            stamps.append((str(path), stat.st_mtime_ns, stat.st_size))
+        except OSError:
+            stamps.append((str(path), 0, 0))
+    key = (*stamps, context)
+    entry = _prepared.get(key)
+    if entry is None or entry.used_by not in (None, os.getpid()):
+        config, proxy = kubeconfig_files.load(kubeconfig, context)
+        try:
+            client = Client(config=config, timeout=TIMEOUT, field_manager=FIELD_MANAGER, proxy=proxy)
+        except (ConfigError, OSError, ssl.SSLError, ValueError, AssertionError) as error:
+            raise BadInput(
+                f"context {config.context_name!r} cannot be used: {type(error).__name__}: {error}",
+                next_step="check the certificates, keys and user that the kubeconfig names",
+            ) from None
+        entry = _prepared[key] = _Prepared(client, config)
+    return entry
+
+
+class Cluster:
+    """One namespace of a cluster. Objects are dicts as the API has them.
+
+    Args:
+        client: lightkube's client.
+        config: what it was built from.
+        namespace: the only namespace that this connection reads or writes.
+        patience: seconds during which a failing request is tried again.
+    """
+
+    def __init__(self, client: Client, config: SingleConfig, namespace: str, *, patience: float) -> None:
+        self._client = client
+        self._server = config.cluster.server
+        self._context = config.context_name
+        self.namespace = namespace
+        self.patience = patience
+
+    def get(self, kind: str, name: str) -> Manifest | None:
+        """The object, or `None` when it is not there."""
+        try:
+            return dict(self._send("get", kind, name, lambda c: c.get(RESOURCES[kind], name, namespace=self.namespace)))
+        except Missing:
+            return None
+
+    def list_all(self, kind: str, labels: Mapping[str, str] | None = None) -> list[Manifest]:
+        """All objects of the kind, or those that carry all of `labels`."""
+        chosen: Any = dict(labels) if labels else None
+        found = self._send(
+            "list",
+            kind,
+            None,
+            lambda c: [dict(o) for o in c.list(RESOURCES[kind], namespace=self.namespace, labels=chosen)],
+        )
+        for item in found:  # items of a list carry neither
+            item["apiVersion"], item["kind"] = api_version(kind), kind
+        return found
+
+    def create(self, obj: Manifest) -> Manifest:
+        """Create the object.
+
+        Raises:
+            Conflict: it exists already (`exists` is set); perhaps since a first try whose answer was lost.
+        """
+        kind = obj["kind"]
+        resource = RESOURCES[kind](_plain(obj))
+        place = None if kind == "SelfSubjectAccessReview" else self.namespace
+        return dict(self._send("create", kind, _name(obj), lambda c: c.create(resource, namespace=place)))
+
+    def replace(self, obj: Manifest) -> Manifest:
+        """Put the object in place of what is there; its `resourceVersion` is the condition.
+
+        Raises:
+            Conflict: it has changed since it was read.
+        """
+        resource = RESOURCES[obj["kind"]](_plain(obj))
+        return dict(
+            self._send("update", obj["kind"], _name(obj), lambda c: c.replace(resource, namespace=self.namespace))
+        )
+
+    def apply(self, obj: Manifest, *, force: bool = False, dry_run: bool = False) -> Manifest:
+        """Server-side apply as field manager `pyrunbook`.
+
+        Raises:
+            Conflict: another manager owns a field that the object sets differently (see `causes`).
+        """
+        return self._patch(obj["kind"], _name(obj), _plain(obj), PatchType.APPLY, force=force, dry_run=dry_run)
+
+    def merge_patch(self, kind: str, name: str, patch: Manifest) -> Manifest:
+        """JSON merge patch (RFC 7386)."""
+        return self._patch(kind, name, patch, PatchType.MERGE)
+
+    def json_patch(self, kind: str, name: str, operations: list[Manifest]) -> Manifest:
+        """JSON patch (RFC 6902).
+
+        Raises:
+            Rejected: a `test` in it does not hold.
+        """
+        return self._patch(kind, name, operations, PatchType.JSON)
+
+    def delete(self, kind: str, name: str, *, propagation: str = "Background") -> bool:
+        """Ask for the deletion of the object; `False` when it is not there.
+
+        Args:
+            kind: of the object.
+            name: of the object.
+            propagation: `Background` or `Foreground` (the object goes after what it owns).
+        """
+        try:
+            self._send(
+                "delete",
+                kind,
+                name,
+                lambda c: c.delete(RESOURCES[kind], name, namespace=self.namespace, cascade=CascadeType(propagation)),
+            )
+        except Missing:
+            return False
+        return True
+
+    def pod_log(self, pod: str, container: str, lines: int) -> list[str]:
+        """The last lines that a container wrote, without line ends."""
+        return self._send(
+            "get",
+            "Pod",
+            pod,
+            lambda c: list(c.log(pod, namespace=self.namespace, container=container, tail_lines=lines, newlines=False)),
+            subresource="log",
+        )
+
+    def _patch(
+        self,
+        kind: str,
+        name: str,
+        body: Any,
+        patch_type: PatchType,
+        *,
+        force: bool = False,
+        dry_run: bool = False,
+    ) -> Manifest:
+        return dict(
+            self._send(
+                "patch",
+                kind,
+                name,
+                lambda c: c.patch(
+                    RESOURCES[kind],
+                    name,
+                    body,
+                    namespace=self.namespace,
+                    patch_type=patch_type,
+                    force=force,
+                    dry_run=dry_run,
+                ),
+            )
+        )
+
+    def _send(self, verb: str, kind: str, name: str | None, call: Callable[[Any], T], *, subresource: str = "") -> T:
+        """Send until there is an answer that counts, or patience ends."""
+        for entry in _prepared.values():
+            if entry.client is self._client:
+                entry.used_by = os.getpid()
+        resource = resource_name(kind) + (f"/{subresource}" if subresource else "")
+        what = f"{verb} {resource}{f' {name}' if name else ''} in namespace {self.namespace}"
+        deadline = time.monotonic() + self.patience
+        pause = 0.1
+        while True:
+            retry_after = 0.0
+            try:
+                return call(self._client)
+            except ApiError as error:
+                code = error.response.status_code if error.response is not None else (error.status.code or 500)
+                if code not in (408, 429) and code < 500:
+                    raise self._refused(what, verb, resource, code, error) from None
+                last = f"answered {code}: {error.status.message}"
+                retry_after = _seconds(error.response)
+            except httpx2.HTTPStatusError as error:
+                code = error.response.status_code
+                if code not in (408, 429) and code < 500:
+                    raise self._refused(what, verb, resource, code, None) from None
+                last = f"answered {code}"
+                retry_after = _seconds(error.response)
+            except httpx2.TransportError as error:
+                if isinstance(error.__context__, ssl.SSLCertVerificationError) or "CERTIFICATE_VERIFY" in str(error):
+                    raise BadInput(
+                        f"the certificate of the API {self._server} is not trusted by context {self._context!r}",
+                        next_step="check the server and certificate-authority that the kubeconfig names",
+                    ) from None
+                last = f"{type(error).__name__}{f': {error}' if str(error) else ''}"
+            except (msgspec.MsgspecError, KeyError) as error:
+                last = f"the answer is not one of a Kubernetes API ({type(error).__name__})"
+            except ConfigError as error:
+                raise BadInput(f"the credentials of context {self._context!r} cannot be used: {error}") from None
+            wait = max(pause * random.uniform(0.8, 1.2), min(retry_after, 5.0))  # noqa: S311
+            if time.monotonic() + wait > deadline:
+                raise Unreachable(
+                    f"the API {self._server} did not do it within {self.patience:g} s: {what}; last: {last}",
+                    means="the cluster cannot be reached or is failing",
+                    next_step=f"kubectl --context {self._context} get --raw /readyz",
+                )
+            time.sleep(wait)
+            pause = min(pause * 2, 2.0)
+
+    def _refused(self, what: str, verb: str, resource: str, code: int, error: ApiError | None) -> Exception:
+        """The error for an answer that will not change by asking again."""
+        said = (error.status.message if error else "") or f"status {code}"
+        if code == 401:
+            return Unauthorized(
+                f"the API {self._server} does not accept the credentials of context {self._context!r} (401)",
+                next_step="log in again, or set service_kubeconfig and service_context to a user it knows",
+            )
+        if code == 403:
+            return Forbidden(
+                f"forbidden: {verb} on {resource} in namespace {self.namespace}: {said}",
+                means=f"the user of context {self._context!r} lacks verb {verb!r} on {resource}",
+                next_step=f"kubectl --namespace {self.namespace} apply -f {ROLE_FILE} and bind the Role to that user",
+            )
+        if code == 404:
+            return Missing(f"not there: {what}: {said}")
+        if code == 409:
+            details = error.status.details if error else None
+            causes = [
+                {"reason": c.reason or "", "message": c.message or "", "field": c.field or ""}
+                for c in (details.causes if details and details.causes else [])
+            ]
+            exists = bool(error and error.status.reason == "AlreadyExists")
+            return Conflict(f"conflict: {what}: {said}", causes=causes, exists=exists)
+        if code in (400, 405, 413, 415, 422):
+            return Rejected(f"rejected by the API: {what}: {said}")
+        return ClusterError(f"the API answered {code}: {what}: {said}")
+
+
+def _plain(obj: Manifest) -> Manifest:
+    """The object with its own `apiVersion`, as a new dict."""
+    return {**obj, "apiVersion": api_version(obj["kind"])}
+
+
+def _name(obj: Manifest) -> str:
+    return str(obj.get("metadata", {}).get("name", ""))
+
+
+def _seconds(response: httpx2.Response | None) -> float:
+    """The `Retry-After` of an answer, 0 when it has none."""
+    try:
+        return float(response.headers.get("Retry-After", 0)) if response is not None else 0.0
+    except ValueError:
+        return 0.0

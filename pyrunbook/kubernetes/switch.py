@@ -1,0 +1,195 @@
+"""Move the traffic: replace the whole selector of the Service, then see that the endpoints have followed."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from pyrunbook.kubernetes.client import Cluster
+from pyrunbook.kubernetes.errors import ClusterError, Conflict
+from pyrunbook.kubernetes.kinds import Manifest
+from pyrunbook.kubernetes.state import (
+    addresses_of,
+    belongs,
+    color_of,
+    read_service,
+    selector_of,
+    slice_endpoints,
+)
+from pyrunbook.kubernetes.target import Target, other
+from pyrunbook.kubernetes.waiting import Heartbeat, no_heartbeat, wait_until
+
+_TRIES = 8
+
+
+def replace_selector(
+    cluster: Cluster, name: str, wanted: Mapping[str, str], *, expected: Mapping[str, str] | None
+) -> bool:
+    """Replace the whole selector of a Service.
+
+    Args:
+        cluster: where.
+        name: of the Service.
+        wanted: the selector that it shall have; no other key stays.
+        expected: the selector that it must have now; `None` when any will do (a rollback).
+
+    Returns:
+        whether it had to be changed.
+
+    Raises:
+        ClusterError: the Service is missing, or its selector is neither the wanted nor the expected one.
+    """
+    for attempt in range(_TRIES):
+        live = read_service(cluster, name)
+        selector = selector_of(live)
+        if selector == dict(wanted):
+            return attempt > 0  # after a conflict it was our own write, whose answer was lost
+        if expected is not None and selector != dict(expected):
+            raise ClusterError(
+                f"the selector of Service {name} is {selector}, expected {dict(expected)}",
+                means="something else has switched the Service since this run looked at it",
+                next_step="find out what writes it (GitOps, an operator, a colleague), then run again",
+                evidence={"selector": selector, "expected": dict(expected), "wanted": dict(wanted)},
+            )
+        live["spec"] = {**live["spec"], "selector": dict(wanted)}
+        try:
+            cluster.replace(live)
+        except Conflict:
+            time.sleep(0.05 * (attempt + 1))
+            continue
+        return True
+    raise ClusterError(
+        f"Service {name} changed {_TRIES} times while its selector was replaced",
+        means="something else keeps writing it",
+        next_step="find out what does (kubectl get service -o yaml --show-managed-fields), then run again",
+    )
+
+
+def switch(
+    cluster: Cluster,
+    target: Target,
+    color: str,
+    *,
+    expected_color: str | None = None,
+    timeout: float = 60.0,
+    check: bool = False,
+    heartbeat: Heartbeat = no_heartbeat,
+) -> dict[str, Any]:
+    """Send the traffic to a color, and wait until only its ready pods get it.
+
+    The color must have a ready pod before anything is changed. The preview Service, where there is one, is set to
+    the color that does not serve any more.
+
+    Args:
+        cluster: where.
+        target: which service.
+        color: the color that shall serve.
+        expected_color: the color that must serve now; the other one by default.
+        timeout: seconds for the endpoints to follow.
+        check: only say whether it would change.
+        heartbeat: see `waiting`.
+
+    Returns:
+        `changed`, `previous_selector`, `selector`, `endpoints` (how many ready pods get the traffic), `seconds`.
+
+    Raises:
+        ClusterError: no ready pod of the color, or the Service was switched by something else.
+        TimedOut: the endpoints did not follow.
+    """
+    target.check_color(color)
+    before = selector_of(read_service(cluster, target.service))
+    live_color = color_of(target, before, target.service)
+    if live_color != color and live_color != (expected_color or other(color)):
+        raise ClusterError(
+            f"Service {target.service} serves {live_color}, but this run expected {expected_color} to serve",
+            means="something else has switched the Service since this run looked at it",
+            next_step="find out what writes it (GitOps, an operator, a colleague), then run again",
+        )
+    wanted = target.scope(before, color)
+    ready = ready_pods(cluster.list_all("Pod", wanted))
+    if not ready:
+        raise ClusterError(
+            f"no ready pod of {color} in namespace {cluster.namespace}, so the traffic stays on {live_color}",
+            next_step=f"kubectl -n {cluster.namespace} get pods -l {_query(wanted)}",
+        )
+    result: dict[str, Any] = {"previous_selector": before, "selector": wanted, "endpoints": 0, "seconds": 0.0}
+    if check:
+        return {**result, "changed": before != wanted}
+    started = time.monotonic()
+    changed = replace_selector(cluster, target.service, wanted, expected=before)
+    count = wait_for_endpoints(
+        cluster, target.service, wanted, what=f"traffic on {color}", timeout=timeout, heartbeat=heartbeat
+    )
+    result |= {"endpoints": count, "seconds": round(time.monotonic() - started, 3)}
+    if target.preview_service:
+        changed |= point_preview(cluster, target, other(color))
+    return {**result, "changed": changed}
+
+
+def point_preview(cluster: Cluster, target: Target, color: str) -> bool:
+    """Let the preview Service choose a color; returns whether it had to be changed.
+
+    Raises:
+        ClusterError: the preview Service of the inventory does not exist.
+    """
+    if not target.preview_service:
+        return False
+    selector = selector_of(read_service(cluster, target.preview_service))
+    return replace_selector(cluster, target.preview_service, target.scope(selector, color), expected=selector)
+
+
+def wait_for_endpoints(
+    cluster: Cluster,
+    service: str,
+    selector: Mapping[str, str],
+    *,
+    what: str,
+    timeout: float,
+    heartbeat: Heartbeat = no_heartbeat,
+) -> int:
+    """Wait until the EndpointSlices of a Service hold all ready pods of the selector and no others.
+
+    Returns:
+        how many pods that is; at least one.
+
+    Raises:
+        TimedOut: with what the slices held last.
+    """
+
+    def look() -> tuple[int | None, str]:
+        pods = cluster.list_all("Pod", selector)
+        slices = cluster.list_all("EndpointSlice", {"kubernetes.io/service-name": service})
+        endpoints = slice_endpoints(slices)
+        names, addresses = {p["metadata"]["name"] for p in pods}, addresses_of(pods)
+        foreign = [e for e in endpoints if not belongs(e, names, addresses)]
+        serving = [e for e in endpoints if e["ready"] and belongs(e, names, addresses)]
+        expected = len(ready_pods(pods))
+        seen = f"{len(serving)} of {expected} ready pods in the EndpointSlices, {len(foreign)} endpoints of other pods"
+        settled = not foreign and serving and len(serving) >= expected
+        return (len(serving) if settled else None), seen
+
+    return wait_until(
+        look,
+        what=f"{what}: only ready pods of {_query(selector)} behind Service {service}",
+        timeout=timeout,
+        heartbeat=heartbeat,
+        next_step=f"kubectl -n {cluster.namespace} get endpointslices -l kubernetes.io/service-name={service} -o yaml",
+    )
+
+
+def ready_pods(pods: list[Manifest]) -> list[Manifest]:
+    """Those that are ready and not on their way out."""
+    return [
+        pod
+        for pod in pods
+        if not pod["metadata"].get("deletionTimestamp")
+        and any(
+            c.get("type") == "Ready" and c.get("status") == "True"
+            for c in pod.get("status", {}).get("conditions") or []
+        )
+    ]
+
+
+def _query(selector: Mapping[str, str]) -> str:
+    return ",".join(f"{k}={v}" for k, v in sorted(selector.items()))
