@@ -1,0 +1,216 @@
+"""Decides whether a run may start at an instant, and says why in one sentence."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Any
+
+from pyrunbook.errors import BadInput
+from pyrunbook.windows.duration import format_duration
+from pyrunbook.windows.instant import checked_instant, iso, shown
+from pyrunbook.windows.schedule import Opening, Schedule
+
+_NO_TIME = timedelta()
+
+
+class Code(StrEnum):
+    """Why a window is open or closed."""
+
+    OPEN = "open"
+    OUTSIDE = "outside"
+    EXCLUDED = "excluded"
+    CUTOFF = "cutoff"
+    DOES_NOT_FIT = "does_not_fit"
+    UNDECLARED = "undeclared"
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """Whether a run may start at an instant.
+
+    Attributes:
+        open: it may.
+        reason: one sentence for the operator.
+        code: the same for a program.
+        at: the instant asked about, in UTC.
+        start: since when the window has been open; `None` when it is not, and for `always`.
+        end: when it closes, exclusions included; `None` when it is not open, or does not close within 400 days.
+        next_start: open: when it opens again after this; closed: the earliest instant at which the run could start.
+            `None` when there is none.
+        next_end: when the window closes after `next_start`.
+        closes_in: what is left of the window at `at`; `None` like `end`.
+    """
+
+    open: bool
+    reason: str
+    code: Code
+    at: datetime
+    start: datetime | None = None
+    end: datetime | None = None
+    next_start: datetime | None = None
+    next_end: datetime | None = None
+    closes_in: timedelta | None = None
+
+    def as_dict(self) -> dict[str, Any]:
+        """For JSON: instants in ISO 8601 UTC, `closes_in` in whole seconds as `closes_in_seconds`."""
+        return {
+            "open": self.open,
+            "code": self.code.value,
+            "reason": self.reason,
+            "at": iso(self.at),
+            "start": iso(self.start),
+            "end": iso(self.end),
+            "next_start": iso(self.next_start),
+            "next_end": iso(self.next_end),
+            "closes_in_seconds": None if self.closes_in is None else int(self.closes_in.total_seconds()),
+        }
+
+
+def decide(
+    spec: str | None,
+    at: datetime,
+    *,
+    exclusions: Sequence[str | os.PathLike[str]] = (),
+    cutoff: timedelta = _NO_TIME,
+    needs: timedelta = _NO_TIME,
+    reserve: timedelta = _NO_TIME,
+) -> Decision:
+    """Decide whether a run may start.
+
+    Args:
+        spec: the window as it was declared; `None` when none is declared: closed.
+        at: the instant, an aware datetime.
+        exclusions: dates, ranges and iCalendar files that close the window.
+        cutoff: nothing starts later than this before the end.
+        needs: how long the run takes.
+        reserve: how long its rollback takes: both must fit before the end.
+
+    Raises:
+        BadInput: something is malformed, or the window can never be met: its cutoff is longer than the window, or
+            its exclusions close it for good.
+    """
+    return decide_on(Schedule.read(spec, exclusions=exclusions, cutoff=cutoff, needs=needs, reserve=reserve), at)
+
+
+def next_open(
+    spec: str | None,
+    at: datetime,
+    *,
+    exclusions: Sequence[str | os.PathLike[str]] = (),
+    cutoff: timedelta = _NO_TIME,
+    needs: timedelta = _NO_TIME,
+    reserve: timedelta = _NO_TIME,
+) -> datetime | None:
+    """The earliest instant from `at` on (`at` itself when open) at which the run could start; `None`: never again.
+
+    Args and errors are those of `decide`.
+    """
+    decision = decide(spec, at, exclusions=exclusions, cutoff=cutoff, needs=needs, reserve=reserve)
+    return decision.at if decision.open else decision.next_start
+
+
+def decide_on(schedule: Schedule, at: datetime) -> Decision:
+    """Decide for a schedule that was read before; see `decide`."""
+    at = checked_instant(at)
+    window = schedule.window
+    if window is None:
+        reason = "closed: this runbook runs only in a window, and none is declared"
+        return Decision(False, reason, Code.UNDECLARED, at)
+    openings = schedule.openings(at)
+    current = next(openings, None)
+    if current is None or current.start > at:
+        instance = next(window.instances(at), None)
+        exclusion = schedule.closed_by(at) if instance is not None and instance.start <= at else None
+        if exclusion is not None:
+            return _closed(schedule, at, Code.EXCLUDED, f"closed by the exclusion {exclusion.why}")
+        return _closed(schedule, at, Code.OUTSIDE, f"closed: outside {window.spec}")
+    left = None if current.end is None else current.end - at
+    latest = schedule.latest_start(current)
+    if latest is None or at <= latest:
+        following = next(openings, None) if current.end is not None else None
+        return Decision(
+            True,
+            _open_reason(schedule, left),
+            Code.OPEN,
+            at,
+            None if window.always else current.start,
+            current.end,
+            following.start if following else None,
+            following.end if following else None,
+            left,
+        )
+    assert left is not None  # noqa: S101 - an opening without end has no latest start
+    if left < schedule.whole_run:
+        return _closed(schedule, at, Code.DOES_NOT_FIT, f"closed: {_needs(schedule)}, {_are_left(left)}", current)
+    why = f"closed: nothing starts in the last {format_duration(schedule.cutoff)} of the window, {_are_left(left)}"
+    return _closed(schedule, at, Code.CUTOFF, why, current)
+
+
+def require_fit(schedule: Schedule, at: datetime) -> None:
+    """For whoever reads a declaration: refuse a window in which the run could not start at any time from `at` on.
+
+    Raises:
+        BadInput: the run needs more time than the window ever has, or exclusions or cutoff close it for good.
+    """
+    decision = decide_on(schedule, at)
+    if schedule.window is not None and not decision.open and decision.next_start is None:
+        raise BadInput(f'the window "{schedule.window.spec}" can never be met: {decision.reason}')
+
+
+def _closed(schedule: Schedule, at: datetime, code: Code, why: str, current: Opening | None = None) -> Decision:
+    """A refusal, with the instant from which on the run could start."""
+    start = end = left = None
+    if current is not None and schedule.window is not None:
+        start, end = None if schedule.window.always else current.start, current.end
+        left = None if end is None else end - at
+    found = schedule.next_start(at)
+    if found is not None:
+        opens, opening = found
+        reason = f"{why}; opens {shown(opens, schedule.zone)}, in {format_duration(opens - at)}"
+        return Decision(False, reason, code, at, start, end, opens, opening.end, left)
+    if schedule.whole_run and replace(schedule, needs=_NO_TIME, reserve=_NO_TIME).next_start(at) is not None:
+        never = f"closed: {_needs(schedule)}, and the window {_spec(schedule)} is never open for that long"
+        return Decision(False, never, Code.DOES_NOT_FIT, at, start, end, None, None, left)
+    _refuse_if_never(schedule, at)
+    return Decision(False, f"{why}; it does not open again", code, at, start, end, None, None, left)
+
+
+def _refuse_if_never(schedule: Schedule, at: datetime) -> None:
+    """A window that goes on for ever, and in which still nothing can start, is a mistake in its declaration."""
+    if schedule.window is None or schedule.window.ends:
+        return
+    if replace(schedule, cutoff=_NO_TIME, needs=_NO_TIME, reserve=_NO_TIME).next_start(at) is not None:
+        raise BadInput(
+            f"the window {_spec(schedule)} can never be met: nothing starts in its last "
+            f"{format_duration(schedule.cutoff)} (cutoff), and it is never open for longer",
+            next_step="shorten the cutoff or widen the window",
+        )
+    raise BadInput(
+        f"the window {_spec(schedule)} can never be met: its exclusions close it for good",
+        means=f"The exclusions are: {', '.join(exclusion.text for exclusion in schedule.exclusions)}",
+        next_step="shorten the exclusions",
+    )
+
+
+def _open_reason(schedule: Schedule, left: timedelta | None) -> str:
+    until = "does not close" if left is None else f"closes in {format_duration(left)}"
+    if not schedule.whole_run:
+        return f"open, {until}"
+    return f"open, {until}; {_needs(schedule).replace('the run', 'this run', 1)}"
+
+
+def _needs(schedule: Schedule) -> str:
+    needs = f"the run needs {format_duration(schedule.needs)}"
+    return f"{needs} and {format_duration(schedule.reserve)} in reserve for a rollback" if schedule.reserve else needs
+
+
+def _are_left(left: timedelta) -> str:
+    return f"{format_duration(left)} {'is' if format_duration(left).startswith('1 ') else 'are'} left"
+
+
+def _spec(schedule: Schedule) -> str:
+    return f'"{schedule.window.spec}"' if schedule.window else ""

@@ -1,0 +1,94 @@
+"""What closes a window: a date, a range of dates, or the events of an iCalendar file."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import date, datetime, time, timedelta
+from typing import Protocol
+from zoneinfo import ZoneInfo
+
+from pyrunbook.errors import BadInput
+from pyrunbook.windows.duration import shortened
+from pyrunbook.windows.instant import FIRST_YEAR, LAST_YEAR, localise
+
+_DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
+_FORM = "write a date 2026-12-24, a range 2026-12-24..2027-01-02, or the path of an iCalendar file *.ics"
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Closed:
+    """A time without runs, `[start, end)` in UTC, and the exclusion that says so."""
+
+    start: datetime
+    end: datetime
+    why: str
+
+
+class Exclusion(Protocol):
+    """Something that closes a window at times."""
+
+    @property
+    def text(self) -> str:
+        """As it was declared."""
+
+    def closed(self, after: datetime) -> Iterator[Closed]:
+        """The times it closes that end after an instant, ordered by their start; they may overlap, and never end."""
+
+
+@dataclass(frozen=True, slots=True)
+class Dates:
+    """Whole days of a zone, from `first` to `last` inclusive."""
+
+    text: str
+    first: date
+    last: date
+    zone: ZoneInfo
+
+    def closed(self, after: datetime) -> Iterator[Closed]:
+        """The one time from the first midnight to the one after the last day."""
+        start = localise(datetime.combine(self.first, time()), self.zone).utc
+        end = localise(datetime.combine(self.last + timedelta(days=1), time()), self.zone).utc
+        if after < end:
+            yield Closed(start, end, self.text)
+
+
+def read_exclusion(text: str | os.PathLike[str], zone: ZoneInfo) -> Exclusion:
+    """Read one exclusion.
+
+    Args:
+        text: a date, a range of dates, or a path that ends in `.ics` (`~` is expanded).
+        zone: the window's: dates, all-day events and events without a zone are meant there.
+
+    Raises:
+        BadInput: it is none of them, or the file cannot be read; names file and line where there are some.
+    """
+    written = os.fspath(text)
+    if not isinstance(written, str):
+        raise BadInput(f"the exclusion {shortened(written)} is not a text", next_step=_FORM)
+    if written.lower().endswith(".ics"):
+        from pyrunbook.windows.calendar_file import read_calendar
+
+        return read_calendar(written, zone)
+    first, dots, last = written.strip().partition("..")
+    begin = _parse_date(first, written)
+    end = _parse_date(last, written) if dots else begin
+    if end < begin:
+        raise BadInput(f'the exclusion "{shortened(written)}" ends before it begins', next_step=_FORM)
+    return Dates(written.strip(), begin, end, zone)
+
+
+def _parse_date(text: str, whole: str) -> date:
+    try:
+        if not _DATE.fullmatch(text):
+            raise ValueError(text)
+        day = date.fromisoformat(text)
+    except ValueError:
+        raise BadInput(
+            f'the exclusion "{shortened(whole)}" is wrong: "{shortened(text)}" is not a date', next_step=_FORM
+        ) from None
+    if not FIRST_YEAR <= day.year <= LAST_YEAR:
+        raise BadInput(f'the exclusion "{shortened(whole)}" is wrong: {day} is not from {FIRST_YEAR} to {LAST_YEAR}')
+    return day

@@ -1,0 +1,120 @@
+"""Explains a decision: the rule in words, the zone, what daylight saving did, why closed, when next."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+from pyrunbook.windows.decision import Decision, decide_on
+from pyrunbook.windows.duration import format_duration
+from pyrunbook.windows.grammar import ORDINALS
+from pyrunbook.windows.instant import WEEKDAYS, checked_instant, shown
+from pyrunbook.windows.recurrence import Recurrence
+from pyrunbook.windows.schedule import Schedule
+from pyrunbook.windows.window import Instance, Window
+
+_NO_TIME = timedelta()
+_DAY_NAMES = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
+
+
+def explain(
+    spec: str | None,
+    at: datetime,
+    *,
+    exclusions: Sequence[str | os.PathLike[str]] = (),
+    cutoff: timedelta = _NO_TIME,
+    needs: timedelta = _NO_TIME,
+    reserve: timedelta = _NO_TIME,
+) -> str:
+    """Explain at length what `decide` decides; arguments and errors are the same.
+
+    Returns:
+        Lines of a heading and a text each, without a newline at the end.
+    """
+    schedule = Schedule.read(spec, exclusions=exclusions, cutoff=cutoff, needs=needs, reserve=reserve)
+    return explain_on(schedule, at)
+
+
+def explain_on(schedule: Schedule, at: datetime) -> str:
+    """Explain for a schedule that was read before; see `explain`."""
+    at = checked_instant(at)
+    decision = decide_on(schedule, at)
+    lines = [("At", shown(at, schedule.zone)), ("Decision", decision.reason)]
+    if schedule.window is not None:
+        lines = [("Window", schedule.window.spec), ("Rule", describe(schedule.window)), *lines]
+        instance = next(schedule.window.instances(at), None)
+        if instance is not None and not schedule.window.always:
+            lines += _instance(schedule.window, instance, at)
+    lines += [("Excluded", exclusion.text) for exclusion in schedule.exclusions]
+    if schedule.cutoff:
+        lines.append(("Cutoff", f"nothing starts in the last {format_duration(schedule.cutoff)}"))
+    if schedule.whole_run:
+        reserve = f", and {format_duration(schedule.reserve)} for its rollback" if schedule.reserve else ""
+        lines.append(("Run", f"needs {format_duration(schedule.needs)}{reserve}, before the end"))
+    lines.append(("Next", _next(schedule, decision)))
+    return "\n".join(f"{heading:<10} {text}" for heading, text in lines)
+
+
+def describe(window: Window) -> str:
+    """A window in words: `every Sunday from 02:00 for 2 h, by the clock of Europe/Paris`."""
+    if window.rule is None:
+        return "open at all times"
+    rule = window.rule
+    if isinstance(rule, Recurrence):
+        days = f"the days of the recurrence rule {rule.text}"
+        if int(rule.parts.get("INTERVAL", "1")) > 1:
+            days += " (INTERVAL counts from the week of Monday 1970-01-05)"
+        if rule.until is not None:
+            days += f", until {rule.until.isoformat()}"
+    else:
+        names = [_DAY_NAMES[day] for day in sorted(rule.days)]
+        if rule.nth is not None:
+            nth = next(word for word, number in ORDINALS.items() if number == rule.nth)
+            days = f"{_listed([f'the {nth} {name}' for name in names])} of each month"
+        else:
+            days = "every day" if len(names) == 7 else f"every {_listed(names)}"
+    return f"{days}, from {window.start:%H:%M} for {format_duration(window.length)}, by the clock of {window.zone.key}"
+
+
+def _instance(window: Window, instance: Instance, at: datetime) -> list[tuple[str, str]]:
+    """The instance at or after the instant, and what daylight saving did to it."""
+    heading = "This one" if instance.start <= at else "Next one"
+    start, end = (moment.astimezone(window.zone) for moment in (instance.start, instance.end))
+    text = f"{shown(instance.start, window.zone)} to {shown(instance.end, window.zone)}"
+    clock = f"{window.zone.key} is UTC{_offset(start)} when it starts"
+    changes = []
+    if instance.wall is not None and instance.gap:
+        changes.append(
+            f"the clock skips {_minute(instance.wall)}: it starts {format_duration(instance.gap)} later, "
+            f"at {_minute(start)}, and lasts as long as ever"
+        )
+    if instance.wall is not None and instance.fold:
+        changes.append(f"the clock shows {_minute(instance.wall)} twice: it starts at the first")
+    if start.utcoffset() != end.utcoffset():
+        changes.append(
+            f"the clock changes while it is open, from UTC{_offset(start)} to UTC{_offset(end)}: "
+            f"it lasts {format_duration(instance.end - instance.start)} all the same"
+        )
+    return [(heading, text), ("Zone", clock), ("Daylight", "; ".join(changes) or "no clock change touches it")]
+
+
+def _next(schedule: Schedule, decision: Decision) -> str:
+    if decision.open and decision.end is None:
+        return "open already, and it does not close"
+    if decision.next_start is None:
+        return "it does not open again" if schedule.window else "never: declare a window"
+    until = f", until {shown(decision.next_end, schedule.zone)}" if decision.next_end else ""
+    return f"{shown(decision.next_start, schedule.zone)}{until}"
+
+
+def _minute(moment: datetime) -> str:
+    return f"{WEEKDAYS[moment.weekday()]} {moment:%Y-%m-%d %H:%M}"
+
+
+def _offset(local: datetime) -> str:
+    return local.strftime("%z")[:3] + ":" + local.strftime("%z")[3:5]
+
+
+def _listed(items: list[str]) -> str:
+    return items[0] if len(items) == 1 else f"{', '.join(items[:-1])} and {items[-1]}"
