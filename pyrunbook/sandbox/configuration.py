@@ -1,0 +1,157 @@
+"""The generated configuration of supervisor and of Caddy; pure functions from settings to text."""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import sys
+from pathlib import Path
+
+from pyrunbook.sandbox.layout import COLORS, HOST, PROXY, Layout, unit
+from pyrunbook.sandbox.state import Settings
+
+ENV_MARK = "PYRUNBOOK_SANDBOX_MARK"
+"""In the environment of every process of a sandbox, with the sandbox's mark."""
+PROXY_IDLE_SECONDS = 1
+"""How long the proxy keeps an idle connection to a slot: less than the service's `linger_seconds`, so that it is
+always the proxy that closes one and no request meets a connection that is going away."""
+RETRY_SECONDS = 2
+"""How long the proxy tries to connect before it answers 502. It reads the upstream file for each attempt."""
+
+
+def caddy(layout: Layout, settings: Settings) -> str:
+    """Caddy's configuration (its native JSON): the public listener and the one that says "maintenance".
+
+    The upstream is the content of `proxy/upstream`, read for each attempt: a rename of that file switches traffic
+    with no reload. Only failing to connect is tried again for every method, since nothing of the request has been
+    sent then; what a slot has begun to work on is tried again for GET only, which is Caddy's default.
+    """
+    server = {"protocols": ["h1"], "automatic_https": {"disable": True}}
+    forward = {
+        "handler": "reverse_proxy",
+        "upstreams": [{"dial": f"{{file.{layout.upstream}}}"}],
+        "load_balancing": {"try_duration": f"{RETRY_SECONDS}s", "try_interval": "50ms"},
+        "transport": {
+            "protocol": "http",
+            "dial_timeout": "1s",
+            "keep_alive": {
+                "enabled": True,
+                "idle_timeout": f"{PROXY_IDLE_SECONDS}s",
+                "max_idle_conns_per_host": 64,
+            },
+        },
+    }
+    maintenance = {
+        "handler": "static_response",
+        "status_code": 503,
+        "headers": {"Retry-After": ["5"], "Content-Type": ["text/plain; charset=utf-8"]},
+        "body": "Under maintenance: no color serves.\n",
+    }
+    config = {
+        "admin": {"disabled": True, "config": {"persist": False}},
+        "logging": {"logs": {"default": {"level": "WARN"}}},
+        "apps": {
+            "http": {
+                "grace_period": "5s",
+                "servers": {
+                    "public": {
+                        **server,
+                        "listen": [f"{HOST}:{settings.public_port}"],
+                        "routes": [{"handle": [forward]}],
+                    },
+                    "maintenance": {
+                        **server,
+                        "listen": [settings.maintenance_address],
+                        "routes": [{"handle": [maintenance]}],
+                    },
+                },
+            }
+        },
+    }
+    return json.dumps(config, indent=2) + "\n"
+
+
+def environment(settings: Settings) -> dict[str, str]:
+    """The whole environment of the sandbox's processes: a little of ours, so that no secret lives on in them."""
+    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)])
+    inherited = {name: os.environ[name] for name in ("HOME", "TMPDIR", "TZ") if name in os.environ}
+    return {**inherited, "PATH": path, "LANG": "C.UTF-8", ENV_MARK: settings.mark}
+
+
+def supervisor(layout: Layout, settings: Settings, caddy_program: Path) -> str:
+    """Supervisor's configuration.
+
+    The slots have `autostart=false`: which one should run changes with each switch and is written in one place, the
+    file that the proxy dials from. `agent-factory-bring-back` reads it whenever supervisor starts, and starts that one.
+    A slot counts as started after two seconds: a release that dies within them never does.
+    """
+    run = layout.run
+
+    def command(*argv: object) -> str:
+        return shlex.join(map(str, argv)).replace("%", "%%")
+
+    sections: dict[str, dict[str, object]] = {
+        "unix_http_server": {"file": settings.socket, "chmod": "0600"},
+        "rpcinterface:supervisor": {
+            "supervisor.rpcinterface_factory": "supervisor.rpcinterface:make_main_rpcinterface"
+        },
+        "supervisorctl": {"serverurl": f"unix://{settings.socket}"},
+        "supervisord": {
+            "pidfile": run / "supervisord.pid",
+            "logfile": layout.root / "logs" / "supervisord.log",
+            "logfile_maxbytes": "1MB",
+            "logfile_backups": 1,
+            "childlogdir": layout.root / "logs",
+            "directory": layout.root,
+            "umask": "077",
+            "identifier": "agent-factory",
+            **({"user": "root"} if os.getuid() == 0 else {}),
+        },
+    }
+    common = {
+        "directory": layout.root,
+        "redirect_stderr": "true",
+        "stdout_logfile_maxbytes": "1MB",
+        "stdout_logfile_backups": 1,
+        "stopsignal": "TERM",
+    }
+    for color in COLORS:
+        sections[f"program:{unit(color)}"] = {
+            **common,
+            "command": command(
+                layout.slot(color) / "bin" / "agent-factory",
+                *("--root", layout.root, "--color", color, "--listen", settings.addresses[color]),
+            ),
+            "autostart": "false",
+            "autorestart": "true",
+            "startsecs": 2,
+            "startretries": 3,
+            "stopwaitsecs": 70,
+            "stdout_logfile": layout.root / "logs" / f"{color}-output.log",
+            "priority": 10,
+        }
+    sections[f"program:{PROXY}"] = {
+        **common,
+        "command": command(caddy_program, "run", "--config", layout.caddy_config),
+        "environment": f'XDG_DATA_HOME="{layout.root}/proxy/data",XDG_CONFIG_HOME="{layout.root}/proxy/config"',
+        "autostart": "true",
+        "autorestart": "true",
+        "startsecs": 1,
+        "stopwaitsecs": 8,
+        "stdout_logfile": layout.root / "logs" / "proxy.log",
+        "priority": 20,
+    }
+    sections["program:agent-factory-bring-back"] = {
+        **common,
+        "command": command(sys.executable, "-m", "pyrunbook.sandbox.bring_back", layout.root),
+        "autostart": "true",
+        "autorestart": "false",
+        "startsecs": 0,
+        "stdout_logfile": layout.root / "logs" / "bring-back.log",
+        "priority": 30,
+    }
+    lines = ["; Generated by `pyrunbook sandbox up`; written anew when it starts supervisor."]
+    for section, values in sections.items():
+        lines += ["", f"[{section}]", *(f"{name}={value}" for name, value in values.items())]
+    return "\n".join(lines) + "\n"

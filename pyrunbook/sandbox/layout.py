@@ -1,0 +1,133 @@
+"""Where the sandbox keeps what: the layout of platform `host` (CONTRIBUTING.md), and its own files under `run/`."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from pyrunbook import places
+from pyrunbook.errors import BadInput
+
+ENV_SANDBOX = "PYRUNBOOK_SANDBOX"
+"""Directory of the sandbox; `sandbox` in the state directory by default."""
+HOST = "127.0.0.1"
+COLORS = ("blue", "green")
+PROXY = "agent-factory-proxy"
+"""The proxy's name under supervisor."""
+# A program's socket address ends in the kernel's 108 bytes (104 on macOS), and supervisor first binds a name that
+# has its pid appended.
+_SOCKET_LIMIT = 104 - len(".4194304") - 1
+_UNQUOTABLE = set("{}%;\"'\\\n\r\t\0")
+
+
+def directory(chosen: Path | str | None = None) -> Path:
+    """The sandbox's directory: `chosen`, else `PYRUNBOOK_SANDBOX`, else `sandbox` in the state directory.
+
+    Raises:
+        BadInput: the path has a character that the proxy's or supervisor's configuration cannot quote.
+    """
+    named = chosen or os.environ.get(ENV_SANDBOX) or places.home() / "sandbox"
+    path = Path(os.path.abspath(Path(named).expanduser()))  # noqa: PTH100  # resolve() would follow links
+    bad = sorted(_UNQUOTABLE & set(str(path)))
+    if bad:
+        raise BadInput(
+            f"the sandbox's directory {str(path)!r} contains {' '.join(map(repr, bad))}",
+            means="The configuration of supervisor and of the proxy cannot hold such a path.",
+            next_step="choose another one with --directory",
+        )
+    return path
+
+
+def unit(color: str) -> str:
+    """The name of a color's program under supervisor."""
+    return f"agent-factory-{color}"
+
+
+@dataclass(frozen=True)
+class Layout:
+    """The paths below `root`; nothing here touches the disk."""
+
+    root: Path
+
+    @property
+    def releases(self) -> Path:
+        """`<version>/` each, and the text file `candidate`."""
+        return self.root / "releases"
+
+    @property
+    def candidate(self) -> Path:
+        """Names the version to deploy next."""
+        return self.releases / "candidate"
+
+    def slot(self, color: str) -> Path:
+        """The link of a color to its release."""
+        return self.root / "slots" / color / "release"
+
+    def log(self, color: str) -> Path:
+        """What a color's service writes: one line a request, and its own words."""
+        return self.root / "logs" / f"{color}.log"
+
+    @property
+    def upstream(self) -> Path:
+        """One line, host:port: what the proxy dials."""
+        return self.root / "proxy" / "upstream"
+
+    @property
+    def caddy_config(self) -> Path:
+        """The proxy's configuration, generated."""
+        return self.root / "proxy" / "caddy.json"
+
+    @property
+    def supervisor_config(self) -> Path:
+        """Supervisor's configuration, generated; `supervisorctl -c` works with it."""
+        return self.root / "supervisord.conf"
+
+    @property
+    def run(self) -> Path:
+        """The sandbox's own state."""
+        return self.root / "run"
+
+    @property
+    def settings(self) -> Path:
+        """Ports and mark, JSON; that it exists says that the directory is a sandbox's."""
+        return self.run / "sandbox.json"
+
+    @property
+    def complete(self) -> Path:
+        """Exists once the first content has been written whole."""
+        return self.run / "complete"
+
+    @property
+    def pids(self) -> Path:
+        """The processes that `up` started, JSON."""
+        return self.run / "pids.json"
+
+    @property
+    def lock(self) -> Path:
+        """Held by the command that starts, stops or changes the sandbox."""
+        return self.run / "lock"
+
+    @property
+    def socket(self) -> Path:
+        """Supervisor's socket: in `run/`, or where that is too long an address, in a private directory."""
+        inside = self.run / "supervisor.sock"
+        if len(os.fsencode(inside)) <= _SOCKET_LIMIT:
+            return inside
+        return self.short_directory / "supervisor.sock"
+
+    @property
+    def short_directory(self) -> Path:
+        """A private directory with a short name, this sandbox's alone; used only for a socket."""
+        name = f"pyrunbook-{os.getuid()}-{hashlib.sha256(os.fsencode(self.root)).hexdigest()[:12]}"
+        bases = [os.environ.get("XDG_RUNTIME_DIR"), tempfile.gettempdir(), "/tmp"]  # noqa: S108  # private below
+        for base in bases:
+            path = Path(base or "") / name
+            if base and Path(base).is_dir() and len(os.fsencode(path / "supervisor.sock")) <= _SOCKET_LIMIT:
+                return path
+        raise BadInput(
+            f"no directory with a name short enough for a socket among {', '.join(b for b in bases if b)}",
+            next_step="choose a shorter directory with --directory",
+        )

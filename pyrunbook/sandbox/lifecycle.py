@@ -1,0 +1,321 @@
+"""Starting and ending the sandbox: idempotent, one command at a time, nothing left behind."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import secrets
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TypeVar
+
+import psutil
+
+from pyrunbook import places
+from pyrunbook.errors import BadInput, FailedAndPutBack, Refused
+from pyrunbook.sandbox import configuration, content, processes, state
+from pyrunbook.sandbox.layout import PROXY, Layout, unit
+from pyrunbook.sandbox.state import SandboxState, Settings
+from pyrunbook.sandbox.supervision import Supervisor, Unreachable, bring_back, http_status, is_ready, serving_color
+
+T = TypeVar("T")
+
+_START_SECONDS = 20.0
+"""How long `up` waits for supervisor and the proxy; on a loaded machine they need a few."""
+_READY_SECONDS = 10.0
+_DOWN_SECONDS = 15.0
+"""How long `down` lets requests in flight finish before it kills."""
+
+
+@dataclass
+class Up:
+    """What `up` did: `started` names programs, empty when all ran already; `warning` may be empty."""
+
+    state: SandboxState
+    started: list[str] = field(default_factory=list)
+    warning: str = ""
+
+
+@dataclass(frozen=True)
+class Down:
+    """What `down` did: how many processes it ended and how many of them it had to kill."""
+
+    ended: int
+    killed: int
+    purged: bool
+
+
+def caddy_program() -> Path:
+    """The Caddy that came with the package, beside the interpreter, or else the one on PATH.
+
+    Raises:
+        BadInput: there is none, or supervisor is not installed.
+    """
+    beside = Path(sys.executable).parent / "caddy"
+    found = str(beside) if beside.exists() else shutil.which("caddy")
+    missing = [] if found else ["caddy"]
+    if importlib.util.find_spec("supervisor") is None:
+        missing.append("supervisor")
+    if found is None or missing:
+        raise BadInput(
+            f"not installed: {' and '.join(missing)}",
+            means="The sandbox runs its service under supervisor, behind Caddy.",
+            next_step=f"{sys.executable} -m pip install 'pyrunbook[sandbox]'",
+        )
+    return Path(found)
+
+
+def up(directory: Path, port: int | None = None) -> Up:
+    """Start the sandbox, or start again what of it has died; change nothing else.
+
+    Args:
+        directory: as `layout.directory()` gives it.
+        port: for clients; the one it had before, or a free one, when `None`.
+
+    Raises:
+        BadInput: the directory is something else's, the port is taken, or a program is not installed.
+        Refused: it runs on another port, or another command is changing it.
+        FailedAndPutBack: something did not start; all that was started has been ended again.
+    """
+    caddy = caddy_program()
+    layout = Layout(directory)
+    _claim(layout)
+    with processes.locked(layout):
+        settings = state.settings(layout)
+        supervisor = _answering(settings)
+        if settings and supervisor:
+            if port not in (None, settings.public_port):
+                raise Refused(
+                    f"the sandbox runs on port {settings.public_port}",
+                    next_step=f"pyrunbook sandbox down && pyrunbook sandbox up --port {port}",
+                )
+            result = Up(state.read(directory, probe=False))
+            _bring_back(layout, settings, supervisor, set(), result)
+            return _finish(layout, settings, result)
+        orphans = processes.ours(layout, settings) if settings else []
+        were_running = {color for color in map(processes.color_of, orphans) if color}
+        processes.end(orphans, grace=5.0)
+        settings = _settle(layout, settings, port)
+        content.create(layout, settings)
+        if not layout.upstream.exists():
+            raise BadInput(
+                f"{layout.upstream} is missing",
+                means="Which color serves is written there and nowhere else.",
+                next_step=f"write 127.0.0.1:PORT of a color into it ({settings.addresses}), "
+                "or start over: pyrunbook sandbox down --purge && pyrunbook sandbox up",
+            )
+        try:
+            supervisor = _start_supervisor(layout, settings, caddy)
+            result = Up(state.read(directory, probe=False), ["supervisord"])
+            _bring_back(layout, settings, supervisor, were_running, result)
+            return _finish(layout, settings, result)
+        except BaseException:
+            processes.end(processes.ours(layout, settings), grace=2.0)
+            _sweep(layout, settings)
+            raise
+
+
+def _claim(layout: Layout) -> None:
+    """Make the directory ours, or refuse when it holds something else."""
+    root = layout.root
+    if root.is_dir() and not layout.settings.exists() and {entry.name for entry in root.iterdir()} - {"run"}:
+        raise BadInput(
+            f"{root} is not empty and is not a sandbox",
+            means="Nothing of what is there is touched.",
+            next_step="choose another directory with --directory",
+        )
+    try:
+        places.private_directory(layout.root)
+        places.private_directory(layout.run)
+    except OSError as error:
+        raise BadInput(f"cannot use {root}: {error}", next_step="choose another directory with --directory") from error
+
+
+def _supervisor_pid(settings: Settings) -> int | None:
+    try:
+        return Supervisor(Path(settings.socket)).pid()
+    except Unreachable:
+        return None
+
+
+def _answering(settings: Settings | None) -> Supervisor | None:
+    if settings is None or _supervisor_pid(settings) is None:
+        return None
+    return Supervisor(Path(settings.socket))
+
+
+def _settle(layout: Layout, settings: Settings | None, port: int | None) -> Settings:
+    """Decide the ports and the socket while nothing of the sandbox runs, and keep them.
+
+    A port that somebody else has taken meanwhile is replaced, the upstream file with it; the public one is not,
+    since clients know it.
+    """
+    if port is None and settings:
+        port = settings.public_port
+    if port is not None and not processes.port_is_free(port):
+        raise BadInput(
+            f"port {port} is taken by another program",
+            next_step="choose another one: pyrunbook sandbox up --port N",
+        )
+    kept = [settings.maintenance_port, settings.blue_port, settings.green_port] if settings else [0, 0, 0]
+    taken = {port or 0, *kept}
+    public = port or processes.free_port(taken)
+    maintenance, blue, green = (
+        number if number not in (0, public) and processes.port_is_free(number) else processes.free_port(taken)
+        for number in kept
+    )
+    mark = settings.mark if settings else secrets.token_hex(16)
+    decided = Settings(mark, public, maintenance, blue, green, str(layout.socket))
+    if settings and layout.upstream.exists():
+        dialed = layout.upstream.read_text(encoding="utf-8").strip()
+        moved = {settings.maintenance_address: decided.maintenance_address}
+        moved |= {settings.addresses[color]: decided.addresses[color] for color in settings.addresses}
+        if moved.get(dialed, dialed) != dialed:
+            content.write_atomically(layout.upstream, moved[dialed] + "\n")
+    if decided != settings:
+        content.write_atomically(layout.settings, decided.to_json())
+    return decided
+
+
+def _start_supervisor(layout: Layout, settings: Settings, caddy: Path) -> Supervisor:
+    content.write_atomically(layout.caddy_config, configuration.caddy(layout, settings))
+    content.write_atomically(layout.supervisor_config, configuration.supervisor(layout, settings, caddy))
+    socket = Path(settings.socket)
+    if socket.parent != layout.run:
+        _private(socket.parent)
+    _sweep(layout, settings, keep_directory=True)
+    started = subprocess.run(
+        [sys.executable, "-m", "supervisor.supervisord", "-c", str(layout.supervisor_config)],
+        env=configuration.environment(settings),
+        cwd=layout.root,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=_START_SECONDS * 2,
+        check=False,
+    )
+    if started.returncode:
+        raise FailedAndPutBack(
+            f"supervisord did not start: {(started.stderr or started.stdout).strip() or started.returncode}",
+            means="Nothing was left running.",
+        )
+    supervisor = _wait(lambda: _answering(settings), _START_SECONDS)
+    if supervisor is None:
+        raise FailedAndPutBack(
+            f"supervisord did not answer on {settings.socket} within {_START_SECONDS:.0f} s",
+            means="All that was started has been ended again.",
+            next_step=f"see {layout.root / 'logs' / 'supervisord.log'}",
+        )
+    return supervisor
+
+
+def _private(directory: Path) -> None:
+    """Make sure that a directory under the system's temporary one is ours alone."""
+    directory.mkdir(mode=0o700, exist_ok=True)
+    found = directory.lstat()
+    if directory.is_symlink() or found.st_uid != os.getuid() or found.st_mode & 0o077:
+        raise Refused(
+            f"{directory} belongs to somebody else or is open to others",
+            means="Supervisor's socket would be placed there.",
+            next_step="choose a shorter directory with --directory, so that the socket fits into it",
+        )
+
+
+def _bring_back(layout: Layout, settings: Settings, supervisor: Supervisor, colors: set[str], result: Up) -> None:
+    """Start what should run and wait until the proxy answers."""
+    active = serving_color(layout, settings.addresses)
+    result.started += bring_back(supervisor, colors | ({active} if active else set()))
+    address = settings.maintenance_address
+    if not _wait(lambda: http_status(address, "/") is not None, _START_SECONDS):
+        program = supervisor.programs().get(PROXY)
+        raise FailedAndPutBack(
+            f"the proxy did not answer on {address} within {_START_SECONDS:.0f} s "
+            f"({program.state if program else 'unknown'}): {_last_line(layout.root / 'logs' / 'proxy.log')}",
+            next_step=f"see {layout.root / 'logs' / 'proxy.log'}",
+        )
+    if not active:
+        result.warning = "No color serves: the proxy answers 503 (maintenance)."
+        return
+    if not _wait(lambda: is_ready(settings.addresses[active]) or _gave_up(supervisor, active), _READY_SECONDS) or (
+        not is_ready(settings.addresses[active])
+    ):
+        program = supervisor.programs().get(unit(active))
+        result.warning = (
+            f"{active} serves but is not ready ({program.state if program else 'unknown'}): "
+            f"{_last_line(layout.log(active))}"
+        )
+
+
+def _gave_up(supervisor: Supervisor, color: str) -> bool:
+    program = supervisor.programs().get(unit(color))
+    return program is not None and program.state == "FATAL"
+
+
+def _finish(layout: Layout, settings: Settings, result: Up) -> Up:
+    processes.record_pids(layout, processes.ours(layout, settings))
+    result.state = state.read(layout.root)
+    return result
+
+
+def _wait(look: Callable[[], T], seconds: float) -> T:
+    """Call `look` until it gives something true; what it gave last after `seconds`."""
+    deadline = time.monotonic() + seconds
+    while True:
+        found = look()
+        if found or time.monotonic() > deadline:
+            return found
+        time.sleep(0.05)
+
+
+def _last_line(path: Path) -> str:
+    try:
+        lines = path.read_text(encoding="utf-8", errors="replace").strip().splitlines()
+    except OSError:
+        return "no log"
+    return lines[-1][:300] if lines else "the log is empty"
+
+
+def _sweep(layout: Layout, settings: Settings, *, keep_directory: bool = False) -> None:
+    """Remove the files of processes that are gone."""
+    socket = Path(settings.socket)
+    for path in (socket, layout.run / "supervisord.pid", layout.pids):
+        path.unlink(missing_ok=True)
+    if socket.parent != layout.run and not keep_directory and socket.parent.is_dir():
+        shutil.rmtree(socket.parent, ignore_errors=True)
+
+
+def down(directory: Path, *, purge: bool = False) -> Down:
+    """End all processes of the sandbox: first politely, so that requests in flight finish, then for good.
+
+    Args:
+        directory: need not hold a sandbox, and the sandbox need not run.
+        purge: also remove the directory; only when it is a sandbox's.
+
+    Raises:
+        Refused: another command is changing it.
+        FailedAndNotPutBack: a process could not be ended.
+    """
+    layout = Layout(directory)
+    if not layout.run.is_dir():
+        return Down(0, 0, purged=False)
+    with processes.locked(layout):
+        settings = state.settings(layout)
+        if settings is None:
+            return Down(0, 0, purged=False)
+        found = processes.ours(layout, settings)
+        supervisor = _supervisor_pid(settings)
+        killed: list[psutil.Process] = []
+        if supervisor:
+            # Supervisor ends its programs itself; if we ended them, it would start them again.
+            leader = [process for process in found if process.pid == supervisor]
+            killed = processes.end(leader, grace=_DOWN_SECONDS)
+        killed += processes.end(processes.ours(layout, settings), grace=5.0)
+        _sweep(layout, settings)
+        if purge:
+            shutil.rmtree(layout.root)
+        return Down(len(found), len(killed), purged=purge)

@@ -1,0 +1,212 @@
+"""What the sandbox is now: read from its files, from supervisor and from the service; changes nothing."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from pyrunbook.errors import BadInput
+from pyrunbook.sandbox.layout import HOST, PROXY, Layout, unit
+from pyrunbook.sandbox.supervision import Program, Supervisor, Unreachable, is_ready, serving_color
+
+RUNNING_STATES = {"RUNNING", "STARTING"}
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What is decided once for a sandbox and kept in `run/sandbox.json`.
+
+    `mark` is a random word in the environment of every process of this sandbox, by which they are found again.
+    """
+
+    mark: str
+    public_port: int
+    maintenance_port: int
+    blue_port: int
+    green_port: int
+    socket: str
+
+    @property
+    def url(self) -> str:
+        """Where clients reach the active color."""
+        return f"http://{HOST}:{self.public_port}"
+
+    @property
+    def maintenance_address(self) -> str:
+        """What the proxy dials when no color serves."""
+        return f"{HOST}:{self.maintenance_port}"
+
+    @property
+    def addresses(self) -> dict[str, str]:
+        """host:port of each color."""
+        return {"blue": f"{HOST}:{self.blue_port}", "green": f"{HOST}:{self.green_port}"}
+
+    def to_json(self) -> str:
+        """As kept on disk."""
+        return json.dumps(asdict(self), indent=2) + "\n"
+
+
+def settings(layout: Layout) -> Settings | None:
+    """The sandbox's settings; `None` when the directory holds no sandbox.
+
+    Raises:
+        BadInput: the file is there and cannot be understood.
+    """
+    try:
+        loaded = Settings(**json.loads(layout.settings.read_text(encoding="utf-8")))
+        if not loaded.mark or not all(isinstance(port, int) for port in list(asdict(loaded).values())[1:5]):
+            raise ValueError("a value is missing")
+    except FileNotFoundError:
+        return None
+    except NotADirectoryError:
+        return None
+    except (OSError, ValueError, TypeError) as error:
+        raise BadInput(
+            f"{layout.settings} cannot be read: {error}",
+            means="The sandbox's ports and processes are not known.",
+            next_step=f"move {layout.root} away and start a new sandbox: pyrunbook sandbox up",
+        ) from error
+    return loaded
+
+
+@dataclass(frozen=True)
+class Release:
+    """A directory under `releases/`; `fault` is empty for one that behaves."""
+
+    version: str
+    fault: str
+
+
+@dataclass(frozen=True)
+class ColorState:
+    """A slot: its release (`None` when empty), its program, and whether `/ready` answers 200."""
+
+    version: str | None
+    running: bool
+    ready: bool
+    state: str
+    pid: int | None
+    url: str
+    address: str
+    unit: str
+    log: Path
+
+
+@dataclass(frozen=True)
+class SandboxState:
+    """The sandbox as it is; `why_not` says what is missing when it is not `running`.
+
+    `running` means that supervisor and the proxy run. Whether a color serves is `active` (`blue`, `green` or
+    `none`) and that color's `ready`. `url`, `maintenance_address` and `colors` are known once there is a sandbox.
+    """
+
+    directory: Path
+    running: bool
+    why_not: str
+    url: str | None
+    active: str
+    candidate: str | None
+    colors: dict[str, ColorState]
+    releases: list[Release]
+    maintenance_address: str | None
+    supervisor_config: Path
+    supervisor_pid: int | None
+    proxy_pid: int | None
+
+    def to_dict(self) -> dict[str, Any]:
+        """The object that `pyrunbook sandbox status --json` prints."""
+        return {
+            "running": self.running,
+            "url": self.url,
+            "active": self.active,
+            "candidate": self.candidate,
+            "versions": {color: slot.version for color, slot in self.colors.items()},
+            "colors": {color: {**asdict(slot), "log": str(slot.log)} for color, slot in self.colors.items()},
+            "releases": [asdict(release) for release in self.releases],
+            "maintenance_address": self.maintenance_address,
+            "directory": str(self.directory),
+            "supervisor_config": str(self.supervisor_config),
+            "pids": {"supervisord": self.supervisor_pid, "proxy": self.proxy_pid},
+            "why_not": self.why_not,
+        }
+
+
+def releases(layout: Layout) -> list[Release]:
+    """All complete releases, in the order of their names."""
+    found = []
+    for version in sorted(layout.releases.glob("*/VERSION")):
+        fault = version.parent / "FAULT"
+        found.append(Release(version.parent.name, fault.read_text(encoding="utf-8").strip() if fault.exists() else ""))
+    return [release for release in found if not release.version.startswith(".")]
+
+
+def candidate(layout: Layout) -> str | None:
+    """The version that `releases/candidate` names; `None` without one."""
+    try:
+        return layout.candidate.read_text(encoding="utf-8").strip() or None
+    except OSError:
+        return None
+
+
+def _version(layout: Layout, color: str) -> str | None:
+    try:
+        return (layout.slot(color) / "VERSION").read_text(encoding="utf-8").strip()
+    except OSError:
+        return None
+
+
+def read(directory: Path, *, probe: bool = True) -> SandboxState:
+    """Read the state of the sandbox in `directory`.
+
+    Args:
+        directory: as `layout.directory()` gives it; need not exist.
+        probe: ask running colors whether they are ready; `ready` is False for all without it.
+
+    Raises:
+        BadInput: the sandbox's own state is unreadable.
+    """
+    layout = Layout(directory)
+    known = settings(layout)
+    programs: dict[str, Program] = {}
+    supervisor_pid = None
+    why_not = "" if known else f"there is no sandbox in {directory}"
+    if known:
+        supervisor = Supervisor(Path(known.socket))
+        try:
+            supervisor_pid, programs = supervisor.pid(), supervisor.programs()
+        except Unreachable:
+            why_not = "supervisor does not run"
+    proxy = programs.get(PROXY)
+    if known and not why_not and (proxy is None or proxy.state not in RUNNING_STATES):
+        why_not = f"the proxy does not run ({proxy.state if proxy else 'unknown to supervisor'})"
+    colors = {}
+    for color, address in known.addresses.items() if known else ():
+        program = programs.get(unit(color))
+        running = program is not None and program.state in RUNNING_STATES
+        colors[color] = ColorState(
+            version=_version(layout, color),
+            running=running,
+            ready=running and probe and is_ready(address),
+            state=program.state if program else "STOPPED",
+            pid=program.pid if program else None,
+            url=f"http://{address}",
+            address=address,
+            unit=unit(color),
+            log=layout.log(color),
+        )
+    return SandboxState(
+        directory=directory,
+        running=bool(known) and not why_not,
+        why_not=why_not,
+        url=known.url if known else None,
+        active=(serving_color(layout, known.addresses) if known else None) or "none",
+        candidate=candidate(layout),
+        colors=colors,
+        releases=releases(layout),
+        maintenance_address=known.maintenance_address if known else None,
+        supervisor_config=layout.supervisor_config,
+        supervisor_pid=supervisor_pid,
+        proxy_pid=proxy.pid if proxy else None,
+    )
