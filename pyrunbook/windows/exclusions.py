@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
-from typing import Protocol
+from typing import NamedTuple, Protocol
 from zoneinfo import ZoneInfo
 
 from pyrunbook.errors import BadInput
@@ -18,8 +18,7 @@ _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _FORM = "write a date 2026-12-24, a range 2026-12-24..2027-01-02, or the path of an iCalendar file *.ics"
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class Closed:
+class Closed(NamedTuple):
     """A time without runs, `[start, end)` in UTC, and the exclusion that says so."""
 
     start: datetime

@@ -8,14 +8,11 @@ from datetime import datetime, timedelta
 
 from pyrunbook.windows.decision import Decision, decide_on
 from pyrunbook.windows.duration import format_duration
-from pyrunbook.windows.grammar import ORDINALS
 from pyrunbook.windows.instant import WEEKDAYS, checked_instant, shown
-from pyrunbook.windows.recurrence import Recurrence
 from pyrunbook.windows.schedule import Schedule
 from pyrunbook.windows.window import Instance, Window
 
 _NO_TIME = timedelta()
-_DAY_NAMES = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 
 
 def explain(
@@ -60,21 +57,8 @@ def describe(window: Window) -> str:
     """A window in words: `every Sunday from 02:00 for 2 h, by the clock of Europe/Paris`."""
     if window.rule is None:
         return "open at all times"
-    rule = window.rule
-    if isinstance(rule, Recurrence):
-        days = f"the days of the recurrence rule {rule.text}"
-        if int(rule.parts.get("INTERVAL", "1")) > 1:
-            days += " (INTERVAL counts from the week of Monday 1970-01-05)"
-        if rule.until is not None:
-            days += f", until {rule.until.isoformat()}"
-    else:
-        names = [_DAY_NAMES[day] for day in sorted(rule.days)]
-        if rule.nth is not None:
-            nth = next(word for word, number in ORDINALS.items() if number == rule.nth)
-            days = f"{_listed([f'the {nth} {name}' for name in names])} of each month"
-        else:
-            days = "every day" if len(names) == 7 else f"every {_listed(names)}"
-    return f"{days}, from {window.start:%H:%M} for {format_duration(window.length)}, by the clock of {window.zone.key}"
+    length = format_duration(window.length)
+    return f"{window.rule.describe()}, from {window.start:%H:%M} for {length}, by the clock of {window.zone.key}"
 
 
 def _instance(window: Window, instance: Instance, at: datetime) -> list[tuple[str, str]]:
@@ -114,7 +98,3 @@ def _minute(moment: datetime) -> str:
 
 def _offset(local: datetime) -> str:
     return local.strftime("%z")[:3] + ":" + local.strftime("%z")[3:5]
-
-
-def _listed(items: list[str]) -> str:
-    return items[0] if len(items) == 1 else f"{', '.join(items[:-1])} and {items[-1]}"

@@ -18,11 +18,10 @@ from zoneinfo import ZoneInfo
 from pyrunbook.errors import BadInput
 from pyrunbook.windows.duration import parse_duration, shortened
 from pyrunbook.windows.instant import WEEKDAYS
-from pyrunbook.windows.recurrence import Weekdays, parse_recurrence
+from pyrunbook.windows.weekdays import ORDINALS, Weekdays
 from pyrunbook.windows.window import Window
 
 UTC_ZONE = ZoneInfo("UTC")
-ORDINALS = {"first": 1, "second": 2, "third": 3, "fourth": 4, "last": -1}
 _DAY_NUMBERS = {name.lower(): number for number, name in enumerate(WEEKDAYS)}
 _CLOCK = re.compile(r"([0-9]{2}):([0-9]{2})")
 _ZONE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_+\-/]*")
@@ -86,6 +85,8 @@ def _parse_days(words: list[str]) -> Window:
 
 
 def _parse_rule(words: list[str]) -> Window:
+    from pyrunbook.windows.recurrence import parse_recurrence
+
     rule = parse_recurrence(words[0][len("RRULE:") :], has_start=False)
     if len(words) < 2:
         raise BadInput("the start is missing after the rule")

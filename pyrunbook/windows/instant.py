@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, tzinfo
+from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 from pyrunbook.errors import BadInput
@@ -13,8 +13,7 @@ FIRST_YEAR = 1970
 LAST_YEAR = 2299
 
 
-@dataclass(frozen=True, slots=True)
-class Localised:
+class Localised(NamedTuple):
     """What a wall-clock time comes to in a zone.
 
     Attributes:
@@ -76,10 +75,10 @@ def iso(instant: datetime | None) -> str | None:
 
 
 def shown(instant: datetime, zone: ZoneInfo) -> str:
-    """For people, on the clock of a zone: `Sun 2026-11-22 02:00 UTC`."""
+    """For people, on the clock of a zone: `Sun 2026-11-22 02:00 UTC`, `Sun 2026-11-01 01:30 EDT`."""
     local = instant.astimezone(zone)
     seconds = ":%S" if local.second else ""
-    return f"{WEEKDAYS[local.weekday()]} {local.strftime(f'%Y-%m-%d %H:%M{seconds}')} {zone.key}"
+    return f"{WEEKDAYS[local.weekday()]} {local.strftime(f'%Y-%m-%d %H:%M{seconds} %Z')}"
 
 
 # Our own names: those of strftime follow the operator's locale.

@@ -1,4 +1,4 @@
-"""Which dates a rule names: weekdays, and RFC 5545 recurrence rules through python-dateutil.
+"""RFC 5545 recurrence rules, through python-dateutil.
 
 Rules are stepped in wall-clock time, never in UTC: a window keeps its hour when the clocks change.
 """
@@ -43,34 +43,6 @@ _PARTS = ("FREQ", "UNTIL", "WKST", "BYDAY", *_NUMBERS)
 
 
 @dataclass(frozen=True, slots=True)
-class Weekdays:
-    """Days of the week, every week or once a month.
-
-    Attributes:
-        days: weekdays, Monday is 0.
-        nth: 1 to 4 for the first to fourth such weekday of a month, -1 for the last; `None` for every week.
-    """
-
-    days: frozenset[int]
-    nth: int | None = None
-
-    def dates(self, first: date) -> Iterator[date]:
-        """All dates from `first` on, in order, without end."""
-        day = first
-        while True:
-            if day.weekday() in self.days and self._is_nth(day):
-                yield day
-            day += _ONE_DAY
-
-    def _is_nth(self, day: date) -> bool:
-        if self.nth is None:
-            return True
-        if self.nth == -1:
-            return (day + 7 * _ONE_DAY).month != day.month
-        return (day.day - 1) // 7 + 1 == self.nth
-
-
-@dataclass(frozen=True, slots=True)
 class Recurrence:
     """An RFC 5545 recurrence rule.
 
@@ -83,6 +55,11 @@ class Recurrence:
     text: str
     parts: Mapping[str, str]
     until: date | datetime | None
+
+    @property
+    def ends(self) -> bool:
+        """Whether it has an `UNTIL`."""
+        return self.until is not None
 
     def dates(self, first: date) -> Iterator[date]:
         """The dates from `first` on, in order, of a rule that has no start of its own; `UNTIL` as a date is kept."""
@@ -110,6 +87,13 @@ class Recurrence:
         if not isinstance(self.until, datetime):
             return wall.date() > self.until
         return wall > self.until if self.until.tzinfo is None else utc > self.until
+
+    def describe(self) -> str:
+        """In words, as far as that helps: the rule itself, how `INTERVAL` counts, and until when."""
+        text = f"the days of the recurrence rule {self.text}"
+        if int(self.parts.get("INTERVAL", "1")) > 1:
+            text += f" (INTERVAL counts from the week of Monday {_EPOCH})"
+        return text if self.until is None else f"{text}, until {self.until.isoformat()}"
 
     def _period_start(self, day: date) -> date:
         """The first day of a period that the rule counts, at or before `day`."""

@@ -5,16 +5,17 @@ from __future__ import annotations
 import heapq
 import os
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import islice
+from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 from pyrunbook.errors import BadInput
 from pyrunbook.windows.duration import LONGEST
 from pyrunbook.windows.exclusions import Closed, Exclusion, read_exclusion
 from pyrunbook.windows.grammar import UTC_ZONE, parse
-from pyrunbook.windows.instant import checked_instant
+from pyrunbook.windows.instant import LAST_YEAR, checked_instant
 from pyrunbook.windows.window import LATEST, Window
 
 # An opening that lasts longer than this is not followed further: it "does not end".
@@ -25,8 +26,7 @@ PATIENCE = 4000
 _NO_TIME = timedelta()
 
 
-@dataclass(frozen=True, slots=True)
-class Opening:
+class Opening(NamedTuple):
     """A time in which runs may go on: `[start, end)` in UTC; `end` is `None` when it does not end within 400 days."""
 
     start: datetime
@@ -123,13 +123,13 @@ class Schedule:
         joined: Opening | None = None
         for piece in self.instances(after):
             if joined is not None and joined.end == piece.start:
-                joined = replace(joined, end=piece.end)
+                joined = joined._replace(end=piece.end)
             else:
                 if joined is not None:
                     yield joined
                 joined = piece
             if joined.end is None or joined.end - max(after, joined.start) > HORIZON:
-                yield replace(joined, end=None)
+                yield joined._replace(end=None)
                 return
         if joined is not None:
             yield joined
@@ -144,6 +144,8 @@ class Schedule:
         for opening in islice(self.openings(at), PATIENCE):
             start = max(at, opening.start)
             latest = self.latest_start(opening)
+            if start.year > LAST_YEAR:
+                break
             if latest is None or start <= latest:
                 return start, opening
         return None
@@ -170,5 +172,5 @@ class Schedule:
         reached: datetime | None = None
         for block in heapq.merge(*(exclusion.closed(after) for exclusion in self.exclusions)):
             if reached is None or block.end > reached:
-                yield block if reached is None or block.start >= reached else replace(block, start=reached)
+                yield block if reached is None or block.start >= reached else block._replace(start=reached)
                 reached = block.end

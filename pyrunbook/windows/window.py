@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime, time, timedelta
+from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 from pyrunbook.windows.instant import checked_instant, localise
-from pyrunbook.windows.recurrence import Recurrence, Weekdays
+from pyrunbook.windows.weekdays import Days
 
 LATEST = datetime(9999, 1, 1, tzinfo=UTC)
 
 _NO_TIME = timedelta()
 
 
-@dataclass(frozen=True, slots=True)
-class Instance:
+class Instance(NamedTuple):
     """One opening of a window: open at instants `t` with `start <= t < end`.
 
     Attributes:
@@ -49,7 +49,7 @@ class Window:
 
     spec: str
     zone: ZoneInfo
-    rule: Weekdays | Recurrence | None
+    rule: Days | None
     start: time
     length: timedelta
 
@@ -61,7 +61,7 @@ class Window:
     @property
     def ends(self) -> bool:
         """Whether there is a last instance (an `UNTIL`)."""
-        return isinstance(self.rule, Recurrence) and self.rule.until is not None
+        return self.rule is not None and self.rule.ends
 
     def instances(self, after: datetime) -> Iterator[Instance]:
         """The instances that end after an instant, in order, disjoint, each start once.
@@ -82,7 +82,7 @@ class Window:
                 if following.start == current.start:
                     continue
                 if following.start < current.end:
-                    current = replace(current, end=following.start)
+                    current = current._replace(end=following.start)
                 if current.end > after:
                     yield current
             current = following
@@ -98,6 +98,6 @@ class Window:
         for day in self.rule.dates(first):
             wall = datetime.combine(day, self.start)
             local = localise(wall, self.zone)
-            if isinstance(self.rule, Recurrence) and self.rule.ended(wall, local.utc):
+            if self.rule.ended(wall, local.utc):
                 return
             yield Instance(local.utc, local.utc + self.length, wall, local.gap, local.fold)

@@ -1,0 +1,79 @@
+"""Days of the week, and what every rule that names days offers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from typing import Protocol
+
+ORDINALS = {"first": 1, "second": 2, "third": 3, "fourth": 4, "last": -1}
+
+_NAMES = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
+_ONE_DAY = timedelta(days=1)
+
+
+class Days(Protocol):
+    """Which dates a window starts on. Dates are stepped by the local calendar, never in UTC."""
+
+    @property
+    def ends(self) -> bool:
+        """Whether there is a last date."""
+
+    def dates(self, first: date) -> Iterator[date]:
+        """The dates from `first` on, in order."""
+
+    def ended(self, wall: datetime, utc: datetime) -> bool:
+        """Whether a start, given as wall-clock time and as instant, is later than the last one allowed."""
+
+    def describe(self) -> str:
+        """In words."""
+
+
+@dataclass(frozen=True, slots=True)
+class Weekdays:
+    """Days of the week, every week or once a month.
+
+    Attributes:
+        days: weekdays, Monday is 0.
+        nth: 1 to 4 for the first to fourth such weekday of a month, -1 for the last; `None` for every week.
+    """
+
+    days: frozenset[int]
+    nth: int | None = None
+
+    def dates(self, first: date) -> Iterator[date]:
+        """All dates from `first` on, in order, without end."""
+        day = first
+        while True:
+            if day.weekday() in self.days and self._is_nth(day):
+                yield day
+            day += _ONE_DAY
+
+    @property
+    def ends(self) -> bool:
+        """Never."""
+        return False
+
+    def ended(self, wall: datetime, utc: datetime) -> bool:  # noqa: ARG002 - the protocol's
+        """Never."""
+        return False
+
+    def describe(self) -> str:
+        """In words: `every Sunday`, `the first Sunday of each month`."""
+        names = [_NAMES[day] for day in sorted(self.days)]
+        if self.nth is not None:
+            nth = next(word for word, number in ORDINALS.items() if number == self.nth)
+            return f"{_listed([f'the {nth} {name}' for name in names])} of each month"
+        return "every day" if len(names) == 7 else f"every {_listed(names)}"
+
+    def _is_nth(self, day: date) -> bool:
+        if self.nth is None:
+            return True
+        if self.nth == -1:
+            return (day + 7 * _ONE_DAY).month != day.month
+        return (day.day - 1) // 7 + 1 == self.nth
+
+
+def _listed(items: list[str]) -> str:
+    return items[0] if len(items) == 1 else f"{', '.join(items[:-1])} and {items[-1]}"
