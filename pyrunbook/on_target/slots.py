@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import socket
+import sys
 import time
 import urllib.request
 from collections import deque
@@ -26,15 +27,19 @@ class SlotError(Exception):
     """A slot cannot be read or brought into the state asked for; the text is for the operator."""
 
 
-ARGUMENTS: dict[str, dict[str, Any]] = {
-    "root": {"type": "path", "required": True},
-    "colors": {"type": "dict", "required": True},
-    "upstream_file": {"type": "path", "required": True},
-    "manager": {"type": "str", "required": True, "choices": ["systemd", "supervisor"]},
-    "supervisor_config": {"type": "path"},
-    "supervisor_command": {"type": "list", "elements": "str"},
+SERVICE: dict[str, Any] = {
+    "type": "dict",
+    "required": True,
+    "options": {
+        "root": {"type": "path", "required": True},
+        "colors": {"type": "dict", "required": True},
+        "upstream_file": {"type": "path", "required": True},
+        "manager": {"type": "str", "required": True, "choices": ["systemd", "supervisor"]},
+        "supervisor_config": {"type": "str", "default": ""},
+        "supervisor_command": {"type": "list", "elements": "str", "default": []},
+    },
 }
-"""What a module takes to find the slots; the values are the inventory's `service_*` variables."""
+"""The module option that says where the slots are; the values are the inventory's `service_*` variables."""
 
 
 def manager_for(name: str, supervisor_config: str = "", supervisor_command: list[str] | None = None) -> Any:
@@ -42,7 +47,9 @@ def manager_for(name: str, supervisor_config: str = "", supervisor_command: list
     if name == "systemd":
         return Systemd()
     if name == "supervisor":
-        return Supervisor(supervisor_config, supervisor_command or ["supervisorctl"])
+        beside = os.path.join(os.path.dirname(sys.executable), "supervisorctl")
+        found = beside if os.path.exists(beside) else "supervisorctl"
+        return Supervisor(supervisor_config, supervisor_command or [found])
     raise SlotError(f"unknown service_manager {name!r}: systemd or supervisor")
 
 
@@ -75,7 +82,7 @@ class Slots:
 
     @classmethod
     def from_arguments(cls, arguments: dict[str, Any], check_mode: bool = False) -> Slots:
-        """The slots that a module's `ARGUMENTS` describe."""
+        """The slots that a module option of the form `SERVICE` describes."""
         for color in COLORS:
             missing = {"address", "unit"} - set(arguments["colors"].get(color) or {})
             if missing:

@@ -24,7 +24,9 @@ def read(path: str) -> str | None:
         return None
 
 
-def switch(path: str, address: str, expected: Collection[str], check_mode: bool = False) -> bool:
+def switch(
+    path: str, address: str, expected: Collection[str], check_mode: bool = False, keep: Collection[str] = ()
+) -> bool:
     """Send the traffic to `address`, provided that it goes to one of `expected` now.
 
     Args:
@@ -32,15 +34,16 @@ def switch(path: str, address: str, expected: Collection[str], check_mode: bool 
         address: `host:port` to dial from now on.
         expected: addresses that may stand there before; empty accepts any.
         check_mode: report only.
+        keep: addresses that are left alone when they stand there.
 
     Returns:
-        Whether anything changed: `False` when the file named `address` already.
+        Whether anything changed: `False` when the file named `address`, or one of `keep`, already.
 
     Raises:
         UpstreamConflict: the file names something else.
     """
     current = read(path)
-    if current == address:
+    if current == address or current in keep:
         return False
     if expected and current not in expected:
         raise UpstreamConflict(

@@ -16,7 +16,7 @@ ENV_JOURNAL_BROKEN = "PYRUNBOOK_JOURNAL_BROKEN"
 """Why the journal cannot be written; set by the journal callback. Steps refuse to change anything then."""
 
 
-class StepAction(ActionBase):  # type: ignore[misc]
+class StepAction(ActionBase):
     """An operation of the domain as a task.
 
     Subclasses declare `ARGUMENTS` and implement `act`. What `act` returns is the task's result; `detail` in it is

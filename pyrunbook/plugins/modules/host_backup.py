@@ -17,7 +17,7 @@ from ansible.module_utils import archive
 from ansible.module_utils.basic import AnsibleModule
 
 
-def main():
+def main() -> None:
     """Run the module."""
     module = AnsibleModule(
         argument_spec={

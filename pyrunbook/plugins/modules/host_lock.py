@@ -24,7 +24,7 @@ from ansible.module_utils import lock_file
 from ansible.module_utils.basic import AnsibleModule
 
 
-def main():
+def main() -> None:
     """Run the module."""
     module = AnsibleModule(
         argument_spec={

@@ -10,30 +10,39 @@ description:
 options:
   plan: {description: The C(host) section of a rollback plan., type: dict, required: true}
   preview: {description: Bring the other color back to what it was instead., type: bool, default: false}
-  root: {description: The service's root directory., type: path, required: true}
-  colors: {description: Per color C(address) and C(unit)., type: dict, required: true}
-  upstream_file: {description: The file that the proxy's upstream reads., type: path, required: true}
-  manager: {description: The process manager., type: str, required: true, choices: [systemd, supervisor]}
-  supervisor_config: {description: Path of supervisord.conf., type: path}
-  supervisor_command: {description: Argv prefix that runs supervisorctl., type: list, elements: str}
+  service:
+    description: Where the slots are; the fact C(service_slots) of the role service_state.
+    type: dict
+    required: true
+    suboptions:
+      root: {description: The service's root directory., type: path, required: true}
+      colors: {description: Per color C(address) and C(unit)., type: dict, required: true}
+      upstream_file: {description: The file that the proxy's upstream reads., type: path, required: true}
+      manager: {description: The process manager., type: str, required: true, choices: [systemd, supervisor]}
+      supervisor_config: {description: Path of supervisord.conf., type: str, default: ""}
+      supervisor_command:
+        description: Argv prefix that runs supervisorctl; found beside Python or on PATH when empty.
+        type: list
+        elements: str
+        default: []
 author: [pyrunbook]
 """
 
 from ansible.module_utils import archive
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.slots import ARGUMENTS, SlotError, Slots
+from ansible.module_utils.slots import SERVICE, SlotError, Slots
 from ansible.module_utils.units import UnitError
 from ansible.module_utils.upstream import UpstreamConflict
 
-SPEC = dict(ARGUMENTS, plan={"type": "dict", "required": True}, preview={"type": "bool", "default": False})
+SPEC = dict(service=SERVICE, plan={"type": "dict", "required": True}, preview={"type": "bool", "default": False})
 
 
-def main():
+def main() -> None:
     """Run the module."""
     module = AnsibleModule(argument_spec=SPEC, supports_check_mode=True)
     asked = module.params
     try:
-        slots = Slots.from_arguments(asked, module.check_mode)
+        slots = Slots.from_arguments(asked["service"], module.check_mode)
         done = slots.put_back_preview(asked["plan"]) if asked["preview"] else slots.put_back(asked["plan"])
     except (SlotError, UnitError, UpstreamConflict, archive.ArchiveError, OSError) as error:
         module.fail_json(msg=str(error))

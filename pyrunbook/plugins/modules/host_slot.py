@@ -13,21 +13,30 @@ options:
     choices: [started, stopped, removed]
   release: {description: The release to run., type: str}
   stable_seconds: {description: Seconds that a started process must stay up., type: float, default: 0}
-  root: {description: The service's root directory., type: path, required: true}
-  colors: {description: Per color C(address) and C(unit)., type: dict, required: true}
-  upstream_file: {description: The file that the proxy's upstream reads., type: path, required: true}
-  manager: {description: The process manager., type: str, required: true, choices: [systemd, supervisor]}
-  supervisor_config: {description: Path of supervisord.conf., type: path}
-  supervisor_command: {description: Argv prefix that runs supervisorctl., type: list, elements: str}
+  service:
+    description: Where the slots are; the fact C(service_slots) of the role service_state.
+    type: dict
+    required: true
+    suboptions:
+      root: {description: The service's root directory., type: path, required: true}
+      colors: {description: Per color C(address) and C(unit)., type: dict, required: true}
+      upstream_file: {description: The file that the proxy's upstream reads., type: path, required: true}
+      manager: {description: The process manager., type: str, required: true, choices: [systemd, supervisor]}
+      supervisor_config: {description: Path of supervisord.conf., type: str, default: ""}
+      supervisor_command:
+        description: Argv prefix that runs supervisorctl; found beside Python or on PATH when empty.
+        type: list
+        elements: str
+        default: []
 author: [pyrunbook]
 """
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.slots import ARGUMENTS, SlotError, Slots
+from ansible.module_utils.slots import SERVICE, SlotError, Slots
 from ansible.module_utils.units import UnitError
 
 SPEC = dict(
-    ARGUMENTS,
+    service=SERVICE,
     color={"type": "str", "required": True, "choices": ["blue", "green"]},
     state={"type": "str", "required": True, "choices": ["started", "stopped", "removed"]},
     release={"type": "str"},
@@ -35,7 +44,7 @@ SPEC = dict(
 )
 
 
-def main():
+def main() -> None:
     """Run the module."""
     module = AnsibleModule(
         argument_spec=SPEC, required_if=[("state", "started", ["release"])], supports_check_mode=True
@@ -43,11 +52,13 @@ def main():
     asked = module.params
     color, state = asked["color"], asked["state"]
     try:
-        slots = Slots.from_arguments(asked, module.check_mode)
+        slots = Slots.from_arguments(asked["service"], module.check_mode)
         if state == "started":
             changed = slots.start(color, asked["release"], asked["stable_seconds"])
             detail = "{} runs {}".format(color, asked["release"])
         elif state == "stopped":
+            if slots.active() == color:
+                raise SlotError(f"the traffic goes to {color}, so it is not stopped")
             changed = slots.stop(color)
             detail = f"{color} is stopped"
         else:

@@ -12,6 +12,7 @@ options:
     type: list
     elements: str
     default: []
+  keep: {description: Addresses that are left alone when they stand there., type: list, elements: str, default: []}
 author: [pyrunbook]
 """
 
@@ -19,20 +20,21 @@ from ansible.module_utils import upstream
 from ansible.module_utils.basic import AnsibleModule
 
 
-def main():
+def main() -> None:
     """Run the module."""
     module = AnsibleModule(
         argument_spec={
             "path": {"type": "path", "required": True},
             "address": {"type": "str", "required": True},
             "expected": {"type": "list", "elements": "str", "default": []},
+            "keep": {"type": "list", "elements": "str", "default": []},
         },
         supports_check_mode=True,
     )
     asked = module.params
     try:
         before = upstream.read(asked["path"])
-        changed = upstream.switch(asked["path"], asked["address"], asked["expected"], module.check_mode)
+        changed = upstream.switch(asked["path"], asked["address"], asked["expected"], module.check_mode, asked["keep"])
     except upstream.UpstreamConflict as error:
         module.fail_json(msg=f"The traffic was not switched: {error}. Somebody else switches it too.")
     except OSError as error:
@@ -40,7 +42,7 @@ def main():
     module.exit_json(
         changed=changed,
         detail="traffic goes to {}".format(asked["address"]),
-        evidence={"before": before, "after": asked["address"]},
+        evidence={"before": before, "after": asked["address"] if changed else before},
         diff={
             "before": f"{before}\n",
             "after": "{}\n".format(asked["address"]),

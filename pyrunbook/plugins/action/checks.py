@@ -1,0 +1,58 @@
+"""Action plugin: perform HTTP checks and script hooks against a color or the service, and judge them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pyrunbook.errors import FailedAndPutBack
+from pyrunbook.plugins.step_action import StepAction
+from pyrunbook.rollout import hooks
+from pyrunbook.rollout.checks import HttpCheck, Result, perform
+
+
+class ActionModule(StepAction):
+    """Passes only when every check and every hook passed; fail, error and no data all end the step."""
+
+    ARGUMENTS = {
+        "url": {"type": "str", "required": True},
+        "checks": {"type": "list", "elements": "dict", "required": True},
+        "hooks": {"type": "list", "elements": "dict", "default": []},
+        "environment": {"type": "dict", "default": {}},
+        "only_parse": {"type": "bool", "default": False},
+    }
+    CHANGES = False
+
+    def act(self, arguments: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
+        """Parse all before performing any, then stop at the first that does not pass."""
+        checks = [HttpCheck.parse(check) for check in arguments["checks"]]
+        scripts = [hooks.Hook.parse(hook) for hook in arguments["hooks"]]
+        for hook in scripts:
+            hooks.check_startable(hook)
+        if not checks and not scripts:
+            raise FailedAndPutBack("There is nothing to check, so nothing can be said to be good.")
+        if self.check_mode or arguments["only_parse"]:
+            return {"changed": False, "detail": f"{len(checks)} checks and {len(scripts)} hooks, not performed"}
+        url = arguments["url"]
+        environment = {
+            "PYRUNBOOK_URL": url,
+            "PYRUNBOOK_RUN_ID": self.run_id,
+            **{f"PYRUNBOOK_{key.upper()}": str(value) for key, value in arguments["environment"].items()},
+        }
+        evidence: dict[str, Any] = {}
+        results: list[Result] = []
+        work: list[HttpCheck | hooks.Hook] = [*checks, *scripts]
+        for one in work:
+            result = perform(one, url) if isinstance(one, HttpCheck) else hooks.perform(one, environment)
+            evidence[result.name] = {"verdict": result.verdict.value, **result.evidence}
+            results.append(result)
+            if not result.passed:
+                failure = FailedAndPutBack(f"{result.name} ({result.verdict.value}): {result.detail}")
+                failure.evidence = evidence  # type: ignore[attr-defined]
+                raise failure
+        widest = max(
+            (result for result in results if "requests" in result.evidence),
+            key=lambda result: int(result.evidence["requests"]),
+            default=results[-1],
+        )
+        detail = widest.detail if len(results) == 1 else f"{len(results)} checks passed; {widest.name}: {widest.detail}"
+        return {"changed": False, "detail": detail, "evidence": evidence}

@@ -1,0 +1,123 @@
+"""Action plugin: decide whether a run may start; everything that can be refused without touching the service."""
+
+from __future__ import annotations
+
+import getpass
+import os
+import socket
+from datetime import UTC, datetime
+from typing import Any
+
+from pyrunbook import catalog, windows
+from pyrunbook.errors import BadInput, Refused
+from pyrunbook.journal import Journal
+from pyrunbook.plugins.step_action import ENV_RUN_ID, StepAction
+from pyrunbook.rollout import plan
+
+
+def operator() -> str:
+    """Who runs this: `PYRUNBOOK_OPERATOR` (a team's controller sets it), or the person behind sudo, or the user."""
+    return os.environ.get("PYRUNBOOK_OPERATOR") or os.environ.get("SUDO_USER") or getpass.getuser()
+
+
+class ActionModule(StepAction):
+    """The window, earlier runs, attestations; on a resumed run also the plan of its first attempt.
+
+    The result carries `window` and `attestations` for the journal, and `recorded`: the colors of the run's plan where a
+    plan exists already.
+    """
+
+    ARGUMENTS = {
+        "runbook": {"type": "str", "required": True},
+        "service": {"type": "str", "required": True},
+        "window": {"type": "str"},
+        "window_exclusions": {"type": "list", "elements": "str", "default": []},
+        "window_override": {"type": "str"},
+        "attested": {"type": "list", "elements": "str", "default": []},
+        "recovery": {"type": "bool", "default": False},
+    }
+
+    def act(self, arguments: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
+        """Refuse, or say why the run may start."""
+        if not os.environ.get(ENV_RUN_ID):
+            raise Refused(
+                "This play writes no journal: the callback plugin pyrunbook_journal is not enabled.",
+                means="Ansible did not read pyrunbook's ansible.cfg; it ignores one in a world-writable directory.",
+                next_step="chmod o-w . and run from the directory of ansible.cfg, or use the pyrunbook command",
+            )
+        runbook = catalog.load().get(arguments["runbook"])
+        self._refuse_unfinished(arguments["service"])
+        recovery = arguments["recovery"]
+        result: dict[str, Any] = {
+            "changed": False,
+            "operator": operator(),
+            "machine": socket.gethostname(),
+            "recorded": self._recorded(arguments["service"]),
+        }
+        if not recovery:
+            decision = self._window(runbook.metadata, arguments)
+            result["window"] = decision.as_dict()
+            result["window_override"] = arguments["window_override"] or None
+            result["attestations"] = self._attestations(runbook, arguments["attested"])
+        named = [entry["name"] for entry in result.get("attestations", [])]
+        result["detail"] = f"{len(named)} prerequisites attested" if named else ""
+        result["evidence"] = {"operator": result["operator"], "machine": result["machine"], "attested": named}
+        return result
+
+    def _refuse_unfinished(self, service: str) -> None:
+        with Journal.open() as journal:
+            earlier = [run for run in journal.unfinished(service) if run.id != self.run_id and not run.check_mode]
+        if earlier:
+            run = earlier[0]
+            raise Refused(
+                f"Run {run.id} of {service} ({run.runbook}, by {run.operator} on {run.machine}, begun "
+                f"{run.started:%Y-%m-%d %H:%M:%S} UTC) has not been brought to an end.",
+                means="It is still running, or it died and left things as they were in the middle.",
+                next_step=f"wait for it, or: pyrunbook recover {run.id}",
+            )
+
+    def _recorded(self, service: str) -> dict[str, str] | None:
+        path = plan.path_of(self.run_id, service)
+        if not path.exists():
+            return None
+        recorded = plan.read(path)
+        return {"active": recorded.active, "preview": recorded.preview}
+
+    def _window(self, metadata: Any, arguments: dict[str, Any]) -> windows.Decision:
+        declared = metadata.window
+        spec = arguments["window"] or (declared.spec if declared else None)
+        exclusions = [*(declared.exclusions if declared else []), *arguments["window_exclusions"]]
+        decision = windows.decide(
+            spec,
+            datetime.now(UTC),
+            exclusions=exclusions,
+            cutoff=declared.cutoff if declared else None,
+            needs=metadata.estimate,
+            reserve=metadata.reserve,
+        )
+        if not decision.open and not arguments["window_override"]:
+            refusal = Refused(
+                f"The window is {decision.reason}.",
+                means="Nothing was changed.",
+                next_step="pyrunbook maintenance --window --wait, or --no-window --reason TEXT for an emergency",
+            )
+            refusal.evidence = {"window": decision.as_dict()}  # type: ignore[attr-defined]
+            raise refusal
+        return decision
+
+    def _attestations(self, runbook: Any, attested: list[str]) -> list[dict[str, str]]:
+        asked = {p.id: p for p in runbook.metadata.prerequisites if p.check == "attested"}
+        unknown = sorted(set(attested) - set(asked))
+        if unknown:
+            raise BadInput(
+                f"{runbook.id} asks for no attestation {', '.join(unknown)} (it asks for: {', '.join(asked) or 'none'})"
+            )
+        missing = [name for name in asked if name not in attested]
+        if missing and not self.check_mode:
+            listed = "\n".join(f"  {name}: {asked[name].text}" for name in missing)
+            raise Refused(
+                f"Nobody has attested {', '.join(missing)}:\n{listed}",
+                next_step="add " + " ".join(f"--attest {name}" for name in missing) + " once it is so",
+            )
+        now = datetime.now(UTC).isoformat(timespec="seconds")
+        return [{"name": name, "by": operator(), "at": now} for name in asked if name in attested]

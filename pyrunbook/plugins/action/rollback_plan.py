@@ -1,0 +1,71 @@
+"""Action plugin: record a rollback plan on this machine, or read one."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+from pyrunbook.plugins.action.preflight import operator
+from pyrunbook.plugins.step_action import StepAction
+from pyrunbook.rollout import plan
+
+
+class ActionModule(StepAction):
+    """`recorded` writes the run's plan once; `read` gives a plan as `content`, null when there is none."""
+
+    ARGUMENTS = {
+        "state": {"type": "str", "required": True, "choices": ["recorded", "read"]},
+        "service": {"type": "str", "required": True},
+        "id": {"type": "str"},
+        "runbook": {"type": "str"},
+        "platform": {"type": "str"},
+        "active": {"type": "str"},
+        "preview": {"type": "str"},
+        "release": {"type": "str"},
+        "backup": {"type": "dict"},
+        "verify": {"type": "list", "elements": "dict"},
+        "host": {"type": "dict"},
+        "kubernetes": {"type": "dict"},
+        "text": {"type": "str"},
+    }
+    CHANGES = False
+
+    def act(self, arguments: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
+        """Record or read."""
+        plan_id = arguments["id"] or self.run_id
+        service = arguments["service"]
+        if arguments["state"] == "read":
+            return self._read(plan_id, service, arguments["text"])
+        told = {key: arguments[key] for key in ("backup", "verify", "host", "kubernetes", "release")}
+        fresh = plan.Plan(
+            id=plan_id,
+            service=service,
+            platform=arguments["platform"],
+            runbook=arguments["runbook"],
+            operator=operator(),
+            created=datetime.now(UTC).isoformat(timespec="milliseconds"),
+            active=arguments["active"],
+            preview=arguments["preview"],
+            **told,
+        )
+        if self.check_mode:
+            kept, written = fresh, True
+        else:
+            kept, written = plan.record(fresh)
+        return {
+            "changed": written,
+            "detail": f"plan {kept.id}: {kept.active} serves {kept.release}",
+            "plan": {"id": kept.id, "checksum": kept.checksum()},
+            "sealed": kept.sealed(),
+        }
+
+    @staticmethod
+    def _read(plan_id: str, service: str, text: str | None) -> dict[str, Any]:
+        path = plan.path_of(plan_id, service)
+        if path.exists():
+            found = plan.read(path)
+        elif text:  # kept at the service: another operator's machine made it
+            found = plan.unseal(text, f"the plan {plan_id} kept at {service}")
+        else:
+            return {"changed": False, "content": None, "detail": f"no plan {plan_id}: nothing was changed"}
+        return {"changed": False, "content": found.as_dict(), "detail": f"plan {found.id} of {found.created}"}

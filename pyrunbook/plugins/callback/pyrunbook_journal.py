@@ -1,0 +1,405 @@
+"""Callback plugin: writes the journal as a play happens, under the CLI and under plain ansible-playbook."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+from collections.abc import Callable, Iterator
+from functools import wraps
+from pathlib import Path
+from typing import Any
+
+from ansible.playbook.role_include import IncludeRole
+from ansible.plugins.callback import CallbackBase
+
+DOCUMENTATION = """
+name: pyrunbook_journal
+type: notification
+short_description: Writes pyrunbook's journal
+description:
+  - Records runs, steps, evidence and outcomes; each step is on disk before it begins.
+  - Plays without the variable C(runbook_id) are left alone.
+"""
+
+ENV_EVENTS = "PYRUNBOOK_EVENTS"
+"""A file to which an event a line is appended, as JSON; the CLI reads it."""
+ENV_CLI_PID = "PYRUNBOOK_CLI_PID"
+"""The process whose death ends this play at once."""
+ENV_MODE = "PYRUNBOOK_MODE"
+"""`run`, `resume`, `recover` or `rollback`; see `pyrunbook.journal.RunStart`."""
+VALIDATION = ("ansible.builtin.validate_argument_spec", "validate_argument_spec")
+
+
+def recording(method: Callable[..., None]) -> Callable[..., None]:
+    """Have a failure of the journal end the run, not the callback.
+
+    Ansible only warns about a callback that raises. Steps look at the variable set here and refuse to change
+    anything more, so a journal that breaks in the middle sends the play into its rollback.
+    """
+
+    @wraps(method)
+    def guarded(self: CallbackModule, *args: Any, **kwargs: Any) -> None:
+        try:
+            method(self, *args, **kwargs)
+        except Exception as error:
+            os.environ["PYRUNBOOK_JOURNAL_BROKEN"] = str(error).splitlines()[0] or type(error).__name__
+            self._display.error(f"The journal cannot be written: {error}")
+
+    return guarded
+
+
+class _Step:
+    """The step that a host is in."""
+
+    def __init__(self, step_id: str, title: str, include: Any) -> None:
+        self.id = step_id
+        self.title = title
+        self.include = include
+        self.detail = ""
+        self.error: str | None = None
+        self.outcome = "skipped"
+        self.began = time.monotonic()
+
+    def note(self, outcome: str, detail: str = "", error: str | None = None) -> None:
+        """Take in a task's result: the worst outcome stays, the last detail wins."""
+        order = ("skipped", "ok", "changed", "failed", "unreachable")
+        self.outcome = max(self.outcome, outcome, key=order.index)
+        self.detail = detail or self.detail
+        self.error = error or self.error
+
+
+class CallbackModule(CallbackBase):
+    """Turns Ansible's callbacks into the journal's records and the CLI's events."""
+
+    CALLBACK_VERSION = 2.0
+    CALLBACK_TYPE = "notification"
+    CALLBACK_NAME = "pyrunbook_journal"
+    CALLBACK_NEEDS_ENABLED = True
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.journal: Any = None
+        self.run_id = ""
+        self.play: Any = None
+        self.steps: dict[str, _Step] = {}
+        self.concluded: dict[str, tuple[str, str]] = {}
+        self.failures: dict[str, tuple[str, str]] = {}
+        self.changed: set[str] = set()
+        self.matched = False
+        if parent := os.environ.get(ENV_CLI_PID):
+            _die_with(int(parent))
+
+    # --- the run ---------------------------------------------------------------------------------------------------
+
+    @recording
+    def v2_playbook_on_play_start(self, play: Any) -> None:
+        """Begin the run at its first play; add the services of the batch."""
+        self.play = play
+        runbook = (play.get_vars() or {}).get("runbook_id")
+        if not runbook:
+            return
+        variables = play.get_variable_manager()
+        if self.journal is None:
+            self._begin(str(runbook), variables)
+        for host in variables._inventory.get_hosts(play.hosts):
+            self.matched = True
+            platform = str(variables.get_vars(play=play, host=host).get("service_platform", "unknown"))
+            self.journal.add_service(self.run_id, host.name, platform)
+            if platform == "kubernetes":
+                self._prepare_kubernetes(variables.get_vars(play=play, host=host))
+            self._emit("service_started", service=host.name, platform=platform)
+
+    def _begin(self, runbook: str, variables: Any) -> None:
+        import psutil
+
+        from pyrunbook.journal import Journal, RunStart, new_run_id, redact, secret_values
+        from pyrunbook.plugins.action.preflight import operator
+
+        self.journal = Journal.open()
+        self.run_id = os.environ.get("PYRUNBOOK_RUN_ID") or new_run_id()
+        mode: Any = os.environ.get(ENV_MODE, "run")
+        if mode in ("resume", "recover"):
+            runbook = self.journal.get(self.run_id).runbook
+        inputs = dict(variables.extra_vars)
+        self.journal.hide(*secret_values(inputs))
+        me = psutil.Process()
+        self.journal.start_run(
+            RunStart(
+                id=self.run_id,
+                runbook=runbook,
+                operator=operator(),
+                machine=os.uname().nodename,
+                pid=me.pid,
+                process_started=me.create_time(),
+                inventory=", ".join(str(source) for source in variables._inventory._sources),
+                inputs=redact(inputs),
+                strategy=inputs.get("update_strategy"),
+                check_mode=bool(_cli_option("check")),
+                mode=mode,
+                rollback_of=inputs.get("rollback_plan_id") if mode == "rollback" else None,
+            )
+        )
+        # Workers inherit the environment: this is how a play knows its run.
+        os.environ["PYRUNBOOK_RUN_ID"] = self.run_id
+        os.register_at_fork(after_in_child=_die_with_parent)
+        self._emit("run_started", runbook=runbook, mode=mode, check=bool(_cli_option("check")))
+
+    @staticmethod
+    def _prepare_kubernetes(values: dict[str, Any]) -> None:
+        """Import the client and build it here, before the forks: measured 26 ms a task against 72 ms."""
+        from pyrunbook.kubernetes.client import prepare
+
+        prepare(values.get("service_kubeconfig"), values.get("service_context"))
+
+    @recording
+    def v2_playbook_on_stats(self, stats: Any) -> None:
+        """End the last steps, and the run where every service has an outcome."""
+        if self.journal is None:
+            return
+        from pyrunbook.journal import Outcome
+
+        self._end_steps()
+        run = self.journal.get(self.run_id)
+        outcomes: list[Outcome] = []
+        for service in run.services:
+            outcome, cause = self._outcome(service, stats)
+            if outcome is None:
+                continue  # changed and not concluded: recovery decides
+            if service.outcome is None:
+                self.journal.conclude(self.run_id, service.service, outcome, cause)
+            outcomes.append(outcome)
+        if len(outcomes) < len(run.services) or not run.services:
+            self._emit("run_left", outcome=None)
+            return
+        worst = max(outcomes, key=_SEVERITY.index)
+        self._end_run(worst, next((cause for _, cause in self.failures.values()), None))
+
+    def _end_run(self, outcome: Any, cause: str | None) -> None:
+        self.journal.end_run(self.run_id, outcome, cause)
+        self._emit("run_ended", outcome=str(outcome), cause=cause)
+
+    def _outcome(self, service: Any, stats: Any) -> tuple[Any, str | None]:
+        from pyrunbook.journal import Outcome
+
+        if service.outcome is not None:
+            return service.outcome, service.cause
+        kind, cause = self.failures.get(service.service, ("", ""))
+        if service.changed:
+            return None, cause
+        if kind == "unreachable" or stats.dark.get(service.service):
+            return Outcome.UNREACHABLE, cause
+        if kind == "preflight":
+            return Outcome.REFUSED, cause
+        if kind:
+            return Outcome.FAILED, cause
+        # Nothing failed and nothing was concluded: only some steps were asked for (--tags), or this is check mode.
+        return Outcome.SUCCEEDED, None
+
+    # --- steps -----------------------------------------------------------------------------------------------------
+
+    @recording
+    def v2_runner_on_start(self, host: Any, task: Any) -> None:
+        """Announce a step; Ansible calls this in the main process before the worker of its first task is forked."""
+        if self.journal is None or task.action in VALIDATION:
+            return
+        self._enter(host.name, task)
+
+    def _enter(self, host: str, task: Any) -> _Step | None:
+        include = _outermost_include(task)
+        current = self.steps.get(host)
+        if include is None or (current is not None and current.include is include):
+            return current
+        self._end_step(host)
+        step = _Step(_step_id(include), self._title(include, host), include)
+        self.steps[host] = step
+        self.journal.start_step(self.run_id, host, step.id, step.title)
+        self._emit("step_started", service=host, step=step.id, title=step.title)
+        return step
+
+    def _title(self, include: Any, host: str) -> str:
+        raw = str(include.name or include._role_name)
+        if "{{" not in raw:
+            return raw
+        try:
+            from ansible.template import Templar
+
+            variables = self.play.get_variable_manager()
+            known = variables.get_vars(play=self.play, host=variables._inventory.get_host(host))
+            return str(Templar(loader=self.play.get_loader(), variables=known).template(raw))
+        except Exception:  # a title is no reason to fail: the template itself says what it is about
+            return raw
+
+    def _end_step(self, host: str) -> None:
+        step = self.steps.pop(host, None)
+        if step is None:
+            return
+        self.journal.end_step(self.run_id, host, step.id, step.outcome, step.detail, step.error)
+        self._emit(
+            "step_ended",
+            service=host,
+            step=step.id,
+            title=step.title,
+            outcome=step.outcome,
+            detail=step.detail,
+            error=step.error,
+            seconds=round(time.monotonic() - step.began, 3),
+        )
+
+    def _end_steps(self) -> None:
+        for host in list(self.steps):
+            self._end_step(host)
+
+    # --- results ---------------------------------------------------------------------------------------------------
+
+    @recording
+    def v2_runner_on_ok(self, result: Any) -> None:
+        """Take in what a task found."""
+        self._take(result, "changed" if _data(result).get("changed") else "ok")
+
+    @recording
+    def v2_runner_on_skipped(self, result: Any) -> None:
+        """A skipped task says nothing about its step."""
+        self._take(result, "skipped")
+
+    @recording
+    def v2_runner_on_failed(self, result: Any, ignore_errors: bool = False) -> None:
+        """Take in a failure: the first one of a service is the cause of its outcome."""
+        self._take(result, "ok" if ignore_errors else "failed")
+
+    @recording
+    def v2_runner_on_unreachable(self, result: Any) -> None:
+        """Take in that the machine of a service does not answer."""
+        self._take(result, "unreachable")
+
+    def _take(self, result: Any, outcome: str) -> None:
+        if self.journal is None:
+            return
+        host, data, task = _host(result), _data(result), _task(result)
+        if task.action in VALIDATION and outcome != "failed":
+            return
+        step = self._enter(host, task)
+        if step is None:
+            return
+        error = _message(data) if outcome in ("failed", "unreachable") else None
+        step.note(outcome, "" if outcome == "skipped" else str(data.get("detail") or ""), error)
+        if error is not None and host not in self.failures:
+            kind = "unreachable" if outcome == "unreachable" else step.id
+            self.failures[host] = ("preflight" if step.include._role_name == "preflight" else kind, error)
+        if data.get("_ansible_no_log"):
+            return
+        self._record(host, step, task, data)
+
+    def _record(self, host: str, step: _Step, task: Any, data: dict[str, Any]) -> None:
+        if evidence := data.get("evidence"):
+            self.journal.add_evidence(self.run_id, host, step.id, task.get_name().rpartition(" : ")[2], evidence)
+        if window := data.get("window"):
+            self.journal.record_window(self.run_id, host, window, data.get("window_override"))
+            self._emit("window", service=host, decision=window, override=data.get("window_override"))
+        for entry in data.get("attestations") or []:
+            from datetime import datetime
+
+            at = datetime.fromisoformat(entry["at"])
+            self.journal.add_attestation(self.run_id, host, entry["name"], entry["by"], at)
+        plan = data.get("plan")
+        if isinstance(plan, dict) and "checksum" in plan and not _cli_option("check"):
+            self.journal.record_plan(self.run_id, host, plan["id"], plan["checksum"])
+        if conclusion := data.get("conclusion"):
+            # A rollback that failed is not an end: the run stays open until it is put back.
+            self.journal.conclude(self.run_id, host, conclusion["outcome"], conclusion.get("cause"))
+            self.failures.setdefault(host, ("concluded", conclusion.get("cause") or ""))
+            self._emit("service_ended", service=host, outcome=conclusion["outcome"], cause=conclusion.get("cause"))
+
+    def _emit(self, event: str, **facts: Any) -> None:
+        path = os.environ.get(ENV_EVENTS)
+        if not path:
+            return
+        from pyrunbook.journal import redact
+
+        now = time.time()
+        stamp = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(now)) + f".{int(now * 1000) % 1000:03d}Z"
+        line = json.dumps({"event": event, "run": self.run_id, "time": stamp, **redact(facts)})
+        with Path(path).open("a", encoding="utf-8") as stream:
+            stream.write(line + "\n")
+
+
+_SEVERITY = [
+    "succeeded", "refused", "failed", "canceled", "unreachable", "timed_out", "rolled_back", "rollback_failed",
+]  # fmt: skip
+
+
+def _cli_option(name: str) -> Any:
+    from ansible import context
+
+    return context.CLIARGS.get(name)
+
+
+def _host(result: Any) -> str:
+    return str(result._host.get_name())
+
+
+def _task(result: Any) -> Any:
+    return result._task
+
+
+def _data(result: Any) -> dict[str, Any]:
+    return result._result if isinstance(result._result, dict) else {}
+
+
+def _message(data: dict[str, Any]) -> str:
+    """What failed, in the words of the task."""
+    if data.get("_ansible_no_log"):
+        return "failed; the output is hidden (no_log)"
+    text = str(data.get("msg") or data.get("stderr") or data.get("stdout") or "failed without a message")
+    return text.strip()
+
+
+def _ancestors(task: Any) -> Iterator[Any]:
+    parent = getattr(task, "_parent", None)
+    while parent is not None:
+        yield parent
+        parent = getattr(parent, "_parent", None)
+
+
+def _outermost_include(task: Any) -> Any:
+    """The playbook's own import of a role that a task belongs to; `None` for a task of the playbook itself."""
+    found = task if isinstance(task, IncludeRole) else None
+    for ancestor in _ancestors(task):
+        if isinstance(ancestor, IncludeRole):
+            found = ancestor
+    return found
+
+
+def _step_id(include: Any) -> str:
+    """The tag of the import is the step's id; the role's name where it has none of its own."""
+    tags = [str(tag) for tag in include.tags if tag not in ("always", "never")]
+    return tags[0] if tags else str(include._role_name)
+
+
+_PR_SET_PDEATHSIG = 1
+_SIGKILL = 9
+
+
+def _prctl() -> Any:
+    """Linux's prctl; elsewhere a function that does nothing."""
+    if not sys.platform.startswith("linux"):
+        return lambda *_: 0
+    import ctypes
+
+    return ctypes.CDLL(None, use_errno=True).prctl
+
+
+_PRCTL = _prctl()
+
+
+def _die_with_parent() -> None:
+    """In a fresh worker: end with ansible-playbook, however that ends, so that no step goes on by itself."""
+    _PRCTL(_PR_SET_PDEATHSIG, _SIGKILL)
+
+
+def _die_with(parent: int) -> None:
+    """End this play with the CLI that started it; at once when that is gone already."""
+    _PRCTL(_PR_SET_PDEATHSIG, _SIGKILL)
+    if os.getppid() != parent:
+        os._exit(1)
