@@ -1,0 +1,112 @@
+"""Scale a color to zero and wait until no pod of it is left.
+
+A Deployment with zero replicas is Available=True, so its conditions say nothing about a drain; its pods do.
+
+A HorizontalPodAutoscaler with `minReplicas` of at least 1 pauses by itself while its target stands at zero
+(condition ScalingDisabled), and goes on when the target is scaled up again. One with `minReplicas: 0` may scale up
+from zero, so it is removed; it is in the rollback plan, and a rollback creates it again.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from pyrunbook.kubernetes.client import Cluster
+from pyrunbook.kubernetes.errors import ClusterError
+from pyrunbook.kubernetes.export import color_objects
+from pyrunbook.kubernetes.state import read_service, selector_of
+from pyrunbook.kubernetes.target import Target
+from pyrunbook.kubernetes.waiting import Heartbeat, no_heartbeat, wait_until
+
+_SCALE_TRIES = 5
+
+
+def drain(
+    cluster: Cluster,
+    target: Target,
+    color: str,
+    *,
+    timeout: float = 120.0,
+    delay: float = 0.0,
+    check: bool = False,
+    heartbeat: Heartbeat = no_heartbeat,
+) -> dict[str, Any]:
+    """Drain a color. One that is not there, or stands at zero without pods, is drained already.
+
+    Args:
+        cluster: where.
+        target: which service.
+        color: whose Deployments.
+        timeout: seconds until no pod may be left, counted after the delay.
+        delay: seconds between the switch of the traffic and the scaling down, in which proxies learn the new
+            endpoints and requests under way finish (Argo Rollouts: `scaleDownDelaySeconds`).
+        check: only say whether it would change.
+        heartbeat: see `waiting`.
+
+    Returns:
+        `changed`, `replicas_before`, `pods_before`, `autoscalers_removed` (names), `seconds`.
+
+    Raises:
+        ClusterError: something keeps scaling it up again.
+        TimedOut: names the pods that are left.
+    """
+    target.check_color(color)
+    selector = selector_of(read_service(cluster, target.service))
+    labels = target.scope(selector, color)
+    objects = color_objects(cluster, target, color, selector)
+    running = {o["metadata"]["name"]: int(o["spec"].get("replicas", 1)) for o in objects if o["kind"] == "Deployment"}
+    scalers = [
+        o["metadata"]["name"]
+        for o in objects
+        if o["kind"] == "HorizontalPodAutoscaler" and o["spec"].get("minReplicas") == 0
+    ]
+    replicas = sum(running.values())
+    pods = cluster.list_all("Pod", labels)
+    result: dict[str, Any] = {
+        "changed": bool(replicas or pods or scalers),
+        "replicas_before": replicas,
+        "pods_before": len(pods),
+        "autoscalers_removed": scalers,
+        "seconds": 0.0,
+    }
+    if check or not result["changed"]:
+        return result
+    started = time.monotonic()
+    if replicas:
+        _sleep(delay, heartbeat)
+    for name in scalers:
+        cluster.delete("HorizontalPodAutoscaler", name)
+    scalings = dict.fromkeys(running, 0)
+
+    def look() -> tuple[bool | None, str]:
+        for name in running:
+            now = cluster.get("Deployment", name)
+            if now and int(now["spec"].get("replicas", 1)) > 0:
+                if scalings[name] == _SCALE_TRIES:
+                    raise ClusterError(
+                        f"Deployment {name} was scaled up again {_SCALE_TRIES} times while it was drained",
+                        means="an autoscaler or GitOps keeps its replicas",
+                        next_step=f"kubectl -n {cluster.namespace} get hpa; pause what scales it, then run again",
+                    )
+                scalings[name] += 1
+                cluster.merge_patch("Deployment", name, {"spec": {"replicas": 0}})
+        left = sorted(p["metadata"]["name"] for p in cluster.list_all("Pod", labels))
+        return (None if left else True), f"{len(left)} pods left: {', '.join(left[:5])}"
+
+    wait_until(
+        look,
+        what=f"the drain of {color} (no pod left)",
+        timeout=timeout,
+        heartbeat=heartbeat,
+        next_step=f"kubectl -n {cluster.namespace} describe pods, and look for finalizers and grace periods",
+    )
+    return {**result, "seconds": round(time.monotonic() - started, 3)}
+
+
+def _sleep(seconds: float, heartbeat: Heartbeat) -> None:
+    """Let the delay pass, with a heartbeat every second."""
+    end = time.monotonic() + seconds
+    while (left := end - time.monotonic()) > 0:
+        heartbeat()
+        time.sleep(min(left, 1.0))

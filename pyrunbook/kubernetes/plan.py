@@ -1,0 +1,225 @@
+"""The Kubernetes section of a rollback plan, and whole plans kept in the cluster.
+
+A plan is kept as an immutable ConfigMap beside the service, so that another operator's machine can execute it.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import gzip
+import hashlib
+from datetime import UTC, datetime
+from typing import Any
+
+from pyrunbook.errors import BadInput
+from pyrunbook.kubernetes.client import Cluster
+from pyrunbook.kubernetes.errors import ClusterError, Conflict
+from pyrunbook.kubernetes.export import export
+from pyrunbook.kubernetes.kinds import Manifest
+from pyrunbook.kubernetes.state import color_of, selector_of
+from pyrunbook.kubernetes.target import COLORS, Target
+
+_SERVICE, _RUN, _KIND = "pyrunbook/service", "pyrunbook/run", "pyrunbook/kind"
+_SUM, _CREATED = "pyrunbook/sha256", "pyrunbook/created"
+_PLAIN, _PACKED = "plan.json", "plan.json.gz"
+BIG = 256 * 1024
+"""Bytes above which a plan is stored compressed. A ConfigMap holds 1 MiB."""
+LIMIT = 1_000_000
+
+
+def capture(cluster: Cluster, target: Target) -> dict[str, Any]:
+    """All that is needed to put back what is there now, as JSON-able data.
+
+    Returns:
+        `namespace`; `color_label`; `deployments` (color to name); `active`; `service` and `preview` (or `None`), each
+        `{name, selector, object}`; `objects` (color to its manifests); `replicas` (color to the wanted number).
+
+    Raises:
+        ClusterError: there is no such Service, or its selector says no color.
+    """
+    manifests = export(cluster, target)
+    service, *previews = manifests["service"]
+    selector = selector_of(service)
+    replicas = {}
+    for color in COLORS:
+        named = [
+            o
+            for o in manifests[color]
+            if (o["kind"], o["metadata"]["name"]) == ("Deployment", target.deployments[color])
+        ]
+        replicas[color] = int(named[0]["spec"].get("replicas", 1)) if named else 0
+    return {
+        "namespace": cluster.namespace,
+        "color_label": target.color_label,
+        "deployments": dict(target.deployments),
+        "active": color_of(target, selector, target.service),
+        "service": {"name": target.service, "selector": selector, "object": service},
+        "preview": (
+            {"name": target.preview_service, "selector": selector_of(previews[0]), "object": previews[0]}
+            if previews
+            else None
+        ),
+        "objects": {color: manifests[color] for color in COLORS},
+        "replicas": replicas,
+    }
+
+
+def check_section(section: dict[str, Any], namespace: str) -> None:
+    """Refuse what `capture` cannot have written for this namespace.
+
+    Raises:
+        BadInput: a part is missing, or it is of another namespace.
+    """
+    try:
+        sound = (
+            section["active"] in COLORS
+            and isinstance(section["service"]["object"], dict)
+            and isinstance(section["service"]["selector"], dict)
+            and all(isinstance(section["objects"][c], list) and section["deployments"][c] for c in COLORS)
+            and isinstance(section["color_label"], str)
+        )
+    except (KeyError, TypeError):
+        sound = False
+    if not sound:
+        raise BadInput("the rollback plan has no sound Kubernetes section", next_step="pyrunbook rollback plans")
+    if section.get("namespace") != namespace:
+        raise BadInput(
+            f"the rollback plan is of namespace {section.get('namespace')}, the inventory says {namespace}",
+            next_step="correct service_namespace in the inventory",
+        )
+
+
+def target_of(section: dict[str, Any]) -> Target:
+    """The service that a section is about."""
+    preview = section.get("preview")
+    return Target(
+        section["service"]["name"],
+        section["color_label"],
+        section["deployments"],
+        preview["name"] if preview else None,
+    )
+
+
+def config_map_name(service: str, plan_id: str) -> str:
+    """The ConfigMap of a plan."""
+    return f"pyrunbook-plan-{service}-{plan_id}"
+
+
+def store(cluster: Cluster, service: str, plan_id: str, text: str) -> bool:
+    """Keep a plan in the cluster; the first one stored for a run stays.
+
+    Args:
+        cluster: where.
+        service: name of the Service.
+        plan_id: id of the run.
+        text: the whole plan, as the local file has it.
+
+    Returns:
+        whether it was written by this call.
+
+    Raises:
+        BadInput: it is larger than a ConfigMap can be.
+        ClusterError: the one that is there is damaged.
+    """
+    name = config_map_name(service, plan_id)
+    if cluster.get("ConfigMap", name) is not None:
+        fetch(cluster, service, plan_id)
+        return False
+    content = text.encode()
+    obj: Manifest = {
+        "kind": "ConfigMap",
+        "metadata": {
+            "name": name,
+            "labels": {
+                "app.kubernetes.io/managed-by": "pyrunbook",
+                _KIND: "rollback-plan",
+                _SERVICE: service,
+                _RUN: plan_id,
+            },
+            "annotations": {
+                _SUM: hashlib.sha256(content).hexdigest(),
+                _CREATED: datetime.now(UTC).isoformat(timespec="seconds"),
+            },
+        },
+        "immutable": True,
+    }
+    if len(content) <= BIG:
+        obj["data"] = {_PLAIN: text}
+    else:
+        packed = base64.b64encode(gzip.compress(content, mtime=0)).decode()
+        if len(packed) > LIMIT:
+            raise BadInput(
+                f"the rollback plan of {service} takes {len(packed)} bytes packed, a ConfigMap holds {LIMIT}",
+                next_step="keep large ConfigMaps of the colors smaller, or out of them",
+            )
+        obj["binaryData"] = {_PACKED: packed}
+    try:
+        cluster.create(obj)
+    except Conflict:
+        fetch(cluster, service, plan_id)  # it was written after all, and the answer was lost
+    return True
+
+
+def fetch(cluster: Cluster, service: str, plan_id: str = "latest") -> str:
+    """The text of a plan kept in the cluster.
+
+    Args:
+        cluster: where.
+        service: name of the Service.
+        plan_id: id of the run, or `latest`.
+
+    Raises:
+        BadInput: there is no such plan; lists those there are.
+        ClusterError: it is damaged.
+    """
+    known = stored(cluster, service)
+    if plan_id == "latest" and known:
+        plan_id = known[0]["id"]
+    found = cluster.get("ConfigMap", config_map_name(service, plan_id)) if known else None
+    if found is None:
+        there = ", ".join(entry["id"] for entry in known[:10]) or "none"
+        raise BadInput(
+            f"there is no rollback plan {plan_id} of {service} in namespace {cluster.namespace} (there: {there})",
+            next_step="pyrunbook rollback plans",
+        )
+    try:
+        if _PACKED in (found.get("binaryData") or {}):
+            content = gzip.decompress(base64.b64decode(found["binaryData"][_PACKED]))
+        else:
+            content = found["data"][_PLAIN].encode()
+        damaged = hashlib.sha256(content).hexdigest() != found["metadata"]["annotations"][_SUM]
+    except (KeyError, TypeError, OSError, EOFError, binascii.Error):
+        damaged = True
+    if damaged:
+        raise ClusterError(
+            f"ConfigMap {found['metadata']['name']} does not hold the plan that was stored (its sum differs)",
+            means="it was changed or damaged, so it is not executed",
+            next_step="use the plan on the machine of the operator who ran it",
+        )
+    return content.decode()
+
+
+def stored(cluster: Cluster, service: str) -> list[dict[str, str]]:
+    """The plans of a service that the cluster keeps, newest first: `id`, `created`, `sha256`."""
+    maps = cluster.list_all("ConfigMap", {_KIND: "rollback-plan", _SERVICE: service})
+    entries = [
+        {
+            "id": m["metadata"]["labels"].get(_RUN, ""),
+            "created": (m["metadata"].get("annotations") or {}).get(_CREATED, ""),
+            "sha256": (m["metadata"].get("annotations") or {}).get(_SUM, ""),
+        }
+        for m in maps
+    ]
+    return sorted(entries, key=lambda entry: entry["created"], reverse=True)
+
+
+def delete(cluster: Cluster, service: str, plan_id: str) -> bool:
+    """Delete a plan from the cluster; whether it was there."""
+    return cluster.delete("ConfigMap", config_map_name(service, plan_id))
+
+
+def prune(cluster: Cluster, service: str, keep: int) -> list[str]:
+    """Delete all plans of a service but the newest `keep` (at least one); returns the ids of those deleted."""
+    old = [entry["id"] for entry in stored(cluster, service)[max(keep, 1) :]]
+    return [plan_id for plan_id in old if delete(cluster, service, plan_id)]

@@ -1,0 +1,96 @@
+"""Remove the objects of a color that does not serve."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from pyrunbook.errors import Refused
+from pyrunbook.kubernetes.client import Cluster
+from pyrunbook.kubernetes.export import color_objects
+from pyrunbook.kubernetes.kinds import MANAGED
+from pyrunbook.kubernetes.state import read_service, selector_of
+from pyrunbook.kubernetes.target import Target
+from pyrunbook.kubernetes.waiting import Heartbeat, no_heartbeat, wait_until
+
+
+def remove(
+    cluster: Cluster,
+    target: Target,
+    color: str,
+    *,
+    timeout: float = 120.0,
+    propagation: str = "Foreground",
+    keep: Mapping[str, set[str]] | None = None,
+    check: bool = False,
+    heartbeat: Heartbeat = no_heartbeat,
+) -> dict[str, Any]:
+    """Delete the objects of a color and wait until they and its pods are gone.
+
+    Args:
+        cluster: where.
+        target: which service.
+        color: whose objects.
+        timeout: seconds.
+        propagation: `Foreground` (an object goes after what it owns) or `Background`.
+        keep: kind to names of objects that stay (a rollback keeps what was there before).
+        check: only say what would be deleted.
+        heartbeat: see `waiting`.
+
+    Returns:
+        `changed`, `removed` (`Kind/name`), `seconds`.
+
+    Raises:
+        Refused: the Service still chooses the color.
+        TimedOut: names what is left.
+    """
+    target.check_color(color)
+    selector = _refuse_active(cluster, target, color)
+
+    def left() -> list[tuple[str, str]]:
+        return [
+            (o["kind"], o["metadata"]["name"])
+            for o in color_objects(cluster, target, color, selector)
+            if o["metadata"]["name"] not in (keep or {}).get(o["kind"], set())
+        ]
+
+    found = left()
+    result: dict[str, Any] = {"removed": [f"{k}/{n}" for k, n in found], "changed": bool(found), "seconds": 0.0}
+    if check or not found:
+        return result
+    started = time.monotonic()
+    # Autoscalers and Services first, the Deployment's configuration last: the reverse of applying.
+    order = list(MANAGED)
+    for kind, name in sorted(found, key=lambda item: -order.index(item[0])):
+        _refuse_active(cluster, target, color)
+        cluster.delete(kind, name, propagation=propagation)
+    scope = target.scope(selector, color)
+    pods_stay = target.deployments[color] in (keep or {}).get("Deployment", set())
+
+    def look() -> tuple[bool | None, str]:
+        names = [f"{k}/{n}" for k, n in left()]
+        if not pods_stay:
+            names += [f"Pod/{p['metadata']['name']}" for p in cluster.list_all("Pod", scope)]
+        return (None if names else True), f"left: {', '.join(names[:6])}"
+
+    wait_until(
+        look,
+        what=f"the removal of {color}",
+        timeout=timeout,
+        heartbeat=heartbeat,
+        next_step=f"kubectl -n {cluster.namespace} get all -l {target.color_label}={color}, and look for finalizers",
+    )
+    return {**result, "seconds": round(time.monotonic() - started, 3)}
+
+
+def _refuse_active(cluster: Cluster, target: Target, color: str) -> dict[str, str]:
+    """The Service's selector, if it does not choose the color."""
+    selector = selector_of(read_service(cluster, target.service))
+    if selector.get(target.color_label) in (color, None):
+        raise Refused(
+            f"Service {target.service} chooses {selector or 'no pods by label'}, so {color} is not removed",
+            means=f"{color} may be what serves",
+            next_step="switch the Service to the other color first",
+        )
+    return selector

@@ -1,0 +1,250 @@
+"""Wait for a Deployment's rollout, and say early and precisely why it will not finish."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from pyrunbook.errors import PyrunbookError
+from pyrunbook.kubernetes.client import Cluster
+from pyrunbook.kubernetes.errors import ClusterError, TimedOut
+from pyrunbook.kubernetes.kinds import Manifest
+from pyrunbook.kubernetes.switch import ready_pods
+from pyrunbook.kubernetes.waiting import Heartbeat, no_heartbeat, wait_until
+
+FATAL_REASONS = frozenset(
+    {
+        "CrashLoopBackOff",
+        "CreateContainerConfigError",
+        "CreateContainerError",
+        "ErrImageNeverPull",
+        "ErrImagePull",
+        "ImageInspectError",
+        "ImagePullBackOff",
+        "InvalidImageName",
+        "RunContainerError",
+    }
+)
+"""Reasons for which a container waits that do not pass by waiting."""
+_EVENTS, _LOG_LINES, _LINE_LENGTH = 5, 10, 300
+
+
+def wait_for_rollout(
+    cluster: Cluster,
+    deployment: str,
+    *,
+    timeout: float,
+    stable_seconds: float = 0.0,
+    heartbeat: Heartbeat = no_heartbeat,
+) -> dict[str, Any]:
+    """Wait until the Deployment runs its newest template alone, and stays so.
+
+    Args:
+        cluster: where.
+        deployment: its name.
+        timeout: seconds.
+        stable_seconds: how long all its pods must stay ready without a restart.
+        heartbeat: see `waiting`.
+
+    Returns:
+        `replicas`, `ready`, `pods` (names), `looks` (how often it was looked at), `seconds`.
+
+    Raises:
+        ClusterError: a pod cannot start, or the controller gave up; with reason, events and last log lines.
+        TimedOut: with what was seen last.
+    """
+    started = time.monotonic()
+    looks = 0
+    stable: dict[str, Any] = {"since": None, "key": None}
+
+    def look() -> tuple[dict[str, Any] | None, str]:
+        nonlocal looks
+        looks += 1
+        live = cluster.get("Deployment", deployment)
+        if live is None:
+            raise ClusterError(f"Deployment {deployment} is not in namespace {cluster.namespace} any more")
+        pods = _pods(cluster, live)
+        seen = _progress(live, pods)
+        _fail_fast(cluster, live, _newest(cluster, live, pods), seen)
+        if not _complete(live, pods):
+            stable["since"] = None
+            return None, seen
+        key = sorted((p["metadata"]["name"], _restarts(p)) for p in pods)
+        if stable["since"] is None or stable["key"] != key:
+            stable.update(since=time.monotonic(), key=key)
+        steady = time.monotonic() - stable["since"]
+        if steady < stable_seconds:
+            return None, f"{seen}, stable for {steady:.1f} of {stable_seconds:g} s"
+        count = len(pods)
+        return {"replicas": count, "ready": count, "pods": [name for name, _ in key]}, seen
+
+    try:
+        result = wait_until(
+            look,
+            what=f"the rollout of Deployment {deployment}",
+            timeout=timeout,
+            heartbeat=heartbeat,
+            next_step=f"kubectl -n {cluster.namespace} describe deployment {deployment}",
+        )
+    except TimedOut as error:
+        live = cluster.get("Deployment", deployment)
+        unready = [p for p in _pods(cluster, live) if not ready_pods([p])] if live else []
+        report = _report(cluster, deployment, unready[:1])
+        raise TimedOut(
+            _with_report(error.seen, report),
+            next_step=error.next_step,
+            evidence={**error.evidence, **report},
+        ) from None
+    return {**result, "looks": looks, "seconds": round(time.monotonic() - started, 3)}
+
+
+def _pods(cluster: Cluster, live: Manifest) -> list[Manifest]:
+    """All pods of a Deployment, those of older templates and terminating ones too."""
+    return cluster.list_all("Pod", live["spec"]["selector"].get("matchLabels") or {})
+
+
+def _complete(live: Manifest, pods: list[Manifest]) -> bool:
+    """Whether the controller has seen the newest template, and every pod there is runs it and is ready."""
+    wanted = int(live["spec"].get("replicas", 1))
+    status = live.get("status") or {}
+    counts = [
+        int(status.get(key) or 0) for key in ("replicas", "updatedReplicas", "readyReplicas", "availableReplicas")
+    ]
+    return (
+        int(status.get("observedGeneration") or 0) >= int(live["metadata"].get("generation") or 0)
+        and all(count == wanted for count in counts)
+        and len(pods) == wanted
+        and len(ready_pods(pods)) == wanted
+    )
+
+
+def _progress(live: Manifest, pods: list[Manifest]) -> str:
+    status = live.get("status") or {}
+    wanted = int(live["spec"].get("replicas", 1))
+    if int(status.get("observedGeneration") or 0) < int(live["metadata"].get("generation") or 0):
+        return f"the controller has not seen generation {live['metadata'].get('generation')} yet, {len(pods)} pods"
+    leaving = sum(bool(p["metadata"].get("deletionTimestamp")) for p in pods)
+    waiting = sorted({w["reason"] for p in pods for w in _waiting(p) if w["reason"]})
+    return (
+        f"{int(status.get('updatedReplicas') or 0)} of {wanted} updated, "
+        f"{int(status.get('availableReplicas') or 0)} available, {len(ready_pods(pods))} of {len(pods)} pods ready"
+        + (f", {leaving} terminating" if leaving else "")
+        + (f", waiting: {', '.join(waiting)}" if waiting else "")
+    )
+
+
+def _newest(cluster: Cluster, live: Manifest, pods: list[Manifest]) -> list[Manifest]:
+    """The pods of the newest template: an older one's that fail are being replaced, which is no reason to give up."""
+    status = live.get("status") or {}
+    if int(status.get("observedGeneration") or 0) < int(live["metadata"].get("generation") or 0):
+        return []
+    staying = [p for p in pods if not p["metadata"].get("deletionTimestamp")]
+    if not any(_fatal(p) for p in staying):
+        return staying
+    revision = (live["metadata"].get("annotations") or {}).get("deployment.kubernetes.io/revision")
+    for replica_set in cluster.list_all("ReplicaSet"):
+        metadata = replica_set["metadata"]
+        owned = any(o.get("uid") == live["metadata"]["uid"] for o in metadata.get("ownerReferences") or [])
+        if owned and (metadata.get("annotations") or {}).get("deployment.kubernetes.io/revision") == revision:
+            return [
+                p
+                for p in staying
+                if any(o.get("uid") == metadata["uid"] for o in p["metadata"].get("ownerReferences") or [])
+            ]
+    return staying
+
+
+def _waiting(pod: Manifest) -> list[dict[str, str]]:
+    """The containers of a pod that wait: `container`, `reason`, `message`."""
+    status = pod.get("status") or {}
+    return [
+        {"container": s.get("name", ""), "reason": state.get("reason") or "", "message": state.get("message") or ""}
+        for s in [*(status.get("initContainerStatuses") or []), *(status.get("containerStatuses") or [])]
+        if (state := (s.get("state") or {}).get("waiting"))
+    ]
+
+
+def _fatal(pod: Manifest) -> dict[str, str] | None:
+    return next((w for w in _waiting(pod) if w["reason"] in FATAL_REASONS), None)
+
+
+def _restarts(pod: Manifest) -> int:
+    statuses = (pod.get("status") or {}).get("containerStatuses") or []
+    return sum(int(s.get("restartCount") or 0) for s in statuses)
+
+
+def _fail_fast(cluster: Cluster, live: Manifest, pods: list[Manifest], seen: str) -> None:
+    """Raise when the rollout will not finish by waiting."""
+    name = live["metadata"]["name"]
+    for pod in pods:
+        fatal = _fatal(pod)
+        if fatal:
+            pod_name, reason = pod["metadata"]["name"], fatal["reason"]
+            raise _failure(
+                cluster,
+                f"pod {pod_name} of Deployment {name} cannot start: {reason}: {fatal['message'] or 'no message'}",
+                reason,
+                _report(cluster, name, [pod]),
+                seen,
+            )
+    if int((live.get("status") or {}).get("observedGeneration") or 0) < int(live["metadata"].get("generation") or 0):
+        return
+    for condition in (live.get("status") or {}).get("conditions") or []:
+        stuck = condition.get("type") == "Progressing" and condition.get("reason") == "ProgressDeadlineExceeded"
+        refused = condition.get("type") == "ReplicaFailure" and condition.get("status") == "True"
+        if stuck or refused:
+            reason = "ProgressDeadlineExceeded" if stuck else f"ReplicaFailure ({condition.get('reason', '')})"
+            unready = [p for p in pods if not ready_pods([p])]
+            raise _failure(
+                cluster,
+                f"Deployment {name} does not get on: {reason}: {condition.get('message', '')}",
+                "ProgressDeadlineExceeded" if stuck else "ReplicaFailure",
+                _report(cluster, name, unready[:1]),
+                seen,
+            )
+
+
+def _failure(cluster: Cluster, words: str, reason: str, report: dict[str, Any], seen: str) -> ClusterError:
+    return ClusterError(
+        _with_report(words, report),
+        means=f"the release cannot run as it is; seen last: {seen}",
+        next_step=f"kubectl -n {cluster.namespace} get events --sort-by=.lastTimestamp",
+        evidence={"reason": reason, "seen_last": seen, **report},
+    )
+
+
+def _report(cluster: Cluster, deployment: str, pods: list[Manifest]) -> dict[str, Any]:
+    """Recent events of the Deployment and the pods, and the last log lines of the pods: `events`, `log`.
+
+    What cannot be read is said in place of it; it must not hide the failure that is being reported.
+    """
+    names = {deployment, *(p["metadata"]["name"] for p in pods)}
+    try:
+        events = [
+            f"{e.get('type', '')} {e.get('reason', '')}: {e.get('message', '')}"[:_LINE_LENGTH]
+            for e in sorted(cluster.list_all("Event"), key=_when)
+            if (e.get("involvedObject") or {}).get("name") in names
+        ][-_EVENTS:]
+    except PyrunbookError as error:
+        events = [f"events cannot be read: {error.seen}"]
+    log: list[str] = []
+    for pod in pods:
+        for container in pod.get("spec", {}).get("containers") or []:
+            name = container["name"]
+            try:
+                lines = cluster.pod_log(pod["metadata"]["name"], name, _LOG_LINES)
+            except PyrunbookError:
+                continue  # a container that never started has no log
+            log += [f"{name}: {line}"[:_LINE_LENGTH] for line in lines]
+    return {"events": events, "log": log[-_LOG_LINES:]}
+
+
+def _when(event: Manifest) -> str:
+    return str(event.get("lastTimestamp") or event.get("eventTime") or event["metadata"].get("creationTimestamp") or "")
+
+
+def _with_report(words: str, report: dict[str, Any]) -> str:
+    lines = [words]
+    lines += [f"event: {e}" for e in report["events"]]
+    lines += [f"log: {line}" for line in report["log"]]
+    return "\n".join(lines)
