@@ -111,8 +111,9 @@ def up(directory: Path, port: int | None = None) -> Up:
             )
         try:
             supervisor = _start_supervisor(layout, settings, caddy)
-            result = Up(state.read(directory, probe=False), ["supervisord"])
+            result = Up(state.read(directory, probe=False))
             _bring_back(layout, settings, supervisor, were_running, result)
+            result.started = ["supervisord", *(p.name for p in supervisor.programs().values() if p.pid)]
             return _finish(layout, settings, result)
         except BaseException:
             processes.end(processes.ours(layout, settings), grace=2.0)

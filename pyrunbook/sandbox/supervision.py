@@ -11,8 +11,8 @@ from pathlib import Path
 
 from pyrunbook.sandbox.layout import PROXY, Layout, unit
 
+SHUTTING_DOWN = 6
 ALREADY_STARTED = 60
-NOT_RUNNING = 70
 """Fault codes of supervisor."""
 
 
@@ -27,7 +27,7 @@ class Program:
 
 
 class Unreachable(Exception):
-    """No supervisor answers on the socket."""
+    """No supervisor answers on the socket, or one that is going away."""
 
 
 class _Connection(http.client.HTTPConnection):
@@ -67,6 +67,10 @@ class Supervisor:
             return getattr(self._proxy.supervisor, method)(*arguments)
         except (OSError, http.client.HTTPException, xmlrpc.client.ProtocolError, xmlrpc.client.ResponseError) as error:
             raise Unreachable(str(error)) from error
+        except xmlrpc.client.Fault as fault:
+            if fault.faultCode == SHUTTING_DOWN:
+                raise Unreachable("it is shutting down or starting again") from fault
+            raise
 
     def pid(self) -> int:
         """Its process id.

@@ -1,0 +1,83 @@
+"""A sandbox for tests: private directory, journal and ports."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from pyrunbook.sandbox import processes, state
+from pyrunbook.sandbox.layout import Layout
+from pyrunbook.sandbox.supervision import Supervisor
+
+
+class Sandbox:
+    """A sandbox of its own: private directory, journal and ports."""
+
+    def __init__(self, home: Path, directory: Path) -> None:
+        self.home = home
+        self.directory = directory
+        self.layout = Layout(directory)
+        self.env = {
+            **{name: value for name, value in os.environ.items() if not name.startswith(("PYRUNBOOK_", "ANSIBLE_"))},
+            "PYRUNBOOK_HOME": str(home),
+            "PYRUNBOOK_SANDBOX": str(directory),
+            "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]]),
+            "ANSIBLE_HOME": str(home / "ansible"),
+        }
+
+    def run(self, *args: str, timeout: float = 120, **options: Any) -> subprocess.CompletedProcess[str]:
+        """`pyrunbook ARGS…`, output captured."""
+        return subprocess.run(
+            [sys.executable, "-m", "pyrunbook", *args],
+            env=self.env,
+            capture_output=True,
+            text=True,
+            timeout=timeout,
+            **{"check": False, **options},
+        )
+
+    def up(self, *args: str) -> subprocess.CompletedProcess[str]:
+        """`pyrunbook sandbox up`, which must succeed."""
+        result = self.run("sandbox", "up", *args)
+        assert result.returncode == 0, result.stdout + result.stderr
+        return result
+
+    def status(self) -> dict[str, Any]:
+        """What `pyrunbook sandbox status --json` prints."""
+        found: dict[str, Any] = json.loads(self.run("sandbox", "status", "--json").stdout)
+        return found
+
+    @property
+    def settings(self) -> state.Settings:
+        """Ports and mark."""
+        known = state.settings(self.layout)
+        assert known is not None
+        return known
+
+    @property
+    def url(self) -> str:
+        """Where clients reach the service."""
+        return self.settings.url
+
+    @property
+    def supervisor(self) -> Supervisor:
+        """Its supervisor, by XML-RPC."""
+        return Supervisor(Path(self.settings.socket))
+
+    def processes(self) -> list[psutil.Process]:
+        """All its live processes."""
+        known = state.settings(self.layout)
+        return processes.ours(self.layout, known) if known else []
+
+    def destroy(self) -> None:
+        """End whatever of it is left, by process id."""
+        for process in self.processes():
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process.kill()
