@@ -5,6 +5,7 @@ When in doubt it masks. A lost detail can be looked up again, a written secret h
 
 from __future__ import annotations
 
+import json
 import math
 import re
 from collections.abc import Collection, Iterator, Mapping
@@ -30,43 +31,35 @@ _SECRET_PARTS = ("password", "passwd", "passphrase", "secret", "token", "credent
 
 _WORD = re.compile(r"[A-Z]+(?=[A-Z][a-z])|[A-Z]?[a-z]+|[A-Z]+|[0-9]+")
 
-_NAME = (
-    r"[\w.-]*(?:passw(?:or)?d|passphrase|passcode|pwd|token|secret|credential|authorization|api[_-]?key"
-    r"|private[_-]?key|(?<=[_-])key|accesskey|key-data|(?<![a-z])pass(?![a-z]))[\w.-]*"
+_PUBLIC_PEM = "(?:TRUSTED )?CERTIFICATE-----|CERTIFICATE REQUEST-----|PUBLIC KEY-----"
+# Each of these takes time linear in the text, whatever it holds: a log line may be anybody's.
+_SHAPES: tuple[tuple[re.Pattern[str], str], ...] = tuple(
+    (re.compile(pattern), replacement.replace("*", MASK))
+    for pattern, replacement in (
+        # PEM, also where newlines are escaped or the end is cut off. Certificates and public keys are public.
+        (rf"(?s)-----BEGIN (?!{_PUBLIC_PEM})[A-Z0-9 ]+-----(?:.*?-----END [A-Z0-9 ]+-----|.*)", "*"),
+        (r"(?s)\$ANSIBLE_VAULT;.*", "*"),
+        (r"(?i)(hooks\.slack\.com/(?:services|workflows|triggers)/)[^\s'\"<>]+", r"\1*"),
+        (r"(?i)\b(bearer)\s+[^\s'\"]+", r"\1 *"),
+        (r"(?i)\b(basic)\s+(?!auth)[a-z0-9+/]{6,}={0,2}", r"\1 *"),
+        (r"\b(?:AKIA|ASIA)[A-Z0-9]{12,}", "*"),
+        (r"(?<![\w-])eyJ[\w-]{5,}\.[\w-]+(?:\.[\w-]*)?", "*"),
+        (r"\b(?:gh[pousr]_|github_pat_|glpat-|npm_|pypi-|xox[a-z]-|hv[bsr]\.|sk-|AIza)[\w.-]{8,}", "*"),
+    )
 )
-_SHAPES: tuple[tuple[re.Pattern[str], str], ...] = (
-    # PEM, also where newlines are escaped or the end is cut off. Certificates and public keys are public.
-    (
-        re.compile(
-            r"-----BEGIN (?!CERTIFICATE-----|CERTIFICATE REQUEST-----|PUBLIC KEY-----|TRUSTED CERTIFICATE-----)"
-            r"[A-Z0-9 ]+-----(?:.*?-----END [A-Z0-9 ]+-----|.*)",
-            re.DOTALL,
-        ),
-        MASK,
-    ),
-    (re.compile(r"\$ANSIBLE_VAULT;.*", re.DOTALL), MASK),
-    # user:password@ in a URL; a password may hold a slash.
-    (
-        re.compile(r"(?i)\b([a-z][a-z0-9+.-]*://)(?:[^\s'\"<>/?#:]*:[^\s'\"<>]*|[^\s'\"<>/?#]+)@"),
-        rf"\1{MASK}@",
-    ),
-    (re.compile(r"(?i)(hooks\.slack\.com/(?:services|workflows|triggers)/)[^\s'\"<>]+"), rf"\1{MASK}"),
-    (re.compile(r"(?i)\b(bearer)\s+(?!\[redacted\])[^\s'\"]+"), rf"\1 {MASK}"),
-    (re.compile(r"(?i)\b(basic)\s+(?!auth)[a-z0-9+/]{6,}={0,2}"), rf"\1 {MASK}"),
-    (re.compile(r"\b(?:AKIA|ASIA)[A-Z0-9]{12,}"), MASK),
-    (re.compile(r"\beyJ[\w-]{5,}\.[\w-]+(?:\.[\w-]*)?"), MASK),
-    (re.compile(r"\b(?:gh[pousr]_|github_pat_|glpat-|npm_|pypi-|xox[a-z]-|hv[bsr]\.|sk-|AIza)[\w.-]{8,}"), MASK),
-    # --password VALUE
-    (re.compile(rf"(?i)(--{_NAME})([= ]+)(\"[^\"]*\"|'[^']*'|\S+)"), rf"\1\2{MASK}"),
-    # name="VALUE", "name": "VALUE", and the same inside a string (\"name\": \"VALUE\")
-    (
-        re.compile(rf"(?i)({_NAME}(?:\\*[\"'])?\s*[:=]\s*)(\\*[\"'])(?!\[redacted\]).*?(?:\2|$)"),
-        rf"\1\2{MASK}\2",
-    ),
-    # name=VALUE ends at a blank; name: VALUE ends with the line, because a passphrase has blanks
-    (re.compile(rf"(?i)({_NAME}\s*=\s*)(?!\\*[\"']|\[redacted\])\S+"), rf"\1{MASK}"),
-    (re.compile(rf"(?i)({_NAME}(?:\\*[\"'])?\s*:[ \t]*)(?!\\*[\"']|\[redacted\]|\s|$)[^\r\n]+"), rf"\1{MASK}"),
+# A name and what parts it from its value, in `name=VALUE`, `name: VALUE`, `"name": "VALUE"`, `--name VALUE`.
+_ASSIGNMENT = re.compile(
+    r"(?<![\w.-])(?P<name>[\w.-]++)(?:(?P<colon>(?:\\*[\"'])?\s*+:[ \t]*+)"
+    r"|(?P<equals>(?:\\*[\"'])?\s*+={1,3}>?\s*+)|(?<=\w)(?P<blank>[ ]++))"
 )
+# In a sentence a bare "key" or "pass" says nothing.
+_SECRET_IN_TEXT = re.compile(
+    r"(?i)passw(?:or)?d|passphrase|passcode|pwd|token|secret|credential|authorization|cookie"
+    r"|(?:api|private|access|[_.-])key|key-data|[_-]pass(?![a-z])"
+)
+_QUOTE = re.compile(r"\\*[\"']")
+_INDENTED_LINES = re.compile(r"(?:[|>][+-]?[0-9]?[ \t]*)?(?:\r?\n[ \t]+[^\r\n]*)+")
+_WORD_WITH_URL = re.compile(r"(?<![^\s'\"<>])[^\s'\"<>]++")
 
 
 def is_secret_name(name: str) -> bool:
@@ -134,7 +127,7 @@ def _redact(value: Any, secrets: list[str], depth: int) -> Any:
         return [_redact(item, secrets, depth + 1) for item in items]
     if isinstance(value, (bytes, bytearray)):
         value = bytes(value).decode("utf-8", "replace")
-    return _redact_text(str(value), secrets)
+    return _redact_text(str(value), secrets, depth)
 
 
 def _redact_mapping(value: Mapping[Any, Any], secrets: list[str], depth: int) -> dict[str, Any]:
@@ -157,15 +150,82 @@ def _redact_mapping(value: Mapping[Any, Any], secrets: list[str], depth: int) ->
     return result
 
 
-def _redact_text(text: str, secrets: list[str]) -> str:
+def _redact_text(text: str, secrets: list[str], depth: int = 0) -> str:
     text = text.encode("utf-8", "replace").decode("utf-8").replace("\0", "\N{REPLACEMENT CHARACTER}")
+    text = _redact_json_text(text, secrets, depth)
     for secret in secrets:
         text = text.replace(secret, MASK)
+    if len(text) > TEXT_LIMIT:
+        # A secret that the cut has halved would not be known any more, so the halved word goes too.
+        kept = re.sub(r"\S+\Z", "", text[:TEXT_LIMIT])
+        return f"{_redact_shapes(kept)}… ({len(text) - len(kept)} characters more)"
+    return _redact_shapes(text)
+
+
+def _redact_shapes(text: str) -> str:
+    text = _redact_assignments(text)
+    text = _WORD_WITH_URL.sub(lambda word: _redact_user_in_url(word[0]), text)
     for shape, replacement in _SHAPES:
         text = shape.sub(replacement, text)
-    if len(text) > TEXT_LIMIT:
-        text = f"{text[:TEXT_LIMIT]} … ({len(text) - TEXT_LIMIT} characters more)"
     return text
+
+
+def _redact_assignments(text: str) -> str:
+    done: list[str] = []
+    position = 0
+    while found := _ASSIGNMENT.search(text, position):
+        done.append(text[position : found.end()])
+        position = found.end()
+        is_option = found["name"].startswith("--")
+        if not _SECRET_IN_TEXT.search(found["name"]) or (found["blank"] and not is_option):
+            continue
+        end, mask = _masked_value(text, found.end(), to_end_of_line=found["colon"] is not None)
+        done.append(mask)
+        position = end
+    return "".join(done) + text[position:]
+
+
+def _masked_value(text: str, start: int, *, to_end_of_line: bool) -> tuple[int, str]:
+    """Where the value that begins at `start` ends, and what to write in its place. In doubt it ends late."""
+    if quote := _QUOTE.match(text, start):
+        closing = re.compile(rf"(?<!\\){re.escape(quote[0])}").search(text, quote.end())
+        return (closing.end() if closing else len(text)), f"{quote[0]}{MASK}{quote[0]}"
+    if text[start : start + 1] in ("[", "{") and not text.startswith(MASK, start):
+        closing_bracket = text.rfind("]" if text[start] == "[" else "}")
+        return (closing_bracket + 1 if closing_bracket > start else len(text)), MASK
+    if not to_end_of_line:
+        value = re.compile(r"\S*").match(text, start)
+        return (value.end() if value else start), MASK
+    # `name: VALUE` ends with the line, because a passphrase has blanks; a YAML block with its indented lines.
+    if block := _INDENTED_LINES.match(text, start):
+        return block.end(), MASK
+    line = re.compile(r"[^\r\n]*").match(text, start)
+    return (line.end(), MASK) if line and line[0] else (start, "")
+
+
+def _redact_user_in_url(word: str) -> str:
+    """`scheme://user:password@host` without the user; a password may hold slashes, hence the last `@`."""
+    last = word.rfind("@")
+    begin = word.find("://")
+    while 0 <= begin < last:
+        user = re.compile(r"[^/?#:]*").match(word, begin + 3)
+        stop = user.end() if user else begin + 3
+        if stop >= last or word[stop] == ":":
+            return f"{word[: begin + 3]}{MASK}{word[last:]}"
+        begin = word.find("://", begin + 3)
+    return word
+
+
+def _redact_json_text(text: str, secrets: list[str], depth: int) -> str:
+    """A text that is a JSON document, redacted by its structure; any other text as it is."""
+    if text.lstrip()[:1] not in ("{", "["):
+        return text
+    try:
+        document = json.loads(text)
+        redacted = _redact(document, secrets, depth + 1)
+    except (ValueError, RecursionError):
+        return text
+    return text if redacted == document else json.dumps(redacted, ensure_ascii=False)
 
 
 def _is_secret_pair(value: Mapping[Any, Any]) -> bool:
