@@ -138,7 +138,7 @@ class CallbackModule(CallbackBase):
                 strategy=inputs.get("update_strategy"),
                 check_mode=bool(_cli_option("check")),
                 mode=mode,
-                rollback_of=inputs.get("rollback_plan_id") if mode == "rollback" else None,
+                rollback_of=inputs.get("plan") if mode == "rollback" else None,
             )
         )
         # Workers inherit the environment: this is how a play knows its run.
@@ -309,7 +309,7 @@ class CallbackModule(CallbackBase):
             # A rollback that failed is not an end: the run stays open until it is put back.
             self.journal.conclude(self.run_id, host, conclusion["outcome"], conclusion.get("cause"))
             self.failures.setdefault(host, ("concluded", conclusion.get("cause") or ""))
-            self._emit("service_ended", service=host, outcome=conclusion["outcome"], cause=conclusion.get("cause"))
+            self._emit("service_ended", service=host, **conclusion, detail=data.get("detail"))
 
     def _emit(self, event: str, **facts: Any) -> None:
         path = os.environ.get(ENV_EVENTS)

@@ -1,0 +1,252 @@
+"""What the operator sees while a run goes on: a live list of steps, plain lines, or one JSON object a line."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from datetime import UTC, datetime
+from types import TracebackType
+from typing import Any, Protocol, TextIO
+
+from pyrunbook.windows import format_duration
+
+MARKS = {"ok": "✓", "changed": "✓", "failed": "✗", "unreachable": "✗", "rollback": "↩"}
+WIDTH = 40
+"""Columns of a step's title."""
+
+
+class Display(Protocol):
+    """Takes the events of an operation; a context manager."""
+
+    def __enter__(self) -> Display: ...
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None: ...
+
+    def __call__(self, event: dict[str, Any]) -> None:
+        """Show one event; may be called from another thread."""
+
+
+def choose(*, as_json: bool, title: str, inventory: str, stream: TextIO | None = None) -> Display:
+    """The display that fits: JSON when asked for, live on a terminal, plain lines otherwise.
+
+    Args:
+        as_json: one JSON object a line.
+        title: of the runbook.
+        inventory: as the operator named it.
+        stream: where to write; standard output when `None`.
+    """
+    out = stream or sys.stdout
+    if as_json:
+        return JsonLines(out)
+    if out.isatty():
+        return Live(out, title, inventory)
+    return Lines(out, title, inventory)
+
+
+class JsonLines:
+    """One object a line: `event`, `run`, `step`, `outcome`, `time`, and what the event has besides."""
+
+    EVENTS = ("run_started", "step_started", "step_ended", "run_ended")
+
+    def __init__(self, out: TextIO) -> None:
+        self._out = out
+        self._run: str | None = None
+
+    def __enter__(self) -> JsonLines:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None: ...
+
+    def __call__(self, event: dict[str, Any]) -> None:
+        """Write the events that other programs rely on; the others are for people."""
+        if event["event"] not in self.EVENTS:
+            return
+        self._run = event.get("run") or self._run
+        now = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        whole = {"event": event["event"], "run": self._run, "step": None, "outcome": None, "time": now, **event}
+        self._out.write(json.dumps(whole, ensure_ascii=False) + "\n")
+        self._out.flush()
+
+
+def _first_line(text: str | None) -> str:
+    return (text or "").strip().splitlines()[0] if (text or "").strip() else ""
+
+
+def _seconds(value: float) -> str:
+    return f"{value:.1f} s" if value < 100 else format_duration_of(value)
+
+
+def format_duration_of(seconds: float) -> str:
+    """`1 h 43 min` for a number of seconds."""
+    from datetime import timedelta
+
+    return format_duration(timedelta(seconds=round(seconds)))
+
+
+class Lines:
+    """A line for each step when it ends: for logs, and for terminals that cannot move the cursor."""
+
+    def __init__(self, out: TextIO, title: str, inventory: str) -> None:
+        self._out = out
+        self._title = title
+        self._inventory = inventory
+        self._began = time.monotonic()
+        self._detail: dict[str, str] = {}
+        self.lines: list[str] = []
+
+    def __enter__(self) -> Lines:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None: ...
+
+    def write(self, line: str = "") -> None:
+        """Show one more line, for good."""
+        self._out.write(line + "\n")
+        self._out.flush()
+
+    def __call__(self, event: dict[str, Any]) -> None:
+        """Show what the event says, when it says something to the operator."""
+        handler = getattr(self, f"_on_{event['event']}", None)
+        if handler is not None:
+            handler(event)
+
+    def _on_service_started(self, event: dict[str, Any]) -> None:
+        self.write(
+            f"{self._title} · {event['service']} on {self._inventory} ({event['platform']}) · run {event['run']}"
+        )
+
+    def _on_window(self, event: dict[str, Any]) -> None:
+        decision = event["decision"]
+        spec = decision.get("window") or decision.get("spec") or ""
+        override = f" Overridden: {event['override']}" if event.get("override") else ""
+        self.write(f"Window {spec}: {decision['reason']}.{override}".replace("  ", " "))
+
+    def _on_step_ended(self, event: dict[str, Any]) -> None:
+        if event["outcome"] != "skipped":
+            self.write(step_line(event))
+        for line in (event.get("error") or "").strip().splitlines()[1:]:
+            self.write(f"      {line}")
+
+    def _on_service_ended(self, event: dict[str, Any]) -> None:
+        self._detail[event["service"]] = event.get("detail") or ""
+
+    def _on_interrupted(self, event: dict[str, Any]) -> None:
+        self.write(f"  ! {event['signal']}: ending the run, then putting back what was there")
+
+    def _on_putting_back(self, event: dict[str, Any]) -> None:
+        self.write(f"  ! {_first_line(event['cause'])}: putting back what was there ({', '.join(event['services'])})")
+
+    def _on_note(self, event: dict[str, Any]) -> None:
+        self.write(f"  ! {event['text']}")
+
+    def _on_output(self, event: dict[str, Any]) -> None:
+        self.write(f"    {event['line']}")
+
+    def _on_run_ended(self, event: dict[str, Any]) -> None:
+        for line in summary(event, time.monotonic() - self._began, list(self._detail.values())):
+            self.write(line)
+
+
+def step_line(event: dict[str, Any]) -> str:
+    """A step that has ended, as one line."""
+    mark = (
+        MARKS["rollback"] if event["step"] == "rollback" and event["outcome"] != "failed" else MARKS[event["outcome"]]
+    )
+    said = _first_line(event.get("error")) or event.get("detail") or ""
+    return f"  {mark} {event['title']:<{WIDTH}} {_seconds(event['seconds']):>7}   {said}".rstrip()
+
+
+def summary(event: dict[str, Any], seconds: float, details: list[str]) -> list[str]:
+    """The last words of a run: how it ended, why, and what to type next."""
+    spent, run = _seconds(seconds), event["run"]
+    now = "; ".join(detail for detail in details if detail)
+    cause = _first_line(event.get("cause"))
+    words = {
+        "succeeded": f"Succeeded in {spent}{': ' + now if now else ''}.",
+        "refused": "Refused (exit 3); nothing was changed.",
+        "failed": "Failed (exit 4) before anything was changed.",
+        "rolled_back": f"Failed and put back (exit 4) in {spent}{': ' + now if now else ''}.",
+        "timed_out": f"Timed out and put back (exit 4){': ' + now if now else ''}.",
+        "unreachable": f"Unreachable (exit 4){': ' + now if now else '; what was there is in place'}.",
+        "canceled": f"Interrupted and put back (exit 130){': ' + now if now else ''}.",
+        "rollback_failed": "FAILED AND NOT PUT BACK (exit 5). The lock stays held; nobody else starts on this.",
+    }
+    lines = [words.get(event.get("outcome") or "", f"Ended (exit {event['exit_code']}).")]
+    if event.get("outcome") == "succeeded":
+        if event.get("next_step"):
+            lines[0] += f" To undo: {event['next_step']}"
+        return lines
+    if cause:
+        lines.append(f"Cause: {cause}")
+    lines.append(f"Details: pyrunbook report {run}")
+    if event.get("next_step"):
+        lines.append(f"Next: {event['next_step']}")
+    return lines
+
+
+class Live(Lines):
+    """The same lines, and below them the step that is going on, with its time."""
+
+    def __init__(self, out: TextIO, title: str, inventory: str) -> None:
+        super().__init__(out, title, inventory)
+        from rich.console import Console
+        from rich.live import Live as RichLive
+
+        self._console = Console(file=out, highlight=False, soft_wrap=True)
+        self._live = RichLive(
+            console=self._console, get_renderable=self._going_on, refresh_per_second=8, transient=True
+        )
+        self._step: dict[str, Any] | None = None
+        self._step_began = 0.0
+        self._closes: float | None = None
+
+    def __enter__(self) -> Live:
+        self._live.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._step = None
+        self._live.stop()
+
+    def write(self, line: str = "") -> None:
+        """Show one more line above the step that is going on."""
+        from rich.text import Text
+
+        style = {"✗": "red", "✓": "green", "↩": "yellow", "!": "yellow"}.get(line.strip()[:1], "")
+        text = Text(line)
+        if style:
+            text.stylize(style, 2, 3)
+        self._console.print(text)
+
+    def _going_on(self) -> Any:
+        from rich.text import Text
+
+        step = self._step
+        if step is None:
+            return Text("")
+        left = ""
+        if self._closes is not None:
+            left = f"   window closes in {format_duration_of(max(0, self._closes - time.time()))}"
+        spent = time.monotonic() - self._step_began
+        return Text(f"  … {step['title']:<{WIDTH}} {_seconds(spent):>7}{left}", style="cyan")
+
+    def _on_window(self, event: dict[str, Any]) -> None:
+        super()._on_window(event)
+        if end := event["decision"].get("end"):
+            self._closes = datetime.fromisoformat(end).timestamp()
+
+    def _on_step_started(self, event: dict[str, Any]) -> None:
+        self._step, self._step_began = event, time.monotonic()
+
+    def _on_step_ended(self, event: dict[str, Any]) -> None:
+        self._step = None
+        super()._on_step_ended(event)

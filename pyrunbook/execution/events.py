@@ -1,0 +1,53 @@
+"""The events of a play, read from the file that the journal callback appends them to."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+INTERVAL = 0.05
+"""Seconds between two looks at the file."""
+
+
+class Tail:
+    """Follows a file of JSON lines on a thread of its own; a context manager.
+
+    On leaving, everything that was written by then has been handed on.
+
+    Args:
+        path: the file.
+        on_event: called for each object, in order.
+    """
+
+    def __init__(self, path: Path, on_event: Callable[[dict[str, Any]], None]) -> None:
+        self._path = path
+        self._on_event = on_event
+        self._done = threading.Event()
+        self._thread = threading.Thread(target=self._follow, name="events", daemon=True)
+
+    def __enter__(self) -> Tail:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._done.set()
+        self._thread.join()
+
+    def _follow(self) -> None:
+        rest = ""
+        with self._path.open(encoding="utf-8") as stream:
+            while True:
+                last = self._done.is_set()
+                rest += stream.read()
+                *lines, rest = rest.split("\n")
+                for line in lines:
+                    self._on_event(json.loads(line))
+                if last:
+                    return
+                self._done.wait(INTERVAL)

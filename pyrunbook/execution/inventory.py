@@ -1,0 +1,57 @@
+"""The services of an inventory, as ansible-inventory gives them: for what is asked before a play begins."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+from pyrunbook import places
+from pyrunbook.errors import BadInput
+
+TIMEOUT = 60
+"""Seconds that an inventory (a script, a plugin) may take."""
+
+
+def services(sources: tuple[str, ...], limit: str = "") -> dict[str, dict[str, Any]]:
+    """The variables of every host in group `services`; what is a template stays one.
+
+    Args:
+        sources: inventory sources.
+        limit: host pattern, or empty.
+
+    Raises:
+        BadInput: the inventory cannot be read, or has no service that matches.
+    """
+    argv = [str(Path(sys.executable).parent / "ansible-inventory"), "--list"]
+    for source in sources:
+        argv += ["-i", source]
+    if limit:
+        argv += ["--limit", limit]
+    environment = {
+        **os.environ,
+        "ANSIBLE_CONFIG": os.environ.get("ANSIBLE_CONFIG") or str(places.content() / "ansible.cfg"),
+    }
+    try:
+        done = subprocess.run(argv, capture_output=True, text=True, env=environment, timeout=TIMEOUT, check=False)
+    except subprocess.TimeoutExpired as error:
+        raise BadInput(f"inventory {', '.join(sources)} did not answer within {TIMEOUT} s") from error
+    if done.returncode:
+        raise BadInput(f"inventory {', '.join(sources)} cannot be read: {done.stderr.strip()}")
+    data = json.loads(done.stdout)
+    variables = data.get("_meta", {}).get("hostvars", {})
+    names = _members(data, "services")
+    if not names:
+        raise BadInput(f"no host matched: inventory {', '.join(sources)} has none in group services")
+    return {name: variables.get(name, {}) for name in names}
+
+
+def _members(data: dict[str, Any], group: str) -> list[str]:
+    entry = data.get(group, {})
+    hosts = list(entry.get("hosts", []))
+    for child in entry.get("children", []):
+        hosts += _members(data, child)
+    return list(dict.fromkeys(hosts))

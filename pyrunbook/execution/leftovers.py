@@ -1,0 +1,52 @@
+"""Processes that a run left behind on this machine: found by the run's id in their environment, ended by pid."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+
+import psutil
+
+from pyrunbook.journal import Run
+
+ENV_RUN_ID = "PYRUNBOOK_RUN_ID"
+GRACE = 3.0
+"""Seconds between SIGTERM and SIGKILL."""
+
+
+def find(run_id: str) -> list[psutil.Process]:
+    """The processes of this user that belong to a run; not this process or what it descends from."""
+    own = {os.getpid(), *(parent.pid for parent in psutil.Process().parents())}
+    found = []
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.Error):
+            if process.pid not in own and process.environ().get(ENV_RUN_ID) == run_id:
+                found.append(process)
+    return found
+
+
+def end(run_id: str) -> int:
+    """End them: SIGTERM, and SIGKILL for those that stay.
+
+    Returns:
+        How many there were.
+    """
+    processes = find(run_id)
+    for process in processes:
+        with contextlib.suppress(psutil.Error):
+            process.terminate()
+    _, alive = psutil.wait_procs(processes, timeout=GRACE)
+    for process in alive:
+        with contextlib.suppress(psutil.Error):
+            process.kill()
+    psutil.wait_procs(alive, timeout=GRACE)
+    return len(processes)
+
+
+def alive(run: Run) -> bool:
+    """Whether the process that drives a run still exists on this machine (its pid may be another's by now)."""
+    try:
+        process = psutil.Process(run.pid)
+        return abs(process.create_time() - run.process_started) < 1 and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.Error:
+        return False

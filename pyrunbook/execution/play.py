@@ -1,0 +1,206 @@
+"""One ansible-playbook under ansible-runner: its directory, its environment, its end.
+
+ansible-runner writes the whole environment and every result into its directory, so that directory is private (0700),
+used once and removed. What ansible-runner forces (host key checking off, fact caching) is put back to what the
+configuration says.
+"""
+
+from __future__ import annotations
+
+import configparser
+import contextlib
+import os
+import shutil
+import signal
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import ansible_runner
+from ansible_runner.runner import Runner
+
+from pyrunbook import places
+from pyrunbook.execution import leftovers
+from pyrunbook.execution.events import Tail
+
+GRACE = (("SIGINT", 0.0), ("SIGTERM", 15.0), ("SIGKILL", 20.0))
+"""Signal to ansible-playbook, and how many seconds after the decision to end it."""
+POLL = 0.1
+"""Seconds between two looks at whether the play is to be ended."""
+
+
+@dataclass(frozen=True)
+class Request:
+    """What to run.
+
+    Attributes:
+        playbook: the playbook's file.
+        inventory: inventory sources.
+        run_id: id of the run; the journal callback finds it in the environment.
+        mode: `run`, `resume`, `recover` or `rollback`.
+        limit: host pattern, or empty.
+        extra_vars: extra variables; they go through a private file, never through argv.
+        tags: only these steps, or empty.
+        check: check mode.
+        diff: show differences.
+        verbosity: number of `-v`.
+        timeout: seconds until the play is ended, or `None`.
+    """
+
+    playbook: Path
+    inventory: tuple[str, ...]
+    run_id: str
+    mode: str = "run"
+    limit: str = ""
+    extra_vars: dict[str, Any] = field(default_factory=dict)
+    tags: str = ""
+    check: bool = False
+    diff: bool = False
+    verbosity: int = 0
+    timeout: float | None = None
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How ansible-playbook ended.
+
+    Attributes:
+        status: ansible-runner's word: `successful`, `failed`, `canceled`, `timeout`.
+        code: exit code of ansible-playbook; `None` when it was killed.
+        output: the last lines that it printed, for a failure that no event tells.
+        no_hosts: whether no host of the inventory matched.
+    """
+
+    status: str
+    code: int | None
+    output: tuple[str, ...]
+    no_hosts: bool
+
+
+def _configured(config: Path, key: str, default: str) -> str:
+    parser = configparser.ConfigParser(interpolation=None)
+    parser.read(config, encoding="utf-8")
+    return parser.get("defaults", key, fallback=default)
+
+
+def environment(request: Request, events: Path) -> dict[str, str]:
+    """The variables that the play gets beside our own environment.
+
+    Args:
+        request: what is run.
+        events: the file that the journal callback appends events to.
+    """
+    config = Path(os.environ.get("ANSIBLE_CONFIG") or places.content() / "ansible.cfg")
+    plugins = Path(__file__).resolve().parent.parent / "plugins"
+    forced = {
+        "ANSIBLE_HOST_KEY_CHECKING": _configured(config, "host_key_checking", "true"),
+        "ANSIBLE_CACHE_PLUGIN": _configured(config, "fact_caching", "memory"),
+    }
+    return {
+        **{key: os.environ.get(key, value) for key, value in forced.items()},
+        "ANSIBLE_CONFIG": str(config),
+        "ANSIBLE_CALLBACK_PLUGINS": str(plugins / "callback"),
+        "ANSIBLE_NOCOWS": "1",
+        # ansible-playbook stands beside our Python, whether its environment is activated or not.
+        "PATH": os.pathsep.join((str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath))),
+        "PYRUNBOOK_RUN_ID": request.run_id,
+        "PYRUNBOOK_MODE": request.mode,
+        "PYRUNBOOK_EVENTS": str(events),
+        "PYRUNBOOK_CLI_PID": str(os.getpid()),
+    }
+
+
+def command_line(request: Request) -> str:
+    """Options of ansible-playbook that ansible-runner has no parameter for."""
+    words = [*(["--check"] if request.check else []), *(["--diff"] if request.diff else [])]
+    return " ".join(words)
+
+
+@contextlib.contextmanager
+def _private_directory() -> Iterator[Path]:
+    directory = Path(tempfile.mkdtemp(prefix="pyrunbook-"))  # 0700
+    try:
+        yield directory
+    finally:
+        shutil.rmtree(directory, ignore_errors=True)
+
+
+class _Gently:
+    """Ends ansible-playbook: SIGINT first, so that it can end its workers; more only when that does not help."""
+
+    def __init__(self) -> None:
+        self._since: float | None = None
+        self._sent = 0
+
+    def __call__(self, pid: int, **_: Any) -> None:
+        """Called by ansible-runner again and again, once the play is to be ended and until it has."""
+        now = time.monotonic()
+        self._since = self._since or now
+        while self._sent < len(GRACE) and now - self._since >= GRACE[self._sent][1]:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.Signals[GRACE[self._sent][0]])
+            self._sent += 1
+
+
+@contextlib.contextmanager
+def _ending_gently() -> Iterator[None]:
+    # ansible-runner kills the process group at once, which skips every clean-up and leaves workers behind.
+    original = Runner.__dict__["handle_termination"]
+    Runner.handle_termination = staticmethod(_Gently())
+    try:
+        yield
+    finally:
+        Runner.handle_termination = original
+
+
+def perform(request: Request, on_event: Callable[[dict[str, Any]], None], canceled: Callable[[], bool]) -> Ended:
+    """Run the playbook to its end, whatever that is; no process of it is left when this returns.
+
+    Args:
+        request: what to run.
+        on_event: gets each event of the journal callback, in order, on a thread of its own; and, with verbosity,
+            `{"event": "output", "line": …}` for what ansible-playbook prints.
+        canceled: asked every `POLL` seconds; `True` ends the play.
+    """
+    last: list[str] = []
+    flags = {"no_hosts": False}
+
+    def heard(event: dict[str, Any]) -> bool:
+        flags["no_hosts"] |= event.get("event") == "playbook_on_no_hosts_matched"
+        for line in (event.get("stdout") or "").splitlines():
+            last.append(line)
+            if request.verbosity or request.diff:
+                on_event({"event": "output", "line": line})
+        del last[:-40]
+        return False  # nothing is written to ansible-runner's own files
+
+    with _private_directory() as directory, _ending_gently():
+        events = directory / "events.jsonl"
+        events.touch(mode=0o600)
+        with Tail(events, on_event):
+            runner = ansible_runner.interface.init_runner(
+                private_data_dir=str(directory),
+                project_dir=str(request.playbook.parent),
+                playbook=str(request.playbook),
+                inventory=list(request.inventory),
+                limit=request.limit or None,
+                extravars=request.extra_vars or None,
+                tags=request.tags or None,
+                cmdline=command_line(request) or None,
+                verbosity=request.verbosity or None,
+                envvars=environment(request, events),
+                settings={"pexpect_timeout": POLL, "job_timeout": request.timeout or 0},
+                quiet=True,
+                event_handler=heard,
+                cancel_callback=canceled,
+            )
+            try:
+                runner.run()
+            finally:
+                leftovers.end(request.run_id)
+        code = runner.rc if runner.rc is None or runner.rc >= 0 else None
+        return Ended(status=str(runner.status), code=code, output=tuple(last), no_hosts=flags["no_hosts"])
