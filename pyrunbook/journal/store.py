@@ -147,7 +147,9 @@ class Journal:
         self._of_service(run_id, service, window=self._clean(decision), override_reason=self._clean(override_reason))
 
     def add_attestation(self, run_id: str, service: str, name: str, by: str, at: datetime) -> None:
-        """Record an attestation. `name` is the prerequisite's id; it is not a secret."""
+        """Record an attestation of the prerequisite `name`, given by an operator at an aware instant."""
+        if at.tzinfo is None:
+            raise ValueError(f"{at} has no time zone")
         with self._writing() as connection:
             self._attempt(connection, run_id)
             values = {"name": self._clean(name), "by": self._clean(by), "at": at}
