@@ -1,0 +1,142 @@
+"""`pyrunbook window`, as a program: what it prints and its exit codes."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from pyrunbook.cli.main import main
+
+SUNDAY = "Sun 02:00-04:00 UTC"
+Run = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def run(capsys: pytest.CaptureFixture[str]) -> Run:
+    """Run `pyrunbook window …`; returns the exit code, what it printed, and what it said on stderr."""
+
+    def run(*arguments: str) -> tuple[int, str, str]:
+        with pytest.raises(SystemExit) as ended:
+            main(["window", *arguments])
+        assert isinstance(ended.value.code, int)
+        return ended.value.code, *capsys.readouterr()
+
+    return run
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "said"),
+    [
+        ((SUNDAY, "--at", "2026-11-22T02:00:00Z"), 0, "open, closes in 2 h\n"),
+        ((SUNDAY, "--at", "2026-11-22T03:00+01:00"), 0, "open, closes in 2 h\n"),
+        ((SUNDAY, "--at", "2026-11-22T02:00"), 0, "open, closes in 2 h\n"),
+        (("Sun", "02:00-04:00", "UTC", "--at", "2026-11-22T02:00"), 0, "open, closes in 2 h\n"),
+        (("always",), 0, "open, does not close\n"),
+        ((SUNDAY, "--at", "2026-11-22T04:00:00Z"), 3, "closed: outside"),
+        ((SUNDAY, "--at", "2026-11-22T02:00:00Z", "--exclude", "2026-11-22"), 3, "closed by the exclusion 2026-11-22"),
+        (
+            ("always", "--at", "2026-11-22", "--exclude", "2026-11-20", "--exclude", "2026-11-22"),
+            3,
+            "closed by the exclusion",
+        ),
+        ((SUNDAY, "--at", "2026-11-22T03:50:00Z", "--cutoff", "15m"), 3, "closed: nothing starts in the last 15 min"),
+        (
+            (SUNDAY, "--at", "2026-11-22T03:50:00Z", "--needs", "15m"),
+            3,
+            "closed: the run needs 15 min, 10 min are left",
+        ),
+        ((SUNDAY, "--at", "2026-11-22T03:50:00Z", "--needs", "5m", "--reserve", "6m"), 3, "6 min in reserve"),
+        (("RRULE:FREQ=DAILY;UNTIL=20201231 02:00 2h UTC",), 3, "it does not open again"),
+    ],
+)
+def test_check(run: Run, arguments: tuple[str, ...], code: int, said: str) -> None:
+    assert run("check", *arguments)[0] == code
+    assert said in run("check", *arguments)[1]
+
+
+@pytest.mark.parametrize("command", ["check", "next", "explain"])
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("Sunn 02:00-04:00 UTC",), '"Sunn"'),
+        (("",), "it is empty"),
+        (("Sun 02:00-04:00 UTC; rm -rf /",), '"rm"'),
+        (("RRULE:FREQ=YEARLY;BYMONTH=2;BYMONTHDAY=30 02:00 2h UTC",), "can never be met"),
+        ((SUNDAY, "--at", "someday"), '"someday"'),
+        ((SUNDAY, "--at", ""), "the instant"),
+        ((SUNDAY, "--cutoff", "15"), '"15"'),
+        ((SUNDAY, "--cutoff", "3h"), "can never be met"),
+        ((SUNDAY, "--exclude", "someday"), '"someday"'),
+        ((SUNDAY, "--exclude", "gone.ics"), "gone.ics"),
+        (("maintenance/no_such_runbook",), "no_such_runbook"),
+        (("../../etc/passwd",), "passwd"),
+        ((SUNDAY, "--no-such-option"), "No such option"),
+    ],
+)
+def test_what_is_malformed_is_exit_code_2_for_each_command(
+    run: Run, command: str, arguments: tuple[str, ...], said: str
+) -> None:
+    code, out, error = run(command, *arguments)
+    assert (code, out) == (2, "")
+    assert said in error
+    assert "Traceback" not in error
+
+
+def test_check_as_json(run: Run) -> None:
+    code, out, _ = run("check", SUNDAY, "--at", "2026-11-22T04:00:00Z", "--json")
+    answer = json.loads(out)
+    assert code == 3
+    assert (answer["window"], answer["open"], answer["code"]) == (SUNDAY, False, "outside")
+    assert (answer["next_start"], answer["next_end"]) == ("2026-11-29T02:00:00Z", "2026-11-29T04:00:00Z")
+
+
+def test_next_as_json_is_one_object(run: Run) -> None:
+    code, out, _ = run("next", SUNDAY, "--at", "2026-11-21T12:00:00Z", "--json")
+    assert code == 0
+    assert json.loads(out) == {"window": SUNDAY, "start": "2026-11-22T02:00:00Z", "end": "2026-11-22T04:00:00Z"}
+
+
+def test_more_of_them_are_one_object_a_line(run: Run) -> None:
+    arguments = ("--at", "2026-11-22T02:00:01Z", "--json", "--count", "3", "--exclude", "2026-12-06")
+    code, out, _ = run("next", SUNDAY, *arguments)
+    assert code == 0
+    assert [json.loads(line)["start"][:10] for line in out.splitlines()] == ["2026-11-29", "2026-12-13", "2026-12-20"]
+
+
+def test_next_for_people(run: Run) -> None:
+    assert run("next", "first Sun 02:00-03:00 Europe/Paris", "--at", "2026-11-21T12:00:00Z") == (
+        0,
+        "Sun 2026-12-06 02:00 CET, until Sun 2026-12-06 03:00 CET, 1 h (in 14 d 13 h)\n",
+        "",
+    )
+
+
+def test_next_of_always_has_no_end(run: Run) -> None:
+    _, out, _ = run("next", "always", "--at", "2026-11-21T12:00:00Z", "--json")
+    assert json.loads(out) == {"window": "always", "start": "2026-11-21T12:00:00Z", "end": None}
+
+
+def test_next_of_a_window_that_is_over_is_exit_code_3(run: Run) -> None:
+    code, out, error = run("next", "RRULE:FREQ=DAILY;UNTIL=20201231 02:00 2h UTC", "--json")
+    assert (code, out) == (3, "")
+    assert "it does not open again" in error
+
+
+def test_explain(run: Run) -> None:
+    code, out, _ = run("explain", "Sun 02:30-04:30 America/New_York", "--at", "2026-03-08T06:00:00Z")
+    assert code == 0
+    assert "the clock skips Sun 2026-03-08 02:30" in out
+    assert out.startswith("Window     Sun 02:30-04:30 America/New_York\n")
+
+
+def test_an_iCalendar_file(run: Run, tmp_path: Path) -> None:  # noqa: N802 - its name is spelled so
+    path = tmp_path / "freeze.ics"
+    path.write_text("BEGIN:VCALENDAR\nBEGIN:VEVENT\nDTSTART;VALUE=DATE:20261122\nEND:VEVENT\nEND:VCALENDAR\n")
+    code, out, _ = run("check", SUNDAY, "--at", "2026-11-22T02:00", "--exclude", str(path))
+    assert (code, "closed by the exclusion freeze.ics" in out) == (3, True)
+    path.write_text("BEGIN:VCALENDAR\nBEGIN:VEVENT\nDTSTART:soon\nEND:VEVENT\nEND:VCALENDAR\n")
+    code, _, error = run("check", SUNDAY, "--at", "2026-11-22T02:00", "--exclude", str(path))
+    assert (code, f"{path}:3" in error) == (2, True)
