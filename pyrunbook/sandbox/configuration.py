@@ -8,7 +8,7 @@ import shlex
 import sys
 from pathlib import Path
 
-from pyrunbook.sandbox.layout import COLORS, HOST, PROXY, Layout, unit
+from pyrunbook.sandbox.layout import BRING_BACK, COLORS, HOST, PROXY, Layout, unit
 from pyrunbook.sandbox.state import Settings
 
 ENV_MARK = "PYRUNBOOK_SANDBOX_MARK"
@@ -142,7 +142,7 @@ def supervisor(layout: Layout, settings: Settings, caddy_program: Path) -> str:
         "stdout_logfile": layout.root / "logs" / "proxy.log",
         "priority": 20,
     }
-    sections["program:agent-factory-bring-back"] = {
+    sections[f"program:{BRING_BACK}"] = {
         **common,
         "command": command(sys.executable, "-m", "pyrunbook.sandbox.bring_back", layout.root),
         "autostart": "true",

@@ -17,6 +17,8 @@ HOST = "127.0.0.1"
 COLORS = ("blue", "green")
 PROXY = "agent-factory-proxy"
 """The proxy's name under supervisor."""
+BRING_BACK = "agent-factory-bring-back"
+"""The program that starts the serving color whenever supervisor starts."""
 # A program's socket address ends in the kernel's 108 bytes (104 on macOS), and supervisor first binds a name that
 # has its pid appended.
 _SOCKET_LIMIT = 104 - len(".4194304") - 1

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
@@ -19,7 +20,7 @@ import psutil
 from pyrunbook import places
 from pyrunbook.errors import BadInput, FailedAndPutBack, Refused
 from pyrunbook.sandbox import configuration, content, processes, state
-from pyrunbook.sandbox.layout import PROXY, Layout, unit
+from pyrunbook.sandbox.layout import BRING_BACK, PROXY, Layout, unit
 from pyrunbook.sandbox.state import SandboxState, Settings
 from pyrunbook.sandbox.supervision import Supervisor, Unreachable, bring_back, http_status, is_ready, serving_color
 
@@ -113,7 +114,8 @@ def up(directory: Path, port: int | None = None) -> Up:
             supervisor = _start_supervisor(layout, settings, caddy)
             result = Up(state.read(directory, probe=False))
             _bring_back(layout, settings, supervisor, were_running, result)
-            result.started = ["supervisord", *(p.name for p in supervisor.programs().values() if p.pid)]
+            running = (program.name for program in supervisor.programs().values() if program.pid)
+            result.started = ["supervisord", *(name for name in running if name != BRING_BACK)]
             return _finish(layout, settings, result)
         except BaseException:
             processes.end(processes.ours(layout, settings), grace=2.0)
@@ -290,6 +292,13 @@ def _sweep(layout: Layout, settings: Settings, *, keep_directory: bool = False) 
         shutil.rmtree(socket.parent, ignore_errors=True)
 
 
+def _stop_programs(supervisor: Supervisor) -> None:
+    """Stop all programs and wait; asking again and again also wakes supervisor, which else looks once a second."""
+    with suppress(Unreachable):
+        supervisor.stop_all()
+        _wait(lambda: not any(program.pid for program in supervisor.programs().values()), _DOWN_SECONDS)
+
+
 def down(directory: Path, *, purge: bool = False) -> Down:
     """End all processes of the sandbox: first politely, so that requests in flight finish, then for good.
 
@@ -312,9 +321,9 @@ def down(directory: Path, *, purge: bool = False) -> Down:
         supervisor = _supervisor_pid(settings)
         killed: list[psutil.Process] = []
         if supervisor:
-            # Supervisor ends its programs itself; if we ended them, it would start them again.
-            leader = [process for process in found if process.pid == supervisor]
-            killed = processes.end(leader, grace=_DOWN_SECONDS)
+            # Supervisor ends its programs; if we ended them, it would start them again.
+            _stop_programs(Supervisor(Path(settings.socket)))
+            killed = processes.end([process for process in found if process.pid == supervisor], grace=5.0)
         killed += processes.end(processes.ours(layout, settings), grace=5.0)
         _sweep(layout, settings)
         if purge:

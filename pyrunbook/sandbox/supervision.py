@@ -111,6 +111,14 @@ class Supervisor:
             raise
         return True
 
+    def stop_all(self) -> None:
+        """Ask all programs to stop, without waiting for them.
+
+        Raises:
+            Unreachable: nobody answers.
+        """
+        self._call("stopAllProcesses", False)
+
 
 def serving_color(layout: Layout, addresses: dict[str, str]) -> str | None:
     """The color whose address the proxy dials; `None` when it dials neither (or nothing can be read).
