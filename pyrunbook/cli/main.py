@@ -18,7 +18,10 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "show": ("pyrunbook.cli.show:show", "Show what a runbook is: steps, window, prerequisites, inputs."),
     "plan": ("pyrunbook.cli.plan:plan", "Show what a run would do now, without doing it."),
     "run": ("pyrunbook.cli.run:run", "Run a runbook."),
-    "maintenance": ("pyrunbook.cli.run:maintenance", "Update the production service (run maintenance/production_update)."),
+    "maintenance": (
+        "pyrunbook.cli.run:maintenance",
+        "Update the production service (run maintenance/production_update).",
+    ),
     "rollback": ("pyrunbook.cli.rollback:rollback", "Put back what a rollback plan recorded; list the plans."),
     "recover": ("pyrunbook.cli.recover:recover", "Bring an unfinished run to an end: resume it or roll it back."),
     "history": ("pyrunbook.cli.history:history", "List past runs."),
@@ -48,7 +51,11 @@ class LazyGroup(click.Group):
             raise TypeError(f"{module}:{attribute} is not a click command")
         return command
 
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+    def format_commands(
+        self,
+        ctx: click.Context,  # noqa: ARG002 - click's interface
+        formatter: click.HelpFormatter,
+    ) -> None:
         """Write the list of commands from `COMMANDS`, importing none of them."""
         with formatter.section("Commands"):
             formatter.write_dl([(name, text) for name, (_, text) in COMMANDS.items()])

@@ -1,8 +1,8 @@
 """The two slots of a service on platform `host`: which release each holds, whether it runs, and how to change that.
 
 Layout below the service's root (CONTRIBUTING.md): `slots/<color>/release` is a symbolic link to the release;
-`slots/<color>/started` names the release that the running process was started from, so that a run that died
-between linking and starting is seen as such.
+`slots/<color>/starting` is there while a release is linked and not yet started, so that a process that still runs
+the release before is not taken for the new one when a run dies in between.
 """
 
 from __future__ import annotations
@@ -108,13 +108,10 @@ class Slots:
         link = self._path("slots", color, "release")
         return os.path.basename(os.readlink(link)) if os.path.islink(link) else None
 
-    def started(self, color: str) -> str | None:
-        """The release that the slot's process was started from, as far as we started it."""
-        try:
-            with open(self._path("slots", color, "started"), encoding="utf-8") as stream:
-                return stream.read().strip() or None
-        except FileNotFoundError:
-            return None
+    def runs(self, color: str, release: str) -> bool:
+        """Whether the slot's process runs, and was started from this release."""
+        unsure = os.path.exists(self._path("slots", color, "starting"))
+        return not unsure and self.linked(color) == release and bool(self.manager.running(self.colors[color]["unit"]))
 
     def candidate(self) -> str | None:
         """The release that `releases/candidate` names as the next one to deploy."""
@@ -193,17 +190,17 @@ class Slots:
                     release, os.path.dirname(target), ", ".join(self.releases()) or "none"
                 )
             )
-        unit = self.colors[color]["unit"]
-        runs = self.linked(color) == release and self.started(color) == release and self.manager.running(unit)
+        runs = self.runs(color, release)
         if runs or self.check_mode:
             return not runs
+        unit, starting = self.colors[color]["unit"], self._path("slots", color, "starting")
         try:
-            self.manager.stop(unit)
-            self._forget_start(color)
             os.makedirs(self._path("slots", color), exist_ok=True)
+            durable.write(starting, (release + "\n").encode(), 0o644)
+            self.manager.stop(unit)
             durable.link(self._path("slots", color, "release"), os.path.join("..", "..", "releases", release))
             self.manager.start(unit)
-            durable.write(self._path("slots", color, "started"), (release + "\n").encode(), 0o644)
+            os.unlink(starting)
             if stable_seconds:
                 watch(self.manager, unit, stable_seconds)
         except UnitError as error:
@@ -223,7 +220,6 @@ class Slots:
         if not self.manager.running(unit):
             return False
         if not self.check_mode:
-            self._forget_start(color)
             try:
                 self.manager.stop(unit)
             except UnitError as error:
@@ -263,11 +259,6 @@ class Slots:
         except OSError:
             return ""
         return "\nThe last lines of {}:\n{}".format(path, "".join(lines).rstrip()) if lines else ""
-
-    def _forget_start(self, color: str) -> None:
-        marker = self._path("slots", color, "started")
-        if os.path.exists(marker):
-            os.unlink(marker)
 
     def put_back(self, plan: dict[str, Any]) -> list[str]:
         """Have the traffic served as a rollback plan says, from the plan's `host` section alone.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import getpass
 import os
 import socket
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from pyrunbook import catalog, windows
@@ -56,7 +56,7 @@ class ActionModule(StepAction):
         }
         if not recovery:
             decision = self._window(runbook.metadata, arguments)
-            result["window"] = decision.as_dict()
+            result["window"] = decision
             result["window_override"] = arguments["window_override"] or None
             result["attestations"] = self._attestations(runbook, arguments["attested"])
         named = [entry["name"] for entry in result.get("attestations", [])]
@@ -83,27 +83,29 @@ class ActionModule(StepAction):
         recorded = plan.read(path)
         return {"active": recorded.active, "preview": recorded.preview}
 
-    def _window(self, metadata: Any, arguments: dict[str, Any]) -> windows.Decision:
+    def _window(self, metadata: Any, arguments: dict[str, Any]) -> dict[str, Any]:
         declared = metadata.window
         spec = arguments["window"] or (declared.spec if declared else None)
         exclusions = [*(declared.exclusions if declared else []), *arguments["window_exclusions"]]
+        cutoff = declared.cutoff if declared else timedelta()
         decision = windows.decide(
             spec,
             datetime.now(UTC),
             exclusions=exclusions,
-            cutoff=declared.cutoff if declared else None,
+            cutoff=cutoff,
             needs=metadata.estimate,
             reserve=metadata.reserve,
         )
+        result = {"window": spec, **decision.as_dict()}
         if not decision.open and not arguments["window_override"]:
             refusal = Refused(
                 f"The window is {decision.reason}.",
                 means="Nothing was changed.",
                 next_step="pyrunbook maintenance --window --wait, or --no-window --reason TEXT for an emergency",
             )
-            refusal.evidence = {"window": decision.as_dict()}  # type: ignore[attr-defined]
+            refusal.evidence = {"window": result}  # type: ignore[attr-defined]
             raise refusal
-        return decision
+        return result
 
     def _attestations(self, runbook: Any, attested: list[str]) -> list[dict[str, str]]:
         asked = {p.id: p for p in runbook.metadata.prerequisites if p.check == "attested"}

@@ -5,7 +5,7 @@ DOCUMENTATION = r"""
 module: host_state
 short_description: Read the active color, both slots and the releases of a service
 description:
-  - Returns the C(service_state) of CONTRIBUTING.md as a fact, and where the slots are as C(service_slots). Changes nothing.
+  - Returns the C(service_state) of CONTRIBUTING.md as C(state), and where the slots are as C(slots). Changes nothing.
 options:
   service:
     description: Where the slots are; the fact C(service_slots) of the role service_state.
@@ -44,7 +44,8 @@ def main() -> None:
         changed=False,
         detail=detail,
         evidence=state,
-        ansible_facts={"service_state": state, "service_slots": module.params["service"]},
+        state=state,
+        slots=module.params["service"],
     )
 
 

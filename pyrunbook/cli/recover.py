@@ -1,0 +1,72 @@
+"""`pyrunbook recover`: bring an unfinished run to an end."""
+
+from __future__ import annotations
+
+import click
+
+from pyrunbook import catalog
+from pyrunbook.cli import options
+from pyrunbook.errors import BadInput, ExitCode
+
+
+@click.command()
+@click.argument("run", default="latest")
+@click.option("--resume", "way", flag_value="resume", help="Finish it.")
+@click.option("--rollback", "way", flag_value="rollback", help="Put back what was there.")
+@click.option("--force", is_flag=True, help="You made sure that a run of another machine is dead.")
+@click.option("--list", "only_list", is_flag=True, help="Only list the unfinished runs.")
+@click.option("-i", "--inventory", multiple=True, help="In place of the inventory that the run recorded.")
+@options.json_option
+@options.verbosity_option
+@click.pass_context
+def recover(
+    ctx: click.Context,
+    run: str,
+    way: str | None,
+    force: bool,
+    only_list: bool,
+    inventory: tuple[str, ...],
+    as_json: bool,
+    verbosity: int,
+) -> None:
+    """Bring an unfinished RUN to an end: finish it, or put back what was there.
+
+    A run that died after its verification is finished, because only cleaning up is left; any other is put back.
+    Without RUN it takes the latest unfinished one; when there is none, it says so and succeeds. Exits 0 when the
+    service is in a known, served state, 5 when it is not.
+    """
+    from pyrunbook.execution import display, recovery
+
+    runs = recovery.unfinished()
+    if only_list:
+        for found in runs:
+            click.echo(f"{found.id}  {found.started:%Y-%m-%d %H:%M:%S} UTC  {found.runbook} by {found.operator}")
+        return
+    if run == "latest":
+        if not runs:
+            click.echo("No run is unfinished.", err=as_json)
+            return
+        chosen = runs[0]
+    else:
+        matching = [found for found in runs if found.id.startswith(run)]
+        if len(matching) != 1:
+            listed = ", ".join(found.id for found in runs) or "none"
+            raise BadInput(f"{len(matching)} unfinished runs match {run!r} (unfinished: {listed})")
+        chosen = matching[0]
+    recovery.refuse_alive(chosen, force=force)
+    sources = options.inventory_sources(inventory) if inventory else ()
+    shown = display.choose(
+        as_json=as_json,
+        title=f"Recovery of {catalog.load().get(chosen.runbook).metadata.title}",
+        inventory=options.inventory_name(sources or tuple(chosen.inventory.split(", "))),
+    )
+    with shown:
+        result = recovery.recover(
+            chosen,
+            shown,
+            way="resume" if way == "resume" else "rollback" if way == "rollback" else None,
+            verbosity=verbosity,
+            inventory=sources,
+        )
+    # To have what was there in place is what was asked for, so it is a success here.
+    ctx.exit(int(ExitCode.SUCCEEDED if result.exit_code is ExitCode.PUT_BACK else result.exit_code))
