@@ -15,6 +15,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -141,11 +142,9 @@ def test_up_twice_changes_nothing(sandbox: Sandbox) -> None:
 
 
 def test_two_ups_at_once_start_one(new_sandbox: Sandbox) -> None:
-    threads = [threading.Thread(target=new_sandbox.up) for _ in range(3)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    with ThreadPoolExecutor() as pool:
+        said = [result.stdout for result in pool.map(lambda _: new_sandbox.up(), range(3))]
+    assert sum("already" in text for text in said) == 2
     lines = [" ".join(process.cmdline()) for process in new_sandbox.processes()]
     assert sum("supervisord.conf" in line for line in lines) == 1
     assert sum("caddy.json" in line for line in lines) == 1
@@ -351,6 +350,7 @@ def test_sigterm_finishes_what_is_in_flight(sandbox: Sandbox) -> None:
     stopping.start()
     until(lambda: not listening(sandbox.settings.blue_port), "it to stop accepting")
     assert process.is_running()
+    time.sleep(0.5)
     idle.request("GET", "/ready")  # an idle kept-alive connection is still answered, and told to close
     last = idle.getresponse()
     assert (last.status, last.headers["Connection"]) == (503, "close")
