@@ -159,6 +159,24 @@ def prepare(
     return sorted(prepared, key=lambda s: order.index(s.obj["kind"]))
 
 
+def release_and_replicas(prepared: list[Source], target: Target, color: str) -> tuple[str, int]:
+    """The release of the color's Deployment in what `prepare` returned, and how many replicas it gets.
+
+    Raises:
+        BadInput: the Deployment does not say its release, so nobody could verify what serves.
+    """
+    for source in prepared:
+        if (source.obj["kind"], source.obj["metadata"]["name"]) == ("Deployment", target.deployments[color]):
+            release = release_of(source.obj)
+            if release:
+                return release, int(source.obj["spec"]["replicas"])
+            raise BadInput(
+                f"{source.at}: Deployment {target.deployments[color]} does not say its release",
+                next_step="add the label app.kubernetes.io/version to its pods, or a tag to its image",
+            )
+    raise BadInput(f"the manifests hold no Deployment {target.deployments[color]}")
+
+
 def apply(
     cluster: Cluster, prepared: list[Source], *, force_conflicts: bool = False, check: bool = False
 ) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from __future__ import annotations
 import time
 from typing import Any
 
+from pyrunbook.errors import Refused
 from pyrunbook.kubernetes.client import Cluster
 from pyrunbook.kubernetes.errors import ClusterError
 from pyrunbook.kubernetes.export import color_objects
@@ -29,6 +30,7 @@ def drain(
     *,
     timeout: float = 120.0,
     delay: float = 0.0,
+    stops_traffic: bool = False,
     check: bool = False,
     heartbeat: Heartbeat = no_heartbeat,
 ) -> dict[str, Any]:
@@ -41,6 +43,7 @@ def drain(
         timeout: seconds until no pod may be left, counted after the delay.
         delay: seconds between the switch of the traffic and the scaling down, in which proxies learn the new
             endpoints and requests under way finish (Argo Rollouts: `scaleDownDelaySeconds`).
+        stops_traffic: the color may be the one that serves; draining it stops the service.
         check: only say whether it would change.
         heartbeat: see `waiting`.
 
@@ -48,11 +51,18 @@ def drain(
         `changed`, `replicas_before`, `pods_before`, `autoscalers_removed` (names), `seconds`.
 
     Raises:
+        Refused: the Service chooses the color, and `stops_traffic` is not said.
         ClusterError: something keeps scaling it up again.
         TimedOut: names the pods that are left.
     """
     target.check_color(color)
     selector = selector_of(read_service(cluster, target.service))
+    if selector.get(target.color_label) == color and not stops_traffic and not check:
+        raise Refused(
+            f"Service {target.service} chooses {color}, so it is not drained",
+            means="draining it would stop the service",
+            next_step="switch the Service first, or set update_strategy: controlled_stop",
+        )
     labels = target.scope(selector, color)
     objects = color_objects(cluster, target, color, selector)
     running = {o["metadata"]["name"]: int(o["spec"].get("replicas", 1)) for o in objects if o["kind"] == "Deployment"}

@@ -81,6 +81,7 @@ def acquire(
     operator: str = "",
     predecessors: Iterable[str] = (),
     duration: int = DURATION,
+    check: bool = False,
 ) -> tuple[Lock, bool]:
     """Take the lock, or see that this run holds it already.
 
@@ -91,6 +92,7 @@ def acquire(
         operator: who started the run; the user of this process by default.
         predecessors: ids of runs whose lock this run may take over: the unfinished one that it recovers.
         duration: seconds without renewal until it counts as stale.
+        check: only say whether it would have to be taken.
 
     Returns:
         the lock, and whether it had to be taken.
@@ -106,6 +108,8 @@ def acquire(
         if lock.holder and lock.holder not in allowed:
             raise _held(lock, service)
         mine = lock.holder == holder
+        if check:
+            return lock, not mine
         now = _timestamp(_now())
         spec = dict((live or {}).get("spec") or {})
         spec |= {"holderIdentity": holder, "leaseDurationSeconds": duration, "renewTime": now}
@@ -176,12 +180,11 @@ def keeper(cluster: Cluster, service: str, holder: str) -> Heartbeat:
 
 
 def release(cluster: Cluster, service: str, holder: str) -> bool:
-    """Free the lock if this run holds it; `False` when it is free already.
-
-    Raises:
-        Refused: another run holds it.
-    """
-    return _free(cluster, service, holder)
+    """Free the lock if this run holds it; `False` when it does not, and the lock is left as it is."""
+    try:
+        return _free(cluster, service, holder)
+    except Refused:
+        return False
 
 
 def break_lock(cluster: Cluster, service: str, holder: str) -> bool:

@@ -46,7 +46,7 @@ def remove(
         TimedOut: names what is left.
     """
     target.check_color(color)
-    selector = _refuse_active(cluster, target, color)
+    selector = selector_of(read_service(cluster, target.service)) if check else _refuse_active(cluster, target, color)
 
     def left() -> list[tuple[str, str]]:
         return [

@@ -1,0 +1,47 @@
+"""Action plugin: take, free or show the lock of a service on Kubernetes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from pyrunbook.plugins.kubernetes_action import KubernetesAction
+
+if TYPE_CHECKING:
+    from pyrunbook.kubernetes.client import Cluster
+    from pyrunbook.kubernetes.target import Target
+
+
+class ActionModule(KubernetesAction):
+    """`held` takes it, or fails with who holds it since when; `free` frees it if this run has it; `shown` reads it."""
+
+    ARGUMENTS = {
+        "state": {"type": "str", "required": True, "choices": ["held", "free", "shown"]},
+        "operator": {"type": "str", "default": ""},
+        "predecessors": {"type": "list", "elements": "str", "default": []},
+        "duration": {"type": "int", "default": 60},
+    }
+    CHANGES = False
+
+    def operate(self, cluster: Cluster, target: Target, arguments: dict[str, Any]) -> dict[str, Any]:
+        """Act on the Lease."""
+        from pyrunbook.kubernetes import lease
+
+        before = lease.show(cluster, target.service)
+        mine = before.holder == self.run_id
+        if arguments["state"] == "shown":
+            return {"changed": False, "lock": before.as_dict(), "detail": f"lock: {before}"}
+        if arguments["state"] == "free":
+            if not mine:
+                return {"changed": False, "lock": before.as_dict(), "detail": f"lock not ours: {before}"}
+            changed = self.check_mode or lease.release(cluster, target.service, self.run_id)
+            return {"changed": changed, "detail": "lock freed"}
+        lock, changed = lease.acquire(
+            cluster,
+            target.service,
+            self.run_id,
+            operator=arguments["operator"],
+            predecessors=arguments["predecessors"],
+            duration=arguments["duration"],
+            check=self.check_mode,
+        )
+        return {"changed": changed, "lock": lock.as_dict(), "detail": "lock held", "evidence": {"lock": lock.as_dict()}}
