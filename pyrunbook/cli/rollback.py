@@ -44,7 +44,8 @@ def rollback(
     """Put back what a rollback PLAN recorded; `plans` lists them.
 
     PLAN is the id of the run that recorded it, a beginning of that id, or `latest`. Without --inventory the rollback
-    goes where that run went. A plan that another machine recorded is found at the service: give its whole id and --inventory.
+    goes where that run went. A plan that another machine recorded is found at the service: give its whole id and
+    --inventory.
     """
     if plan == "plans":
         _list(as_json)

@@ -19,7 +19,7 @@ UPDATE = "maintenance/production_update"
 
 def run_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """The options of everything that runs a runbook."""
-    decorators = [
+    decorators: list[Callable[..., Any]] = [
         options.inventory_options,
         click.option("-e", "--extra-vars", multiple=True, metavar="KEY=VALUE", help="Inputs; also @file or a mapping."),
         click.option("--check", is_flag=True, help="Dry run: say what would change, change nothing."),
@@ -55,7 +55,7 @@ def _complete_runbooks(_ctx: click.Context, _param: click.Parameter, incomplete:
 @click.argument("runbook", shell_complete=_complete_runbooks)
 @run_options
 @click.pass_context
-def run(ctx: click.Context, runbook: str, **given: Any) -> None:
+def run(ctx: click.Context, /, runbook: str, **given: Any) -> None:
     """Run a RUNBOOK, like maintenance/production_update.
 
     The window, the lock and the prerequisites are checked before anything is changed; a failed step puts back what was
@@ -67,7 +67,7 @@ def run(ctx: click.Context, runbook: str, **given: Any) -> None:
 @click.command()
 @run_options
 @click.pass_context
-def maintenance(ctx: click.Context, **given: Any) -> None:
+def maintenance(ctx: click.Context, /, **given: Any) -> None:
     r"""Update the production service: run maintenance/production_update.
 
     \b

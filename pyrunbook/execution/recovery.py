@@ -41,9 +41,9 @@ def refuse_alive(run: Run, *, force: bool) -> None:
         return
     if not force:
         raise Refused(
-            f"Run {run.id} was started by {run.operator} on {run.machine}; from here nobody can tell whether it is dead.",
+            f"Run {run.id} was started by {run.operator} on {run.machine}: from here nobody can tell whether it lives.",
             means="Nothing was changed.",
-            next_step=f"make sure that it is, then: pyrunbook recover {run.id} --force",
+            next_step=f"make sure that it is dead, then: pyrunbook recover {run.id} --force",
         )
 
 

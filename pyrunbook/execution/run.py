@@ -41,8 +41,8 @@ class Result:
 class Signals:
     """SIGINT, SIGTERM and SIGHUP while an operation runs; a context manager for the main thread.
 
-    The first one asks for a gentle end. Once the rollback has begun they change nothing: it is the shortest way to a known
-    state.
+    The first one asks for a gentle end. Once the rollback has begun they change nothing: it is the shortest way to
+    a known state.
     """
 
     def __init__(self, on_event: Listener) -> None:

@@ -219,7 +219,7 @@ class CallbackModule(CallbackBase):
         return step
 
     def _title(self, include: Any, host: str) -> str:
-        # A static import is named when the playbook is read, before the variables are known; this is the name as written.
+        # A static import is named when the playbook is read, before variables are known: this is the name as written.
         raw = str((include._ds or {}).get("name") or include._role_name)
         if "{{" not in raw:
             return raw

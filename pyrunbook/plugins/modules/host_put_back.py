@@ -34,7 +34,7 @@ from ansible.module_utils.slots import SERVICE, SlotError, Slots
 from ansible.module_utils.units import UnitError
 from ansible.module_utils.upstream import UpstreamConflict
 
-SPEC = dict(service=SERVICE, plan={"type": "dict", "required": True}, preview={"type": "bool", "default": False})
+SPEC = {"service": SERVICE, "plan": {"type": "dict", "required": True}, "preview": {"type": "bool", "default": False}}
 
 
 def main() -> None:

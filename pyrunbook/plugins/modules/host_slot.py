@@ -35,13 +35,13 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.slots import SERVICE, SlotError, Slots
 from ansible.module_utils.units import UnitError
 
-SPEC = dict(
-    service=SERVICE,
-    color={"type": "str", "required": True, "choices": ["blue", "green"]},
-    state={"type": "str", "required": True, "choices": ["started", "stopped", "removed"]},
-    release={"type": "str"},
-    stable_seconds={"type": "float", "default": 0.0},
-)
+SPEC = {
+    "service": SERVICE,
+    "color": {"type": "str", "required": True, "choices": ["blue", "green"]},
+    "state": {"type": "str", "required": True, "choices": ["started", "stopped", "removed"]},
+    "release": {"type": "str"},
+    "stable_seconds": {"type": "float", "default": 0.0},
+}
 
 
 def main() -> None:

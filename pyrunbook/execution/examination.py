@@ -1,0 +1,166 @@
+"""What is missing to run here: each thing that a run needs, looked at without changing anything."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import os
+import stat
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pyrunbook import places
+from pyrunbook.errors import PyrunbookError
+from pyrunbook.execution import inventory
+from pyrunbook.rollout.checks import HttpCheck, perform
+
+TIMEOUT = 120
+"""Seconds that a service may take to tell its state."""
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing looked at: whether it is as a run needs it, what was seen, and what to do otherwise."""
+
+    name: str
+    good: bool
+    seen: str
+    next_step: str = ""
+
+
+def examine(sources: tuple[str, ...], limit: str = "") -> Iterator[Finding]:
+    """Look at this machine, then at the services of an inventory.
+
+    Args:
+        sources: inventory sources.
+        limit: host pattern, or empty.
+    """
+    for look in (_ansible, _configuration, _state_directory, _journal):
+        yield _guarded(look.__name__.strip("_").replace("_", " "), look)
+    try:
+        services = inventory.services(sources, limit)
+    except PyrunbookError as error:
+        yield Finding("inventory", False, error.seen, error.next_step)
+        return
+    yield Finding("inventory", True, f"{len(services)} services: {', '.join(services)}")
+    for name, variables in services.items():
+        if variables.get("service_platform") == "kubernetes":
+            yield from _permissions(name, variables)
+        yield _guarded(f"{name}: state", lambda name=name: _service(sources, name))
+        yield _guarded(f"{name}: url", lambda name=name, variables=variables: _url(name, variables))
+
+
+def _guarded(name: str, look: Callable[[], Finding]) -> Finding:
+    try:
+        return look()
+    except PyrunbookError as error:
+        return Finding(name, False, error.seen, error.next_step)
+
+
+def _ansible() -> Finding:
+    version = importlib.metadata.version("ansible-core")
+    command = Path(sys.executable).parent / "ansible-playbook"
+    if not os.access(command, os.X_OK):
+        return Finding("ansible", False, f"{command} is missing", "pip install --force-reinstall ansible-core")
+    supported = (2, 19) <= tuple(int(part) for part in version.split(".")[:2]) <= (2, 21)
+    python = f"Python {sys.version_info.major}.{sys.version_info.minor}"
+    return Finding(
+        "ansible",
+        supported,
+        f"ansible-core {version}, {python}",
+        "" if supported else "pip install 'ansible-core<2.22'",
+    )
+
+
+def _configuration() -> Finding:
+    path = Path(os.environ.get("ANSIBLE_CONFIG") or places.content() / "ansible.cfg")
+    if not path.is_file():
+        return Finding("configuration", False, f"{path} is missing", "unset ANSIBLE_CONFIG")
+    if path.parent.stat().st_mode & stat.S_IWOTH:
+        return Finding(
+            "configuration",
+            False,
+            f"{path.parent} is world-writable: a direct ansible-playbook would ignore {path.name}",
+            f"chmod o-w {path.parent}",
+        )
+    return Finding("configuration", True, str(path))
+
+
+def _state_directory() -> Finding:
+    home = places.private_directory(places.home())
+    if not os.access(home, os.W_OK):
+        return Finding("state directory", False, f"{home} cannot be written", f"set {places.ENV_HOME}")
+    if home.stat().st_mode & 0o077:
+        return Finding("state directory", False, f"{home} is open to others", f"chmod 700 {home}")
+    return Finding("state directory", True, str(home))
+
+
+def _journal() -> Finding:
+    from pyrunbook.journal import Journal
+
+    with Journal.open() as journal:
+        unfinished = [run.id for run in journal.unfinished() if not run.check_mode]
+        if unfinished:
+            return Finding(
+                "journal", False, f"unfinished runs: {', '.join(unfinished)}", f"pyrunbook recover {unfinished[0]}"
+            )
+        return Finding("journal", True, journal.shown_url)
+
+
+def _service(sources: tuple[str, ...], name: str) -> Finding:
+    argv = [str(Path(sys.executable).parent / "ansible"), name, "-m", "ansible.builtin.include_role"]
+    argv += ["-a", "name=service_state"]
+    for source in sources:
+        argv += ["-i", source]
+    config = os.environ.get("ANSIBLE_CONFIG") or str(places.content() / "ansible.cfg")
+    try:
+        done = subprocess.run(
+            argv,
+            capture_output=True,
+            text=True,
+            timeout=TIMEOUT,
+            check=False,
+            env={**os.environ, "ANSIBLE_CONFIG": config},
+            stdin=subprocess.DEVNULL,
+        )
+    except subprocess.TimeoutExpired:
+        return Finding(f"{name}: state", False, f"no answer within {TIMEOUT} s", f"ansible {name} -m ping")
+    if done.returncode:
+        said = [line for line in (done.stdout + done.stderr).splitlines() if "rror" in line or "msg" in line]
+        return Finding(
+            f"{name}: state", False, said[0].strip() if said else f"exit code {done.returncode}", " ".join(argv)
+        )
+    return Finding(f"{name}: state", True, "reachable, its state can be read")
+
+
+def _permissions(name: str, variables: dict[str, Any]) -> Iterator[Finding]:
+    from pyrunbook.kubernetes import access, client
+
+    def look() -> Finding:
+        cluster = client.connect(
+            variables.get("service_kubeconfig"), variables.get("service_context"), variables.get("service_namespace")
+        )
+        missing = access.missing(cluster)
+        if missing:
+            return Finding(
+                f"{name}: permissions",
+                False,
+                f"missing: {', '.join(str(verb) for verb in missing)}",
+                "kubectl apply -f docs/kubernetes/role.yaml",
+            )
+        return Finding(f"{name}: permissions", True, "all that is needed")
+
+    yield _guarded(f"{name}: permissions", look)
+
+
+def _url(name: str, variables: dict[str, Any]) -> Finding:
+    url = str(variables.get("service_url", ""))
+    if "{{" in url or not url:
+        return Finding(f"{name}: url", True, f"{url or 'none'}: not looked at, a play resolves it")
+    ready = variables.get("service_ready_check") or {"name": "ready", "path": "/ready"}
+    result = perform(HttpCheck.parse(ready), url)
+    remedy = "" if result.passed else f"see why {url}{ready.get('path', '/')} does not answer from this machine"
+    return Finding(f"{name}: url", result.passed, f"{url}: {result.detail}", remedy)
