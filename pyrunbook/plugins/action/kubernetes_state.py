@@ -1,4 +1,4 @@
-"""Action plugin: read what a service is doing on Kubernetes. Gives the fact `service_state` of CONTRIBUTING.md."""
+"""Action plugin: read what a service is doing on Kubernetes. Gives `state`, the `service_state` of CONTRIBUTING.md."""
 
 from __future__ import annotations
 
@@ -26,5 +26,5 @@ class ActionModule(KubernetesAction):
             "changed": False,
             "detail": f"{found['active']} serves {active['release']} with {active['ready']} ready pods",
             "evidence": found,
-            "ansible_facts": {"service_state": found},
+            "state": found,
         }

@@ -84,7 +84,8 @@ class Store:
         self.version = 1000
         self.history: list[tuple[int, str, Resource, Obj]] = []
         self._addresses = iter(f"10.96.{a}.{b}" for a in range(256) for b in range(1, 255))
-        self.create(Resource("", "v1", "Namespace", "namespaces", namespaced=False), _namespace("default"), "system")
+        with self.lock:
+            self.create(BY_KIND["Namespace"], _namespace("default"), "system")
 
     def get(self, resource: Resource, namespace: str, name: str) -> Record:
         record = self.records.get((resource.plural, namespace, name))

@@ -1,0 +1,84 @@
+"""A Kubernetes API for the tests: the one that PYRUNBOOK_TEST_KUBECONFIG names, or the stand-in.
+
+Every test has a namespace of its own, which is deleted afterwards.
+"""
+
+from __future__ import annotations
+
+import os
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from cluster_api import Api
+from lightkube import Client
+from lightkube.config.kubeconfig import KubeConfig
+from lightkube.generic_resource import GenericGlobalResource, create_api_info
+from standin import StandIn
+
+ENV_KUBECONFIG = "PYRUNBOOK_TEST_KUBECONFIG"
+
+
+class Namespace(GenericGlobalResource):
+    _api_info = create_api_info("", "v1", "Namespace", "namespaces")
+
+
+class Node(GenericGlobalResource):
+    _api_info = create_api_info("", "v1", "Node", "nodes")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    here = Path(__file__).parent
+    for item in items:
+        if here in item.path.parents:
+            item.add_marker(pytest.mark.cluster)
+            if item.get_closest_marker("real_api") and not os.environ.get(ENV_KUBECONFIG):
+                reason = item.get_closest_marker("real_api").kwargs["reason"]
+                item.add_marker(pytest.mark.skip(reason=f"needs {ENV_KUBECONFIG}: {reason}"))
+
+
+@pytest.fixture(scope="session")
+def standin(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StandIn | None]:
+    if os.environ.get(ENV_KUBECONFIG):
+        yield None
+        return
+    with StandIn(tmp_path_factory.mktemp("standin")) as running:
+        yield running
+
+
+@pytest.fixture
+def api(standin: StandIn | None, tmp_path: Path) -> Iterator[Api]:
+    """A fresh namespace; on the stand-in without faults, at its usual pace."""
+    namespace = f"pyrunbook-{uuid.uuid4().hex[:8]}"
+    if standin is None:
+        kubeconfig = Path(os.environ[ENV_KUBECONFIG])
+    else:
+        kubeconfig = standin.kubeconfig(tmp_path / "kubeconfig", namespace=namespace)
+    client = Client(config=KubeConfig.from_file(kubeconfig))
+    client.create(Namespace({"metadata": {"name": namespace}}))
+    yield Api(kubeconfig, namespace, standin, tmp_path)
+    if standin is not None:
+        standin.faults.clear()
+        standin.requests.clear()
+        standin.controllers.pace = type(standin.controllers.pace)()
+    client.delete(Namespace, namespace)
+
+
+@pytest.fixture
+def standin_api(api: Api) -> Api:
+    """As `api`, for tests that put faults on requests or need users of their own, which only the stand-in has."""
+    if api.standin is None:
+        pytest.skip("puts faults on requests, which a real API cannot")
+    return api
+
+
+@pytest.fixture
+def kubelet_api(api: Api) -> Api:
+    """As `api`, for tests whose pods must fail as a kubelet makes them fail."""
+    if api.standin is None:
+        found = list(Client(config=KubeConfig.from_file(api.kubeconfig)).list(Node))
+        runtimes = [n["status"]["nodeInfo"].get("containerRuntimeVersion", "") for n in found]
+        if not any(r.startswith(("containerd", "cri-o", "docker")) for r in runtimes):
+            pytest.skip("this API has no kubelet that pulls images and runs containers")
+    return api
