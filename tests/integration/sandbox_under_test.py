@@ -78,6 +78,8 @@ class Sandbox:
 
     def destroy(self) -> None:
         """End whatever of it is left, by process id."""
-        for process in self.processes():
-            with contextlib.suppress(psutil.NoSuchProcess):
-                process.kill()
+        while left := self.processes():  # again, should supervisor have started something in between
+            for process in left:
+                with contextlib.suppress(psutil.NoSuchProcess):
+                    process.kill()
+            processes.wait_gone(left, 5)
