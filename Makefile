@@ -1,0 +1,101 @@
+# `make help` lists the targets. All of them work in $(VENV), which is made when needed with $(PYTHON); packages are
+# installed into it again only when pyproject.toml has changed.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+
+# The first Python that is new enough; `make PYTHON=python3.12 demo` names another one.
+PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
+	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
+NAMED := $(filter-out file,$(origin PYTHON))
+PYTHON := $(PYTHON)
+VENV ?= .venv
+BIN := $(abspath $(VENV))/bin
+export PATH := $(BIN):$(PATH)
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+# Stamps: what is installed, for which Python.
+VERSION := $(shell $(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2])' 2>/dev/null)
+SANDBOX := $(VENV)/.sandbox-$(VERSION)
+DEV := $(VENV)/.dev-$(VERSION)
+PYTEST := $(BIN)/python -m pytest
+# What `make unit PYTEST_ARGS='-k window'` adds.
+PYTEST_ARGS ?=
+
+.PHONY: help demo test lint unit cli integration cluster molecule packaging bench test-matrix clean \
+	ruff mypy imports yamllint ansible-lint
+
+help:  ## List the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
+
+demo: $(SANDBOX)  ## Update the sandbox under traffic; again: in the other direction
+	@$(BIN)/python -m pyrunbook.sandbox.demo
+
+test: lint unit cli integration cluster molecule packaging  ## Run all that CI runs
+
+# --- tests ------------------------------------------------------------------------------------------------------
+
+unit: $(DEV)  ## Test the parts
+	$(PYTEST) tests/unit $(PYTEST_ARGS)
+
+cli: $(DEV)  ## Test every command and exit code
+	$(PYTEST) tests/cli $(PYTEST_ARGS)
+
+integration: $(DEV)  ## Test whole updates, faults and kills on the sandbox
+	$(PYTEST) tests/integration $(PYTEST_ARGS)
+
+cluster: $(DEV)  ## Test Kubernetes: PYRUNBOOK_TEST_KUBECONFIG, or the stand-in under tests/cluster
+	$(PYTEST) tests/cluster $(PYTEST_ARGS)
+
+molecule: $(DEV)  ## Converge each role twice and look at what it did
+	$(PYTEST) tests/molecule $(PYTEST_ARGS)
+
+packaging: $(DEV)  ## Build the wheel and use it from a fresh environment
+	$(PYTEST) tests/packaging $(PYTEST_ARGS)
+
+bench: $(DEV)  ## Measure: failed requests, time to roll back, overheads
+	$(BIN)/python -m benchmarks
+
+test-matrix:  ## Test on the oldest and the newest pair of Python and ansible-core that is found here
+	.ci/test-matrix
+
+# --- linters: one definition, used by `make lint`, by pre-commit and by CI ---------------------------------------
+
+lint: ruff mypy imports yamllint ansible-lint  ## Run all linters
+
+ruff: $(DEV)
+	ruff check .
+	ruff format --check .
+
+mypy: $(DEV)
+	mypy
+
+imports: $(DEV)
+	lint-imports --config pyproject.toml
+
+yamllint: $(DEV)
+	yamllint --strict --config-file .config/yamllint.yml .
+
+# Ansible ignores the ansible.cfg of a directory that others may write to, unless it is named.
+ansible-lint: export ANSIBLE_CONFIG := $(CURDIR)/ansible.cfg
+ansible-lint: $(DEV)
+	ansible-lint --config-file .config/ansible-lint.yml
+
+# --- the environment --------------------------------------------------------------------------------------------
+
+define install
+@PYTHON='$(PYTHON)' NAMED='$(NAMED)' .ci/make-venv $(VENV)
+@echo "Installing pyrunbook[$(1)] into $(VENV) (again only when pyproject.toml changes)"
+@$(BIN)/python -m pip install --quiet --editable '.[$(1)]'
+@touch $@
+endef
+
+$(SANDBOX): pyproject.toml
+	$(call install,sandbox)
+
+$(DEV): pyproject.toml
+	$(call install,dev)
+	@touch $(SANDBOX)
+
+clean:  ## Remove what make and the tests made; the sandbox and the journal stay
+	rm -rf $(VENV) .venv-* dist build .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache .ansible .cache
+	find . -name __pycache__ -type d -not -path './.git/*' -exec rm -rf {} +

@@ -1,0 +1,1 @@
+"""Action plugins: what a task of a step role calls, in the controller's own process."""

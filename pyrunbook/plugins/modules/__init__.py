@@ -1,0 +1,1 @@
+"""Modules: what runs on the machine of a service; the standard library alone."""

@@ -1,0 +1,116 @@
+"""`make demo`: one guarded update of the sandbox under steady traffic, and what its clients noticed of it.
+
+`python -m pyrunbook.sandbox.demo` starts the sandbox where it does not run, sends requests for as long as
+`pyrunbook maintenance --window` takes, and exits with that command's code, or with 4 when it succeeded and a request
+failed. Run again, it updates the other color. The sandbox stays up until `pyrunbook sandbox down`.
+"""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from types import FrameType
+
+from pyrunbook.errors import BadInput, ExitCode, PyrunbookError
+from pyrunbook.sandbox import content, layout, lifecycle, processes, state
+from pyrunbook.sandbox.load import Load, LoadReport
+from pyrunbook.sandbox.state import SandboxState
+
+RATE = 100.0
+"""Requests a second."""
+MARGIN = 1.0
+"""Seconds of traffic before and after the update."""
+ARGUMENTS = ("maintenance", "--window", "--inventory", "sandbox")
+ATTESTED = ("oncall_available", "staging_validated")
+
+
+def demo(directory: Path) -> int:
+    """Update the sandbox in `directory` under traffic and print the summary.
+
+    Returns:
+        The exit code of the update; `ExitCode.PUT_BACK` when it succeeded although a request failed.
+
+    Raises:
+        PyrunbookError: the sandbox does not start, or has no address.
+    """
+    before = lifecycle.up(directory).state
+    if before.url is None:
+        raise BadInput(f"the sandbox in {directory} has no address", next_step="pyrunbook sandbox down, then again")
+    release = _choose_release(before)
+    print(f"Sandbox at {before.url}: {_serves(before)}, {release} is next.")
+    print(f"Traffic: {RATE:.0f} requests a second, GET and POST, on new and on kept-alive connections.\n")
+    arguments = [*ARGUMENTS, *(word for name in ATTESTED for word in ("--attest", name))]
+    print("$ pyrunbook", *arguments, flush=True)
+    traffic = Load(before.url, RATE).start()
+    time.sleep(MARGIN)
+    try:
+        code = _call([sys.executable, "-m", "pyrunbook", *arguments])
+        time.sleep(MARGIN)
+    finally:
+        report = traffic.stop()
+    print(f"\n{_serves(state.read(directory))} at {before.url}\n{report}")
+    print("\nAgain, in the other direction: make demo\nTo stop all of it: .venv/bin/pyrunbook sandbox down")
+    return _exit_code(code, report)
+
+
+def _exit_code(code: int, report: LoadReport) -> int:
+    """The update's own code; a success that clients have noticed is none, and neither is one that nobody saw."""
+    if code == ExitCode.SUCCEEDED and (report.failed or not report.succeeded):
+        return ExitCode.PUT_BACK
+    return code
+
+
+def _choose_release(found: SandboxState) -> str:
+    """The candidate; where that serves already, one of the sandbox's first two releases that does not."""
+    serving = found.colors[found.active].version if found.active in found.colors else None
+    if found.candidate and found.candidate != serving:
+        return found.candidate
+    chosen = content.FIRST_VERSION if serving == content.FIRST_CANDIDATE else content.FIRST_CANDIDATE
+    where = layout.Layout(found.directory)
+    with processes.locked(where):
+        content.make_release(where, chosen)
+    return chosen
+
+
+def _serves(found: SandboxState) -> str:
+    if found.active not in found.colors:
+        return "no color serves"
+    return f"{found.active} serves {found.colors[found.active].version}"
+
+
+def _call(argv: list[str]) -> int:
+    """Run a program on our terminal and wait for it, whatever signal arrives.
+
+    Ctrl-C reaches the program by itself, because it is on our terminal; SIGTERM is handed on. What it does then is its
+    to decide: an update that is interrupted puts back what was there.
+    """
+    with subprocess.Popen(argv) as program:
+
+        def hand_on(number: int, _frame: FrameType | None) -> None:
+            if number == signal.SIGTERM:
+                program.send_signal(number)
+
+        previous = {number: signal.signal(number, hand_on) for number in (signal.SIGINT, signal.SIGTERM)}
+        try:
+            code = program.wait()
+        finally:
+            for number, handler in previous.items():
+                signal.signal(number, handler)
+    return code if code >= 0 else 128 - code
+
+
+def main() -> None:
+    """Run the demo on the default sandbox and exit."""
+    try:
+        code = demo(layout.directory())
+    except PyrunbookError as error:
+        print(f"Error: {error}", file=sys.stderr)
+        code = error.exit_code
+    sys.exit(int(code))
+
+
+if __name__ == "__main__":
+    main()
