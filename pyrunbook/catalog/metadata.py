@@ -1,0 +1,234 @@
+"""What `<name>.meta.yml` says about a runbook.
+
+The file has ansible-core's form for the inputs of a playbook (`argument_specs`, a spec named like its play), so that
+Ansible reads the same file. Ours is the `runbook` block inside the spec.
+"""
+
+from __future__ import annotations
+
+from datetime import date
+from pathlib import Path
+from typing import Any, Literal
+
+import msgspec
+import yaml
+
+from pyrunbook.catalog.strict import read_struct
+from pyrunbook.catalog.values import NO_TIME, Duration, Exclusion, Text, WindowSpec
+from pyrunbook.catalog.yaml_file import Document, InvalidFile, Problem, read
+
+SCHEMA = 1
+"""Version of the `runbook` block."""
+
+
+class Struct(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What all blocks have in common: immutable, and a field that is not known is a mistake."""
+
+
+class DeclaredWindow(Struct, frozen=True, kw_only=True):
+    """When the runbook may run, unless the inventory says otherwise.
+
+    Attributes:
+        spec: the window; `None` where only the inventory can say, and it is closed until that does.
+        cutoff: nothing starts later than this before the window's end.
+        exclusions: what closes it besides.
+        required: whether there must be a window. Where not, and none is given, the runbook may always run.
+    """
+
+    spec: WindowSpec | None = None
+    cutoff: Duration = NO_TIME
+    exclusions: tuple[Exclusion, ...] = ()
+    required: bool = True
+
+    def __post_init__(self) -> None:
+        """Open where a window is not required."""
+        if self.spec is None and not self.required:
+            msgspec.structs.force_setattr(self, "spec", WindowSpec("always"))
+
+
+class Prerequisite(Struct, frozen=True, kw_only=True):
+    """What must hold before the first change.
+
+    Attributes:
+        id: short name; what `--attest` takes.
+        text: what must hold.
+        check: `automatic`: a task checks it; `attested`: the operator says so, and it is recorded.
+        how: how it is checked, or how the operator can find out.
+    """
+
+    id: str
+    text: Text
+    check: Literal["automatic", "attested"]
+    how: Text | None = None
+
+    def __post_init__(self) -> None:
+        """Ids are typed on the command line and kept in the journal."""
+        if not self.id.isidentifier() or self.id != self.id.lower():
+            raise ValueError(f"the id {self.id!r} is not lower-case letters, digits and underscores")
+
+
+class Escalation(Struct, frozen=True, kw_only=True):
+    """Whom to call and when; `after` counts from the beginning of the trouble."""
+
+    to: Text
+    when: Text | None = None
+    after: Duration = NO_TIME
+
+
+class Trouble(Struct, frozen=True, kw_only=True):
+    """A known error. `match` is a regular expression that finds it in a message; the error's own words by default."""
+
+    error: str
+    cause: Text
+    solution: Text
+    commands: tuple[str, ...] = ()
+    match: str | None = None
+
+    def __post_init__(self) -> None:
+        """An expression that cannot be compiled would never find anything."""
+        import re
+
+        try:
+            re.compile(self.match or "")
+        except re.error as error:
+            raise ValueError(f"match is not a regular expression: {error}") from None
+
+    def found_in(self, message: str) -> bool:
+        """Whether a message is about this error."""
+        import re
+
+        return re.search(self.match or re.escape(self.error), message, re.IGNORECASE) is not None
+
+
+class Contact(Struct, frozen=True, kw_only=True):
+    """Someone, and how to reach them."""
+
+    name: Text
+    reach: str
+
+
+class Link(Struct, frozen=True, kw_only=True):
+    """A page to look at: a dashboard, a document."""
+
+    title: Text
+    url: str
+
+
+class Metadata(Struct, frozen=True, kw_only=True):
+    """The `runbook` block.
+
+    Attributes:
+        estimate: how long a run takes.
+        reserve: how long its rollback takes; a run starts only when both fit into what is left of the window.
+        timeout: after this the run is ended and put back.
+        updated: when somebody last reviewed the runbook.
+        alerts: names of the alerts that lead here.
+    """
+
+    schema: Literal[1]
+    title: Text
+    owner: str
+    updated: date
+    summary: Text | None = None
+    estimate: Duration = NO_TIME
+    reserve: Duration = NO_TIME
+    timeout: Duration | None = None
+    frequency: Text | None = None
+    window: DeclaredWindow = DeclaredWindow(required=False)
+    severity: Literal["critical", "high", "medium", "low"] | None = None
+    symptoms: tuple[Text, ...] = ()
+    impact: Text | None = None
+    prerequisites: tuple[Prerequisite, ...] = ()
+    escalation: tuple[Escalation, ...] = ()
+    rollback: Text | None = None
+    troubleshooting: tuple[Trouble, ...] = ()
+    contacts: tuple[Contact, ...] = ()
+    links: tuple[Link, ...] = ()
+    alerts: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        """What no single field can say."""
+        ids = [prerequisite.id for prerequisite in self.prerequisites]
+        twice = sorted({name for name in ids if ids.count(name) > 1})
+        if twice:
+            raise ValueError(f"the prerequisite {twice[0]} is there twice")
+        if self.timeout is not None and self.timeout < self.estimate:
+            raise ValueError("the timeout is shorter than the estimate, so every run would be ended")
+
+
+class Input(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename={"kind": "type"}):
+    """An input of the playbook, as ansible-core's argument specs have it."""
+
+    kind: Literal["str", "bool", "int", "float", "path", "list", "dict", "raw", "jsonarg", "json", "bytes", "bits"] = (
+        "str"
+    )
+    description: str | list[str] = ""
+    required: bool = False
+    default: Any = None
+    choices: list[Any] | None = None
+    elements: str | None = None
+    options: dict[str, Any] | None = None
+    aliases: list[str] = []
+    no_log: bool = False
+    version_added: str | None = None
+    apply_defaults: bool = False
+    mutually_exclusive: list[Any] | None = None
+    required_together: list[Any] | None = None
+    required_one_of: list[Any] | None = None
+    required_if: list[Any] | None = None
+    required_by: dict[str, Any] | None = None
+
+    @property
+    def text(self) -> str:
+        """The description as one text."""
+        return self.description if isinstance(self.description, str) else " ".join(self.description)
+
+
+class ArgumentSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One spec of the file: ansible-core's fields, and ours in `runbook`."""
+
+    runbook: Metadata
+    short_description: str
+    description: str | list[str] = ""
+    options: dict[str, Input] = {}
+    author: str | list[str] = ""
+    version_added: str | None = None
+    seealso: list[Any] = []
+
+
+def read_metadata(file: Path) -> tuple[str, ArgumentSpec]:
+    """Read a runbook's metadata.
+
+    Returns:
+        the name of the spec, which is the name of its play, and the spec.
+
+    Raises:
+        InvalidFile: with every mistake in the file.
+    """
+    document = read(file)
+    problems: list[Problem] = []
+    found = _find_spec(document, problems)
+    spec = None
+    if found is not None:
+        name, node = found
+        spec = read_struct(document, node, ArgumentSpec, f"argument_specs.{name}", problems)
+    if problems or spec is None:
+        raise InvalidFile(problems)
+    return found[0] if found else "", spec
+
+
+def _find_spec(document: Document, problems: list[Problem]) -> tuple[str, yaml.Node] | None:
+    root = document.root
+    for name, key, _ in document.items(root):
+        if name != "argument_specs":
+            problems.append(document.problem(key, name, "unknown field; the only one here is argument_specs"))
+    specs = document.get(root, "argument_specs")
+    if specs is None:
+        problems.append(document.problem(root, "", "there is no argument_specs"))
+        return None
+    ours = [(name, node) for name, _, node in document.items(specs) if document.get(node, "runbook") is not None]
+    if len(ours) != 1:
+        seen = "no spec has" if not ours else f"the specs {', '.join(name for name, _ in ours)} have"
+        problems.append(document.problem(specs, "argument_specs", f"{seen} a runbook block; exactly one must have it"))
+        return None
+    return ours[0]

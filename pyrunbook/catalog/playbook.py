@@ -1,0 +1,228 @@
+"""Derives the steps of a runbook from its playbook. The playbook is read, never run, and no template is resolved."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from pyrunbook.catalog.yaml_file import Document, InvalidFile, Problem, read
+
+STRATEGIES = ("zero_downtime", "controlled_stop")
+"""The values of `update_strategy`; the first is the default."""
+
+
+class Phase(StrEnum):
+    """Where in a play a step stands: `pre_tasks`; `tasks` and `block`; `rescue`; `always` and `post_tasks`."""
+
+    PREREQUISITE = "prerequisite"
+    PROCEDURE = "procedure"
+    ROLLBACK = "rollback"
+    CONCLUDE = "conclude"
+
+
+@dataclass(frozen=True)
+class Play:
+    """A play of the playbook. `serial` is as written, `None` where all services are taken at once."""
+
+    name: str
+    hosts: str
+    serial: str | None
+    line: int
+
+
+@dataclass(frozen=True)
+class Import:
+    """A task that applies a role: what a step is made of.
+
+    Attributes:
+        id: the first tag that is not `always` or `never`; the role's name where there is none. The journal's callback
+            names steps by the same rule.
+        title: the task's name, templates as written.
+        conditions: the `when` of the task and of the blocks around it.
+    """
+
+    id: str
+    title: str
+    role: str
+    phase: Phase
+    conditions: tuple[str, ...]
+    line: int
+
+
+@dataclass(frozen=True)
+class Playbook:
+    """What a playbook says."""
+
+    plays: tuple[Play, ...]
+    imports: tuple[Import, ...]
+
+    def chosen(self, strategy: str) -> Iterator[Import]:
+        """The imports that a run of this strategy reaches, without the conditions that the strategy decides."""
+        for item in self.imports:
+            verdicts = [_verdict(condition, strategy) for condition in item.conditions]
+            if False not in verdicts:
+                open_ones = (c for c, verdict in zip(item.conditions, verdicts, strict=True) if verdict is None)
+                yield replace(item, conditions=tuple(open_ones))
+
+
+_ROLE_TASKS = ("import_role", "include_role", "ansible.builtin.import_role", "ansible.builtin.include_role")
+_PLAYBOOK_IMPORTS = ("import_playbook", "ansible.builtin.import_playbook")
+_SECTIONS = (
+    ("pre_tasks", Phase.PREREQUISITE),
+    ("roles", Phase.PROCEDURE),
+    ("tasks", Phase.PROCEDURE),
+    ("post_tasks", Phase.CONCLUDE),
+)
+
+
+@dataclass(frozen=True)
+class _Around:
+    """What tasks inherit from the blocks and the play around them."""
+
+    tags: tuple[str, ...] = ()
+    conditions: tuple[str, ...] = ()
+
+    def within(self, data: dict[str, Any]) -> _Around:
+        return _Around(tags=(*_tags(data.get("tags")), *self.tags), conditions=(*self.conditions, *_when(data)))
+
+
+def read_playbook(file: Path) -> Playbook:
+    """Read a playbook.
+
+    Raises:
+        InvalidFile: with every place where it is no playbook, or where two steps of a phase have the same id.
+    """
+    document = read(file)
+    problems: list[Problem] = []
+    plays: list[Play] = []
+    imports: list[Import] = []
+    if not isinstance(document.root, yaml.SequenceNode) or not document.root.value:
+        raise InvalidFile([document.problem(document.root, "", "a playbook is a list of plays")])
+    for index, node in enumerate(document.root.value):
+        where = f"[{index}]"
+        keys = {name: key for name, key, _ in document.items(node)}
+        for name in _PLAYBOOK_IMPORTS:
+            if name in keys:
+                problems.append(
+                    document.problem(keys[name], where, "a runbook is one playbook; what is imported has no page")
+                )
+        if "hosts" not in keys:
+            if not keys.keys() & set(_PLAYBOOK_IMPORTS):
+                problems.append(document.problem(node, where, "a play needs hosts"))
+            continue
+        data = _plain(document, node, where, problems)
+        serial = data.get("serial")
+        name = str(data.get("name") or data["hosts"])
+        plays.append(Play(name, str(data["hosts"]), None if serial is None else str(serial), node.start_mark.line + 1))
+        around = _Around(tags=_tags(data.get("tags")))
+        for section, phase in _SECTIONS:
+            tasks = document.get(node, section)
+            if tasks is not None:
+                imports += _imports(document, tasks, phase, around, f"{where}.{section}", problems)
+    problems += _ambiguous(document, imports)
+    if problems:
+        raise InvalidFile(problems)
+    return Playbook(tuple(plays), tuple(imports))
+
+
+def _imports(
+    document: Document, tasks: yaml.Node, phase: Phase, around: _Around, where: str, problems: list[Problem]
+) -> Iterator[Import]:
+    if not isinstance(tasks, yaml.SequenceNode):
+        if tasks.tag != "tag:yaml.org,2002:null":
+            problems.append(document.problem(tasks, where, "expected a list of tasks"))
+        return
+    for index, node in enumerate(tasks.value):
+        path = f"{where}[{index}]"
+        if where.endswith(".roles") and isinstance(node, yaml.ScalarNode):
+            role = str(node.value)
+            yield Import(_step_id(around.tags, role), role, role, phase, around.conditions, node.start_mark.line + 1)
+            continue
+        if not isinstance(node, yaml.MappingNode):
+            problems.append(document.problem(node, path, "expected a task"))
+            continue
+        data = _plain(document, node, path, problems)
+        inside = around.within(data)
+        if "block" in data:
+            for part, part_phase in (("block", phase), ("rescue", Phase.ROLLBACK), ("always", Phase.CONCLUDE)):
+                tasks_of_part = document.get(node, part)
+                if tasks_of_part is not None:
+                    yield from _imports(document, tasks_of_part, part_phase, inside, f"{path}.{part}", problems)
+            continue
+        applied = _role_of(data)
+        if applied:
+            title = " ".join(str(data.get("name") or applied).split())
+            line = node.start_mark.line + 1
+            yield Import(_step_id(inside.tags, applied), title, applied, phase, inside.conditions, line)
+
+
+def _plain(document: Document, node: yaml.Node, where: str, problems: list[Problem]) -> dict[str, Any]:
+    try:
+        data = document.value(node)
+    except ValueError as error:
+        problems.append(document.problem(node, where, str(error)))
+        return {"hosts": ""}
+    return data if isinstance(data, dict) else {}
+
+
+def _role_of(data: dict[str, Any]) -> str | None:
+    for task in _ROLE_TASKS:
+        arguments = data.get(task)
+        if isinstance(arguments, dict) and arguments.get("name"):
+            return str(arguments["name"])
+        if isinstance(arguments, str):
+            found = re.search(r"\bname=([\w.-]+)", arguments)
+            return found[1] if found else None
+    role = data.get("role")
+    return str(role) if role else None
+
+
+def _tags(raw: Any) -> tuple[str, ...]:
+    items = raw.split(",") if isinstance(raw, str) else raw if isinstance(raw, list) else []
+    return tuple(str(item).strip() for item in items)
+
+
+def _when(data: dict[str, Any]) -> tuple[str, ...]:
+    raw = data.get("when")
+    if raw is None:
+        return ()
+    return tuple(" ".join(str(item).split()) for item in (raw if isinstance(raw, list) else [raw]))
+
+
+def _step_id(tags: tuple[str, ...], role: str) -> str:
+    return next((tag for tag in tags if tag not in ("always", "never")), role)
+
+
+def _ambiguous(document: Document, imports: list[Import]) -> Iterator[Problem]:
+    """Steps that a run could not tell apart; those of different strategies may share an id."""
+    for strategy in STRATEGIES:
+        seen: dict[tuple[Phase, str], Import] = {}
+        for item in Playbook((), tuple(imports)).chosen(strategy):
+            first = seen.setdefault((item.phase, item.id), item)
+            if first is not item and first.line != item.line:
+                message = f"the step {item.id} is here twice, first in line {first.line}; give each a tag of its own"
+                yield Problem(document.file, item.line, 1, item.title, message)
+        if seen and len(seen) == len(imports):
+            return
+
+
+_COMPARISON = re.compile(
+    r"""\(?\s*update_strategy
+        (?:\s*\|\s*default\(\s*['"](?P<default>\w+)['"]\s*(?:,\s*(?:true|True))?\))?
+        \s*\)?\s*(?P<operator>==|!=)\s*['"](?P<value>\w+)['"]""",
+    re.VERBOSE,
+)
+
+
+def _verdict(condition: str, strategy: str) -> bool | None:
+    """What the strategy makes of a condition; `None` where something else decides."""
+    found = _COMPARISON.fullmatch(condition.strip())
+    if found is None:
+        return None
+    return (found["value"] == strategy) is (found["operator"] == "==")

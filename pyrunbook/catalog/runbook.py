@@ -1,0 +1,208 @@
+"""A runbook: a playbook, its metadata, and the notes of its steps."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from pyrunbook.catalog.metadata import ArgumentSpec, Input, Metadata, Trouble, read_metadata
+from pyrunbook.catalog.playbook import STRATEGIES, Phase, Play, Playbook, read_playbook
+from pyrunbook.catalog.step_notes import StepNotes, read_step_notes
+from pyrunbook.catalog.values import NO_TIME, Duration
+from pyrunbook.catalog.yaml_file import InvalidFile, Problem
+from pyrunbook.errors import BadInput
+
+# What the variables of titles are called where they have no value: on a page, in a plan.
+_SPOKEN = {
+    "service_active_color": {"en": "the active color", "fr": "la couleur active"},
+    "service_preview_color": {"en": "the preview color", "fr": "la couleur de préproduction"},
+    "service_release": {"en": "the release", "fr": "la version"},
+}
+_TEMPLATE = re.compile(r"{{\s*(\w+)[^}]*}}")
+
+
+@dataclass(frozen=True)
+class Step:
+    """One step of a runbook.
+
+    Attributes:
+        id: as in the journal.
+        title: as in the playbook, with templates such as `{{ service_preview_color }}`; see `spoken_title`.
+        role: that it applies; the name of its folder.
+        phase: where in the play it stands.
+        conditions: what else must hold for it to happen, as Ansible writes it.
+        line: of the playbook, counting from 1.
+        notes: of the role; `None` where it has none.
+    """
+
+    id: str
+    title: str
+    role: str
+    phase: Phase
+    conditions: tuple[str, ...]
+    line: int
+    notes: StepNotes | None
+
+    @property
+    def estimate(self) -> Duration:
+        """How long it takes; zero where nobody has said."""
+        return self.notes.estimate if self.notes else NO_TIME
+
+    def spoken_title(self, language: str = "en") -> str:
+        """The title with words in place of templates."""
+
+        def words(found: re.Match[str]) -> str:
+            names = _SPOKEN.get(found[1])
+            return names.get(language, names["en"]) if names else found[1].upper()
+
+        return _TEMPLATE.sub(words, self.title)
+
+    def troubles(self, message: str) -> list[Trouble]:
+        """The known errors that a message is about."""
+        return [trouble for trouble in (self.notes.troubleshooting if self.notes else ()) if trouble.found_in(message)]
+
+
+@dataclass(frozen=True)
+class Runbook:
+    """A runbook of the catalog.
+
+    Attributes:
+        id: `<category>/<name>`.
+        path: of the playbook.
+        roles: the directory with the roles.
+        spec: its metadata with ansible-core's part.
+        playbook: its plays, and the roles that they apply.
+    """
+
+    id: str
+    path: Path
+    roles: Path
+    spec: ArgumentSpec
+    playbook: Playbook
+
+    @property
+    def category(self) -> str:
+        """`deployment`, `incidents` or `maintenance`."""
+        return self.id.partition("/")[0]
+
+    @property
+    def name(self) -> str:
+        """The name without its category."""
+        return self.id.partition("/")[2]
+
+    @property
+    def metadata(self) -> Metadata:
+        """What the `runbook` block says."""
+        return self.spec.runbook
+
+    @property
+    def inputs(self) -> dict[str, Input]:
+        """What can be given with `-e`."""
+        return self.spec.options
+
+    @property
+    def plays(self) -> tuple[Play, ...]:
+        """The plays of the playbook."""
+        return self.playbook.plays
+
+    @cached_property
+    def strategies(self) -> tuple[str, ...]:
+        """The strategies between which the steps differ; only the default where they do not."""
+        variants = {tuple(item.line for item in self.playbook.chosen(strategy)) for strategy in STRATEGIES}
+        return STRATEGIES if len(variants) > 1 else STRATEGIES[:1]
+
+    def steps(self, strategy: str = STRATEGIES[0]) -> list[Step]:
+        """The steps in the order of the playbook.
+
+        Args:
+            strategy: `update_strategy` of the service.
+
+        Raises:
+            BadInput: there is no such strategy, or the notes of a role are malformed.
+        """
+        if strategy not in STRATEGIES:
+            raise BadInput(f"there is no strategy {strategy!r}", next_step=f"choose {' or '.join(STRATEGIES)}")
+        notes: dict[str, StepNotes | None] = {}
+        problems: list[Problem] = []
+        for role in {item.role for item in self.playbook.imports}:
+            file = self.roles / role / "meta" / "step.yml"
+            try:
+                notes[role] = read_step_notes(file) if file.is_file() else None
+            except InvalidFile as error:
+                problems += error.problems
+        if problems:
+            raise InvalidFile(problems)
+        return [
+            Step(item.id, item.title, item.role, item.phase, item.conditions, item.line, notes[item.role])
+            for item in self.playbook.chosen(strategy)
+        ]
+
+    def as_dict(self) -> dict[str, Any]:
+        """The metadata and the inputs as JSON-like data, without the steps."""
+        import msgspec
+
+        from pyrunbook.catalog.values import Text
+        from pyrunbook.windows.duration import format_duration
+
+        def encoded(value: Any) -> Any:
+            if isinstance(value, Text):
+                return value.languages
+            if isinstance(value, Duration):
+                return {"seconds": int(value.total_seconds()), "text": format_duration(value)}
+            return str(value)
+
+        def plain(value: Any) -> Any:
+            # msgspec would write a subclass of str or timedelta as its base.
+            if isinstance(value, (Text, Duration)):
+                return encoded(value)
+            if isinstance(value, msgspec.Struct):
+                return {field.encode_name: plain(getattr(value, field.name)) for field in msgspec.structs.fields(value)}
+            if isinstance(value, (list, tuple)):
+                return [plain(item) for item in value]
+            if isinstance(value, dict):
+                return {key: plain(item) for key, item in value.items()}
+            return value if value is None or isinstance(value, (bool, int, float)) else str(value)
+
+        return {
+            "id": self.id,
+            "category": self.category,
+            "path": str(self.path),
+            "short_description": self.spec.short_description,
+            "description": plain(self.spec.description),
+            **plain(self.metadata),
+            "inputs": {name: plain(item) for name, item in self.inputs.items()},
+            "strategies": list(self.strategies),
+        }
+
+
+def read_runbook(runbook_id: str, playbook: Path, roles: Path) -> Runbook:
+    """Read a runbook.
+
+    Raises:
+        InvalidFile: with every mistake in the playbook and in the metadata.
+    """
+    file = playbook.with_suffix(".meta.yml")
+    problems: list[Problem] = []
+    derived = spec = None
+    spec_name = ""
+    try:
+        derived = read_playbook(playbook)
+    except InvalidFile as error:
+        problems += error.problems
+    if file.is_file():
+        try:
+            spec_name, spec = read_metadata(file)
+        except InvalidFile as error:
+            problems += error.problems
+    else:
+        problems.append(Problem(playbook, 1, 1, "", f"the runbook has no metadata; {file.name} must stand beside it"))
+    if derived and spec and spec_name not in [play.name for play in derived.plays]:
+        names = ", ".join(play.name for play in derived.plays)
+        message = f"the spec must be named like its play; the playbook has: {names}"
+        problems.append(Problem(file, 1, 1, f"argument_specs.{spec_name}", message))
+    if problems or derived is None or spec is None:
+        raise InvalidFile(problems, next_step=f"correct it, then: pyrunbook show {runbook_id}")
+    return Runbook(runbook_id, playbook, roles, spec, derived)

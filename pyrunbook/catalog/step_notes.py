@@ -1,0 +1,75 @@
+"""What a role's `meta/step.yml` says about the step that the role is."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+from pyrunbook.catalog.metadata import Struct, Trouble
+from pyrunbook.catalog.strict import read_struct
+from pyrunbook.catalog.values import NO_TIME, Duration, Text
+from pyrunbook.catalog.yaml_file import InvalidFile, Problem, read
+
+
+class ByHand(Struct, frozen=True, kw_only=True):
+    """One thing to do by hand: what it is for, the commands, and what they should show."""
+
+    text: Text
+    commands: str = ""
+    expected: Text | None = None
+
+
+class Platforms(Struct, frozen=True, kw_only=True):
+    """By-hand instructions for each platform."""
+
+    host: tuple[ByHand, ...] = ()
+    kubernetes: tuple[ByHand, ...] = ()
+
+    def of(self, platform: str) -> tuple[ByHand, ...]:
+        """Those of one platform."""
+        return self.host if platform == "host" else self.kubernetes
+
+
+class StepNotes(Struct, frozen=True, kw_only=True):
+    """The file.
+
+    Attributes:
+        purpose: what the step does and why.
+        expected: what is so when it has succeeded.
+        estimate: how long it takes.
+        by_hand: how to do it when the automation is down.
+        undo: how to undo it by hand; `undo_text` says what that means, or that there is nothing to undo.
+        check_mode: `full`: a dry run reports all that would change; `partial`: it cannot; `check_mode_why` says why.
+        point_of_no_return: whether going back needs the rollback plan from here on, not only the color that still runs.
+    """
+
+    schema: Literal[1]
+    purpose: Text
+    expected: Text
+    estimate: Duration = NO_TIME
+    by_hand: Platforms = Platforms()
+    undo_text: Text
+    undo: Platforms = Platforms()
+    troubleshooting: tuple[Trouble, ...] = ()
+    check_mode: Literal["full", "partial"] = "full"
+    check_mode_why: Text | None = None
+    point_of_no_return: bool = False
+
+    def __post_init__(self) -> None:
+        """Partial honesty needs its reason."""
+        if (self.check_mode == "partial") != (self.check_mode_why is not None):
+            raise ValueError("check_mode_why belongs to check_mode partial, and has to be there then")
+
+
+def read_step_notes(file: Path) -> StepNotes:
+    """Read a role's notes.
+
+    Raises:
+        InvalidFile: with every mistake in the file.
+    """
+    document = read(file)
+    problems: list[Problem] = []
+    notes = read_struct(document, document.root, StepNotes, "", problems)
+    if notes is None:
+        raise InvalidFile(problems)
+    return notes
