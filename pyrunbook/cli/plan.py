@@ -14,7 +14,9 @@ from pyrunbook.cli.run import UPDATE
 from pyrunbook.errors import BadInput
 
 
-def decision_for(runbook: Any, variables: dict[str, Any], at: datetime, *, spec: str | None = None) -> windows.Decision:
+def decision_for(
+    runbook: catalog.Runbook, variables: dict[str, Any], at: datetime, *, spec: str | None = None
+) -> windows.Decision:
     """Whether a run on one service may start at an instant; the inventory's window goes before the runbook's own.
 
     Args:
@@ -26,18 +28,20 @@ def decision_for(runbook: Any, variables: dict[str, Any], at: datetime, *, spec:
     Raises:
         BadInput: the inventory gives the window as a template, or it is malformed.
     """
-    declared = runbook.metadata.window
-    wanted = spec or variables.get("update_window") or (declared.spec if declared else None)
-    exclusions = [*(declared.exclusions if declared else []), *variables.get("update_window_exclusions", [])]
-    if "{{" in str([wanted, exclusions]):
+    metadata = runbook.metadata
+    declared = metadata.window
+    wanted = spec or variables.get("update_window") or declared.spec or (None if declared.required else "always")
+    exclusions = [*declared.exclusions, *variables.get("update_window_exclusions", [])]
+    cutoff = variables.get("update_window_cutoff")
+    if "{{" in str([wanted, exclusions, cutoff]):
         raise BadInput(f"the inventory gives the window as a template ({wanted}), which only a play can resolve")
     return windows.decide(
         wanted,
         at,
         exclusions=exclusions,
-        cutoff=declared.cutoff if declared else timedelta(),
-        needs=runbook.metadata.estimate or timedelta(),
-        reserve=runbook.metadata.reserve or timedelta(),
+        cutoff=windows.parse_duration(cutoff) if cutoff else declared.cutoff,
+        needs=metadata.estimate,
+        reserve=metadata.reserve,
     )
 
 
@@ -63,7 +67,12 @@ def plan(runbook: str, inventory: tuple[str, ...], limit: str, as_json: bool) ->
 
 
 def _as_dict(
-    runbook: Any, service: str, variables: dict[str, Any], strategy: str, decision: windows.Decision, steps: Any
+    runbook: catalog.Runbook,
+    service: str,
+    variables: dict[str, Any],
+    strategy: str,
+    decision: windows.Decision,
+    steps: list[catalog.Step],
 ) -> dict[str, Any]:
     return {
         "runbook": runbook.id,
@@ -77,9 +86,9 @@ def _as_dict(
         "steps": [
             {
                 "step": s.id,
-                "title": s.title,
+                "title": s.spoken_title(),
                 "role": s.role,
-                "phase": str(s.phase),
+                "phase": s.phase,
                 "estimate_seconds": _whole(s.estimate),
             }
             for s in steps
@@ -92,23 +101,23 @@ def _whole(duration: timedelta | None) -> int | None:
 
 
 def _show(
-    runbook: Any,
+    runbook: catalog.Runbook,
     service: str,
     variables: dict[str, Any],
     strategy: str,
     decision: windows.Decision,
-    steps: Any,
+    steps: list[catalog.Step],
     inventory: str,
 ) -> None:
     click.echo(f"{runbook.metadata.title} · {service} on {inventory} ({variables.get('service_platform')})")
     click.echo(f"Window: {decision.reason}")
     click.echo(f"Strategy: {strategy}")
     if runbook.metadata.estimate:
-        reserve = windows.format_duration(runbook.metadata.reserve or timedelta())
+        reserve = windows.format_duration(runbook.metadata.reserve)
         click.echo(f"Takes {windows.format_duration(runbook.metadata.estimate)}; {reserve} in reserve for a rollback")
     for prerequisite in runbook.metadata.prerequisites:
         how = f"--attest {prerequisite.id}" if prerequisite.check == "attested" else "checked by the run"
         click.echo(f"  prerequisite  {prerequisite.text} ({how})")
     for step in steps:
         estimate = windows.format_duration(step.estimate) if step.estimate else ""
-        click.echo(f"  {step.phase:<13} {step.title}  [{step.id}] {estimate}".rstrip())
+        click.echo(f"  {step.phase:<13} {step.spoken_title()}  [{step.id}] {estimate}".rstrip())

@@ -125,14 +125,14 @@ def _operate(name: str, **given: Any) -> int:
     return int(result.exit_code)
 
 
-def _check_steps(runbook: Any, steps: tuple[str, ...]) -> None:
-    known = {step.id for step in runbook.steps()} | {step.id for step in runbook.steps("controlled_stop")}
+def _check_steps(runbook: catalog.Runbook, steps: tuple[str, ...]) -> None:
+    known = {step.id for strategy in runbook.strategies for step in runbook.steps(strategy)}
     for step in steps:
         if step not in known:
             raise BadInput(f"{runbook.id} has no step {step!r} (it has: {', '.join(sorted(known))})")
 
 
-def _attested(runbook: Any, given: dict[str, Any]) -> list[str]:
+def _attested(runbook: catalog.Runbook, given: dict[str, Any]) -> list[str]:
     """The prerequisites that the operator says hold: named, answered yes to, or all with `--yes`."""
     asked = {p.id: p for p in runbook.metadata.prerequisites if p.check == "attested"}
     for name in given["attest"]:
@@ -151,7 +151,7 @@ def _attested(runbook: Any, given: dict[str, Any]) -> list[str]:
     return attested
 
 
-def _wait(runbook: Any, sources: tuple[str, ...], given: dict[str, Any]) -> None:
+def _wait(runbook: catalog.Runbook, sources: tuple[str, ...], given: dict[str, Any]) -> None:
     """Sleep until the window of every service is open, with a countdown on a terminal.
 
     Raises:

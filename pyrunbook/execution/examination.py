@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -49,8 +50,8 @@ def examine(sources: tuple[str, ...], limit: str = "") -> Iterator[Finding]:
     for name, variables in services.items():
         if variables.get("service_platform") == "kubernetes":
             yield from _permissions(name, variables)
-        yield _guarded(f"{name}: state", lambda name=name: _service(sources, name))
-        yield _guarded(f"{name}: url", lambda name=name, variables=variables: _url(name, variables))
+        yield _guarded(f"{name}: state", partial(_service, sources, name))
+        yield _guarded(f"{name}: url", partial(_url, name, variables))
 
 
 def _guarded(name: str, look: Callable[[], Finding]) -> Finding:

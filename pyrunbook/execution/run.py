@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 import signal
 import threading
 from collections.abc import Callable, Iterator
@@ -15,6 +16,7 @@ from pyrunbook.execution.play import Ended, Request, perform
 from pyrunbook.journal import Journal, Outcome, Run
 
 Listener = Callable[[dict[str, Any]], None]
+_ANSI = re.compile(r"\x1b\[[0-9;]*m")
 ROLLBACK_ATTEMPTS = 3
 """How often a rollback is tried when the service cannot be reached."""
 
@@ -182,14 +184,14 @@ def put_back(request: Request, run: Run, reason: Outcome, why: str, signals: Sig
         extra_vars={"put_back_as": str(reason), "rollback_reason": why},
     )
     for _ in range(ROLLBACK_ATTEMPTS):
-        perform(rollback, _but_the_end(on_event), lambda: False)
+        ended = perform(rollback, _but_the_end(on_event), lambda: False)
         after = _recorded(run.id)
         if after is not None and after.finished and after.outcome is not Outcome.ROLLBACK_FAILED:
             return replace(_of(after), cause=why)
         if after is not None and not any(service.changed for service in after.services):
             _end(run.id, reason, why)
             return Result(reason, reason.exit_code, why, after)
-    return _not_put_back(_recorded(run.id) or run)
+    return _not_put_back(_recorded(run.id) or run, _said(ended))
 
 
 def _end(run_id: str, outcome: Outcome, cause: str) -> None:
@@ -210,15 +212,21 @@ def _of(run: Run) -> Result:
     return Result(outcome, outcome.exit_code, cause, run, undo)
 
 
-def _not_put_back(run: Run) -> Result:
-    steps = [step for service in run.services for step in service.steps if step.error]
-    cause = steps[-1].error if steps and steps[-1].error else run.cause or "the rollback did not come to its end"
+def _not_put_back(run: Run, said: str = "") -> Result:
+    steps = [step for service in run.services for step in service.steps if step.error and step.attempt == run.attempt]
+    told = steps[-1].error if steps else None
+    cause = told or said or run.cause or "the rollback did not come to its end"
     return Result(Outcome.ROLLBACK_FAILED, ExitCode.NOT_PUT_BACK, cause, run, f"pyrunbook recover {run.id} --rollback")
 
 
+def _said(ended: Ended) -> str:
+    """What ansible-playbook printed about an error; its last lines when it names none."""
+    lines = [_ANSI.sub("", line) for line in ended.output if line.strip()]
+    return "\n".join(line for line in lines if "rror" in line.lower()) or "\n".join(lines[-8:])
+
+
 def _why_nothing_ran(request: Request, ended: Ended) -> tuple[str]:
-    said = [line for line in ended.output if line.strip()]
-    told = "\n".join(line for line in said if "ERROR" in line or "rror:" in line) or "\n".join(said[-8:])
+    told = _said(ended)
     if ended.no_hosts or "no hosts matched" in told.lower() or "no hosts to target" in told.lower():
         where = f" and --limit {request.limit}" if request.limit else ""
         return (f"No host matched: inventory {', '.join(request.inventory)}{where} has none in group services.",)

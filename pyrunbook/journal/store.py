@@ -38,7 +38,12 @@ class Journal:
         self._url = url
         self._engine = engine
         self._clock = clock
-        self._secrets = {value for name, value in os.environ.items() if is_secret_name(name) and len(value) >= 8}
+        # PWD and SSH_AUTH_SOCK look like secrets by their names; a path is where one is kept, not the secret.
+        self._secrets = {
+            value
+            for name, value in os.environ.items()
+            if is_secret_name(name) and len(value) >= 8 and not value.startswith("/")
+        }
         if url.password:
             self._secrets.add(url.password)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import getpass
 import os
 import socket
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 
 from pyrunbook import catalog, windows
@@ -32,6 +32,7 @@ class ActionModule(StepAction):
         "service": {"type": "str", "required": True},
         "window": {"type": "str"},
         "window_exclusions": {"type": "list", "elements": "str", "default": []},
+        "window_cutoff": {"type": "str"},
         "window_override": {"type": "str"},
         "attested": {"type": "list", "elements": "str", "default": []},
         "recovery": {"type": "bool", "default": False},
@@ -83,31 +84,30 @@ class ActionModule(StepAction):
         recorded = plan.read(path)
         return {"active": recorded.active, "preview": recorded.preview}
 
-    def _window(self, metadata: Any, arguments: dict[str, Any]) -> dict[str, Any]:
+    def _window(self, metadata: catalog.Metadata, arguments: dict[str, Any]) -> dict[str, Any]:
         declared = metadata.window
-        spec = arguments["window"] or (declared.spec if declared else None)
-        exclusions = [*(declared.exclusions if declared else []), *arguments["window_exclusions"]]
-        cutoff = declared.cutoff if declared else timedelta()
+        spec = arguments["window"] or declared.spec or (None if declared.required else "always")
+        cutoff = arguments["window_cutoff"]
         decision = windows.decide(
             spec,
             datetime.now(UTC),
-            exclusions=exclusions,
-            cutoff=cutoff,
+            exclusions=[*declared.exclusions, *arguments["window_exclusions"]],
+            cutoff=windows.parse_duration(cutoff) if cutoff else declared.cutoff,
             needs=metadata.estimate,
             reserve=metadata.reserve,
         )
         result = {"window": spec, **decision.as_dict()}
         if not decision.open and not arguments["window_override"]:
             refusal = Refused(
-                f"The window is {decision.reason}.",
+                f"The window {spec or ''} is {decision.reason}.".replace("  ", " "),
                 means="Nothing was changed.",
-                next_step="pyrunbook maintenance --window --wait, or --no-window --reason TEXT for an emergency",
+                next_step="add --wait to wait for it, or --no-window --reason TEXT in an emergency",
             )
             refusal.evidence = {"window": result}  # type: ignore[attr-defined]
             raise refusal
         return result
 
-    def _attestations(self, runbook: Any, attested: list[str]) -> list[dict[str, str]]:
+    def _attestations(self, runbook: catalog.Runbook, attested: list[str]) -> list[dict[str, str]]:
         asked = {p.id: p for p in runbook.metadata.prerequisites if p.check == "attested"}
         unknown = sorted(set(attested) - set(asked))
         if unknown:

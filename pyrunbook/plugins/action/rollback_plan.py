@@ -68,4 +68,4 @@ class ActionModule(StepAction):
             found = plan.unseal(text, f"the plan {plan_id} kept at {service}")
         else:
             return {"changed": False, "content": None, "detail": f"no plan {plan_id}: nothing was changed"}
-        return {"changed": False, "content": found.as_dict(), "detail": f"plan {found.id} of {found.created}"}
+        return {"changed": False, "content": found.as_dict()}

@@ -57,16 +57,22 @@ class _Step:
         self.id = step_id
         self.title = title
         self.include = include
-        self.detail = ""
+        self.details: list[str] = []
         self.error: str | None = None
         self.outcome = "skipped"
         self.began = time.monotonic()
 
+    @property
+    def detail(self) -> str:
+        """What the tasks of the step saw, as one line."""
+        return " · ".join(self.details)
+
     def note(self, outcome: str, detail: str = "", error: str | None = None) -> None:
-        """Take in a task's result: the worst outcome stays, the last detail wins."""
+        """Take in a task's result: the worst outcome stays, the details add up."""
         order = ("skipped", "ok", "changed", "failed", "unreachable")
         self.outcome = max(self.outcome, outcome, key=order.index)
-        self.detail = detail or self.detail
+        if detail and detail not in self.details:
+            self.details.append(detail)
         self.error = error or self.error
 
 
@@ -84,7 +90,7 @@ class CallbackModule(CallbackBase):
         self.run_id = ""
         self.play: Any = None
         self.steps: dict[str, _Step] = {}
-        self.concluded: dict[str, tuple[str, str]] = {}
+        self.concluded: set[str] = set()
         self.failures: dict[str, tuple[str, str]] = {}
         self.changed: set[str] = set()
         self.matched = False
@@ -209,7 +215,7 @@ class CallbackModule(CallbackBase):
     def _enter(self, host: str, task: Any) -> _Step | None:
         include = _outermost_include(task)
         current = self.steps.get(host)
-        if include is None or (current is not None and current.include is include):
+        if include is None or (current is not None and current.include._uuid == include._uuid):
             return current
         self._end_step(host)
         step = _Step(_step_id(include), self._title(include, host), include)
@@ -220,9 +226,10 @@ class CallbackModule(CallbackBase):
 
     def _title(self, include: Any, host: str) -> str:
         # A static import is named when the playbook is read, before variables are known: this is the name as written.
-        raw = str((include._ds or {}).get("name") or include._role_name)
+        # It keeps its own type, by which Ansible knows that it is the playbook's and may be templated.
+        raw = (include._ds or {}).get("name") or include._role_name
         if "{{" not in raw:
-            return raw
+            return str(raw)
         try:
             from ansible.template import Templar
 
@@ -230,7 +237,7 @@ class CallbackModule(CallbackBase):
             known = variables.get_vars(play=self.play, host=variables._inventory.get_host(host))
             return str(Templar(loader=self.play.get_loader(), variables=known).template(raw))
         except Exception:  # a title is no reason to fail: the template itself says what it is about
-            return raw
+            return str(raw)
 
     def _end_step(self, host: str) -> None:
         step = self.steps.pop(host, None)
@@ -278,8 +285,8 @@ class CallbackModule(CallbackBase):
         if self.journal is None:
             return
         host, data, task = _host(result), _data(result), _task(result)
-        if task.action in VALIDATION and outcome != "failed":
-            return
+        if host in self.concluded or (task.action in VALIDATION and outcome != "failed"):
+            return  # what comes after the conclusion only ends the play with the right exit code
         step = self._enter(host, task)
         if step is None:
             return
@@ -307,7 +314,7 @@ class CallbackModule(CallbackBase):
         if isinstance(plan, dict) and "checksum" in plan and not _cli_option("check"):
             self.journal.record_plan(self.run_id, host, plan["id"], plan["checksum"])
         if conclusion := data.get("conclusion"):
-            # A rollback that failed is not an end: the run stays open until it is put back.
+            self.concluded.add(host)
             self.journal.conclude(self.run_id, host, conclusion["outcome"], conclusion.get("cause"))
             self.failures.setdefault(host, ("concluded", conclusion.get("cause") or ""))
             self._emit("service_ended", service=host, **conclusion, detail=data.get("detail"))

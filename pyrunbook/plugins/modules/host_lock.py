@@ -7,10 +7,11 @@ short_description: Take, free, show or break the lock file of a service
 options:
   path: {description: The lock file., type: path, required: true}
   state:
-    description: C(held) takes it, C(free) frees it when O(holder) has it, C(shown) only reads it.
+    description: C(held) takes it, C(free) frees it when O(holder) has it, C(shown) only reads it, C(broken)
+      frees it too, and is fine with a lock that is free.
     type: str
     required: true
-    choices: [held, free, shown]
+    choices: [held, free, shown, broken]
   holder: {description: Id of the run., type: str}
   operator: {description: Who runs it., type: str}
   machine: {description: Where it runs., type: str}
@@ -29,13 +30,17 @@ def main() -> None:
     module = AnsibleModule(
         argument_spec={
             "path": {"type": "path", "required": True},
-            "state": {"type": "str", "required": True, "choices": ["held", "free", "shown"]},
+            "state": {"type": "str", "required": True, "choices": ["held", "free", "shown", "broken"]},
             "holder": {"type": "str"},
             "operator": {"type": "str"},
             "machine": {"type": "str"},
             "runbook": {"type": "str"},
         },
-        required_if=[("state", "held", ["holder", "operator", "machine"]), ("state", "free", ["holder"])],
+        required_if=[
+            ("state", "held", ["holder", "operator", "machine"]),
+            ("state", "free", ["holder"]),
+            ("state", "broken", ["holder"]),
+        ],
         supports_check_mode=True,
     )
     asked = module.params
@@ -57,7 +62,8 @@ def main() -> None:
             changed = lock_file.acquire(path, holder, module.check_mode)
             module.exit_json(changed=changed, detail="lock held")
         changed = lock_file.release(path, asked["holder"], module.check_mode)
-        module.exit_json(changed=changed, detail="lock freed")
+        word = "broken" if asked["state"] == "broken" else "freed"
+        module.exit_json(changed=changed, detail=f"lock {word}" if changed else "the lock is free")
     except lock_file.LockHeld as error:
         module.fail_json(msg=f"The lock of this service is {error} ({path}).", lock_holder=error.holder, refused=True)
     except OSError as error:

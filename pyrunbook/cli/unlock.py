@@ -1,0 +1,63 @@
+"""`pyrunbook unlock`: who holds the lock of a service, and breaking it when its holder is dead."""
+
+from __future__ import annotations
+
+import click
+
+from pyrunbook import catalog
+from pyrunbook.cli import options
+from pyrunbook.errors import Refused
+
+UNLOCK = "maintenance/unlock"
+
+
+@click.command()
+@options.inventory_options
+@click.option("--break", "holder", default="", metavar="RUN", help="Break the lock that this run holds.")
+@click.option("--force", is_flag=True, help="Break it although the journal says that the run is unfinished.")
+@options.json_option
+@options.verbosity_option
+@click.pass_context
+def unlock(
+    ctx: click.Context,
+    inventory: tuple[str, ...],
+    limit: str,
+    holder: str,
+    force: bool,
+    as_json: bool,
+    verbosity: int,
+) -> None:
+    """Show who holds the lock of each service, since when; with --break, free it.
+
+    A run that died leaves its lock behind on purpose: `pyrunbook recover` brings the run to an end and frees the lock. Break
+    a lock only when its run is dead and there is nothing to recover.
+    """
+    from pyrunbook.execution import display, recovery
+    from pyrunbook.execution import run as execution
+    from pyrunbook.execution.play import Request
+    from pyrunbook.journal import new_run_id
+
+    if holder and not force:
+        for found in recovery.unfinished():
+            if found.id == holder:
+                raise Refused(
+                    f"Run {holder} is unfinished, so its lock protects what it left in the middle.",
+                    means="Nothing was changed.",
+                    next_step=f"pyrunbook recover {holder}",
+                )
+    runbook = catalog.load().get(UNLOCK)
+    sources = options.inventory_sources(inventory)
+    request = Request(
+        playbook=runbook.path,
+        inventory=sources,
+        run_id=new_run_id(),
+        limit=limit,
+        extra_vars={"unlock_holder": holder},
+        verbosity=verbosity,
+    )
+    shown = display.choose(
+        as_json=as_json, title=str(runbook.metadata.title), inventory=options.inventory_name(sources)
+    )
+    with shown:
+        result = execution.operate(request, shown)
+    ctx.exit(int(result.exit_code))
