@@ -90,6 +90,7 @@ def drain(
     scalings = dict.fromkeys(running, 0)
 
     def look() -> tuple[bool | None, str]:
+        scaled = ""
         for name in running:
             now = cluster.get("Deployment", name)
             if now and int(now["spec"].get("replicas", 1)) > 0:
@@ -101,6 +102,9 @@ def drain(
                     )
                 scalings[name] += 1
                 cluster.merge_patch("Deployment", name, {"spec": {"replicas": 0}})
+                scaled = name
+        if scaled:  # looked at once more: what scales it up again shows itself
+            return None, f"{scaled} was scaled to zero just now"
         left = sorted(p["metadata"]["name"] for p in cluster.list_all("Pod", labels))
         return (None if left else True), f"{len(left)} pods left: {', '.join(left[:5])}"
 

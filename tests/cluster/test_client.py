@@ -1,0 +1,123 @@
+"""The connection: retries, timeouts, and what the operator reads when it does not work."""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+
+import pytest
+import yaml
+from cluster_api import Api, service
+
+from pyrunbook.errors import BadInput
+from pyrunbook.kubernetes import client
+from pyrunbook.kubernetes.client import connect
+from pyrunbook.kubernetes.errors import Conflict, Forbidden, Rejected, Unauthorized, Unreachable
+
+
+@pytest.mark.parametrize("fault", [500, 503, 429, "reset", "lost"])
+def test_a_request_is_sent_again_until_it_is_answered(standin_api: Api, fault: int | str) -> None:
+    standin_api.faults.fail(fault, resource="services", times=2)
+    cluster = standin_api.cluster()
+    cluster.apply({"kind": "Service", **service("agent-factory", {"version": "blue"})})
+    found = cluster.get("Service", "agent-factory")
+    assert found is not None and found["spec"]["selector"] == {"version": "blue"}
+
+
+def test_a_lost_answer_to_a_create_is_a_conflict_that_says_it_exists(standin_api: Api) -> None:
+    standin_api.faults.fail("lost", verb="create", resource="services")
+    with pytest.raises(Conflict) as raised:
+        standin_api.cluster().create({"kind": "Service", **service("agent-factory", {})})
+    assert raised.value.exists
+
+
+def test_a_failing_api_is_given_up_in_time_and_says_what_it_last_said(standin_api: Api) -> None:
+    standin_api.faults.fail(500, times=1000)
+    start = time.monotonic()
+    with pytest.raises(Unreachable, match=r"within 1 s: get services agent-factory .*answered 500") as raised:
+        standin_api.cluster(patience=1).get("Service", "agent-factory")
+    assert time.monotonic() - start < 3
+    assert raised.value.exit_code == 2
+
+
+def test_a_slow_answer_ends_at_the_timeout_and_is_asked_for_again(
+    standin_api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(client, "TIMEOUT", client.httpx2.Timeout(0.3))
+    monkeypatch.setattr(client, "_prepared", {})
+    standin_api.faults.fail("slow", verb="get", times=1, seconds=2)
+    start = time.monotonic()
+    assert standin_api.cluster().get("Service", "agent-factory") is None
+    assert time.monotonic() - start < 1.5
+
+
+def test_nobody_at_the_address(tmp_path: Path, standin_api: Api) -> None:
+    document = yaml.safe_load(standin_api.kubeconfig.read_text())
+    document["clusters"][0]["cluster"]["server"] = "https://127.0.0.1:1"
+    (tmp_path / "nobody").write_text(yaml.safe_dump(document))
+    with pytest.raises(Unreachable, match=r"https://127\.0\.0\.1:1"):
+        connect(str(tmp_path / "nobody"), None, None, patience=0.5).get("Service", "x")
+
+
+def test_a_certificate_of_another_authority_is_not_retried(tmp_path: Path, standin_api: Api) -> None:
+    document = yaml.safe_load(standin_api.kubeconfig.read_text())
+    del document["clusters"][0]["cluster"]["certificate-authority-data"]
+    (tmp_path / "untrusted").write_text(yaml.safe_dump(document))
+    start = time.monotonic()
+    with pytest.raises(BadInput, match="is not trusted"):
+        connect(str(tmp_path / "untrusted"), None, None).get("Service", "x")
+    assert time.monotonic() - start < 3
+
+
+def test_a_wrong_token_is_not_shown(tmp_path: Path, standin_api: Api) -> None:
+    kubeconfig = standin_api.faults.kubeconfig(tmp_path / "wrong", token="s3cret-token")
+    with pytest.raises(Unauthorized) as raised:
+        connect(str(kubeconfig), None, None).get("Service", "x")
+    assert "401" in str(raised.value) and "s3cret" not in str(raised.value)
+
+
+def test_a_missing_verb_is_named_with_its_resource_its_namespace_and_the_role(standin_api: Api) -> None:
+    kubeconfig = standin_api.user([{"apiGroups": [""], "resources": ["services"], "verbs": ["get"]}])
+    cluster = connect(str(kubeconfig), None, standin_api.namespace)
+    with pytest.raises(Forbidden) as raised:
+        cluster.list_all("Deployment")
+    words = str(raised.value)
+    assert f"list on deployments.apps in namespace {standin_api.namespace}" in words
+    assert "docs/kubernetes/role.yaml" in words
+
+
+def test_what_the_api_finds_invalid_is_said_in_its_words(api: Api) -> None:
+    with pytest.raises(Rejected, match="selector"):
+        api.cluster().create(
+            {
+                "kind": "Deployment",
+                "metadata": {"name": "x"},
+                "spec": {
+                    "selector": {"matchLabels": {"a": "b"}},
+                    "template": {
+                        "metadata": {"labels": {"a": "c"}},
+                        "spec": {"containers": [{"name": "x", "image": "x"}]},
+                    },
+                },
+            }
+        )
+
+
+def test_a_client_made_before_a_fork_connects_in_the_child_and_the_parent(api: Api) -> None:
+    client.prepare(str(api.kubeconfig), None)
+    for _ in range(2):  # the second child is forked from a parent that has used its own client by then
+        child = os.fork()
+        if child == 0:
+            try:
+                os._exit(0 if api.cluster().get("Service", "nobody") is None else 1)
+            except BaseException:
+                os._exit(2)
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+        assert api.cluster().get("Service", "nobody") is None
+
+
+def test_preparing_what_cannot_be_read_leaves_the_error_to_the_task(tmp_path: Path) -> None:
+    client.prepare(str(tmp_path / "missing"), None)
+    with pytest.raises(BadInput, match="missing does not exist"):
+        connect(str(tmp_path / "missing"), None, None)

@@ -1,0 +1,121 @@
+"""Draining a color and removing it."""
+
+from __future__ import annotations
+
+import pytest
+from cluster_api import Api, deployment
+
+from pyrunbook.errors import Refused
+from pyrunbook.kubernetes.drain import drain
+from pyrunbook.kubernetes.errors import ClusterError, TimedOut
+from pyrunbook.kubernetes.export import color_objects
+from pyrunbook.kubernetes.remove import remove
+
+SCOPE = {"app": "agent-factory", "version": "blue"}
+
+
+def test_a_drain_ends_when_no_pod_is_left(api: Api) -> None:
+    target = api.two_colors(active="green", preview_release="1.0.4", release="1.1.0", replicas=2)
+    result = drain(api.cluster(), target, "blue")
+    assert result["changed"] and result["replicas_before"] == 1
+    assert api.cluster().list_all("Pod", SCOPE) == []
+    live = api.cluster().get("Deployment", "agent-factory-blue")
+    assert live is not None and live["spec"]["replicas"] == 0
+    conditions = {c["type"]: c["status"] for c in live["status"]["conditions"]}
+    assert conditions["Available"] == "True", "which is why the condition says nothing about a drain"
+    assert not drain(api.cluster(), target, "blue")["changed"]
+
+
+def test_a_color_that_is_not_there_is_drained(api: Api) -> None:
+    target = api.two_colors(replicas=1)
+    assert not drain(api.cluster(), target, "green")["changed"]
+
+
+def test_what_serves_is_drained_only_on_purpose(api: Api) -> None:
+    target = api.two_colors(replicas=1)
+    with pytest.raises(Refused, match="chooses blue"):
+        drain(api.cluster(), target, "blue")
+    assert len(api.cluster().list_all("Pod", SCOPE)) == 1
+    assert drain(api.cluster(), target, "blue", check=True)["changed"]
+    assert len(api.cluster().list_all("Pod", SCOPE)) == 1
+    drain(api.cluster(), target, "blue", stops_traffic=True)
+    assert api.cluster().list_all("Pod", SCOPE) == []
+
+
+def test_an_autoscaler_with_a_minimum_stays_and_does_not_scale_up_from_zero(api: Api) -> None:
+    target = api.two_colors(replicas=2, autoscaler=True)
+    result = drain(api.cluster(), target, "blue", stops_traffic=True)
+    assert result["autoscalers_removed"] == []
+    assert api.cluster().get("HorizontalPodAutoscaler", "agent-factory-blue") is not None
+    assert api.cluster().list_all("Pod", SCOPE) == []
+
+
+def test_an_autoscaler_that_may_start_from_zero_is_removed_first(standin_api: Api) -> None:
+    target = standin_api.two_colors(replicas=2, autoscaler=True)
+    patch = {"spec": {"minReplicas": 0}}
+    standin_api.cluster().merge_patch("HorizontalPodAutoscaler", "agent-factory-blue", patch)
+    result = drain(standin_api.cluster(), target, "blue", stops_traffic=True)
+    assert result["autoscalers_removed"] == ["agent-factory-blue"]
+    assert standin_api.cluster().list_all("Pod", SCOPE) == []
+
+
+def test_something_that_keeps_the_replicas_is_named(standin_api: Api) -> None:
+    target = standin_api.two_colors(replicas=1)
+
+    def gitops() -> None:
+        standin_api.cluster().merge_patch("Deployment", "agent-factory-blue", {"spec": {"replicas": 1}})
+
+    with pytest.raises(ClusterError, match="scaled up again"):
+        drain(standin_api.cluster(), target, "blue", stops_traffic=True, timeout=30, heartbeat=gitops)
+
+
+def test_pods_that_do_not_end_are_named(standin_api: Api) -> None:
+    target = standin_api.two_colors(replicas=1)
+    standin_api.faults.controllers.pace.termination = 60
+    with pytest.raises(TimedOut, match=r"drain of blue.*1 pods left: agent-factory-blue-"):
+        drain(standin_api.cluster(), target, "blue", stops_traffic=True, timeout=0.5)
+
+
+@pytest.mark.parametrize("fault", [500, 409, "reset", "lost"])
+def test_faults_do_not_stop_a_drain_or_a_removal(standin_api: Api, fault: int | str) -> None:
+    target = standin_api.two_colors(active="green", preview_release="1.0.4", replicas=1)
+    if fault != 409:  # a merge patch without a precondition meets no conflict
+        standin_api.faults.fail(fault, verb="patch", times=2)
+        standin_api.faults.fail(fault, verb="delete", times=3)
+    standin_api.faults.fail(500, verb="list", times=3)
+    drain(standin_api.cluster(), target, "blue")
+    remove(standin_api.cluster(), target, "blue")
+    assert standin_api.cluster().get("Deployment", "agent-factory-blue") is None
+
+
+@pytest.mark.parametrize("propagation", ["Foreground", "Background"])
+def test_a_removal_takes_the_color_and_nothing_else(api: Api, propagation: str) -> None:
+    target = api.two_colors(active="green", preview_release="1.0.4", replicas=1)
+    other = deployment("blue", "3.0", name="another-service", replicas=1)
+    api.create(other)
+    result = remove(api.cluster(), target, "blue", propagation=propagation)
+    assert sorted(result["removed"]) == [
+        "ConfigMap/agent-factory-blue",
+        "Deployment/agent-factory-blue",
+        "PodDisruptionBudget/agent-factory-blue",
+    ]
+    cluster = api.cluster()
+    assert color_objects(cluster, target, "blue", SCOPE) == []
+    assert cluster.list_all("Pod", SCOPE) == []
+    assert cluster.get("Deployment", "another-service-blue") is not None
+    assert cluster.get("Deployment", "agent-factory-green") is not None
+    assert cluster.get("Service", "agent-factory") is not None
+    assert not remove(cluster, target, "blue")["changed"]
+
+
+def test_what_serves_is_not_removed(api: Api) -> None:
+    target = api.two_colors(replicas=1)
+    with pytest.raises(Refused, match="blue is not removed"):
+        remove(api.cluster(), target, "blue")
+    assert api.cluster().get("Deployment", "agent-factory-blue") is not None
+
+
+def test_check_only_names_what_would_go(api: Api) -> None:
+    target = api.two_colors(replicas=1)
+    assert "Deployment/agent-factory-blue" in remove(api.cluster(), target, "blue", check=True)["removed"]
+    assert api.cluster().get("Deployment", "agent-factory-blue") is not None

@@ -1,0 +1,109 @@
+"""The lock of a service."""
+
+from __future__ import annotations
+
+import threading
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from cluster_api import Api
+
+from pyrunbook.errors import PyrunbookError, Refused
+from pyrunbook.kubernetes import lease
+
+NAME = "agent-factory"
+
+
+def test_taken_kept_renewed_and_freed(api: Api) -> None:
+    cluster = api.cluster()
+    lock, taken = lease.acquire(cluster, NAME, "7f3a0001", operator="anna")
+    assert taken and (lock.holder, lock.operator, lock.stale) == ("7f3a0001", "anna", False)
+    again, taken = lease.acquire(cluster, NAME, "7f3a0001")
+    assert not taken and again.since == lock.since
+    assert lease.renew(cluster, NAME, "7f3a0001").renewed > lock.renewed
+    assert lease.release(cluster, NAME, "7f3a0001") and not lease.release(cluster, NAME, "7f3a0001")
+    assert not lease.show(cluster, NAME).holder
+    assert lease.acquire(cluster, NAME, "7f3a0002")[1]
+
+
+def test_a_foreign_lock_is_refused_with_who_and_since_when(api: Api) -> None:
+    cluster = api.cluster()
+    held, _ = lease.acquire(cluster, NAME, "7f3a0001", operator="anna")
+    with pytest.raises(Refused) as raised:
+        lease.acquire(cluster, NAME, "7f3a0002", operator="bert")
+    words = str(raised.value)
+    assert "run 7f3a0001 of anna" in words and held.since in words and "alive" in words
+    assert not lease.release(cluster, NAME, "7f3a0002")
+    assert lease.show(cluster, NAME).holder == "7f3a0001"
+
+
+def test_a_stale_lock_is_shown_as_such_and_not_taken(api: Api) -> None:
+    cluster = api.cluster()
+    lease.acquire(cluster, NAME, "7f3a0001")
+    live = cluster.get("Lease", lease.lease_name(NAME))
+    assert live is not None
+    old = (datetime.now(UTC) - timedelta(seconds=lease.DURATION + 5)).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    cluster.replace({**live, "kind": "Lease", "spec": {**live["spec"], "renewTime": old}})
+    with pytest.raises(Refused, match=r"stale") as raised:
+        lease.acquire(cluster, NAME, "7f3a0002")
+    assert "pyrunbook unlock" in raised.value.next_step
+    assert lease.acquire(cluster, NAME, "7f3a0002", predecessors=["7f3a0001"])[1]
+
+
+def test_breaking_frees_only_the_lock_that_was_shown(api: Api) -> None:
+    cluster = api.cluster()
+    lease.acquire(cluster, NAME, "7f3a0001")
+    with pytest.raises(Refused):
+        lease.break_lock(cluster, NAME, "7f3a0009")
+    assert lease.break_lock(cluster, NAME, "7f3a0001")
+    with pytest.raises(Refused, match="has lost the lock"):
+        lease.renew(cluster, NAME, "7f3a0001")
+
+
+def test_one_of_many_gets_it(api: Api) -> None:
+    winners: list[str] = []
+    losers: list[str] = []
+
+    def take(run: str) -> None:
+        try:
+            lease.acquire(api.cluster(), NAME, run)
+            winners.append(run)
+        except PyrunbookError:
+            losers.append(run)
+
+    threads = [threading.Thread(target=take, args=(f"run{i}",)) for i in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(winners) == 1 and len(losers) == 5
+    assert lease.show(api.cluster(), NAME).holder == winners[0]
+
+
+@pytest.mark.parametrize("fault", ["lost", "reset", 409, 500])
+def test_taking_it_survives_faults(standin_api: Api, fault: int | str) -> None:
+    standin_api.faults.fail(fault, verb="create", resource="leases")
+    lease.acquire(standin_api.cluster(), NAME, "7f3a0001")
+    standin_api.faults.fail(fault, verb="update", resource="leases", times=2)
+    lease.renew(standin_api.cluster(), NAME, "7f3a0001")
+    assert lease.show(standin_api.cluster(), NAME).holder == "7f3a0001"
+
+
+def test_the_keeper_renews_once_in_a_third_and_ends_a_wait_whose_lock_is_gone(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cluster = api.cluster()
+    lease.keeper(cluster, NAME, "7f3a0001")()  # no lock at all: nothing to keep
+    first, _ = lease.acquire(cluster, NAME, "7f3a0001")
+    beat = lease.keeper(cluster, NAME, "7f3a0001")
+    beat()
+    second = lease.show(cluster, NAME)
+    assert second.renewed > first.renewed
+    beat()
+    assert lease.show(cluster, NAME).renewed == second.renewed
+    with pytest.raises(Refused):
+        lease.keeper(cluster, NAME, "7f3a0002")
+    monkeypatch.setattr(lease, "DURATION", 0)
+    lease.break_lock(cluster, NAME, "7f3a0001")
+    with pytest.raises(Refused, match="has lost the lock"):
+        beat()

@@ -1,0 +1,113 @@
+"""Waiting for a rollout, and giving up early with the reason."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import pytest
+from cluster_api import Api, deployment
+
+from pyrunbook.errors import Refused
+from pyrunbook.kubernetes.errors import ClusterError, TimedOut
+from pyrunbook.kubernetes.rollout import wait_for_rollout
+
+
+def test_it_waits_until_every_pod_is_new_and_ready(api: Api) -> None:
+    api.create(deployment("green", "1.0.4", replicas=2))
+    assert wait_for_rollout(api.cluster(), "agent-factory-green", timeout=60)["ready"] == 2
+    old = {p["metadata"]["name"] for p in api.cluster().list_all("Pod")}
+    obj = deployment("green", "1.1.0", replicas=3)
+    live = api.cluster().get("Deployment", "agent-factory-green")
+    assert live is not None
+    api.cluster().replace({**live, "kind": "Deployment", "spec": {**live["spec"], **obj["spec"]}})
+    result = wait_for_rollout(api.cluster(), "agent-factory-green", timeout=60)
+    assert result["ready"] == 3 and not old & set(result["pods"])
+
+
+@pytest.mark.parametrize(
+    ("container", "reason"),
+    [
+        ({"image": "registry.invalid/agent-factory:1.1.0"}, "ErrImagePull|ImagePullBackOff"),
+        ({"image": "Not:An:Image"}, "InvalidImageName"),
+        ({"envFrom": [{"configMapRef": {"name": "not-there"}}]}, "CreateContainerConfigError"),
+        ({"command": ["/does-not-exist"]}, "CrashLoopBackOff|RunContainerError|CreateContainerError"),
+    ],
+)
+def test_a_pod_that_cannot_start_ends_the_wait_with_reason_and_events(
+    kubelet_api: Api, container: dict[str, Any], reason: str
+) -> None:
+    kubelet_api.create(deployment("green", "1.1.0", replicas=1, **container))
+    start = time.monotonic()
+    with pytest.raises(ClusterError, match=reason) as raised:
+        wait_for_rollout(kubelet_api.cluster(), "agent-factory-green", timeout=120)
+    assert not isinstance(raised.value, TimedOut) and time.monotonic() - start < 60
+    assert raised.value.evidence["events"], "the events are part of the diagnosis"
+    assert "event: Warning" in str(raised.value)
+
+
+def test_the_last_log_lines_of_a_crash_are_shown(standin_api: Api) -> None:
+    standin_api.create(deployment("green", "1.1.0", replicas=1, command=["/does-not-exist"]))
+    with pytest.raises(ClusterError, match="log: app: cannot open database"):
+        wait_for_rollout(standin_api.cluster(), "agent-factory-green", timeout=60)
+
+
+def test_pods_that_never_get_ready_are_named_when_the_time_is_over(kubelet_api: Api) -> None:
+    probe = {"tcpSocket": {"port": 1}, "periodSeconds": 1}
+    kubelet_api.create(deployment("green", "1.1.0", replicas=1, readinessProbe=probe))
+    with pytest.raises(TimedOut, match=r"rollout of Deployment agent-factory-green; seen last: .*0 of 1 pods ready"):
+        wait_for_rollout(kubelet_api.cluster(), "agent-factory-green", timeout=2)
+
+
+def test_a_progress_deadline_ends_the_wait(kubelet_api: Api) -> None:
+    obj = deployment("green", "1.1.0", replicas=1, readinessProbe={"tcpSocket": {"port": 1}, "periodSeconds": 1})
+    obj["spec"]["progressDeadlineSeconds"] = 1
+    kubelet_api.create(obj)
+    with pytest.raises(ClusterError, match="ProgressDeadlineExceeded"):
+        wait_for_rollout(kubelet_api.cluster(), "agent-factory-green", timeout=60)
+
+
+def test_a_quota_ends_the_wait(standin_api: Api) -> None:
+    with standin_api.faults.store.lock:
+        from standin.store import BY_KIND
+
+        quota = {"metadata": {"name": "two", "namespace": standin_api.namespace}, "spec": {"hard": {"pods": "2"}}}
+        standin_api.faults.store.create(BY_KIND["ResourceQuota"], quota, "test")
+    standin_api.create(deployment("green", "1.1.0", replicas=3))
+    with pytest.raises(ClusterError, match=r"ReplicaFailure.*exceeded quota"):
+        wait_for_rollout(standin_api.cluster(), "agent-factory-green", timeout=60)
+
+
+def test_old_pods_that_fail_are_no_reason_to_give_up_on_new_ones(kubelet_api: Api) -> None:
+    kubelet_api.create(deployment("green", "1.0.9", replicas=1, image="registry.invalid/agent-factory:1.0.9"))
+    with pytest.raises(ClusterError):
+        wait_for_rollout(kubelet_api.cluster(), "agent-factory-green", timeout=60)
+    if kubelet_api.standin:
+        kubelet_api.standin.controllers.pace.ready = 0.6
+    live = kubelet_api.cluster().get("Deployment", "agent-factory-green")
+    assert live is not None
+    spec = {**live["spec"], **deployment("green", "1.1.0", replicas=1)["spec"]}
+    kubelet_api.cluster().replace({**live, "kind": "Deployment", "spec": spec})
+    assert wait_for_rollout(kubelet_api.cluster(), "agent-factory-green", timeout=60)["ready"] == 1
+
+
+def test_stable_seconds_are_waited_for(api: Api) -> None:
+    api.create(deployment("green", "1.1.0", replicas=1))
+    wait_for_rollout(api.cluster(), "agent-factory-green", timeout=60)
+    start = time.monotonic()
+    wait_for_rollout(api.cluster(), "agent-factory-green", timeout=60, stable_seconds=0.7)
+    assert time.monotonic() - start >= 0.7
+
+
+def test_a_lost_lock_ends_the_wait(api: Api) -> None:
+    def beat() -> None:
+        raise Refused("run x has lost the lock")
+
+    api.create(deployment("green", "1.1.0", replicas=1))
+    with pytest.raises(Refused, match="lost the lock"):
+        wait_for_rollout(api.cluster(), "agent-factory-green", timeout=60, heartbeat=beat)
+
+
+def test_a_deployment_that_vanishes_is_said(api: Api) -> None:
+    with pytest.raises(ClusterError, match="is not in namespace"):
+        wait_for_rollout(api.cluster(), "agent-factory-green", timeout=5)
