@@ -8,6 +8,7 @@ with file and line. Events with `STATUS:CANCELLED` do not close; `TRANSP` is not
 from __future__ import annotations
 
 import heapq
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
@@ -139,11 +140,11 @@ class _Places:
 
     def __init__(self, path: str, text: str) -> None:
         self.path = path
-        self.lines = text.splitlines()
+        self.lines = re.split(r"\r\n|\r|\n", text)
         self.events: list[int] = []
         opened: list[tuple[str, int]] = []
         for number, line in enumerate(self.lines, 1):
-            word, _, name = line.strip().upper().partition(":")
+            word, _, name = line.rstrip().upper().partition(":")
             if word == "BEGIN":
                 opened.append((name, number))
                 if name == "VEVENT":
@@ -152,7 +153,7 @@ class _Places:
                 raise self.wrong(number, f"END:{shortened(name)} ends nothing that is open there")
         if opened:
             raise self.wrong(opened[-1][1], f"BEGIN:{shortened(opened[-1][0])} is never ended: the file is cut off")
-        if not any(line.strip().upper() == "BEGIN:VCALENDAR" for line in self.lines):
+        if not any(line.rstrip().upper() == "BEGIN:VCALENDAR" for line in self.lines):
             raise self.wrong(0, "it has no VCALENDAR: this is not an iCalendar file")
 
     def line_of(self, event: int, name: str) -> int:

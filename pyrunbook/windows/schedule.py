@@ -168,9 +168,5 @@ class Schedule:
         return block if block is not None and block.start <= at else None
 
     def _blocks(self, after: datetime) -> Iterator[Closed]:
-        """What is excluded after an instant, in order, without overlaps."""
-        reached: datetime | None = None
-        for block in heapq.merge(*(exclusion.closed(after) for exclusion in self.exclusions)):
-            if reached is None or block.end > reached:
-                yield block if reached is None or block.start >= reached else block._replace(start=reached)
-                reached = block.end
+        """What is excluded and ends after an instant, ordered by start."""
+        return heapq.merge(*(exclusion.closed(after) for exclusion in self.exclusions))

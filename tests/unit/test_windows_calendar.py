@@ -97,6 +97,27 @@ def test_days_and_times_without_a_zone_are_those_of_the_window(write: Write) -> 
     ]
 
 
+def test_a_day_lasts_from_midnight_to_midnight_when_the_clock_changes(write: Write) -> None:
+    path = write("DTSTART;VALUE=DATE:20260329", "DTSTART;VALUE=DATE:20261025")
+    assert closed(path, window="daily 00:00-24:00 Europe/Paris", after="2026-01-01T00:00") == [
+        "2026-03-28 23:00 2026-03-29 22:00",
+        "2026-10-24 22:00 2026-10-25 23:00",
+    ]
+
+
+def test_a_long_line_may_be_folded_anywhere(write: Write, tmp_path: Path) -> None:
+    path = Path(write("DTSTART;VALUE=DATE:20261122\nDESCRIPTION:x"))
+    path.write_text(path.read_text().replace("DESCRIPTION:x", "DESCRIPTION:x\n BEGIN:VEVENT\n END:VCALENDAR"))
+    assert closed(str(path)) == ["2026-11-22 00:00 2026-11-23 00:00"]
+
+
+def test_events_that_the_library_leaves_out_are_missed(write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = write("DTSTART;VALUE=DATE:20261122")
+    monkeypatch.setattr("icalendar.Calendar.from_ical", lambda *_, **__: [])
+    with pytest.raises(BadInput, match="1 events begin in the file, 0 can be read"):
+        decide("always", parse_instant("2026-11-21T12:00"), exclusions=[path])
+
+
 def test_a_zone_that_the_file_defines(write: Write) -> None:
     zone = """BEGIN:VTIMEZONE TZID:Ship BEGIN:STANDARD DTSTART:19700101T000000 TZOFFSETFROM:+0300 TZOFFSETTO:+0300
     TZNAME:SHIP END:STANDARD END:VTIMEZONE"""

@@ -100,6 +100,25 @@ def test_overlapping_exclusions_add_up() -> None:
     assert (decision.open, decision.next_start) == (False, at("2027-01-10T02:00"))
 
 
+def test_an_exclusion_that_began_while_the_window_was_open_is_the_reason() -> None:
+    decision = decide("Sat 20:00-04:00 UTC", at("2026-11-22T01:00"), exclusions=["2026-11-21", "2026-11-22"])
+    assert decision.reason.startswith("closed by the exclusion 2026-11-22; ")
+    decision = decide("Sat 20:00-04:00 UTC", at("2026-11-22T01:00"), exclusions=["2026-11-22"])
+    assert (decision.code, decision.start, decision.end) == (Code.EXCLUDED, None, None)
+
+
+def test_upcoming_leaves_out_what_the_run_does_not_fit_into() -> None:
+    schedule = Schedule.read("Sat 23:30-03:00 UTC", exclusions=["2026-11-22", "2026-12-05"], **RUN)
+    found = [opening for opening, _ in zip(schedule.upcoming(at("2026-11-21T12:00")), range(3), strict=False)]
+    assert [opening.start for opening in found] == [at("2026-11-28T23:30"), at("2026-12-06"), at("2026-12-12T23:30")]
+
+
+def test_within_the_cutoff_and_just_fitting_is_the_cutoff() -> None:
+    limits = {"cutoff": timedelta(minutes=15), "needs": timedelta(minutes=10)}
+    assert decide(SUNDAY, at("2026-11-22T03:50"), **limits).code is Code.CUTOFF
+    assert decide(SUNDAY, at("2026-11-22T03:50:01"), **limits).code is Code.DOES_NOT_FIT
+
+
 def test_instances_that_touch_are_one_time_of_being_open() -> None:
     """A run fits across the seam of two days, and a cutoff does not apply at it."""
     limits = {"needs": timedelta(hours=30), "cutoff": timedelta(hours=2)}

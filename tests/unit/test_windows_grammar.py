@@ -148,17 +148,36 @@ def test_a_rule_without_any_date_is_refused_and_quickly(rule: str) -> None:
         ("FREQ=DAILY;UNTIL=20261123T015959Z", ["2026-11-22"]),
         ("FREQ=DAILY;UNTIL=20261123T020000Z", ["2026-11-22", "2026-11-23"]),
         ("FREQ=DAILY;UNTIL=20261123T015959", ["2026-11-22"]),
+        ("FREQ=DAILY;UNTIL=20261123T020000", ["2026-11-22", "2026-11-23"]),
     ],
 )
 def test_rules(rule: str, expected: list[str]) -> None:
     assert starts(f"RRULE:{rule} 02:00 2h UTC", "2026-11-21T12:00Z", 3) == [f"{day} 02:00" for day in expected]
 
 
-def test_an_interval_keeps_its_phase_wherever_it_is_asked_from() -> None:
-    spec = "RRULE:FREQ=DAILY;INTERVAL=7 02:00 2h UTC"
-    whole = starts(spec, "2026-01-01T00:00Z", 60)
+@pytest.mark.parametrize(
+    "rule",
+    [
+        "FREQ=DAILY;INTERVAL=7",
+        "FREQ=WEEKLY;INTERVAL=3;BYDAY=MO,SU",
+        "FREQ=WEEKLY;INTERVAL=3;BYDAY=MO,SU;WKST=SU",
+        "FREQ=MONTHLY;INTERVAL=5;BYMONTHDAY=1,-1",
+        "FREQ=YEARLY;INTERVAL=2;BYMONTH=1;BYMONTHDAY=1",
+    ],
+)
+def test_an_interval_keeps_its_phase_wherever_it_is_asked_from(rule: str) -> None:
+    spec = f"RRULE:{rule} 02:00 2h UTC"
+    whole = starts(spec, "2026-01-01T00:00Z", 120)
     for later in range(10):
-        assert starts(spec, f"{whole[later]}Z".replace(" ", "T"), 5) == whole[later : later + 5]
+        for hours in (0, 24 * 10, 24 * 40, 24 * 366):
+            at = parse_instant(f"{whole[later]}Z") + timedelta(hours=hours)
+            expected = [start for start in whole if parse_instant(f"{start}Z") + timedelta(hours=2) > at]
+            assert starts(spec, at.isoformat(), 5) == expected[:5]
+
+
+def test_a_position_is_counted_in_a_whole_week_wherever_it_is_asked_from() -> None:
+    spec = "RRULE:FREQ=WEEKLY;BYDAY=SU,WE;BYSETPOS=1;WKST=SU 02:00 2h UTC"
+    assert starts(spec, "2026-11-18T03:00Z", 2) == ["2026-11-22 02:00", "2026-11-29 02:00"]
 
 
 def test_overlapping_instances_are_cut_at_the_next_start() -> None:

@@ -104,21 +104,26 @@ def models(draw: st.DrawFn) -> Model:
     return Model(days, nth, start, length, draw(st.sampled_from(ZONES)), rule)
 
 
-instants = st.builds(
-    lambda change, minutes, seconds: (
-        datetime.fromisoformat(change).replace(tzinfo=UTC) + timedelta(minutes=minutes, seconds=seconds)
-    ),
-    st.sampled_from(CHANGES),
-    st.integers(-3 * 1440, 3 * 1440),
-    st.sampled_from([0, 0, 1, 59]),
+@st.composite
+def moments(draw: st.DrawFn) -> tuple[Model, datetime]:
+    """A window and an instant near a change of the clock: anywhere, or where one of its instances begins or ends."""
+    model = draw(models())
+    at = datetime.fromisoformat(draw(st.sampled_from(CHANGES))).replace(tzinfo=UTC)
+    at += timedelta(minutes=draw(st.integers(-3 * 1440, 3 * 1440)))
+    if draw(st.booleans()):
+        start = min(model.starts(at.date() - timedelta(days=2), 75), key=lambda start: abs(start - at))
+        at = start + timedelta(minutes=draw(st.sampled_from([0, model.length // 2, model.length])))
+    return model, at + timedelta(seconds=draw(st.sampled_from([0, 0, 1, -1])))
+
+
+@settings(max_examples=100, deadline=None)
+@given(moments())
+@example(
+    (Model(frozenset({6}), None, 150, 120, "America/New_York", False), datetime(2026, 3, 8, 7, 29, 59, tzinfo=UTC))
 )
-
-
-@settings(max_examples=150, deadline=None)
-@given(models(), instants)
-@example(Model(frozenset({6}), None, 150, 120, "America/New_York", False), datetime(2026, 3, 8, 7, 29, 59, tzinfo=UTC))
-@example(Model(frozenset(range(7)), None, 120, 120, "Pacific/Apia", True), datetime(2011, 12, 30, 12, tzinfo=UTC))
-def test_open_is_being_inside_exactly_one_instance(model: Model, at: datetime) -> None:
+@example((Model(frozenset(range(7)), None, 120, 120, "Pacific/Apia", True), datetime(2011, 12, 30, 12, tzinfo=UTC)))
+def test_open_is_being_inside_exactly_one_instance(moment: tuple[Model, datetime]) -> None:
+    model, at = moment
     starts = model.starts(at.date() - timedelta(days=6), 8)
     expected = model.open_at(starts, at)
     window = parse(model.spec)
@@ -134,9 +139,10 @@ def test_open_is_being_inside_exactly_one_instance(model: Model, at: datetime) -
         )
 
 
-@settings(max_examples=60, deadline=None)
-@given(models(), instants)
-def test_next_is_the_earliest(model: Model, at: datetime) -> None:
+@settings(max_examples=40, deadline=None)
+@given(moments())
+def test_next_is_the_earliest(moment: tuple[Model, datetime]) -> None:
+    model, at = moment
     starts = model.starts(at.date() - timedelta(days=6), 75)
     (found,) = islice(Schedule.read(model.spec).upcoming(at), 1)
     assert found.start == min(start for start in starts if start >= at)
@@ -151,9 +157,10 @@ def test_next_is_the_earliest(model: Model, at: datetime) -> None:
         minute += MINUTE if earliest - minute < timedelta(days=1) else 7 * MINUTE
 
 
-@settings(max_examples=150, deadline=None)
-@given(models(), instants)
-def test_instances_are_those_of_the_model_in_order_and_never_two_from_one_start(model: Model, at: datetime) -> None:
+@settings(max_examples=100, deadline=None)
+@given(moments())
+def test_instances_are_those_of_the_model_in_order_and_never_two_from_one_start(moment: tuple[Model, datetime]) -> None:
+    model, at = moment
     found = list(islice(parse(model.spec).instances(at), 10))
     assert all(instance.start < instance.end and instance.end > at for instance in found)
     assert all(one.end <= following.start for one, following in pairwise(found))
@@ -165,12 +172,13 @@ def test_instances_are_those_of_the_model_in_order_and_never_two_from_one_start(
         assert instance.end == min(instance.start + timedelta(minutes=model.length), following.start)
 
 
-@settings(max_examples=150, deadline=None)
-@given(models(), instants, st.integers(-3, 3), st.integers(0, 5), st.integers(0, 200), st.integers(0, 200))
+@settings(max_examples=100, deadline=None)
+@given(moments(), st.integers(-3, 3), st.integers(0, 5), st.integers(0, 200), st.integers(0, 200))
 def test_what_the_exclusion_cutoff_and_fit_leave(
-    model: Model, at: datetime, first: int, days: int, cutoff: int, needs: int
+    moment: tuple[Model, datetime], first: int, days: int, cutoff: int, needs: int
 ) -> None:
     """An exclusion beats the window; and open means that the whole run stays inside."""
+    model, at = moment
     zone = ZoneInfo(model.zone)
     begin = at.astimezone(zone).date() + timedelta(days=first)
     end = begin + timedelta(days=days)
@@ -201,12 +209,13 @@ def test_what_the_exclusion_cutoff_and_fit_leave(
             ).open
 
 
-@settings(max_examples=60, deadline=None)
-@given(models(), instants, st.integers(0, 1000), st.integers(0, 1000))
+@settings(max_examples=40, deadline=None)
+@given(moments(), st.integers(0, 1000), st.integers(0, 1000))
 def test_a_window_that_can_never_be_met_is_refused_when_it_is_read(
-    model: Model, at: datetime, cutoff: int, needs: int
+    moment: tuple[Model, datetime], cutoff: int, needs: int
 ) -> None:
     """Whatever is accepted does open, within what the calendar makes possible."""
+    model, at = moment
     limits = {"cutoff": timedelta(minutes=cutoff), "needs": timedelta(minutes=needs)}
     try:
         decision = decide(model.spec, at, **limits)
