@@ -78,7 +78,7 @@ yamllint: $(DEV)
 # Ansible ignores the ansible.cfg of a directory that others may write to, unless it is named.
 ansible-lint: export ANSIBLE_CONFIG := $(CURDIR)/ansible.cfg
 ansible-lint: $(DEV)
-	ansible-lint --config-file .config/ansible-lint.yml
+	ansible-lint --config-file .config/ansible-lint.yml playbooks roles inventories
 
 # --- the environment --------------------------------------------------------------------------------------------
 
