@@ -145,8 +145,8 @@ class Run:
 
     @property
     def finished(self) -> bool:
-        """Whether the run has been brought to an end."""
-        return self.ended is not None
+        """Whether the run has been brought to an end. One that could not be put back has not."""
+        return self.ended is not None and self.outcome is not Outcome.ROLLBACK_FAILED
 
     @property
     def changed(self) -> bool:
@@ -161,6 +161,22 @@ class Run:
     def service(self, name: str) -> ServiceRun | None:
         """The part of one service; `None` when the run did not reach it."""
         return next((service for service in self.services if service.service == name), None)
+
+    def summary(self) -> dict[str, Any]:
+        """What `history` shows of the run, as JSON-like data."""
+        left_out = ("services", "inputs", "pid", "process_started")
+        result: dict[str, Any] = {key: value for key, value in self.as_dict().items() if key not in left_out}
+        result["seconds"] = self.seconds
+        result["services"] = [
+            {
+                "service": part.service,
+                "platform": part.platform,
+                "changed": part.changed,
+                "outcome": _plain(part.outcome),
+            }
+            for part in self.services
+        ]
+        return result
 
     def as_dict(self) -> dict[str, Any]:
         """The run as JSON-like data; instants as ISO 8601 in UTC, ending in `Z`."""

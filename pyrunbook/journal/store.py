@@ -105,6 +105,8 @@ class Journal:
         Returns:
             the attempt: 1 for a new run.
 
+        A run that ended as `rollback_failed` can be taken up again: it has to be put back still.
+
         Raises:
             JournalError: the run of this id has ended, or is one of another runbook.
         """
@@ -125,6 +127,7 @@ class Journal:
             if known.runbook != start.runbook:
                 raise JournalError(f"run {start.id} is one of {known.runbook}, not of {start.runbook}")
             again = {name: values[name] for name in ("operator", "machine", "pid", "process_started", "mode")}
+            again |= {"ended": None, "outcome": None, "cause": None}
             attempt = int(known.attempt) + 1
             again |= {"ended": None, "outcome": None, "cause": None}
             connection.execute(update(runs).where(runs.c.id == start.id).values(attempt=attempt, **again))
@@ -225,14 +228,12 @@ class Journal:
         self._of_service(run_id, service, **ended)
 
     def end_run(self, run_id: str, outcome: Outcome | str, cause: str | None = None) -> None:
-        """Record how the run ended; it cannot be taken up again. The first end stands: a later one is an error."""
+        """Record how the run ended. The first end stands, a later one is an error; except after `rollback_failed`."""
         table = schema.runs
         ended = {"ended": self._clock(), "outcome": Outcome(outcome).value, "cause": self._clean(cause)}
         with self._writing() as connection:
             self._attempt(connection, run_id)
-            done = connection.execute(
-                update(table).where(table.c.id == run_id, table.c.ended.is_(None)).values(**ended)
-            )
+            done = connection.execute(update(table).where(table.c.id == run_id, _is_open(table)).values(**ended))
             if not done.rowcount:
                 raise JournalError(f"run {run_id} has already ended", next_step=f"pyrunbook report {run_id}")
 
@@ -377,6 +378,11 @@ class Journal:
                 _service_run(row, steps.get(key, []), said.get(key, []), measured.get(key, []))
             )
         return [_run(row, services.get(row.id, [])) for row in rows]
+
+
+def _is_open(table: Any) -> Any:
+    """Of `runs` or `services`: not ended, or ended without what was there before."""
+    return or_(table.c.ended.is_(None), table.c.outcome == Outcome.ROLLBACK_FAILED.value)
 
 
 def _has_service(service: str, *conditions: Any) -> Any:

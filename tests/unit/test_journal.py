@@ -259,6 +259,23 @@ def test_a_run_that_has_ended_stays_ended(journal: Journal) -> None:
     assert journal.get(START.id).outcome == Outcome.SUCCEEDED
 
 
+def test_a_run_that_could_not_be_put_back_has_not_ended(journal: Journal) -> None:
+    journal.start_run(START)
+    journal.add_service(START.id, "s", "host")
+    journal.record_plan(START.id, "s", START.id, "d" * 64)
+    journal.conclude(START.id, "s", "rollback_failed", "disk full")
+    journal.end_run(START.id, "rollback_failed", "disk full")
+    (open_run,) = journal.unfinished("s")
+    assert (open_run.finished, open_run.outcome, open_run.cause) == (False, "rollback_failed", "disk full")
+    assert journal.start_run(replace(START, mode="recover")) == 2
+    assert (journal.get(START.id).outcome, journal.get(START.id).ended) == (None, None)
+    journal.add_service(START.id, "s", "host")
+    journal.conclude(START.id, "s", "rolled_back", "disk full")
+    journal.end_run(START.id, "rolled_back", "disk full")
+    assert journal.unfinished("s") == journal.unfinished() == []
+    assert journal.get(START.id).finished
+
+
 def test_an_id_belongs_to_one_runbook(journal: Journal) -> None:
     journal.start_run(START)
     with pytest.raises(JournalError, match="not of maintenance/other"):
