@@ -6,6 +6,7 @@ Ansible reads the same file. Ours is the `runbook` block inside the spec.
 
 from __future__ import annotations
 
+import re
 from datetime import date
 from pathlib import Path
 from typing import Any, Literal
@@ -86,8 +87,6 @@ class Trouble(Struct, frozen=True, kw_only=True):
 
     def __post_init__(self) -> None:
         """An expression that cannot be compiled would never find anything."""
-        import re
-
         try:
             re.compile(self.match or "")
         except re.error as error:
@@ -95,8 +94,6 @@ class Trouble(Struct, frozen=True, kw_only=True):
 
     def found_in(self, message: str) -> bool:
         """Whether a message is about this error."""
-        import re
-
         return re.search(self.match or re.escape(self.error), message, re.IGNORECASE) is not None
 
 
@@ -180,8 +177,9 @@ class Input(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
     @property
     def text(self) -> str:
-        """The description as one text."""
-        return self.description if isinstance(self.description, str) else " ".join(self.description)
+        """The description as one text, without Ansible's markup."""
+        text = self.description if isinstance(self.description, str) else " ".join(self.description)
+        return re.sub(r"\b[BCEIMOPRV]\(([^)]*)\)", r"\1", " ".join(text.split()))
 
 
 class ArgumentSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

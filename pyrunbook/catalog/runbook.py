@@ -8,10 +8,12 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from pyrunbook.catalog.metadata import ArgumentSpec, Input, Metadata, Trouble, read_metadata
 from pyrunbook.catalog.playbook import STRATEGIES, Phase, Play, Playbook, read_playbook
 from pyrunbook.catalog.step_notes import StepNotes, read_step_notes
-from pyrunbook.catalog.values import NO_TIME, Duration
+from pyrunbook.catalog.values import NO_TIME, Duration, Text
 from pyrunbook.catalog.yaml_file import InvalidFile, Problem
 from pyrunbook.errors import BadInput
 
@@ -141,31 +143,7 @@ class Runbook:
         ]
 
     def as_dict(self) -> dict[str, Any]:
-        """The metadata and the inputs as JSON-like data, without the steps."""
-        import msgspec
-
-        from pyrunbook.catalog.values import Text
-        from pyrunbook.windows.duration import format_duration
-
-        def encoded(value: Any) -> Any:
-            if isinstance(value, Text):
-                return value.languages
-            if isinstance(value, Duration):
-                return {"seconds": int(value.total_seconds()), "text": format_duration(value)}
-            return str(value)
-
-        def plain(value: Any) -> Any:
-            # msgspec would write a subclass of str or timedelta as its base.
-            if isinstance(value, (Text, Duration)):
-                return encoded(value)
-            if isinstance(value, msgspec.Struct):
-                return {field.encode_name: plain(getattr(value, field.name)) for field in msgspec.structs.fields(value)}
-            if isinstance(value, (list, tuple)):
-                return [plain(item) for item in value]
-            if isinstance(value, dict):
-                return {key: plain(item) for key, item in value.items()}
-            return value if value is None or isinstance(value, (bool, int, float)) else str(value)
-
+        """The metadata and the inputs as JSON-like data (see `plain`), without the steps."""
         return {
             "id": self.id,
             "category": self.category,
@@ -176,6 +154,22 @@ class Runbook:
             "inputs": {name: plain(item) for name, item in self.inputs.items()},
             "strategies": list(self.strategies),
         }
+
+
+def plain(value: Any) -> Any:
+    """Metadata as JSON-like data: texts as a mapping of language to words, durations as whole seconds."""
+    # msgspec would write a subclass of str or timedelta as what it derives from.
+    if isinstance(value, Text):
+        return value.languages
+    if isinstance(value, Duration):
+        return int(value.total_seconds())
+    if isinstance(value, msgspec.Struct):
+        return {field.encode_name: plain(getattr(value, field.name)) for field in msgspec.structs.fields(value)}
+    if isinstance(value, (list, tuple)):
+        return [plain(item) for item in value]
+    if isinstance(value, dict):
+        return {key: plain(item) for key, item in value.items()}
+    return value if value is None or isinstance(value, (bool, int, float)) else str(value)
 
 
 def read_runbook(runbook_id: str, playbook: Path, roles: Path) -> Runbook:
