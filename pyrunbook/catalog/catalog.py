@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -59,9 +58,11 @@ class Catalog:
             return found
         if matches:
             raise BadInput(f"several runbooks are named {wanted!r}: {', '.join(sorted(matches))}")
+        from difflib import get_close_matches
+
         names = {runbook_id.partition("/")[2]: runbook_id for runbook_id in self._paths}
-        close = difflib.get_close_matches(name, self._paths, 3) or [
-            names[match] for match in difflib.get_close_matches(name.rpartition("/")[2], names, 3)
+        close = get_close_matches(name, self._paths, 3) or [
+            names[match] for match in get_close_matches(name.rpartition("/")[2], names, 3)
         ]
         hint = f"; did you mean {' or '.join(close)}?" if close else ""
         raise BadInput(f"there is no runbook {wanted!r}{hint}", next_step="pyrunbook list")

@@ -6,8 +6,8 @@ mappings are walked here, and msgspec is asked for one value at a time.
 
 from __future__ import annotations
 
-import difflib
 import types
+from functools import cache
 from typing import Any, TypeVar, Union, get_args, get_origin
 
 import msgspec
@@ -55,12 +55,14 @@ class _Reader:
     def struct(self, node: yaml.Node, kind: type[T], where: str) -> T | _Bad:
         if not isinstance(node, yaml.MappingNode):
             return self._complain(node, where, f"expected a mapping, got {_named(node)}")
-        fields = {field.encode_name: field for field in msgspec.structs.fields(kind)}
+        fields = _fields(kind)
         values: dict[str, Any] = {}
         for name, key, value in self._document.items(node):
             path = f"{where}.{name}".lstrip(".")
             if name not in fields:
-                close = difflib.get_close_matches(name, fields, 1)
+                from difflib import get_close_matches
+
+                close = get_close_matches(name, fields, 1)
                 hint = f" (did you mean {close[0]}?)" if close else ""
                 message = f"unknown field{hint}; the fields here are {', '.join(fields)}"
                 values[f"?{name}"] = self._complain(key, path, message)
@@ -105,6 +107,11 @@ class _Reader:
             return self._complain(node, where, f"expected a mapping, got {_named(node)}")
         values = {name: self.value(item, kind, f"{where}.{name}") for name, _, item in self._document.items(node)}
         return _BAD if any(isinstance(value, _Bad) for value in values.values()) else values
+
+
+@cache
+def _fields(kind: type[msgspec.Struct]) -> dict[str, msgspec.structs.FieldInfo]:
+    return {field.encode_name: field for field in msgspec.structs.fields(kind)}
 
 
 def _without_none(kind: Any) -> tuple[Any, bool]:
