@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import random
-import ssl
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -19,6 +18,7 @@ import msgspec
 from lightkube import ApiError, Client
 from lightkube.config.kubeconfig import SingleConfig
 from lightkube.core.exceptions import ConfigError
+from lightkube.models.meta_v1 import Status
 from lightkube.types import CascadeType, PatchType
 
 from pyrunbook.errors import BadInput
@@ -42,6 +42,7 @@ TIMEOUT = httpx2.Timeout(15.0, connect=5.0)
 PATIENCE = 20.0
 """Seconds during which an unanswered or failing request is tried again."""
 
+_RACES = 5
 T = TypeVar("T")
 
 
@@ -101,7 +102,7 @@ def _client(kubeconfig: str | None, context: str | None) -> _Prepared:
         config, proxy = kubeconfig_files.load(kubeconfig, context)
         try:
             client = Client(config=config, timeout=TIMEOUT, field_manager=FIELD_MANAGER, proxy=proxy)
-        except (ConfigError, OSError, ssl.SSLError, ValueError, AssertionError) as error:
+        except (ConfigError, OSError, ValueError, AssertionError, httpx2.InvalidURL) as error:
             raise BadInput(
                 f"context {config.context_name!r} cannot be used: {type(error).__name__}: {error}",
                 next_step="check the certificates, keys and user that the kubeconfig names",
@@ -137,15 +138,13 @@ class Cluster:
     def list_all(self, kind: str, labels: Mapping[str, str] | None = None) -> list[Manifest]:
         """All objects of the kind, or those that carry all of `labels`."""
         chosen: Any = dict(labels) if labels else None
-        found = self._send(
-            "list",
-            kind,
-            None,
-            lambda c: [dict(o) for o in c.list(RESOURCES[kind], namespace=self.namespace, labels=chosen)],
-        )
-        for item in found:  # items of a list carry neither
-            item["apiVersion"], item["kind"] = api_version(kind), kind
-        return found
+
+        def read(client: Client) -> list[Manifest]:
+            return [*client.list(RESOURCES[kind], namespace=self.namespace, labels=chosen)]
+
+        # The items of a list carry neither of the two.
+        about = {"apiVersion": api_version(kind), "kind": kind}
+        return [{**item, **about} for item in self._send("list", kind, None, read)]
 
     def create(self, obj: Manifest) -> Manifest:
         """Create the object.
@@ -178,7 +177,12 @@ class Cluster:
         return self._patch(obj["kind"], _name(obj), _plain(obj), PatchType.APPLY, force=force, dry_run=dry_run)
 
     def merge_patch(self, kind: str, name: str, patch: Manifest) -> Manifest:
-        """JSON merge patch (RFC 7386)."""
+        """JSON merge patch (RFC 7386), without a condition."""
+        for attempt in range(_RACES):
+            try:
+                return self._patch(kind, name, patch, PatchType.MERGE)
+            except Conflict:  # a race inside the API: no condition was set
+                time.sleep(0.05 * (attempt + 1))
         return self._patch(kind, name, patch, PatchType.MERGE)
 
     def json_patch(self, kind: str, name: str, operations: list[Manifest]) -> Manifest:
@@ -255,32 +259,10 @@ class Cluster:
         deadline = time.monotonic() + self.patience
         pause = 0.1
         while True:
-            retry_after = 0.0
             try:
                 return call(self._client)
-            except ApiError as error:
-                code = error.response.status_code if error.response is not None else (error.status.code or 500)
-                if code not in (408, 429) and code < 500:
-                    raise self._refused(what, verb, resource, code, error) from None
-                last = f"answered {code}: {error.status.message}"
-                retry_after = _seconds(error.response)
-            except httpx2.HTTPStatusError as error:
-                code = error.response.status_code
-                if code not in (408, 429) and code < 500:
-                    raise self._refused(what, verb, resource, code, None) from None
-                last = f"answered {code}"
-                retry_after = _seconds(error.response)
-            except httpx2.TransportError as error:
-                if isinstance(error.__context__, ssl.SSLCertVerificationError) or "CERTIFICATE_VERIFY" in str(error):
-                    raise BadInput(
-                        f"the certificate of the API {self._server} is not trusted by context {self._context!r}",
-                        next_step="check the server and certificate-authority that the kubeconfig names",
-                    ) from None
-                last = f"{type(error).__name__}{f': {error}' if str(error) else ''}"
-            except (msgspec.MsgspecError, KeyError) as error:
-                last = f"the answer is not one of a Kubernetes API ({type(error).__name__})"
-            except ConfigError as error:
-                raise BadInput(f"the credentials of context {self._context!r} cannot be used: {error}") from None
+            except (httpx2.HTTPError, msgspec.MsgspecError, KeyError, ConfigError) as error:
+                last, retry_after = self._temporary(error, what, verb, resource)
             wait = max(pause * random.uniform(0.8, 1.2), min(retry_after, 5.0))  # noqa: S311
             if time.monotonic() + wait > deadline:
                 raise Unreachable(
@@ -291,9 +273,35 @@ class Cluster:
             time.sleep(wait)
             pause = min(pause * 2, 2.0)
 
-    def _refused(self, what: str, verb: str, resource: str, code: int, error: ApiError | None) -> Exception:
+    def _temporary(self, error: Exception, what: str, verb: str, resource: str) -> tuple[str, float]:
+        """For an error that may pass: what was seen, and the seconds that the API asks to wait.
+
+        Raises:
+            PyrunbookError: for one that will not pass by asking again.
+        """
+        if isinstance(error, httpx2.HTTPStatusError):
+            status = error.status if isinstance(error, ApiError) else None
+            code = error.response.status_code if error.response is not None else 500
+            # Reading and deleting set no condition, so a conflict is a race inside the API.
+            raced = code == 409 and verb in ("get", "list", "delete")
+            if code not in (408, 429) and code < 500 and not raced:
+                raise self._refused(what, verb, resource, code, status) from None
+            said = f": {status.message}" if status and status.message else ""
+            return f"answered {code}{said}", _seconds(error.response)
+        if isinstance(error, ConfigError):
+            raise BadInput(f"the credentials of context {self._context!r} cannot be used: {error}") from None
+        if isinstance(error, httpx2.HTTPError):
+            if "CERTIFICATE_VERIFY" in str(error):
+                raise BadInput(
+                    f"the certificate of the API {self._server} is not trusted by context {self._context!r}",
+                    next_step="check the server and certificate-authority that the kubeconfig names",
+                ) from None
+            return f"{type(error).__name__}{f': {error}' if str(error) else ''}", 0.0
+        return f"the answer is not one of a Kubernetes API ({type(error).__name__})", 0.0
+
+    def _refused(self, what: str, verb: str, resource: str, code: int, status: Status | None) -> Exception:
         """The error for an answer that will not change by asking again."""
-        said = (error.status.message if error else "") or f"status {code}"
+        said = (status.message if status else "") or f"status {code}"
         if code == 401:
             return Unauthorized(
                 f"the API {self._server} does not accept the credentials of context {self._context!r} (401)",
@@ -308,12 +316,12 @@ class Cluster:
         if code == 404:
             return Missing(f"not there: {what}: {said}")
         if code == 409:
-            details = error.status.details if error else None
+            details = status.details if status else None
             causes = [
                 {"reason": c.reason or "", "message": c.message or "", "field": c.field or ""}
                 for c in (details.causes if details and details.causes else [])
             ]
-            exists = bool(error and error.status.reason == "AlreadyExists")
+            exists = bool(status and status.reason == "AlreadyExists")
             return Conflict(f"conflict: {what}: {said}", causes=causes, exists=exists)
         if code in (400, 405, 413, 415, 422):
             return Rejected(f"rejected by the API: {what}: {said}")

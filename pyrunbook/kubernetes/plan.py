@@ -9,6 +9,7 @@ import base64
 import binascii
 import gzip
 import hashlib
+import time
 from datetime import UTC, datetime
 from typing import Any
 
@@ -26,6 +27,7 @@ _PLAIN, _PACKED = "plan.json", "plan.json.gz"
 BIG = 256 * 1024
 """Bytes above which a plan is stored compressed. A ConfigMap holds 1 MiB."""
 LIMIT = 1_000_000
+_TRIES = 5
 
 
 def capture(cluster: Cluster, target: Target) -> dict[str, Any]:
@@ -123,9 +125,6 @@ def store(cluster: Cluster, service: str, plan_id: str, text: str) -> bool:
         ClusterError: the one that is there is damaged.
     """
     name = config_map_name(service, plan_id)
-    if cluster.get("ConfigMap", name) is not None:
-        fetch(cluster, service, plan_id)
-        return False
     content = text.encode()
     obj: Manifest = {
         "kind": "ConfigMap",
@@ -154,11 +153,17 @@ def store(cluster: Cluster, service: str, plan_id: str, text: str) -> bool:
                 next_step="keep large ConfigMaps of the colors smaller, or out of them",
             )
         obj["binaryData"] = {_PACKED: packed}
-    try:
-        cluster.create(obj)
-    except Conflict:
-        fetch(cluster, service, plan_id)  # it was written after all, and the answer was lost
-    return True
+    for attempt in range(_TRIES):
+        if cluster.get("ConfigMap", name) is not None:
+            fetch(cluster, service, plan_id)
+            return attempt > 0  # it was written by us after all, and the answer was lost
+        try:
+            cluster.create(obj)
+        except Conflict:
+            time.sleep(0.05 * (attempt + 1))
+            continue
+        return True
+    raise ClusterError(f"ConfigMap {name} could not be created in {_TRIES} tries, and is not there")
 
 
 def fetch(cluster: Cluster, service: str, plan_id: str = "latest") -> str:

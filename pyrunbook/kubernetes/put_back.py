@@ -170,8 +170,12 @@ def _put_back(
             _wait_until_gone(cluster, kind, name, timeout, heartbeat)
             live = None
         if live is None:
-            if not check:
-                cluster.apply(planned, force=True)
+            try:
+                if not check:
+                    cluster.apply(planned, force=True)
+            except Conflict:
+                time.sleep(0.05 * (attempt + 1))
+                continue
             return "created"
         wanted = copy.deepcopy(planned)
         if autoscaled and live["spec"].get("replicas", 1) > 0:
