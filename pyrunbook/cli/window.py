@@ -81,7 +81,7 @@ def _schedule(
     metadata = load().get(name).metadata
     declared = metadata.window
     return Schedule.read(
-        declared.spec,
+        declared.spec or (None if declared.required else "always"),
         exclusions=[*declared.exclusions, *exclude],
         cutoff=declared.cutoff if cutoff is None else cutoff,
         needs=metadata.estimate if needs is None else needs,
@@ -96,6 +96,7 @@ def window() -> None:
     SPEC is a window, such as "Sun 02:00-04:00 UTC", "first Sun 02:00-03:00 Europe/Paris", "Mon-Fri 21:00-05:00 UTC",
     "RRULE:FREQ=MONTHLY;BYDAY=1SU 02:00 2h UTC" or "always". RUNBOOK is a runbook's id, such as
     maintenance/production_update (the default): its declared window, exclusions, cutoff and estimate are used.
+    What an inventory puts in their place for one service is shown by "pyrunbook plan".
     """
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from typing import NamedTuple, Protocol
 from zoneinfo import ZoneInfo
@@ -37,8 +36,7 @@ class Exclusion(Protocol):
         """The times it closes that end after an instant, ordered by their start; they may overlap, and never end."""
 
 
-@dataclass(frozen=True, slots=True)
-class Dates:
+class Dates(NamedTuple):
     """Whole days of a zone, from `first` to `last` inclusive."""
 
     text: str

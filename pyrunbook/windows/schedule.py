@@ -8,15 +8,17 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import islice
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 from zoneinfo import ZoneInfo
 
 from pyrunbook.errors import BadInput
 from pyrunbook.windows.duration import LONGEST
-from pyrunbook.windows.exclusions import Closed, Exclusion, read_exclusion
 from pyrunbook.windows.grammar import UTC_ZONE, parse
 from pyrunbook.windows.instant import LAST_YEAR, checked_instant
 from pyrunbook.windows.window import LATEST, Window
+
+if TYPE_CHECKING:
+    from pyrunbook.windows.exclusions import Closed, Exclusion
 
 # An opening that lasts longer than this is not followed further: it "does not end".
 HORIZON = timedelta(days=400)
@@ -73,7 +75,12 @@ class Schedule:
                 raise BadInput(f"the {name} {length} is not between 0 and {LONGEST.days} days")
         if isinstance(exclusions, str):
             raise BadInput(f'the exclusions are one text, "{exclusions}", where a list is expected')
-        return cls(window, tuple(read_exclusion(text, zone) for text in exclusions), cutoff, needs, reserve)
+        read: tuple[Exclusion, ...] = ()
+        if exclusions:
+            from pyrunbook.windows.exclusions import read_exclusion
+
+            read = tuple(read_exclusion(text, zone) for text in exclusions)
+        return cls(window, read, cutoff, needs, reserve)
 
     @property
     def zone(self) -> ZoneInfo:

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
+from pyrunbook.catalog import DeclaredWindow
 from pyrunbook.cli.main import main
 
 SUNDAY = "Sun 02:00-04:00 UTC"
@@ -83,6 +87,40 @@ def test_what_is_malformed_is_exit_code_2_for_each_command(
     assert (code, out) == (2, "")
     assert said in error
     assert "Traceback" not in error
+
+
+def test_a_runbook_brings_its_own_window_and_estimates(run: Run) -> None:
+    """Of `maintenance/production_update`, which is the default: Sun 02:00-04:00 UTC; 30 minutes, and 10 in reserve."""
+    for name in ([], ["maintenance/production_update"]):
+        code, out, _ = run("check", *name, "--at", "2026-11-22T03:20:00Z")
+        assert (code, "this run needs 30 min and 10 min in reserve" in out) == (0, True)
+        code, out, _ = run("check", *name, "--at", "2026-11-22T03:20:01Z")
+        assert (code, "closed: the run needs 30 min and 10 min in reserve" in out) == (3, True)
+        assert run("check", *name, "--at", "2026-11-22T03:20:01Z", "--needs", "5m")[0] == 0
+    _, out, _ = run("next", "--at", "2026-11-22T03:20:01Z", "--json")
+    assert json.loads(out)["start"] == "2026-11-29T02:00:00Z"
+
+
+@pytest.mark.parametrize(
+    ("declared", "arguments", "code"),
+    [
+        ({"cutoff": timedelta(hours=1)}, (), 3),
+        ({"cutoff": timedelta(hours=1)}, ("--cutoff", "0m"), 0),
+        ({"exclusions": ["2026-11-22"]}, (), 3),
+        ({"exclusions": ["2026-11-29"]}, ("--exclude", "2026-11-22"), 3),
+        ({"exclusions": ["2026-11-22"]}, ("--exclude", "2026-11-29"), 3),
+        ({"spec": None}, (), 3),
+        ({"spec": None, "required": False}, (), 0),
+    ],
+)
+def test_what_a_runbook_declares(
+    run: Run, monkeypatch: pytest.MonkeyPatch, declared: dict[str, Any], arguments: tuple[str, ...], code: int
+) -> None:
+    window = DeclaredWindow(**{"spec": SUNDAY, "required": True} | declared)
+    metadata = SimpleNamespace(window=window, estimate=timedelta(), reserve=timedelta())
+    runbooks = {"maintenance/other": SimpleNamespace(metadata=metadata)}
+    monkeypatch.setattr("pyrunbook.catalog.load", lambda: runbooks)
+    assert run("check", "maintenance/other", "--at", "2026-11-22T03:30:00Z", *arguments)[0] == code
 
 
 def test_check_as_json(run: Run) -> None:

@@ -57,6 +57,11 @@ def test_the_sentence(spec: str | None, instant: str, limits: dict[str, Any], co
     assert decision.open == (code == "open")
 
 
+def test_the_day_before_in_utc_may_be_the_day_in_the_zone() -> None:
+    assert decide("Sat 23:00-24:00 America/New_York", at("2026-11-22T04:30")).open
+    assert decide("Mon 00:00-01:00 Pacific/Kiritimati", at("2026-11-22T10:30")).open
+
+
 def test_the_cutoff_itself_still_starts_and_a_second_later_does_not() -> None:
     limits = {"cutoff": timedelta(minutes=15)}
     assert decide(SUNDAY, at("2026-11-22T03:45:00"), **limits).open
