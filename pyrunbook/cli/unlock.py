@@ -29,8 +29,8 @@ def unlock(
 ) -> None:
     """Show who holds the lock of each service, since when; with --break, free it.
 
-    A run that died leaves its lock behind on purpose: `pyrunbook recover` brings the run to an end and frees the lock. Break
-    a lock only when its run is dead and there is nothing to recover.
+    A run that died leaves its lock behind on purpose: `pyrunbook recover` brings the run to an end and frees the
+    lock. Break a lock only when its run is dead and there is nothing to recover.
     """
     from pyrunbook.execution import display, recovery
     from pyrunbook.execution import run as execution

@@ -46,7 +46,16 @@ def services(sources: tuple[str, ...], limit: str = "") -> dict[str, dict[str, A
     names = _members(data, "services")
     if not names:
         raise BadInput(f"no host matched: inventory {', '.join(sources)} has none in group services")
-    return {name: variables.get(name, {}) for name in names}
+    return {name: _plain(variables.get(name, {})) for name in names}
+
+
+def _plain(value: Any) -> Any:
+    """Without the marks that ansible-inventory puts on what comes from a plugin or a vault."""
+    if isinstance(value, dict):
+        if set(value) == {"__ansible_unsafe"}:
+            return value["__ansible_unsafe"]
+        return {key: _plain(item) for key, item in value.items()}
+    return [_plain(item) for item in value] if isinstance(value, list) else value
 
 
 def _members(data: dict[str, Any], group: str) -> list[str]:

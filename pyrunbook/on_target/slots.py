@@ -239,7 +239,7 @@ class Slots:
         Raises:
             SlotError: the traffic goes to that color.
         """
-        if self.active() == color:
+        if self.active() == color and not self.check_mode:
             raise SlotError(f"the traffic goes to {color}, so it is not removed")
         stopped = self.stop(color)
         link = self._path("slots", color, "release")

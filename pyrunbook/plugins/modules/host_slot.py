@@ -57,7 +57,8 @@ def main() -> None:
             changed = slots.start(color, asked["release"], asked["stable_seconds"])
             detail = "{} runs {}".format(color, asked["release"])
         elif state == "stopped":
-            if slots.active() == color:
+            # In check mode the traffic was not switched before.
+            if slots.active() == color and not module.check_mode:
                 raise SlotError(f"the traffic goes to {color}, so it is not stopped")
             changed = slots.stop(color)
             detail = f"{color} is stopped"
@@ -66,6 +67,8 @@ def main() -> None:
             detail = f"{color} is gone"
     except (SlotError, UnitError, OSError) as error:
         module.fail_json(msg=str(error))
+    if module.check_mode and changed:
+        detail = f"then {detail}"
     module.exit_json(changed=changed, detail=detail, diff={"before": "", "after": detail + "\n"} if changed else {})
 
 

@@ -1,0 +1,346 @@
+"""The guarded update on real processes: it completes, or what was there serves again."""
+
+from __future__ import annotations
+
+import json
+import signal
+import sqlite3
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+from operation import DIRECT, gone, kill_ansible, maintain, playing, report, runs, serves, started, until_step
+from sandbox_under_test import Sandbox
+
+from pyrunbook.sandbox.load import Load
+
+pytestmark = pytest.mark.integration
+
+STEPS = (
+    "preflight", "backup", "rollback_plan", "deploy_green", "validate", "switch_service", "verify", "drain", "cleanup",
+    "conclude",
+)  # fmt: skip
+FAULTS = ("never-ready", "unhealthy", "slow", "crash", "wrong-version", "echo-errors", "errors-behind-proxy")
+
+
+def lock(sandbox: Sandbox) -> Path:
+    return sandbox.directory / "state" / "lock.json"
+
+
+def test_an_update_swaps_the_colors_and_loses_no_request_and_can_be_undone(sandbox: Sandbox) -> None:
+    with Load(sandbox.url, 100) as load:
+        first = maintain(sandbox)
+        assert serves(sandbox) == ("green", "1.1.0")
+        undone = sandbox.run("rollback", "latest", "--yes")
+        assert undone.returncode == 0, undone.stdout + undone.stderr
+        assert serves(sandbox) == ("blue", "1.0.4")
+        maintain(sandbox)
+    assert serves(sandbox) == ("green", "1.1.0")
+    assert load.report.failed == 0, load.report
+    assert load.report.succeeded > 500
+    assert "green serves 1.1.0, blue is gone" in first.stdout
+    assert sandbox.status()["colors"]["blue"]["running"] is False
+    assert not lock(sandbox).exists()
+
+
+def test_the_journal_tells_what_happened(sandbox: Sandbox) -> None:
+    maintain(sandbox)
+    told = report(sandbox)
+    service = told["services"][0]
+    assert told["outcome"] == service["outcome"] == "succeeded"
+    assert [step["step"] for step in service["steps"] if step["outcome"] != "skipped"] == list(STEPS)
+    assert service["window"]["open"] is True
+    assert {entry["name"] for entry in service["attestations"]} == {"oncall_available", "staging_validated"}
+    measured = {entry["step"]: entry["value"] for entry in service["evidence"]}
+    assert measured["verify"]["health"]["passed"] == 20
+    assert measured["backup"]["files"] > 3
+
+
+def test_a_controlled_stop_drains_first_and_then_deploys(sandbox: Sandbox) -> None:
+    maintain(sandbox, "-e", "update_strategy=controlled_stop")
+    assert serves(sandbox) == ("green", "1.1.0")
+    steps = [step["step"] for step in report(sandbox)["services"][0]["steps"] if step["outcome"] != "skipped"]
+    assert steps.index("drain_first") < steps.index("deploy_green")
+    assert "drain" not in steps
+
+
+def test_a_controlled_stop_that_fails_brings_back_what_it_stopped(sandbox: Sandbox) -> None:
+    sandbox.run("sandbox", "release", "1.2.0", "--fault", "unhealthy", check=True)
+    maintain(sandbox, "-e", "update_strategy=controlled_stop", code=4)
+    assert serves(sandbox) == ("blue", "1.0.4")
+
+
+def test_every_fault_ends_in_exit_4_with_the_old_version_serving(sandbox: Sandbox) -> None:
+    for number, fault in enumerate(FAULTS):
+        sandbox.run("sandbox", "release", f"1.2.{number}", "--fault", fault, check=True)
+        with Load(sandbox.url, 50) as load:
+            done = maintain(sandbox, "-e", "deploy_green_timeout=4", code=4)
+            assert serves(sandbox) == ("blue", "1.0.4"), fault
+        if fault != "errors-behind-proxy":  # which is made to be seen by clients for a moment
+            assert load.report.failed == 0, (fault, load.report)
+        assert "blue serves 1.0.4" in done.stdout
+        assert not lock(sandbox).exists()
+        assert sandbox.status()["colors"]["green"]["running"] is False
+        told = report(sandbox)
+        assert told["outcome"] == "rolled_back"
+        assert told["cause"]
+
+
+@pytest.mark.parametrize("step", STEPS)
+def test_after_a_kill_of_ansible_at_any_step_recover_brings_it_to_an_end(sandbox: Sandbox, step: str) -> None:
+    with started(sandbox, "maintenance", "--window", "--yes") as process:
+        run = until_step(process, step)["run"]
+        time.sleep(0.15)
+        kill_ansible(run)
+        process.communicate()
+        # The CLI lives, so it puts things back by itself.
+        assert process.returncode == 4, step
+    assert gone(run)
+    assert report(sandbox, run)["outcome"] in ("rolled_back", "failed")
+    assert serves(sandbox) == ("blue", "1.0.4")
+    assert not lock(sandbox).exists()
+
+
+@pytest.mark.parametrize("step", STEPS)
+def test_after_a_kill_of_the_cli_at_any_step_recover_brings_it_to_an_end(sandbox: Sandbox, step: str) -> None:
+    with started(sandbox, "maintenance", "--window", "--yes") as process:
+        run = until_step(process, step)["run"]
+        time.sleep(0.15)
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        assert gone(run), playing(run)
+    refused = maintain(sandbox, code=3)
+    assert run in refused.stdout
+    recovered = sandbox.run("recover")
+    assert recovered.returncode == 0, recovered.stdout + recovered.stderr
+    assert gone(run)
+    color, version = serves(sandbox)
+    finished = step in ("drain", "cleanup", "conclude")
+    assert (color, version) == (("green", "1.1.0") if finished else ("blue", "1.0.4"))
+    status = sandbox.status()
+    other = "blue" if color == "green" else "green"
+    assert status["active"] == color
+    assert status["colors"][other]["running"] is False
+    assert not lock(sandbox).exists()
+    assert report(sandbox, run)["outcome"] in (("succeeded",) if finished else ("rolled_back", "failed"))
+    assert sandbox.run("recover").stdout.startswith("No run is unfinished")
+
+
+def test_a_recovery_that_is_killed_can_be_recovered(sandbox: Sandbox) -> None:
+    with started(sandbox, "maintenance", "--window", "--yes") as process:
+        run = until_step(process, "verify")["run"]
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+    with started(sandbox, "recover") as process:
+        until_step(process, "rollback")
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+    assert gone(run)
+    assert sandbox.run("recover").returncode == 0
+    assert serves(sandbox) == ("blue", "1.0.4")
+    assert [entry["id"] for entry in runs(sandbox)] == [run]
+
+
+def test_what_was_killed_before_the_switch_can_be_resumed(sandbox: Sandbox) -> None:
+    with started(sandbox, "maintenance", "--window", "--yes") as process:
+        run = until_step(process, "switch_service")["run"]
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+    backup = sandbox.directory / "state" / "backups" / f"{run}.tar.gz"
+    before = backup.stat().st_mtime_ns
+    done = sandbox.run("recover", run, "--resume")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert serves(sandbox) == ("green", "1.1.0")
+    assert backup.stat().st_mtime_ns == before
+    assert report(sandbox, run)["outcome"] == "succeeded"
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_run_is_put_back(sandbox: Sandbox, number: signal.Signals) -> None:
+    with started(sandbox, "maintenance", "--window", "--yes") as process:
+        run = until_step(process, "verify")["run"]
+        process.send_signal(number)
+        out, err = process.communicate(timeout=90)
+    assert process.returncode == 130, err
+    last = json.loads(out.splitlines()[-1])
+    assert (last["event"], last["outcome"], last["exit_code"]) == ("run_ended", "canceled", 130)
+    assert serves(sandbox) == ("blue", "1.0.4")
+    assert gone(run)
+    assert report(sandbox, run)["outcome"] == "canceled"
+
+
+def test_a_run_that_takes_too_long_is_put_back(sandbox: Sandbox) -> None:
+    sandbox.run("sandbox", "release", "1.3.0", "--fault", "never-ready", check=True)
+    done = maintain(sandbox, "--timeout", "8s", "-e", "deploy_green_timeout=100", code=4)
+    assert "Timed out and put back" in done.stdout
+    assert serves(sandbox) == ("blue", "1.0.4")
+    assert report(sandbox)["outcome"] == "timed_out"
+
+
+def test_of_two_operators_one_runs_and_the_other_is_told_who(sandbox: Sandbox) -> None:
+    with started(sandbox, "maintenance", "--window", "--yes") as process:
+        run = until_step(process, "deploy_green")["run"]
+        refused = maintain(sandbox, code=3)
+        assert run in refused.stdout
+        # Another machine has another journal; there it is the lock that says so.
+        elsewhere = {**sandbox.env, "PYRUNBOOK_HOME": str(sandbox.home) + "-elsewhere", "PYRUNBOOK_OPERATOR": "eve"}
+        told = subprocess.run(DIRECT, env=elsewhere, capture_output=True, text=True, check=False)
+        assert told.returncode == 2
+        assert f"held by run {run}" in told.stdout
+        assert "since" in told.stdout
+        process.communicate()
+    assert process.returncode == 0
+    assert serves(sandbox) == ("green", "1.1.0")
+
+
+def test_a_direct_ansible_playbook_has_the_same_guards(sandbox: Sandbox) -> None:
+    done = subprocess.run(DIRECT, env=sandbox.env, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout
+    assert serves(sandbox) == ("green", "1.1.0")
+    assert report(sandbox)["outcome"] == "succeeded"
+
+    sandbox.run("sandbox", "release", "1.2.0", "--fault", "errors-behind-proxy", check=True)
+    done = subprocess.run(DIRECT, env=sandbox.env, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert serves(sandbox) == ("green", "1.1.0")
+    assert report(sandbox)["outcome"] == "rolled_back"
+
+    unattested = subprocess.run(DIRECT[:-2], env=sandbox.env, capture_output=True, text=True, check=False)
+    assert unattested.returncode == 2
+    assert "--attest oncall_available" in unattested.stdout
+    assert report(sandbox)["outcome"] == "refused"
+
+
+def test_a_direct_run_that_was_killed_is_recovered(sandbox: Sandbox) -> None:
+    process = subprocess.Popen(DIRECT, env=sandbox.env, stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    for line in process.stdout:
+        if "switch_service" in line:
+            break
+    process.kill()
+    process.wait()
+    process.stdout.close()
+    assert serves(sandbox)
+    maintain(sandbox, code=3)
+    assert sandbox.run("recover").returncode == 0
+    assert serves(sandbox) == ("blue", "1.0.4")
+
+
+def test_check_mode_changes_nothing_and_says_what_would_change(sandbox: Sandbox) -> None:
+    before = sandbox.status()
+    files = sorted(str(path) for path in sandbox.directory.rglob("*") if "ansible" not in str(path))
+    done = maintain(sandbox, "--check")
+    after = sandbox.status()
+    assert before == after
+    assert files == sorted(str(path) for path in sandbox.directory.rglob("*") if "ansible" not in str(path))
+    assert "Deploy 1.1.0 to green" in done.stdout
+    assert sandbox.run("rollback", "plans").stdout.startswith("No rollback plan")
+
+
+def test_a_closed_window_refuses_unless_a_reason_is_given(sandbox: Sandbox) -> None:
+    closed = "RRULE:FREQ=YEARLY;BYMONTH=1;BYMONTHDAY=1 00:00 1h UTC"
+    if time.gmtime().tm_yday < 3:
+        closed = closed.replace("BYMONTH=1;", "BYMONTH=7;")
+    done = maintain(sandbox, "--window", closed, code=3)
+    assert "opens" in done.stdout
+    assert serves(sandbox) == ("blue", "1.0.4")
+    reason = "the certificate expires today"
+    env_window = ("-e", json.dumps({"update_window": closed}))
+    maintain_without = sandbox.run("maintenance", "--yes", *env_window, "--no-window", "--reason", reason)
+    assert maintain_without.returncode == 0, maintain_without.stdout
+    assert report(sandbox)["services"][0]["override_reason"] == reason
+
+
+def test_a_journal_that_breaks_in_the_middle_sends_the_run_into_its_rollback(sandbox: Sandbox) -> None:
+    with started(sandbox, "maintenance", "--window", "--yes") as process:
+        until_step(process, "validate")
+        blocker = sqlite3.connect(sandbox.home / "journal.db", isolation_level=None)
+        blocker.execute("ALTER TABLE steps RENAME TO steps_away")
+        time.sleep(6)
+        blocker.execute("ALTER TABLE steps_away RENAME TO steps")
+        blocker.close()
+        process.communicate(timeout=120)
+    assert process.returncode in (4, 5)
+    if process.returncode == 5:
+        assert sandbox.run("recover").returncode == 0
+    assert serves(sandbox) == ("blue", "1.0.4")
+
+
+def test_bad_input_changes_nothing_and_says_what_is_wrong(sandbox: Sandbox) -> None:
+    for args, words in (
+        (("--window", "Sunn 02:00-04:00 UTC"), "Sunn"),
+        (("--attest", "nonsense"), "oncall_available"),
+        (("-i", "/nowhere"), "/nowhere"),
+        (("--limit", "nobody"), "o host"),
+        (("-e", "nonsense"), "key=value"),
+        (("--no-window",), "--reason"),
+        (("--step", "nonsense"), "deploy_green"),
+        (("--timeout", "soon"), "soon"),
+    ):
+        done = sandbox.run("maintenance", "--yes", *args)
+        assert done.returncode == 2, (args, done.stdout, done.stderr)
+        assert words in done.stderr, (args, done.stderr)
+    refused = maintain(sandbox, "-e", "release=9.9.9", code=3)
+    assert "9.9.9" in refused.stdout
+    maintain(sandbox, "-e", "update_strategy=chaos", code=3)
+    assert serves(sandbox) == ("blue", "1.0.4")
+    assert not lock(sandbox).exists()
+
+
+def test_a_lock_is_shown_and_broken_only_on_request(sandbox: Sandbox) -> None:
+    lock(sandbox).parent.mkdir(exist_ok=True)
+    holder = {"holder": "deadbeef", "operator": "bob", "machine": "elsewhere", "since": "2026-11-01T00:00:00Z"}
+    lock(sandbox).write_text(json.dumps(holder))
+    refused = maintain(sandbox, code=3)
+    assert "held by run deadbeef of bob on elsewhere since 2026-11-01" in refused.stdout
+    assert "deadbeef" in sandbox.run("unlock").stdout
+    assert lock(sandbox).exists()
+    assert sandbox.run("unlock", "--break", "aaaaaaaa").returncode != 0
+    assert lock(sandbox).exists()
+    broken = sandbox.run("unlock", "--break", "deadbeef")
+    assert broken.returncode == 0, broken.stdout + broken.stderr
+    assert not lock(sandbox).exists()
+
+
+def test_secrets_reach_neither_journal_nor_output_nor_temporary_files(sandbox: Sandbox, tmp_path: Path) -> None:
+    canary = "cAnArY-7d1f0a"
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
+    env = {**sandbox.env, "TMPDIR": str(temporary), "API_TOKEN": canary}
+    argv = [
+        DIRECT[0].replace("ansible-playbook", "pyrunbook"),
+        "maintenance",
+        "--yes",
+        "-e",
+        f"db_password={canary}",
+        "-v",
+    ]
+    done = subprocess.run(argv, env=env, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout
+    assert canary not in done.stdout + done.stderr
+    for path in [*sandbox.home.rglob("*"), *sandbox.directory.rglob("*"), *temporary.rglob("*")]:
+        if path.is_file() and not path.is_symlink():
+            assert canary.encode() not in path.read_bytes(), path
+    assert not [path for path in temporary.iterdir() if path.name.startswith("pyrunbook-")]
+
+
+def test_no_host_matched_is_bad_input(sandbox: Sandbox, tmp_path: Path) -> None:
+    empty = tmp_path / "hosts.yml"
+    empty.write_text("services:\n  hosts: {}\n")
+    done = sandbox.run("maintenance", "--yes", "-i", str(empty))
+    assert done.returncode == 2, done.stdout + done.stderr
+    assert "No host matched" in done.stderr
+
+
+def test_an_unreachable_machine_ends_the_run_without_a_change(sandbox: Sandbox, tmp_path: Path) -> None:
+    hosts = tmp_path / "hosts.yml"
+    hosts.write_text(
+        "services:\n  hosts:\n    away:\n      ansible_host: 127.0.0.1\n      ansible_port: 1\n"
+        "      service_platform: host\n      service_root: /nowhere\n      service_url: http://127.0.0.1:1\n"
+        "      service_manager: systemd\n      service_colors: {}\n      update_window: always\n"
+    )
+    done = sandbox.run("maintenance", "--yes", "-i", str(hosts))
+    assert done.returncode in (3, 4), done.stdout + done.stderr
+    assert "nreachable" in done.stdout
+    assert not list((sandbox.home / "plans").glob("*/*"))
