@@ -97,7 +97,7 @@ class Lines:
         self._inventory = inventory
         self._began = time.monotonic()
         self._detail: dict[str, str] = {}
-        self.lines: list[str] = []
+        self._check = False
 
     def __enter__(self) -> Lines:
         return self
@@ -116,6 +116,11 @@ class Lines:
         handler = getattr(self, f"_on_{event['event']}", None)
         if handler is not None:
             handler(event)
+
+    def _on_run_started(self, event: dict[str, Any]) -> None:
+        self._check = bool(event.get("check"))
+        if self._check:
+            self.write("Dry run: each step says what it would do; nothing is changed.")
 
     def _on_service_started(self, event: dict[str, Any]) -> None:
         self.write(
@@ -150,7 +155,11 @@ class Lines:
         self.write(f"    {event['line']}")
 
     def _on_run_ended(self, event: dict[str, Any]) -> None:
-        for line in summary(event, time.monotonic() - self._began, list(self._detail.values())):
+        spent = time.monotonic() - self._began
+        if self._check and event.get("outcome") == "succeeded":
+            self.write(f"Dry run ended in {_seconds(spent)}; nothing was changed.")
+            return
+        for line in summary(event, spent, list(self._detail.values())):
             self.write(line)
 
 

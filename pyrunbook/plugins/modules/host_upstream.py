@@ -41,7 +41,7 @@ def main() -> None:
         module.fail_json(msg=f"The traffic was not switched: {error}")
     module.exit_json(
         changed=changed,
-        detail="traffic goes to {}".format(asked["address"]),
+        detail=f"{'then ' if module.check_mode and changed else ''}traffic goes to {asked['address'] if changed else before}",
         evidence={"before": before, "after": asked["address"] if changed else before},
         diff={
             "before": f"{before}\n",
