@@ -61,8 +61,14 @@ def active_color(cluster: Cluster, target: Target) -> str:
     return color_of(target, selector_of(read_service(cluster, target.service)), target.service)
 
 
-def read(cluster: Cluster, target: Target) -> dict[str, Any]:
+def read(cluster: Cluster, target: Target, *, for_rollback: bool = False) -> dict[str, Any]:
     """The live state of a service, as `service_state` of CONTRIBUTING.md.
+
+    Args:
+        cluster: where.
+        target: which service.
+        for_rollback: give `none` as the active color where the Service is missing or chooses no color of ours. A
+            rollback needs no more than its plan, and puts that right.
 
     Returns:
         `active`, `colors` (of each: `exists`, `running`, `replicas` wanted, `ready`, `release` or `None`,
@@ -73,9 +79,13 @@ def read(cluster: Cluster, target: Target) -> dict[str, Any]:
     Raises:
         ClusterError: there is no such Service, or its selector says no color.
     """
-    service = read_service(cluster, target.service)
-    selector = selector_of(service)
-    active = color_of(target, selector, target.service)
+    try:
+        selector = selector_of(read_service(cluster, target.service))
+        active = color_of(target, selector, target.service)
+    except ClusterError:
+        if not for_rollback:
+            raise
+        selector, active = {}, "none"
     preview = cluster.get("Service", target.preview_service) if target.preview_service else None
     slices = cluster.list_all("EndpointSlice")
     colors: dict[str, Any] = {}

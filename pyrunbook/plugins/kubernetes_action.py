@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from abc import abstractmethod
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -51,6 +52,8 @@ class KubernetesAction(StepAction):
         from pyrunbook.kubernetes.client import connect
         from pyrunbook.kubernetes.target import Target
 
+        # Ansible's values carry tags, which JSON encoders of other libraries do not know.
+        arguments = json.loads(json.dumps(arguments))
         service = arguments["service"]
         target = Target.of(service["name"], service["color_label"], service["colors"], service["preview_name"])
         cluster = connect(

@@ -12,7 +12,10 @@ if TYPE_CHECKING:
 
 
 class ActionModule(KubernetesAction):
-    """Everything is checked, and dry-run by the server, before the first write; `only_check` stops there."""
+    """Everything is checked, and dry-run by the server, before the first write; `only_check` stops there.
+
+    The preview Service, where there is one, is pointed at the color.
+    """
 
     ARGUMENTS = {
         "color": {"type": "str", "required": True},
@@ -26,6 +29,7 @@ class ActionModule(KubernetesAction):
     def operate(self, cluster: Cluster, target: Target, arguments: dict[str, Any]) -> dict[str, Any]:
         """Read, check, dry-run, apply."""
         from pyrunbook.kubernetes import apply
+        from pyrunbook.kubernetes.switch import point_preview
 
         only_check = self.check_mode or arguments["only_check"]
         prepared = apply.prepare(
@@ -38,6 +42,8 @@ class ActionModule(KubernetesAction):
         )
         release, replicas = apply.release_and_replicas(prepared, target, arguments["color"])
         result = apply.apply(cluster, prepared, force_conflicts=arguments["force_conflicts"], check=only_check)
+        if not only_check:
+            result["changed"] |= point_preview(cluster, target, arguments["color"])
         would = "the API would take" if only_check else "applied"
         return {
             **result,

@@ -12,10 +12,15 @@ if TYPE_CHECKING:
 
 
 class ActionModule(KubernetesAction):
-    """`held` takes it, or fails with who holds it since when; `free` frees it if this run has it; `shown` reads it."""
+    """The states of the lock that a task can ask for.
+
+    `held` takes it, or fails with who holds it since when; `free` frees it if this run has it; `broken` frees it if
+    `holder` has it; `shown` reads it.
+    """
 
     ARGUMENTS = {
-        "state": {"type": "str", "required": True, "choices": ["held", "free", "shown"]},
+        "state": {"type": "str", "required": True, "choices": ["held", "free", "shown", "broken"]},
+        "holder": {"type": "str", "default": ""},
         "operator": {"type": "str", "default": ""},
         "predecessors": {"type": "list", "elements": "str", "default": []},
         "duration": {"type": "int", "default": 60},
@@ -30,6 +35,12 @@ class ActionModule(KubernetesAction):
         mine = before.holder == self.run_id
         if arguments["state"] == "shown":
             return {"changed": False, "lock": before.as_dict(), "detail": f"lock: {before}"}
+        if arguments["state"] == "broken":
+            if self.check_mode:
+                return {"changed": bool(before.holder), "lock": before.as_dict(), "detail": f"lock: {before}"}
+            changed = lease.break_lock(cluster, target.service, arguments["holder"])
+            detail = f"the lock was broken: {before}" if changed else "the lock was free"
+            return {"changed": changed, "detail": detail, "evidence": {"lock": before.as_dict()}}
         if arguments["state"] == "free":
             if not mine:
                 return {"changed": False, "lock": before.as_dict(), "detail": f"lock not ours: {before}"}

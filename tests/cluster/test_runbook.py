@@ -1,0 +1,238 @@
+"""The whole runbook on Kubernetes, by a plain ansible-playbook: both strategies, failures, two at once, rollback."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from cluster_api import Api, accompaniment, deployment
+from front import Front
+
+from pyrunbook.kubernetes import lease, plan, state
+
+ROOT = Path(__file__).parents[2]
+
+
+class Operator:
+    """Somebody who runs playbooks against the namespace, from a machine of their own."""
+
+    def __init__(self, api: Api, front: Front, directory: Path) -> None:
+        self.api, self.front, self.directory = api, front, directory
+        self.home = directory / "home"
+        self.inventory = directory / "inventory"
+        (self.inventory / "group_vars").mkdir(parents=True)
+        (self.inventory / "services.yml").write_text(yaml.safe_dump({"services": {"hosts": {"agent-factory": None}}}))
+
+    def settings(self, **changes: Any) -> None:
+        values = {
+            "service_platform": "kubernetes",
+            "service_kubeconfig": str(self.api.kubeconfig),
+            "service_namespace": self.api.namespace,
+            "service_kubernetes_name": "agent-factory",
+            "service_preview_name": "agent-factory-preview",
+            "service_url": f"{self.front.url}/service",
+            "service_colors": {
+                color: {"url": f"{self.front.url}/{color}", "deployment": f"agent-factory-{color}"}
+                for color in ("blue", "green")
+            },
+            "service_checks": [
+                {"name": "health", "path": "/health", "requests": 5},
+                {"name": "version", "path": "/version", "json": {"version": "{{ validate_release }}"}},
+            ],
+            "update_window": "always",
+            "deploy_green_stable_seconds": 0,
+            "deploy_green_timeout": 60,
+            "drain_delay": 0,
+            "preflight_attested": ["oncall_available", "staging_validated"],
+            **changes,
+        }
+        (self.inventory / "group_vars" / "services.yml").write_text(yaml.safe_dump(values))
+
+    def environment(self, **more: str) -> dict[str, str]:
+        kept = {k: v for k, v in os.environ.items() if not k.startswith(("ANSIBLE_", "PYRUNBOOK_"))}
+        return {**kept, "PYRUNBOOK_HOME": str(self.home), "ANSIBLE_NOCOLOR": "1", **more}
+
+    def argv(self, playbook: str, *arguments: str) -> list[str]:
+        program = Path(sys.executable).parent / "ansible-playbook"
+        return [str(program), f"playbooks/{playbook}.yml", "-i", str(self.inventory), *arguments]
+
+    def play(self, playbook: str, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            self.argv(playbook, *arguments),
+            cwd=ROOT,
+            env=self.environment(**environment),
+            capture_output=True,
+            text=True,
+            timeout=200,
+            stdin=subprocess.DEVNULL,
+        )
+
+    def update(self, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+        return self.play("maintenance/production_update", *arguments, **environment)
+
+
+@pytest.fixture
+def operator(api: Api, tmp_path: Path) -> Iterator[Operator]:
+    with Front(api) as front:
+        somebody = Operator(api, front, tmp_path / "operator")
+        somebody.settings()
+        yield somebody
+
+
+def manifests(api: Api, version: str, color: str = "green", **container: Any) -> str:
+    objects = [*accompaniment(color), deployment(color, version, replicas=1, **container)]
+    return str(api.write(*objects))
+
+
+def serving(api: Api) -> tuple[str, str, int]:
+    """Color, release and ready pods."""
+    found = state.read(api.cluster(), api.target)
+    active = found["colors"][found["active"]]
+    return found["active"], active["release"], active["ready"]
+
+
+def free(api: Api) -> bool:
+    return not lease.show(api.cluster(), "agent-factory").holder
+
+
+@pytest.mark.parametrize("strategy", ["zero_downtime", "controlled_stop"])
+def test_an_update_and_the_next_one_back(api: Api, operator: Operator, strategy: str) -> None:
+    api.two_colors(replicas=3)
+    for color, version, old in (("green", "1.1.0", "blue"), ("blue", "1.2.0", "green")):
+        operator.settings(update_strategy=strategy, deploy_green_manifests=manifests(api, version, color))
+        done = operator.update()
+        assert done.returncode == 0, done.stdout + done.stderr
+        assert serving(api) == (color, version, 3), "with as many replicas as before"
+        assert api.cluster().get("Deployment", f"agent-factory-{old}") is None
+        assert free(api)
+        preview = api.cluster().get("Service", "agent-factory-preview")
+        assert preview and preview["spec"]["selector"]["version"] == old
+    assert len(plan.stored(api.cluster(), "agent-factory")) == 2
+    assert len(list((operator.home / "backups" / "agent-factory").glob("*.tar.gz"))) == 2
+
+
+@pytest.mark.parametrize("strategy", ["zero_downtime", "controlled_stop"])
+@pytest.mark.parametrize(
+    ("version", "container", "words"),
+    [
+        ("1.1.0-bad", {}, "health"),
+        ("1.1.0", {"command": ["/does-not-exist"]}, "CrashLoopBackOff"),
+    ],
+)
+def test_a_release_that_is_no_good_is_put_back(
+    kubelet_api: Api, operator: Operator, strategy: str, version: str, container: dict[str, Any], words: str
+) -> None:
+    api = kubelet_api
+    api.two_colors(replicas=2, autoscaler=True)
+    before = api.cluster().get("HorizontalPodAutoscaler", "agent-factory-blue")
+    operator.settings(update_strategy=strategy, deploy_green_manifests=manifests(api, version, **container))
+    done = operator.update()
+    assert done.returncode == 2 and words in done.stdout, done.stdout + done.stderr
+    assert serving(api) == ("blue", "1.0.4", 2)
+    assert api.cluster().get("Deployment", "agent-factory-green") is None
+    after = api.cluster().get("HorizontalPodAutoscaler", "agent-factory-blue")
+    assert before and after and before["spec"] == after["spec"]
+    assert free(api)
+
+
+def test_a_rollback_of_a_finished_update_from_another_machine(api: Api, operator: Operator, tmp_path: Path) -> None:
+    api.two_colors(replicas=2)
+    operator.settings(deploy_green_manifests=manifests(api, "1.1.0"))
+    done = operator.update()
+    assert done.returncode == 0, done.stdout + done.stderr
+    plan_id = plan.stored(api.cluster(), "agent-factory")[0]["id"]
+    colleague = Operator(api, operator.front, tmp_path / "colleague")
+    colleague.settings()
+    done = colleague.play("deployment/rollback", "-e", f"plan={plan_id}")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert serving(api) == ("blue", "1.0.4", 2)
+    assert api.cluster().get("Deployment", "agent-factory-green") is None and free(api)
+
+
+def test_a_check_run_changes_nothing(api: Api, operator: Operator) -> None:
+    api.two_colors(replicas=1)
+    operator.settings(deploy_green_manifests=manifests(api, "1.1.0"))
+    version = api.cluster().get("Service", "agent-factory")
+    done = operator.update("--check", "--diff")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert serving(api) == ("blue", "1.0.4", 1)
+    assert api.cluster().get("Deployment", "agent-factory-green") is None
+    assert api.cluster().get("Service", "agent-factory") == version
+    assert api.cluster().get("Lease", "pyrunbook-agent-factory") is None
+    assert plan.stored(api.cluster(), "agent-factory") == []
+
+
+def test_a_second_operator_is_refused_with_who_holds_the_lock(api: Api, operator: Operator) -> None:
+    api.two_colors(replicas=1)
+    lease.acquire(api.cluster(), "agent-factory", "7f3a0001", operator="anna")
+    operator.settings(deploy_green_manifests=manifests(api, "1.1.0"))
+    done = operator.update()
+    assert done.returncode == 2 and "run 7f3a0001 of anna" in done.stdout, done.stdout + done.stderr
+    assert lease.show(api.cluster(), "agent-factory").holder == "7f3a0001"
+    assert api.cluster().get("Deployment", "agent-factory-green") is None
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"service_kubeconfig": "/nowhere/config"}, "kubeconfig /nowhere/config does not exist"),
+        ({"service_context": "elsewhere"}, "no context 'elsewhere'"),
+        ({"service_kubernetes_name": "another"}, "there is no Service another"),
+        ({"deploy_green_manifests": "/nowhere"}, "manifest /nowhere does not exist"),
+        ({"deploy_green_manifests": ""}, "there is no manifest to apply"),
+    ],
+)
+def test_bad_input_is_refused_before_anything_changes(
+    api: Api, operator: Operator, changes: dict[str, Any], words: str
+) -> None:
+    api.two_colors(replicas=1, wait=False)
+    operator.settings(**{"deploy_green_manifests": manifests(api, "1.1.0"), **changes})
+    done = operator.update()
+    assert done.returncode == 2 and words in done.stdout.replace("\\'", "'"), done.stdout + done.stderr
+    assert api.cluster().get("Deployment", "agent-factory-green") is None
+    assert free(api) and plan.stored(api.cluster(), "agent-factory") == []
+
+
+def test_a_user_without_a_verb_is_told_which(standin_api: Api, operator: Operator) -> None:
+    from pyrunbook.kubernetes.access import NEEDED
+
+    rules = [
+        {"apiGroups": [p.group], "resources": [p.resource], "verbs": [p.verb]}
+        for p in NEEDED
+        if str(p) != "delete deployments.apps"
+    ]
+    standin_api.two_colors(replicas=1, wait=False)
+    operator.settings(
+        service_kubeconfig=str(standin_api.user(rules)), deploy_green_manifests=manifests(standin_api, "1.1.0")
+    )
+    done = operator.update()
+    assert done.returncode == 2 and "delete deployments.apps" in done.stdout
+    assert "docs/kubernetes/role.yaml" in done.stdout
+    assert standin_api.cluster().get("Lease", "pyrunbook-agent-factory") is None
+
+
+def test_an_update_survives_an_api_that_fails_now_and_then(standin_api: Api, operator: Operator) -> None:
+    standin_api.two_colors(replicas=2)
+    operator.settings(deploy_green_manifests=manifests(standin_api, "1.1.0"))
+    for fault in (500, "reset", "lost", 503):
+        for verb in ("get", "list", "patch", "update", "create", "delete"):
+            standin_api.faults.fail(fault, verb=verb)
+    standin_api.faults.fail(409, verb="update", times=2)
+    done = operator.update()
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert serving(standin_api) == ("green", "1.1.0", 2)
+
+
+def test_what_was_measured_is_in_the_journal_and_no_token(standin_api: Api, operator: Operator) -> None:
+    standin_api.two_colors(replicas=1)
+    operator.settings(deploy_green_manifests=manifests(standin_api, "1.1.0"))
+    assert operator.update("-vvv").returncode == 0
+    for path in operator.home.rglob("*"):
+        if path.is_file():
+            assert b"admin-token" not in path.read_bytes(), path
