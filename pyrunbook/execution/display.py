@@ -179,11 +179,11 @@ def summary(event: dict[str, Any], seconds: float, details: list[str]) -> list[s
     cause = _first_line(event.get("cause"))
     words = {
         "succeeded": f"Succeeded in {spent}{': ' + now if now else ''}.",
-        "refused": "Refused (exit 3); nothing was changed.",
+        "refused": f"Refused (exit {event['exit_code']}); nothing was changed.",
         "failed": "Failed (exit 4) before anything was changed.",
         "rolled_back": f"Failed and put back (exit 4) in {spent}{': ' + now if now else ''}.",
         "timed_out": f"Timed out and put back (exit 4){': ' + now if now else ''}.",
-        "unreachable": f"Unreachable (exit 4){': ' + now if now else '; what was there is in place'}.",
+        "unreachable": f"Unreachable (exit {event['exit_code']}): {now or 'what was there is in place'}.",
         "canceled": f"Interrupted and put back (exit 130){': ' + now if now else ''}.",
         "rollback_failed": "FAILED AND NOT PUT BACK (exit 5). The lock stays held; nobody else starts on this.",
     }

@@ -93,9 +93,17 @@ def operate(request: Request, on_event: Listener) -> Result:
         BadInput: the play could not begin: no host matched, or the inventory or a file is wrong.
     """
     signals = Signals(on_event)
+    seen = {"bad_input": False}
+
+    def listener(event: dict[str, Any]) -> None:
+        seen["bad_input"] |= bool(event.get("bad_input"))
+        _but_the_end(on_event)(event)
+
     with signals.handled():
-        ended = perform(request, _but_the_end(on_event), signals.asked_to_end)
+        ended = perform(request, listener, signals.asked_to_end)
         result = _judge(request, ended, signals, on_event)
+    if _nothing_to_put_back(result, bad_input=seen["bad_input"]):
+        result = replace(result, exit_code=ExitCode.BAD_INPUT)
     on_event(
         {
             "event": "run_ended",
@@ -107,6 +115,13 @@ def operate(request: Request, on_event: Listener) -> Result:
         }
     )
     return result
+
+
+def _nothing_to_put_back(result: Result, *, bad_input: bool) -> bool:
+    """Whether the run ended on an input that is wrong, or on a machine that was never reached."""
+    changed = result.run is not None and result.run.changed
+    wrong = bad_input and result.outcome is Outcome.REFUSED
+    return not changed and (wrong or result.outcome is Outcome.UNREACHABLE)
 
 
 def _but_the_end(on_event: Listener) -> Listener:

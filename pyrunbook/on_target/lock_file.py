@@ -63,16 +63,22 @@ def acquire(path: str, holder: dict[str, Any], check_mode: bool = False) -> bool
     Raises:
         LockHeld: another run holds it.
     """
+    if check_mode:
+        return _may_take(path, holder["holder"])
     with _exclusively(path):
-        current = read(path)
-        if current is not None:
-            if current.get("holder") == holder["holder"]:
-                return False
-            raise LockHeld(current)
-        if not check_mode:
+        free = _may_take(path, holder["holder"])
+        if free:
             stamped = dict(holder, since=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()))
             durable.write(path, json.dumps(stamped, sort_keys=True).encode(), 0o644)
-        return True
+        return free
+
+
+def _may_take(path: str, holder: str) -> bool:
+    """Whether the lock is free; `False` when `holder` has it, and an error when somebody else does."""
+    current = read(path)
+    if current is not None and current.get("holder") != holder:
+        raise LockHeld(current)
+    return current is None
 
 
 def release(path: str, holder: str, check_mode: bool = False) -> bool:

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 from ansible.plugins.action import ActionBase
 
-from pyrunbook.errors import PyrunbookError
+from pyrunbook.errors import BadInput, PyrunbookError
 
 ENV_RUN_ID = "PYRUNBOOK_RUN_ID"
 """Id of the run that the play belongs to; set by the CLI or by the journal callback."""
@@ -63,7 +63,8 @@ class StepAction(ActionBase):
         try:
             result.update(self.act(arguments, task_vars or {}))
         except PyrunbookError as error:
-            result.update(failed=True, msg=str(error), seen=error.seen, next_step=error.next_step)
+            bad_input = isinstance(error, BadInput)
+            result.update(failed=True, msg=str(error), seen=error.seen, next_step=error.next_step, bad_input=bad_input)
             evidence = getattr(error, "evidence", None)
             if evidence:
                 result["evidence"] = evidence

@@ -8,6 +8,8 @@ import socket
 from datetime import UTC, datetime
 from typing import Any
 
+from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
+
 from pyrunbook import catalog, windows
 from pyrunbook.errors import BadInput, Refused
 from pyrunbook.journal import Journal
@@ -47,6 +49,7 @@ class ActionModule(StepAction):
                 next_step="chmod o-w . and run from the directory of ansible.cfg, or use the pyrunbook command",
             )
         runbook = catalog.load().get(arguments["runbook"])
+        self._check_inputs(runbook, task_vars)
         self._refuse_unfinished(arguments["service"])
         recovery = arguments["recovery"]
         result: dict[str, Any] = {
@@ -64,6 +67,26 @@ class ActionModule(StepAction):
         result["detail"] = f"{len(named)} prerequisites attested" if named else ""
         result["evidence"] = {"operator": result["operator"], "machine": result["machine"], "attested": named}
         return result
+
+    def _check_inputs(self, runbook: catalog.Runbook, task_vars: dict[str, Any]) -> None:
+        """Validate what was given, wherever it was given, by the runbook's own argument spec."""
+        given = {name: self._templar.template(task_vars[name]) for name in runbook.inputs if name in task_vars}
+        spec = {
+            name: {
+                key: value
+                for key, value in (("type", wanted.kind), ("choices", wanted.choices), ("elements", wanted.elements))
+                if value is not None
+            }
+            for name, wanted in runbook.inputs.items()
+            if name in given
+        }
+        result = ArgumentSpecValidator(spec).validate(given)
+        if result.error_messages:
+            raise BadInput(
+                f"inputs of {runbook.id}: {'; '.join(result.error_messages)}",
+                means="Nothing was changed.",
+                next_step=f"pyrunbook show {runbook.id}",
+            )
 
     def _refuse_unfinished(self, service: str) -> None:
         with Journal.open() as journal:

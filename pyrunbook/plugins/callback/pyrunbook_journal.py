@@ -59,6 +59,7 @@ class _Step:
         self.include = include
         self.details: list[str] = []
         self.error: str | None = None
+        self.bad_input = False
         self.outcome = "skipped"
         self.began = time.monotonic()
 
@@ -252,6 +253,7 @@ class CallbackModule(CallbackBase):
             outcome=step.outcome,
             detail=step.detail,
             error=step.error,
+            bad_input=step.bad_input,
             seconds=round(time.monotonic() - step.began, 3),
         )
 
@@ -291,6 +293,7 @@ class CallbackModule(CallbackBase):
         if step is None:
             return
         error = _message(data) if outcome in ("failed", "unreachable") else None
+        step.bad_input |= bool(data.get("bad_input")) or (error is not None and task.action in VALIDATION)
         step.note(outcome, "" if outcome == "skipped" else str(data.get("detail") or ""), error)
         if error is not None and host not in self.failures:
             kind = "unreachable" if outcome == "unreachable" else step.id

@@ -39,10 +39,11 @@ def main() -> None:
         module.fail_json(msg=f"The traffic was not switched: {error}. Somebody else switches it too.")
     except OSError as error:
         module.fail_json(msg=f"The traffic was not switched: {error}")
+    after = asked["address"] if changed else before
     module.exit_json(
         changed=changed,
-        detail=f"{'then ' if module.check_mode and changed else ''}traffic goes to {asked['address'] if changed else before}",
-        evidence={"before": before, "after": asked["address"] if changed else before},
+        detail=f"{'then ' if module.check_mode and changed else ''}traffic goes to {after}",
+        evidence={"before": before, "after": after},
         diff={
             "before": f"{before}\n",
             "after": "{}\n".format(asked["address"]),
