@@ -19,9 +19,9 @@ from pyrunbook.errors import BadInput
 
 # What the variables of titles are called where they have no value: on a page, in a plan.
 _SPOKEN = {
-    "service_active_color": {"en": "the active color", "fr": "la couleur active"},
-    "service_preview_color": {"en": "the preview color", "fr": "la couleur de préproduction"},
-    "service_release": {"en": "the release", "fr": "la version"},
+    "service_active_color": "the active color",
+    "service_preview_color": "the preview color",
+    "service_release": "the release",
 }
 _TEMPLATE = re.compile(r"{{\s*(\w+)[^}]*}}")
 
@@ -53,14 +53,9 @@ class Step:
         """How long it takes; zero where nobody has said."""
         return self.notes.estimate if self.notes else NO_TIME
 
-    def spoken_title(self, language: str = "en") -> str:
-        """The title with words in place of templates."""
-
-        def words(found: re.Match[str]) -> str:
-            names = _SPOKEN.get(found[1])
-            return names.get(language, names["en"]) if names else found[1].upper()
-
-        return _TEMPLATE.sub(words, self.title)
+    def spoken_title(self) -> str:
+        """The title with words in place of templates: `Drain the active color`."""
+        return _TEMPLATE.sub(lambda found: _SPOKEN.get(found[1], found[1].upper()), self.title)
 
     def troubles(self, message: str) -> list[Trouble]:
         """The known errors that a message is about."""

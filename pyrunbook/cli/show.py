@@ -179,7 +179,7 @@ def _steps(
             phase = step.phase
             yield f"  {_HEADINGS[phase]}"
         takes = f"  {format_duration(step.estimate)}" if step.estimate else ""
-        yield f"  {number:>3}. {step.spoken_title(language)}  [{step.id}]{takes}"
+        yield f"  {number:>3}. {step.spoken_title()}  [{step.id}]{takes}"
         if step.conditions:
             yield f"       only when {' and '.join(step.conditions)}"
         if step.notes:
