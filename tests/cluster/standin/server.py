@@ -493,19 +493,29 @@ def _discovery(parts: list[str]) -> Obj | str | None:
     if asked is None or not any((r.group, r.version) == asked for r in RESOURCES):
         return None
     verbs = ["create", "delete", "get", "list", "patch", "update", "watch"]
+    resources = []
+    for resource in (r for r in RESOURCES if (r.group, r.version) == asked):
+        shown = {"singularName": resource.kind.lower(), "namespaced": resource.namespaced, "verbs": verbs}
+        short = {"shortNames": [_SHORT[resource.plural]], "categories": ["all"]} if resource.plural in _SHORT else {}
+        resources.append({"name": resource.plural, "kind": resource.kind, **shown, **short})
+        if resource.kind == "Deployment":
+            scale = {"group": "autoscaling", "version": "v1", "kind": "Scale", "verbs": ["get", "patch", "update"]}
+            resources.append({"name": "deployments/scale", "singularName": "", "namespaced": True, **scale})
     return {
         "kind": "APIResourceList",
         "apiVersion": "v1",
         "groupVersion": f"{asked[0]}/{asked[1]}" if asked[0] else asked[1],
-        "resources": [
-            {
-                "name": r.plural,
-                "singularName": r.kind.lower(),
-                "namespaced": r.namespaced,
-                "kind": r.kind,
-                "verbs": verbs,
-            }
-            for r in RESOURCES
-            if (r.group, r.version) == asked
-        ],
+        "resources": resources,
     }
+
+
+_SHORT = {
+    "configmaps": "cm",
+    "deployments": "deploy",
+    "horizontalpodautoscalers": "hpa",
+    "ingresses": "ing",
+    "poddisruptionbudgets": "pdb",
+    "pods": "po",
+    "replicasets": "rs",
+    "services": "svc",
+}
