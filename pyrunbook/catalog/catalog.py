@@ -61,7 +61,7 @@ class Catalog:
         from difflib import get_close_matches
 
         names = {runbook_id.partition("/")[2]: runbook_id for runbook_id in self._paths}
-        close = get_close_matches(name, self._paths, 3) or [
+        close = get_close_matches(name, self._paths, 3, cutoff=0.85) or [
             names[match] for match in get_close_matches(name.rpartition("/")[2], names, 3)
         ]
         hint = f"; did you mean {' or '.join(close)}?" if close else ""

@@ -15,7 +15,7 @@ import msgspec
 import yaml
 
 from pyrunbook.catalog.strict import read_struct
-from pyrunbook.catalog.values import NO_TIME, Duration, Exclusion, Text, WindowSpec
+from pyrunbook.catalog.values import Duration, Exclusion, Text, WindowSpec
 from pyrunbook.catalog.yaml_file import Document, InvalidFile, Problem, read
 
 SCHEMA = 1
@@ -37,7 +37,7 @@ class DeclaredWindow(Struct, frozen=True, kw_only=True):
     """
 
     spec: WindowSpec | None = None
-    cutoff: Duration = NO_TIME
+    cutoff: Duration = msgspec.field(default_factory=Duration)
     exclusions: tuple[Exclusion, ...] = ()
     required: bool = True
 
@@ -73,7 +73,7 @@ class Escalation(Struct, frozen=True, kw_only=True):
 
     to: Text
     when: Text | None = None
-    after: Duration = NO_TIME
+    after: Duration = msgspec.field(default_factory=Duration)
 
 
 class Trouble(Struct, frozen=True, kw_only=True):
@@ -127,11 +127,11 @@ class Metadata(Struct, frozen=True, kw_only=True):
     owner: str
     updated: date
     summary: Text | None = None
-    estimate: Duration = NO_TIME
-    reserve: Duration = NO_TIME
+    estimate: Duration = msgspec.field(default_factory=Duration)
+    reserve: Duration = msgspec.field(default_factory=Duration)
     timeout: Duration | None = None
     frequency: Text | None = None
-    window: DeclaredWindow = DeclaredWindow(required=False)
+    window: DeclaredWindow = msgspec.field(default_factory=lambda: DeclaredWindow(required=False))
     severity: Literal["critical", "high", "medium", "low"] | None = None
     symptoms: tuple[Text, ...] = ()
     impact: Text | None = None

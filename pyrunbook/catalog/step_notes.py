@@ -5,9 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
+import msgspec
+
 from pyrunbook.catalog.metadata import Struct, Trouble
 from pyrunbook.catalog.strict import read_struct
-from pyrunbook.catalog.values import NO_TIME, Duration, Text
+from pyrunbook.catalog.values import Duration, Text
 from pyrunbook.catalog.yaml_file import InvalidFile, Problem, read
 
 
@@ -46,10 +48,10 @@ class StepNotes(Struct, frozen=True, kw_only=True):
     schema: Literal[1]
     purpose: Text
     expected: Text
-    estimate: Duration = NO_TIME
-    by_hand: Platforms = Platforms()
+    estimate: Duration = msgspec.field(default_factory=Duration)
+    by_hand: Platforms = msgspec.field(default_factory=Platforms)
     undo_text: Text
-    undo: Platforms = Platforms()
+    undo: Platforms = msgspec.field(default_factory=Platforms)
     troubleshooting: tuple[Trouble, ...] = ()
     check_mode: Literal["full", "partial"] = "full"
     check_mode_why: Text | None = None
