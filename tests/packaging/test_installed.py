@@ -1,0 +1,175 @@
+"""An installed pyrunbook works from any directory, without the checkout, with ansible-core alone."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import tarfile
+import zipfile
+from importlib.metadata import distribution
+from pathlib import Path
+
+import pytest
+from installation import CHECKOUT, Distributions, Installed, Size
+
+pytestmark = [pytest.mark.packaging, pytest.mark.timeout(600)]
+
+PLAYBOOKS = sorted(
+    path.relative_to(CHECKOUT / "playbooks").with_suffix("").as_posix()
+    for path in (CHECKOUT / "playbooks").glob("*/*.yml")
+    if not path.name.endswith(".meta.yml")
+)
+UPDATE = "maintenance/production_update"
+LIMIT = 120_000_000
+"""Bytes of content that the runtime dependencies may have, pyrunbook itself and compiled files included."""
+
+
+def _content(installed: Installed) -> Path:
+    return Path(installed.ok("python", "-c", "from pyrunbook import places; print(places.content())").strip())
+
+
+def _tracked(*paths: str) -> set[str]:
+    done = subprocess.run(["git", "ls-files", "-z", *paths], cwd=CHECKOUT, capture_output=True, text=True, check=False)
+    if done.returncode:
+        pytest.skip("not a git checkout: there is no list of what belongs in a distribution")
+    return {name for name in done.stdout.split("\0") if name and (CHECKOUT / name).exists()}
+
+
+# --- what is in the distributions --------------------------------------------------------------------------------
+
+
+def test_the_sdist_is_complete(distributions: Distributions) -> None:
+    with tarfile.open(distributions.sdist) as archive:
+        there = {name.partition("/")[2] for name in archive.getnames()}
+    assert _tracked() - there == set()
+
+
+def test_the_wheel_has_all_content_and_nothing_else(distributions: Distributions) -> None:
+    with zipfile.ZipFile(distributions.wheel) as archive:
+        there = set(archive.namelist())
+    wanted = {
+        f"pyrunbook/content/{name}"
+        for name in _tracked("playbooks", "roles", "inventories")
+        if "/molecule/" not in name
+    }
+    assert wanted - there == set()
+    assert "pyrunbook/content/ansible.cfg" in there
+    strays = [
+        name
+        for name in there
+        if "/molecule/" in name or name.endswith(".pyc") or not name.startswith(("pyrunbook/", "pyrunbook-"))
+    ]
+    assert strays == []
+
+
+# --- what is installed -------------------------------------------------------------------------------------------
+
+
+def test_runtime_dependencies_stay_small(installed: Installed) -> None:
+    grown = installed.grown
+    print(f"\nruntime dependencies: {grown.content / 1e6:.0f} MB, {grown.on_disk / 2**20:.0f} MiB on this disk")
+    assert list(installed.bin.parent.glob("lib/*/site-packages/ansible/**/*.pyc")), "compiled files have to count"
+    assert grown.content < LIMIT
+
+
+def test_ansible_core_alone_is_enough(installed: Installed) -> None:
+    listed = json.loads(installed.ok("python", "-m", "pip", "list", "--format", "json"))
+    names = {package["name"].lower() for package in listed}
+    assert "ansible-core" in names
+    assert names.isdisjoint({"ansible", "kubernetes", "openshift", "ansible-lint", "molecule"})
+    assert list(installed.bin.parent.glob("lib/*/site-packages/ansible_collections/*")) == []
+
+
+def test_the_wheel_is_not_the_checkout(installed: Installed) -> None:
+    assert _content(installed).is_relative_to(installed.bin.parent)
+
+
+# --- what it does, from / ----------------------------------------------------------------------------------------
+
+
+def test_the_commands_work(installed: Installed) -> None:
+    assert "maintenance" in installed.ok("pyrunbook", "--help")
+    listed = installed.ok("pyrunbook", "list")
+    for name in PLAYBOOKS:
+        assert name in listed
+        assert installed.ok("pyrunbook", "show", name)
+    assert "--window" in installed.ok("pyrunbook", "run", "--help")
+    assert installed.ok("pyrunbook", "window", "explain", UPDATE)
+
+
+@pytest.mark.parametrize("name", PLAYBOOKS)
+def test_every_playbook_passes_the_syntax_check(installed: Installed, name: str, tmp_path: Path) -> None:
+    content = _content(installed)
+    inventory = tmp_path / "services.yml"
+    inventory.write_text("services: {hosts: {agent-factory: {}}}\n")
+    done = installed.call(
+        "ansible-playbook", "--syntax-check", "-i", str(inventory), str(content / "playbooks" / f"{name}.yml"),
+        ANSIBLE_CONFIG=str(content / "ansible.cfg"),
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "WARN" not in done.stderr
+    assert "DEPRECAT" not in done.stderr
+
+
+def test_a_direct_play_finds_plugins_and_writes_the_journal(installed: Installed, tmp_path: Path) -> None:
+    """`ansible-playbook` with the wheel's ansible.cfg: the guard refuses, the callback records."""
+    content = _content(installed)
+    inventory = tmp_path / "services.yml"
+    service = {"service_platform": "host", "service_root": str(tmp_path), "ansible_connection": "local"}
+    inventory.write_text(
+        json.dumps({"services": {"hosts": {"agent-factory": service}, "vars": {"update_window": "always"}}})
+    )
+    done = installed.call(
+        "ansible-playbook", "-i", str(inventory), str(content / "playbooks" / f"{UPDATE}.yml"),
+        ANSIBLE_CONFIG=str(content / "ansible.cfg"), ANSIBLE_HOME=str(tmp_path / "ansible"),
+        PYRUNBOOK_HOME=str(tmp_path / "state"),
+    )  # fmt: skip
+    assert done.returncode == 2, done.stdout + done.stderr
+    assert "attested" in done.stdout
+    (run,) = [
+        json.loads(line)
+        for line in installed.ok("pyrunbook", "history", "--json", PYRUNBOOK_HOME=str(tmp_path / "state")).splitlines()
+    ]
+    assert run["outcome"] == "refused"
+
+
+@pytest.mark.parametrize("module", sorted(p.stem for p in (CHECKOUT / "pyrunbook/plugins/modules").glob("[!_]*.py")))
+def test_modules_are_found_and_carry_what_they_import(installed: Installed, module: str, tmp_path: Path) -> None:
+    """A module called with nothing must answer about its arguments: it was found, packed and started."""
+    done = installed.call(
+        "ansible", "localhost", "-i", "localhost,", "-c", "local", "-m", module,
+        ANSIBLE_CONFIG=str(_content(installed) / "ansible.cfg"), ANSIBLE_HOME=str(tmp_path),
+    )  # fmt: skip
+    assert "missing required arguments" in done.stdout, done.stdout + done.stderr
+
+
+def test_the_demo_runs_from_the_wheel(installed_with_sandbox: Installed, tmp_path: Path) -> None:
+    """The whole update under traffic, from `/`: no request fails, and green serves."""
+    state = {"PYRUNBOOK_HOME": str(tmp_path / "state"), "ANSIBLE_HOME": str(tmp_path / "ansible")}
+    try:
+        done = installed_with_sandbox.call("python", "-m", "pyrunbook.sandbox.demo", **state)
+        assert done.returncode == 0, done.stdout + done.stderr
+        assert " 0 failed" in done.stdout
+        assert "green serves 1.1.0 at http" in done.stdout
+    finally:
+        installed_with_sandbox.ok("pyrunbook", "sandbox", "down", **state)
+
+
+# --- an editable install -----------------------------------------------------------------------------------------
+
+
+def test_an_editable_install_finds_the_checkout_from_any_directory(tmp_path: Path) -> None:
+    origin = json.loads(distribution("pyrunbook").read_text("direct_url.json") or "{}")
+    if not origin.get("dir_info", {}).get("editable"):
+        pytest.skip("pyrunbook is not installed editable here")
+    editable = Installed(Path(sys.executable).parent, tmp_path, Size(0, 0))
+    assert _content(editable) == CHECKOUT
+    assert UPDATE in editable.ok("pyrunbook", "list")
+    inventory = tmp_path / "services.yml"
+    inventory.write_text("services: {hosts: {agent-factory: {}}}\n")
+    for name in PLAYBOOKS:
+        editable.ok(
+            "ansible-playbook", "--syntax-check", "-i", str(inventory), str(CHECKOUT / "playbooks" / f"{name}.yml"),
+            ANSIBLE_CONFIG=str(CHECKOUT / "ansible.cfg"),
+        )  # fmt: skip
