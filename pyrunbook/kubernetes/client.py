@@ -6,6 +6,7 @@ deletion, so that sending it twice does no harm; that is why every request may b
 
 from __future__ import annotations
 
+import importlib
 import os
 import random
 import time
@@ -43,6 +44,19 @@ PATIENCE = 20.0
 """Seconds during which an unanswered or failing request is tried again."""
 
 _RACES = 5
+_OPERATIONS = (
+    "access",
+    "apply",
+    "drain",
+    "export",
+    "lease",
+    "plan",
+    "put_back",
+    "remove",
+    "rollout",
+    "state",
+    "switch",
+)
 T = TypeVar("T")
 
 
@@ -64,6 +78,8 @@ def prepare(kubeconfig: str | None = None, context: str | None = None) -> None:
     Called in the parent of Ansible's workers: a fork then finds all of that done. What is wrong with the
     kubeconfig is left for the task that needs it to say.
     """
+    for operation in _OPERATIONS:
+        importlib.import_module(f"pyrunbook.kubernetes.{operation}")
     try:
         _client(kubeconfig, context)
     except BadInput:
