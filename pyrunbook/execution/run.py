@@ -13,7 +13,7 @@ from typing import Any
 from pyrunbook import places
 from pyrunbook.errors import BadInput, ExitCode
 from pyrunbook.execution.play import Ended, Request, perform
-from pyrunbook.journal import Journal, Outcome, Run
+from pyrunbook.journal import Journal, JournalError, Outcome, Run
 
 Listener = Callable[[dict[str, Any]], None]
 _ANSI = re.compile(r"\x1b\[[0-9;]*m")
@@ -101,7 +101,10 @@ def operate(request: Request, on_event: Listener) -> Result:
 
     with signals.handled():
         ended = perform(request, listener, signals.asked_to_end)
-        result = _judge(request, ended, signals, on_event)
+        try:
+            result = _judge(request, ended, signals, on_event)
+        except JournalError as error:
+            result = _unknown(request, ended, error)
     if _nothing_to_put_back(result, bad_input=seen["bad_input"]):
         result = replace(result, exit_code=ExitCode.BAD_INPUT)
     on_event(
@@ -115,6 +118,17 @@ def operate(request: Request, on_event: Listener) -> Result:
         }
     )
     return result
+
+
+def _unknown(request: Request, ended: Ended, error: JournalError) -> Result:
+    """What cannot be read in the journal is treated as bad, whatever the play itself says."""
+    said = "ansible-playbook ended well, but" if ended.code == 0 else "ansible-playbook failed, and"
+    return Result(
+        Outcome.ROLLBACK_FAILED,
+        ExitCode.NOT_PUT_BACK,
+        f"{said} its record cannot be read: {error.seen}",
+        next_step=f"mend the journal, then: pyrunbook recover {request.run_id}",
+    )
 
 
 def _nothing_to_put_back(result: Result, *, bad_input: bool) -> bool:

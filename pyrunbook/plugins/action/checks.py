@@ -31,7 +31,8 @@ class ActionModule(StepAction):
         if not checks and not scripts:
             raise FailedAndPutBack("There is nothing to check, so nothing can be said to be good.")
         if self.check_mode or arguments["only_parse"]:
-            return {"changed": False, "detail": f"{len(checks)} checks and {len(scripts)} hooks, not performed"}
+            told = f"{len(checks)} checks and {len(scripts)} hooks, not performed"
+            return {"changed": False, "detail": "" if arguments["only_parse"] else told}
         url = arguments["url"]
         environment = {
             "PYRUNBOOK_URL": url,

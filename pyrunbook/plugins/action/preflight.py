@@ -8,6 +8,8 @@ import socket
 from datetime import UTC, datetime
 from typing import Any
 
+import yaml
+from ansible.errors import AnsibleError
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
 from pyrunbook import catalog, windows
@@ -20,6 +22,20 @@ from pyrunbook.rollout import plan
 def operator() -> str:
     """Who runs this: `PYRUNBOOK_OPERATOR` (a team's controller sets it), or the person behind sudo, or the user."""
     return os.environ.get("PYRUNBOOK_OPERATOR") or os.environ.get("SUDO_USER") or getpass.getuser()
+
+
+def _specified(runbook: catalog.Runbook) -> dict[str, dict[str, Any]]:
+    """The argument specs of the runbook and of its roles, by the name of the variable."""
+    options: dict[str, dict[str, Any]] = {
+        name: {"type": wanted.kind, "choices": wanted.choices, "elements": wanted.elements}
+        for name, wanted in runbook.inputs.items()
+    }
+    for role in {step.role for step in runbook.playbook.imports}:
+        path = runbook.roles / role / "meta" / "argument_specs.yml"
+        if path.is_file():
+            specs = yaml.safe_load(path.read_text(encoding="utf-8"))
+            options |= specs["argument_specs"]["main"].get("options", {})
+    return options
 
 
 class ActionModule(StepAction):
@@ -69,21 +85,21 @@ class ActionModule(StepAction):
         return result
 
     def _check_inputs(self, runbook: catalog.Runbook, task_vars: dict[str, Any]) -> None:
-        """Validate what was given, wherever it was given, by the runbook's own argument spec."""
-        given = {name: self._templar.template(task_vars[name]) for name in runbook.inputs if name in task_vars}
-        spec = {
-            name: {
-                key: value
-                for key, value in (("type", wanted.kind), ("choices", wanted.choices), ("elements", wanted.elements))
-                if value is not None
-            }
-            for name, wanted in runbook.inputs.items()
-            if name in given
-        }
-        result = ArgumentSpecValidator(spec).validate(given)
-        if result.error_messages:
+        """Validate what was given for the runbook and all its steps, wherever it was given, before the first step."""
+        given: dict[str, Any] = {}
+        spec: dict[str, dict[str, Any]] = {}
+        for name, option in _specified(runbook).items():
+            if name not in task_vars:
+                continue
+            try:
+                given[name] = self._templar.template(task_vars[name])
+            except AnsibleError:  # it depends on what the run has yet to find out; its step validates it
+                continue
+            spec[name] = {key: option[key] for key in ("type", "choices", "elements") if option.get(key) is not None}
+        messages = ArgumentSpecValidator(spec).validate(given).error_messages
+        if messages:
             raise BadInput(
-                f"inputs of {runbook.id}: {'; '.join(result.error_messages)}",
+                f"inputs of {runbook.id}: {'; '.join(messages)}",
                 means="Nothing was changed.",
                 next_step=f"pyrunbook show {runbook.id}",
             )

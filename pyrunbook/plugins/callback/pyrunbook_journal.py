@@ -363,7 +363,7 @@ def _message(data: dict[str, Any]) -> str:
     if data.get("_ansible_no_log"):
         return "failed; the output is hidden (no_log)"
     text = str(data.get("msg") or data.get("stderr") or data.get("stdout") or "failed without a message")
-    return text.strip()
+    return text.strip().replace("Validation of arguments failed:\n", "Validation of arguments failed: ")
 
 
 def _ancestors(task: Any) -> Iterator[Any]:

@@ -1,0 +1,18 @@
+"""Action plugin: go on only while the journal is written."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pyrunbook.plugins.step_action import StepAction
+
+
+class ActionModule(StepAction):
+    """The first task of every step that changes something by modules, which cannot see the journal from where they run.
+
+    `StepAction` itself fails it when the callback could not write: what is not on record does not happen.
+    """
+
+    def act(self, arguments: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
+        """Nothing more to do."""
+        return {"changed": False}
