@@ -23,7 +23,7 @@ _SPOKEN = {
     "service_preview_color": "the preview color",
     "service_release": "the release",
 }
-_TEMPLATE = re.compile(r"{{\s*(\w+)[^}]*}}")
+_TEMPLATE = re.compile(r"""{{\s*(?P<name>\w+)(?:\s*\|\s*default\(['"](?P<default>[^'"]*)['"]\))?[^}]*}}""")
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,11 @@ class Step:
 
     def spoken_title(self) -> str:
         """The title with words in place of templates: `Drain the active color`."""
-        return _TEMPLATE.sub(lambda found: _SPOKEN.get(found[1], found[1].upper()), self.title)
+
+        def words(found: re.Match[str]) -> str:
+            return _SPOKEN.get(found["name"]) or found["default"] or found["name"].upper()
+
+        return _TEMPLATE.sub(words, self.title)
 
     def troubles(self, message: str) -> list[Trouble]:
         """The known errors that a message is about."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from datetime import date, timedelta
 from pathlib import Path
 
@@ -165,6 +166,8 @@ def test_a_step_knows_its_role_and_its_place(content: Content) -> None:
     deploy, drain = content.load().get("maintenance/sample").steps()[1:3]
     assert deploy.title == "Deploy {{ service_release }} to {{ service_preview_color }}"
     assert deploy.spoken_title() == "Deploy the release to the preview color"
+    title = "Put {{ x | default('the thing') }} to {{ plan | default(own) }} of {{service_active_color | upper}}"
+    assert replace(deploy, title=title).spoken_title() == "Put the thing to PLAN of the active color"
     assert (deploy.notes, deploy.estimate, deploy.troubles("x")) == (None, timedelta(), [])
     assert drain.line == PLAYBOOK.splitlines().index("        - name: Drain") + 1
     assert drain.phase is Phase.PROCEDURE

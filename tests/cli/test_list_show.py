@@ -1,0 +1,169 @@
+"""`pyrunbook list` and `pyrunbook show`, as programs."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from pyrunbook.cli.main import main
+
+Run = Callable[..., tuple[int, str, str]]
+UPDATE = "maintenance/production_update"
+
+
+@pytest.fixture
+def run(capsys: pytest.CaptureFixture[str]) -> Run:
+    """Run `pyrunbook …`; returns the exit code, what it printed, and what it said on stderr."""
+
+    def run(*arguments: str) -> tuple[int, str, str]:
+        with pytest.raises(SystemExit) as ended:
+            main(arguments)
+        assert isinstance(ended.value.code, int)
+        return ended.value.code, *capsys.readouterr()
+
+    return run
+
+
+def _content(root: Path, **playbooks: str) -> None:
+    (root / "roles").mkdir()
+    for name, text in playbooks.items():
+        path = root / "playbooks" / "maintenance" / f"{name}.yml"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+        path.with_suffix(".meta.yml").write_text(
+            "argument_specs:\n  Good:\n    short_description: x\n    runbook:\n"
+            '      {schema: 1, title: Good one, owner: "@x", updated: 2026-11-21, window: {required: true}}\n'
+        )
+
+
+def test_list(run: Run) -> None:
+    code, output, errors = run("list")
+    assert (code, errors) == (0, "")
+    lines = output.splitlines()
+    assert lines[0].split() == ["RUNBOOK", "TITLE", "WINDOW", "TAKES"]
+    (update,) = (line for line in lines if line.startswith(UPDATE))
+    assert "Production update" in update
+    assert "Sun 02:00-04:00 UTC" in update
+    assert update.endswith("30 min")
+    assert "\x1b" not in output
+
+
+def test_list_json(run: Run) -> None:
+    code, output, _ = run("list", "--json")
+    assert code == 0
+    facts = {item["id"]: item for item in map(json.loads, output.splitlines())}
+    assert list(facts) == sorted(facts)
+    assert facts[UPDATE]["title"] == {"en": "Production update", "fr": "Mise à jour de la production"}
+    assert (facts[UPDATE]["window"], facts[UPDATE]["estimate_seconds"]) == ("Sun 02:00-04:00 UTC", 1800)
+    assert Path(facts[UPDATE]["path"]).is_file()
+
+
+def test_a_broken_runbook_is_named_and_the_others_are_listed(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _content(tmp_path, good="- {name: Good, hosts: all}\n", broken="- {name: Good\n")
+    monkeypatch.setenv("PYRUNBOOK_CONTENT", str(tmp_path))
+    for arguments in (("list",), ("list", "--json")):
+        code, output, errors = run(*arguments)
+        assert code == 2
+        assert "maintenance/good" in output
+        assert "maintenance/broken" not in output
+        assert "maintenance/broken cannot be read:" in errors
+        assert "broken.yml:2:1: not YAML" in errors
+    assert "as the inventory says" in run("list")[1]
+    assert run("show", "maintenance/good")[0] == 0
+    assert "closed until the inventory names one" in run("show", "good")[1]
+    code, _, errors = run("show", "broken")
+    assert code == 2
+    assert "broken.yml:2:1" in errors
+
+
+def test_no_runbooks(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PYRUNBOOK_CONTENT", str(tmp_path))
+    assert run("list")[0] == 2
+    (tmp_path / "playbooks").mkdir()
+    (tmp_path / "roles").mkdir()
+    assert run("list") == (0, "", "There are no runbooks.\n")
+
+
+def test_show(run: Run) -> None:
+    code, output, errors = run("show", UPDATE)
+    assert (code, errors) == (0, "")
+    for said in (
+        "Production update (maintenance/production_update)",
+        "Sun 02:00-04:00 UTC (every Sunday",
+        "10 min in reserve for a rollback",
+        "attest it with --attest oncall_available",
+        "update_strategy (str; one of zero_downtime, controlled_stop; default zero_downtime)",
+        "Deploy the release to the preview color  [deploy_green]",
+        "#agent-factory-incidents",
+        f"pyrunbook plan {UPDATE}",
+    ):
+        assert said in output
+    assert "[drain_first]" not in output
+    assert "kubectl -n" not in output
+
+
+def test_show_a_strategy_a_language_and_the_commands(run: Run) -> None:
+    stop = run("show", "production-update", "--strategy", "controlled_stop")[1]
+    assert stop.index("[drain_first]") < stop.index("[deploy_green]")
+    assert "[drain]" not in stop
+    french = run("show", UPDATE, "--language", "fr")[1]
+    assert "Mise à jour de la production" in french
+    assert "Équipe on-call disponible" in french
+    by_hand = run("show", UPDATE, "--by-hand", "kubernetes")[1]
+    assert "kubectl -n" in by_hand
+    assert "systemctl" not in by_hand
+    assert "systemctl stop" in run("show", UPDATE, "--by-hand", "host")[1]
+
+
+def test_show_json(run: Run) -> None:
+    code, output, _ = run("show", UPDATE, "--json", "--strategy", "controlled_stop")
+    assert code == 0
+    facts = json.loads(output)
+    assert (facts["id"], facts["strategy"]) == (UPDATE, "controlled_stop")
+    assert facts["strategies"] == ["zero_downtime", "controlled_stop"]
+    assert facts["window"]["spec"] == "Sun 02:00-04:00 UTC"
+    steps = {step["step"]: step for step in facts["steps"]}
+    assert steps["backup"]["phase"] == "procedure"
+    assert steps["backup"]["notes"]["estimate"] == 300
+    assert set(steps["backup"]["notes"]["purpose"]) == {"en", "fr"}
+    assert "{{ service_release" in steps["deploy_green"]["title"]
+    assert steps["deploy_green"]["spoken_title"] == "Deploy the release to the preview color"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("show",), "Missing argument"),
+        (("show", "maintenance/production_updat"), "did you mean maintenance/production_update?"),
+        (("show", UPDATE, "--strategy", "fast"), "'fast' is not one of"),
+        (("list", "--yaml"), "No such option"),
+    ],
+)
+def test_bad_input(run: Run, arguments: tuple[str, ...], said: str) -> None:
+    code, output, errors = run(*arguments)
+    assert (code, output) == (2, "")
+    assert said in errors
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["list"], ["show", UPDATE]])
+def test_nothing_heavy_is_imported(arguments: list[str]) -> None:
+    code = f"""
+import sys
+from pyrunbook.cli.main import main
+try:
+    main({arguments!r})
+except SystemExit:
+    pass
+bad = {{"sqlalchemy", "alembic", "ansible", "ansible_runner", "rich", "lightkube", "psutil"}} & set(sys.modules)
+print(sorted(bad), file=sys.stderr)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    assert done.stderr == "[]\n"
+    assert done.stdout

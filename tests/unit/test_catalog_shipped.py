@@ -1,0 +1,182 @@
+"""The runbooks that are shipped: complete, in two languages, and true to the playbooks and the source runbook."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import Any
+
+import msgspec
+import pytest
+
+from pyrunbook import catalog
+from pyrunbook.catalog import Phase, Runbook, StepNotes, Text
+from pyrunbook.catalog.step_notes import ByHand
+
+RUNBOOKS = {runbook.id: runbook for runbook in catalog.load()}
+STEPS = {
+    (step.role, step.notes)
+    for runbook in RUNBOOKS.values()
+    for strategy in runbook.strategies
+    for step in runbook.steps(strategy)
+}
+NOTES: dict[str, StepNotes] = {role: notes for role, notes in STEPS if notes is not None}
+
+
+def _texts(value: Any, where: str) -> Iterator[tuple[str, Text]]:
+    if isinstance(value, Text):
+        yield where, value
+    elif isinstance(value, msgspec.Struct):
+        for field in msgspec.structs.fields(value):
+            yield from _texts(getattr(value, field.name), f"{where}.{field.name}")
+    elif isinstance(value, (list, tuple)):
+        for index, item in enumerate(value):
+            yield from _texts(item, f"{where}[{index}]")
+
+
+def _by_hand(role: str) -> list[tuple[str, ByHand]]:
+    notes = NOTES[role]
+    return [
+        (f"{role}.{platform}", item)
+        for platform in ("host", "kubernetes")
+        for item in (*notes.by_hand.of(platform), *notes.undo.of(platform))
+    ]
+
+
+def test_all_are_sound() -> None:
+    assert catalog.load().broken == {}
+    assert {"maintenance/production_update", "deployment/rollback"} <= RUNBOOKS.keys()
+
+
+@pytest.mark.parametrize("runbook", RUNBOOKS.values(), ids=RUNBOOKS)
+def test_metadata_is_whole_and_in_two_languages(runbook: Runbook) -> None:
+    metadata = runbook.metadata
+    assert metadata.owner.startswith("@")
+    assert metadata.estimate
+    assert metadata.summary and metadata.rollback and metadata.frequency and metadata.impact
+    assert metadata.prerequisites and metadata.escalation and metadata.troubleshooting and metadata.contacts
+    for where, text in _texts(metadata, runbook.id):
+        assert set(text.languages) == {"en", "fr"}, where
+
+
+@pytest.mark.parametrize("role", sorted({role for role, _ in STEPS}))
+def test_every_step_is_described_in_two_languages_and_by_hand_on_both_platforms(role: str) -> None:
+    assert role in NOTES, f"roles/{role}/meta/step.yml is missing"
+    notes = NOTES[role]
+    for where, text in _texts(notes, role):
+        assert set(text.languages) == {"en", "fr"}, where
+    assert notes.estimate
+    for platform in ("host", "kubernetes"):
+        assert any(item.commands for item in notes.by_hand.of(platform)), f"nothing to do by hand on {platform}"
+
+
+@pytest.mark.parametrize("role", sorted(NOTES))
+def test_commands_are_valid_shell(role: str) -> None:
+    commands = [(where, item.commands) for where, item in _by_hand(role)]
+    commands += [
+        (f"{role}: {trouble.error}", command) for trouble in NOTES[role].troubleshooting for command in trouble.commands
+    ]
+    for where, text in commands:
+        done = subprocess.run(["bash", "-n"], input=text, capture_output=True, text=True, timeout=20)
+        assert done.returncode == 0, f"{where}: {done.stderr}\n{text}"
+
+
+@pytest.mark.parametrize("role", sorted(NOTES))
+def test_commands_use_no_variable_that_nobody_sets(role: str) -> None:
+    """Those of all steps are set by the first block of preflight, the others by the step itself."""
+    shared = set()
+    for _, item in _by_hand("preflight"):
+        shared |= set(re.findall(r"\b([A-Z_]+)=", item.commands))
+    own = {name for _, item in _by_hand(role) for name in re.findall(r"\b([A-Z_]+)=", item.commands)}
+    for where, item in _by_hand(role):
+        used = set(re.findall(r"\$\{?([A-Z_]+)", item.commands))
+        assert used <= shared | own, f"{where}: {used - shared - own}"
+
+
+def test_the_traps_of_the_source_runbook_are_not_in_the_commands() -> None:
+    everything = "\n".join(item.commands for role in NOTES for _, item in _by_hand(role))
+    assert "available=false" not in everything, "a Deployment with 0 replicas stays Available"
+    assert "delete_series" not in everything
+    assert not re.search(r"^\s*find .*-delete", everything, re.MULTILINE)
+    assert not re.search(r"delete -f .*/(blue|green)/", everything), "which color is old is read, not assumed"
+    assert '"version":"green"' not in everything.replace(" ", "")
+
+
+def test_the_update_is_the_one_of_the_source_runbook() -> None:
+    """Sunday 02:00-04:00 UTC, 30 minutes, four prerequisites, two of which only a person can attest."""
+    runbook = RUNBOOKS["maintenance/production_update"]
+    metadata = runbook.metadata
+    assert metadata.window.spec == "Sun 02:00-04:00 UTC"
+    assert metadata.window.required
+    assert metadata.estimate == timedelta(minutes=30)
+    assert metadata.reserve == timedelta(minutes=10)
+    assert metadata.title.in_language("fr") == "Mise à jour de la production"
+    checks = {prerequisite.id: prerequisite.check for prerequisite in metadata.prerequisites}
+    assert checks == {
+        "backup_validated": "automatic",
+        "rollback_plan_prepared": "automatic",
+        "oncall_available": "attested",
+        "staging_validated": "attested",
+    }
+
+
+def test_both_orders_of_the_update() -> None:
+    runbook = RUNBOOKS["maintenance/production_update"]
+
+    def procedure(strategy: str) -> list[str]:
+        return [step.id for step in runbook.steps(strategy) if step.phase is Phase.PROCEDURE]
+
+    assert procedure("zero_downtime") == [
+        "backup", "rollback_plan", "deploy_green", "validate", "switch_service", "verify", "drain", "cleanup",
+    ]  # fmt: skip
+    assert procedure("controlled_stop") == [
+        "backup", "rollback_plan", "drain_first", "deploy_green", "validate", "switch_service", "verify", "cleanup",
+    ]  # fmt: skip
+    for strategy in runbook.strategies:
+        phases = [step.phase for step in runbook.steps(strategy)]
+        assert phases[0] is Phase.PREREQUISITE
+        assert phases[-2:] == [Phase.ROLLBACK, Phase.CONCLUDE]
+
+
+@pytest.mark.parametrize("strategy", catalog.STRATEGIES)
+def test_the_steps_fit_into_the_estimate(strategy: str) -> None:
+    runbook = RUNBOOKS["maintenance/production_update"]
+    steps = runbook.steps(strategy)
+    forward = sum((step.estimate for step in steps if step.phase is not Phase.ROLLBACK), timedelta())
+    back = sum((step.estimate for step in steps if step.phase is Phase.ROLLBACK), timedelta())
+    assert forward <= runbook.metadata.estimate + timedelta(minutes=1)
+    assert back <= runbook.metadata.reserve
+
+
+@pytest.mark.parametrize(
+    ("role", "message", "error"),
+    [
+        ("deploy_green", "pod web-1 waits: CrashLoopBackOff", "CrashLoopBackOff"),
+        ("deploy_green", "pod web-1 waits: ErrImagePull", "ImagePullBackOff"),
+        ("deploy_green", "0/3 nodes are available: Insufficient cpu", "Unschedulable"),
+        ("validate", "POST /echo answered 500 in 3 of 20 requests, 0 allowed", "answered 5xx"),
+        ("validate", "GET /version answered version 1.0, wanted 1.1 in 1 of 1 requests", "answered version"),
+        ("validate", "GET /health: p95 900 ms, 500 ms allowed", "ms allowed"),
+        ("switch_service", "The traffic was not switched: it goes to 127.0.0.1:1", "The traffic was not switched"),
+        ("cleanup", "Service x chooses green, so green is not removed", "is not removed"),
+        ("preflight", "The lock of this service is held by run 7f3a", "The lock of this service is held"),
+        ("drain", "Deployment x was scaled up again 5 times while it was drained", "was scaled up again"),
+        ("rollback", "release 1.0 is gone, and so is its backup x", "is gone, and so is its backup"),
+    ],
+)
+def test_messages_find_their_entry(role: str, message: str, error: str) -> None:
+    assert error in [trouble.error for trouble in NOTES[role].troubleshooting if trouble.found_in(message)]
+
+
+@pytest.mark.parametrize("runbook", RUNBOOKS.values(), ids=RUNBOOKS)
+def test_what_the_playbook_takes_is_documented(runbook: Runbook) -> None:
+    """Each variable with a default in the playbook is an input of it, unless a role or the play itself sets it."""
+    text = runbook.path.read_text()
+    taken = {name for name in re.findall(r"\b([a-z]\w+) \| default\(", text) if not name.startswith("service_")}
+    own = set(re.findall(r"^    (\w+):", text, re.MULTILINE))
+    assert taken - own <= runbook.inputs.keys()
+    roles = {step.role for strategy in runbook.strategies for step in runbook.steps(strategy)}
+    for name in runbook.inputs.keys() - taken:
+        assert any(name.startswith(f"{role}_") for role in roles), f"nothing takes the input {name}"
