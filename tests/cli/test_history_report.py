@@ -16,6 +16,7 @@ from pyrunbook.journal.report import as_markdown
 
 Run = Callable[..., tuple[int, str, str]]
 UPDATE = "maintenance/production_update"
+SERVICE = "agent-factory"
 
 
 @pytest.fixture
