@@ -9,6 +9,8 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
+import tempfile
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,6 +20,8 @@ from pyrunbook.rollout.checks import Result, Verdict
 
 NO_DATA_EXIT = 75
 OUTPUT_LINES = 20
+OUTPUT_BYTES = 1 << 16
+"""How much of the end of a program's output is looked at."""
 KEYS = {"name", "argv", "timeout", "environment", "directory"}
 
 
@@ -78,11 +82,9 @@ def check_startable(hook: Hook) -> None:
     if not directory.is_dir():
         raise BadInput(f"hook {hook.name!r}: {directory} is not a directory")
     program = hook.argv[0]
-    if "/" in program:
-        found = os.access(directory / program, os.X_OK)
-    else:
-        found = any(os.access(Path(part) / program, os.X_OK) for part in os.get_exec_path())
-    if not found:
+    places = [directory] if "/" in program else [Path(part) for part in os.get_exec_path()]
+    candidates = [place / program for place in places]
+    if not any(candidate.is_file() and os.access(candidate, os.X_OK) for candidate in candidates):
         raise BadInput(f"hook {hook.name!r}: {program} is not an executable file", next_step=f"chmod +x {program}")
 
 
@@ -96,29 +98,35 @@ def perform(hook: Hook, environment: dict[str, str] | None = None) -> Result:
     Returns:
         The outcome, with the exit code and the last lines of its output as evidence.
     """
-    try:
-        process = subprocess.Popen(
-            hook.argv,
-            cwd=hook.directory,
-            env={**os.environ, **(environment or {}), **hook.environment},
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            errors="replace",
-            start_new_session=True,
-        )
-    except OSError as error:
-        return Result(hook.name, Verdict.ERROR, f"{hook.argv[0]} did not start: {error.strerror}")
-    timed_out = False
-    try:
-        output, _ = process.communicate(timeout=hook.timeout)
-    except subprocess.TimeoutExpired:
-        timed_out = True
-        os.killpg(process.pid, signal.SIGKILL)
-        output, _ = process.communicate()
-    evidence = {"argv": list(hook.argv), "exit_code": process.returncode, "output": output.splitlines()[-OUTPUT_LINES:]}
-    last = next((line for line in reversed(output.splitlines()) if line.strip()), "")
+    # A file, not a pipe: a program that leaves something running in the background would keep a pipe open for ever.
+    with tempfile.TemporaryFile() as output:
+        try:
+            process = subprocess.Popen(
+                hook.argv,
+                cwd=hook.directory,
+                env={**os.environ, **(environment or {}), **hook.environment},
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        except OSError as error:
+            return Result(hook.name, Verdict.ERROR, f"{hook.argv[0]} did not start: {error.strerror}")
+        timed_out = False
+        try:
+            process.wait(hook.timeout)
+        except subprocess.TimeoutExpired:
+            timed_out = True
+        finally:
+            # Also what it left behind in its session, and also when this play is ended in the middle.
+            if process.returncode is None:
+                with suppress(ProcessLookupError):
+                    os.killpg(process.pid, signal.SIGKILL)
+                process.wait()
+        output.seek(max(0, output.seek(0, os.SEEK_END) - OUTPUT_BYTES))
+        lines = output.read().decode("utf-8", "replace").splitlines()
+    evidence = {"argv": list(hook.argv), "exit_code": process.returncode, "output": lines[-OUTPUT_LINES:]}
+    last = next((line for line in reversed(lines) if line.strip()), "")
     said = f": {last.strip():.200}" if last else ""
     if timed_out:
         return Result(hook.name, Verdict.ERROR, f"{hook.argv[0]} was ended after {hook.timeout:g} s{said}", evidence)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import http.client
 import re
 import time
+import urllib.error
 import urllib.request
 from dataclasses import dataclass
 
@@ -25,7 +27,8 @@ def gauge(text: str, metric: str) -> float | None:
     Raises:
         BadInput: a sample is not a number.
     """
-    pattern = re.compile(rf"^{re.escape(metric)}(?:\{{[^}}]*\}})?\s+(\S+)", re.MULTILINE)
+    # A label's value may hold anything between its quotes, a closing brace as well.
+    pattern = re.compile(rf'^{re.escape(metric)}(?:\{{(?:[^"}}]|"(?:[^"\\]|\\.)*")*\}})?\s+(\S+)', re.MULTILINE)
     try:
         values = [float(value) for value in pattern.findall(text)]
     except ValueError as error:
@@ -43,7 +46,8 @@ def wait(url: str, metric: str, seconds: float, interval: float = 0.2) -> Draine
         interval: seconds between two looks.
 
     Returns:
-        What was seen last. A color that answers no more has nothing in flight (`gone`).
+        What was seen last. A color that answers no more has nothing in flight (`gone`). A page that is there and
+        does not show the gauge will not show it later: that is said at once, with `last` as `None`.
     """
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     began = time.monotonic()
@@ -52,9 +56,11 @@ def wait(url: str, metric: str, seconds: float, interval: float = 0.2) -> Draine
         try:
             with opener.open(url, timeout=5) as answer:
                 last = gauge(answer.read().decode("utf-8", "replace"), metric)
-        except ConnectionRefusedError:
-            return Drained(0, time.monotonic() - began, gone=True)
-        except OSError as error:
+            if last is None:
+                return Drained(None, time.monotonic() - began, gone=False)
+        except urllib.error.HTTPError:
+            return Drained(None, time.monotonic() - began, gone=False)
+        except (OSError, http.client.HTTPException) as error:
             if isinstance(getattr(error, "reason", None), ConnectionRefusedError):
                 return Drained(0, time.monotonic() - began, gone=True)
             last = None
