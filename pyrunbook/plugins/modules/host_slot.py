@@ -54,6 +54,8 @@ def main() -> None:
     try:
         slots = Slots.from_arguments(asked["service"], module.check_mode)
         if state == "started":
+            if slots.active() == color and slots.linked(color) not in (None, asked["release"]):
+                raise SlotError(f"the traffic goes to {color}, so it keeps {slots.linked(color)}")
             changed = slots.start(color, asked["release"], asked["stable_seconds"])
             detail = "{} runs {}".format(color, asked["release"])
         elif state == "stopped":
