@@ -56,7 +56,7 @@ bench: $(DEV)  ## Measure: failed requests, time to roll back, overheads
 	$(BIN)/python -m benchmarks
 
 test-matrix:  ## Test on the oldest and the newest pair of Python and ansible-core that is found here
-	.ci/test-matrix
+	.ci/test-matrix $(PYTEST_ARGS)
 
 # --- linters: one definition, used by `make lint`, by pre-commit and by CI ---------------------------------------
 
