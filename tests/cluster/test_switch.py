@@ -90,6 +90,21 @@ def test_endpoints_that_do_not_follow_are_named(standin_api: Api) -> None:
         switch.switch(standin_api.cluster(), target, "green", timeout=0.5)
 
 
+def test_an_endpoint_of_another_pod_is_not_accepted(api: Api) -> None:
+    target = api.two_colors(preview_release="1.1.0", replicas=1)
+    api.create(
+        {
+            "kind": "EndpointSlice",
+            "metadata": {"name": "left-over", "labels": {"kubernetes.io/service-name": "agent-factory"}},
+            "addressType": "IPv4",
+            "endpoints": [{"addresses": ["10.9.9.9"], "conditions": {"ready": True}}],
+            "ports": [{"name": "http", "port": 8000, "protocol": "TCP"}],
+        }
+    )
+    with pytest.raises(TimedOut, match=r"1 of 1 ready pods.*1 endpoints of other pods"):
+        switch.switch(api.cluster(), target, "green", timeout=1)
+
+
 def test_a_merge_of_the_selector_would_have_left_no_endpoints(standin_api: Api) -> None:
     """The trap that replacing avoids; it is also a test of the stand-in."""
     standin_api.two_colors(preview_release="1.1.0", replicas=1)
