@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from datetime import UTC, datetime
+from pathlib import Path
 from types import TracebackType
 from typing import Any
 
@@ -38,11 +39,11 @@ class Journal:
         self._url = url
         self._engine = engine
         self._clock = clock
-        # PWD and SSH_AUTH_SOCK look like secrets by their names; a path is where one is kept, not the secret.
+        # PWD and SSH_AUTH_SOCK look like secrets by their names; a path that exists is where one is kept.
         self._secrets = {
             value
             for name, value in os.environ.items()
-            if is_secret_name(name) and len(value) >= 8 and not value.startswith("/")
+            if is_secret_name(name) and len(value) >= 8 and not (value.startswith("/") and Path(value).exists())
         }
         if url.password:
             self._secrets.add(url.password)
@@ -105,8 +106,6 @@ class Journal:
         Returns:
             the attempt: 1 for a new run.
 
-        A run that ended as `rollback_failed` can be taken up again: it has to be put back still.
-
         Raises:
             JournalError: the run of this id has ended, or is one of another runbook.
         """
@@ -127,7 +126,6 @@ class Journal:
             if known.runbook != start.runbook:
                 raise JournalError(f"run {start.id} is one of {known.runbook}, not of {start.runbook}")
             again = {name: values[name] for name in ("operator", "machine", "pid", "process_started", "mode")}
-            again |= {"ended": None, "outcome": None, "cause": None}
             attempt = int(known.attempt) + 1
             again |= {"ended": None, "outcome": None, "cause": None}
             connection.execute(update(runs).where(runs.c.id == start.id).values(attempt=attempt, **again))
@@ -306,12 +304,9 @@ class Journal:
             service: only runs that reached this service and have not concluded it.
         """
         runs = schema.runs
-        open_run = or_(runs.c.ended.is_(None), runs.c.outcome == Outcome.ROLLBACK_FAILED.value)
-        query = select(runs).where(open_run).order_by(runs.c.started.desc(), runs.c.id)
+        query = select(runs).where(_is_open(runs)).order_by(runs.c.started.desc(), runs.c.id)
         if service is not None:
-            outcome = schema.services.c.outcome
-            open_service = or_(outcome.is_(None), outcome == Outcome.ROLLBACK_FAILED.value)
-            query = query.where(_has_service(service, open_service))
+            query = query.where(_has_service(service, _is_open(schema.services)))
         with self._reading() as connection:
             return self._load(connection, connection.execute(query).all(), whole=True)
 

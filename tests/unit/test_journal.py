@@ -249,6 +249,26 @@ def test_taking_up_an_unfinished_run_again(journal: Journal) -> None:
     assert [(step.attempt, step.position, step.outcome) for step in part.steps] == [(1, 1, None), (2, 2, "ok")]
 
 
+def test_a_step_of_an_earlier_attempt_stays_as_it_was(journal: Journal) -> None:
+    """The process died in it; the end that a later attempt reports is not its end."""
+    journal.start_run(START)
+    journal.add_service(START.id, "s", "host")
+    journal.start_step(START.id, "s", "switch_service", "Switch")
+    journal.start_run(START)
+    journal.end_step(START.id, "s", "switch_service", "skipped")
+    steps = journal.get(START.id).services[0].steps
+    assert [(step.attempt, step.outcome) for step in steps] == [(1, None), (2, "skipped")]
+
+
+def test_a_rollback_that_succeeds_late_replaces_one_that_failed(journal: Journal) -> None:
+    journal.start_run(START)
+    journal.end_run(START.id, "rollback_failed", "disk full")
+    journal.end_run(START.id, "rolled_back", "disk full")
+    assert journal.get(START.id).outcome == "rolled_back"
+    with pytest.raises(JournalError, match="has already ended"):
+        journal.end_run(START.id, "succeeded")
+
+
 def test_a_run_that_has_ended_stays_ended(journal: Journal) -> None:
     journal.start_run(START)
     journal.end_run(START.id, "succeeded", None)
@@ -389,9 +409,12 @@ def test_nothing_secret_is_written(journal: Journal, url: str, monkeypatch: pyte
 
 def test_secrets_of_the_environment_are_known(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("VAULT_TOKEN", "Kanarie7x9Qz")
+    monkeypatch.setenv("API_KEY", "/Kanarie7x9Qz+/x")
+    monkeypatch.setenv("PWD", "/usr/share")
     with Journal.open(url) as journal:
-        journal.start_run(replace(START, inputs={"note": "uses Kanarie7x9Qz"}))
-        assert journal.get(START.id).inputs == {"note": "uses [redacted]"}
+        note = "uses Kanarie7x9Qz and /Kanarie7x9Qz+/x in /usr/share"
+        journal.start_run(replace(START, inputs={"note": note}))
+        assert journal.get(START.id).inputs == {"note": "uses [redacted] and [redacted] in /usr/share"}
 
 
 # --- several processes, and processes that die ---------------------------------------------------------------------
