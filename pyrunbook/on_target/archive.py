@@ -5,6 +5,7 @@ The archive holds `MANIFEST.json` and, below `tree/`, what was backed up with it
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 import io
 import json
@@ -12,6 +13,7 @@ import os
 import shutil
 import tarfile
 import tempfile
+import zlib
 from collections.abc import Iterator
 from typing import Any
 
@@ -172,9 +174,13 @@ def _summary(path: str, manifest: dict[str, Any], created: bool) -> dict[str, An
 def _extract(archive: str, directory: str) -> dict[str, Any]:
     """Extract the whole archive and return its manifest."""
     try:
-        with tarfile.open(archive, "r:gz") as tar:
-            for member in tar.getmembers():
-                outside = os.path.isabs(member.name) or ".." in member.name.split("/")
+        with gzip.open(archive) as raw, tarfile.open(fileobj=raw, mode="r:") as tar:
+            members = tar.getmembers()
+            links = {member.name for member in members if member.issym()}
+            for member in members:
+                parts = member.name.split("/")
+                through = any("/".join(parts[:end]) in links for end in range(1, len(parts)))
+                outside = through or os.path.isabs(member.name) or ".." in parts
                 if outside or not (member.isreg() or member.issym() or member.isdir()):
                     raise ArchiveError(f"{archive} holds {member.name}, which is no part of a backup of ours")
             # What a backup of ours holds was checked above. The data filter, where there is one, would refuse
@@ -183,10 +189,14 @@ def _extract(archive: str, directory: str) -> dict[str, Any]:
                 tar.extractall(directory, filter="fully_trusted")  # noqa: S202
             else:
                 tar.extractall(directory)  # noqa: S202
+            while raw.read(1 << 20):  # to its very end, where gzip's own sum is compared
+                pass
         with open(os.path.join(directory, MANIFEST), encoding="utf-8") as stream:
             manifest: dict[str, Any] = json.load(stream)
-    except (tarfile.TarError, EOFError, OSError, ValueError) as error:
+    except (tarfile.TarError, zlib.error, EOFError, OSError, ValueError) as error:
         raise ArchiveError(f"{archive} cannot be restored: {error}") from error
+    if not isinstance(manifest, dict) or not isinstance(manifest.get("entries"), dict):
+        raise ArchiveError(f"{archive} holds a {MANIFEST} that is not ours")
     return manifest
 
 
@@ -195,6 +205,7 @@ def _compare(tree: str, entries: dict[str, Any], archive: str) -> None:
         path = os.path.join(tree, name)
         if "sha256" in entry:
             sound = os.path.isfile(path) and sha256_of(path) == entry["sha256"]
+            sound = sound and os.stat(path).st_mode & 0o777 == entry["mode"] & 0o777
         elif "link" in entry:
             sound = os.path.islink(path) and os.readlink(path) == entry["link"]
         else:

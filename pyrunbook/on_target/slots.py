@@ -110,8 +110,12 @@ class Slots:
 
     def runs(self, color: str, release: str) -> bool:
         """Whether the slot's process runs, and was started from this release."""
+        return self._holds(color, release) and bool(self.manager.running(self.colors[color]["unit"]))
+
+    def _holds(self, color: str, release: str) -> bool:
+        """Whether a process of the slot, where there is one, was started from this release."""
         unsure = os.path.exists(self._path("slots", color, "starting"))
-        return not unsure and self.linked(color) == release and bool(self.manager.running(self.colors[color]["unit"]))
+        return not unsure and self.linked(color) == release
 
     def candidate(self) -> str | None:
         """The release that `releases/candidate` names as the next one to deploy."""
@@ -263,8 +267,9 @@ class Slots:
     def put_back(self, plan: dict[str, Any]) -> list[str]:
         """Have the traffic served as a rollback plan says, from the plan's `host` section alone.
 
-        A color that still answers gets the traffic at once. Otherwise its release comes back from the backup when
-        it is gone, its process is started, and the traffic follows when it is ready.
+        A color that still answers gets the traffic at once, before its process manager is asked: that takes longer
+        than all the rest, and clients see the bad release meanwhile. Otherwise its release comes back from the backup
+        when it is gone, its process is started, and the traffic follows when it is ready.
 
         Args:
             plan: `{"active": color, "release": name, "upstream": "host:port", "ready": {"url", "seconds"},
@@ -278,6 +283,8 @@ class Slots:
             archive.ArchiveError: the backup is damaged.
         """
         color, release, done = plan["active"], plan["release"], []
+        serves = self._holds(color, release) and self.answers(plan["ready"]["url"])
+        sent = self._send_traffic(plan) if serves else []
         if not os.path.isdir(self.release_path(release)):
             done.append(f"release {release} restored from the backup")
             if not self.check_mode:
@@ -289,9 +296,12 @@ class Slots:
             done.append(f"{color} started with {release}")
         if not self.check_mode:
             self._wait_ready(color, plan["ready"]["url"], plan["ready"]["seconds"])
-        if upstream.switch(self.upstream_file, plan["upstream"], (), self.check_mode):
-            done.append(f"traffic sent to {color}")
-        return done
+        return [*sent, *done, *([] if sent else self._send_traffic(plan))]
+
+    def _send_traffic(self, plan: dict[str, Any]) -> list[str]:
+        """Have the proxy dial what a plan's `host` section says; what was done, empty when it did already."""
+        changed = upstream.switch(self.upstream_file, plan["upstream"], (), self.check_mode)
+        return ["traffic sent to {}".format(plan["active"])] if changed else []
 
     def put_back_preview(self, plan: dict[str, Any]) -> list[str]:
         """Bring the color that did not serve back to what it was: empty, stopped, or running its release.
@@ -310,10 +320,11 @@ class Slots:
             return [f"{color} removed"] if self.remove(color) else []
         if running:
             return [f"{color} started with {release}"] if self.start(color, release) else []
-        changed = self.remove(color) if self.linked(color) != release else self.stop(color)
-        if not self.check_mode and self.linked(color) != release:
+        other = self.linked(color) != release
+        changed = self.remove(color) if other else self.stop(color)
+        if other and not self.check_mode:
             durable.link(self._path("slots", color, "release"), os.path.join("..", "..", "releases", release))
-        return [f"{color} stopped, with {release} in it as before"] if changed else []
+        return [f"{color} stopped, with {release} in it as before"] if changed or other else []
 
     def _restore(self, release: str, backup: dict[str, Any] | None) -> None:
         if not backup or not os.path.isfile(backup["path"]):

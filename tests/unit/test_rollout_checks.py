@@ -48,7 +48,7 @@ class Server:
                 self.end_headers()
                 self.wfile.write(content)
 
-            do_GET = do_POST = do_PUT = handle_any
+            do_GET = do_POST = do_PUT = handle_any  # noqa: N815
 
             def log_message(self, *_: Any) -> None:
                 pass
