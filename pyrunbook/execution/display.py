@@ -138,6 +138,10 @@ class Lines:
             self.write(step_line(event))
         for line in (event.get("error") or "").strip().splitlines()[1:]:
             self.write(f"      {line}")
+        for known in event.get("known") or []:
+            self.write(f"      Known: {known['cause']} {known['solution']}")
+            for command in known["commands"]:
+                self.write(f"        $ {command}")
 
     def _on_service_ended(self, event: dict[str, Any]) -> None:
         self._detail[event["service"]] = event.get("detail") or ""

@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
+import time
+from pathlib import Path
 
 import psutil
 
+from pyrunbook import places
 from pyrunbook.journal import Run
 
 ENV_RUN_ID = "PYRUNBOOK_RUN_ID"
+BEGINNING = 30.0
+"""Seconds for which a directory without a process is left alone."""
 GRACE = 3.0
 """Seconds between SIGTERM and SIGKILL."""
 
@@ -40,7 +46,34 @@ def end(run_id: str) -> int:
         with contextlib.suppress(psutil.Error):
             process.kill()
     psutil.wait_procs(alive, timeout=GRACE)
+    for directory in directories().glob(f"{run_id}-*"):
+        shutil.rmtree(directory, ignore_errors=True)
     return len(processes)
+
+
+def directories() -> Path:
+    """Where the private directories of running plays are: `<run id>-<random>`."""
+    return places.home() / "running"
+
+
+def clear_directories() -> None:
+    """Remove the directories of plays that were killed: they hold inputs, and those may be secret."""
+    try:
+        found = list(directories().iterdir())
+    except FileNotFoundError:
+        return
+    for directory in found:
+        run_id = directory.name.partition("-")[0]
+        if not find(run_id) and not _may_just_begin(directory):
+            shutil.rmtree(directory, ignore_errors=True)
+
+
+def _may_just_begin(directory: Path) -> bool:
+    """Whether a play may be about to start in it: its process exists only moments after its directory."""
+    try:
+        return time.time() - directory.stat().st_mtime < BEGINNING
+    except FileNotFoundError:
+        return True
 
 
 def alive(run: Run) -> bool:

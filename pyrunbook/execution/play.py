@@ -121,8 +121,10 @@ def command_line(request: Request) -> str:
 
 
 @contextlib.contextmanager
-def _private_directory() -> Iterator[Path]:
-    directory = Path(tempfile.mkdtemp(prefix="pyrunbook-"))  # 0700
+def _private_directory(run_id: str) -> Iterator[Path]:
+    """A directory for one play, 0700; what a killed run left of its own goes with the next play of that run."""
+    leftovers.clear_directories()
+    directory = Path(tempfile.mkdtemp(dir=places.private_directory(leftovers.directories()), prefix=f"{run_id}-"))
     try:
         yield directory
     finally:
@@ -178,7 +180,7 @@ def perform(request: Request, on_event: Callable[[dict[str, Any]], None], cancel
         del last[:-40]
         return False  # nothing is written to ansible-runner's own files
 
-    with _private_directory() as directory, _ending_gently():
+    with _private_directory(request.run_id) as directory, _ending_gently():
         events = directory / "events.jsonl"
         events.touch(mode=0o600)
         with Tail(events, on_event):

@@ -7,7 +7,7 @@ import socket
 from typing import Literal
 
 from pyrunbook import catalog
-from pyrunbook.errors import Refused
+from pyrunbook.errors import ExitCode, Refused
 from pyrunbook.execution import leftovers
 from pyrunbook.execution.play import Request
 from pyrunbook.execution.run import Listener, Result, Signals, operate, put_back
@@ -65,6 +65,12 @@ def way_for(run: Run) -> Way:
     return "resume" if verified and not rolling_back else "rollback"
 
 
+def abandon(run: Run) -> None:
+    """Close a run that died before it reached any service, so before it could change anything."""
+    with Journal.open() as journal:
+        journal.end_run(run.id, Outcome.CANCELED, "the run died before it reached a service")
+
+
 def recover(
     run: Run, on_event: Listener, *, way: Way | None = None, verbosity: int = 0, inventory: tuple[str, ...] = ()
 ) -> Result:
@@ -81,6 +87,9 @@ def recover(
         Refused: it cannot be resumed, because inputs of it were secret and are not recorded.
     """
     leftovers.end(run.id)
+    if not run.services:
+        abandon(run)
+        return Result(Outcome.CANCELED, ExitCode.SUCCEEDED, "the run died before it reached a service", run)
     chosen = way or way_for(run)
     request = Request(
         playbook=catalog.load().get(run.runbook).path,

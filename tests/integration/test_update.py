@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import signal
 import sqlite3
 import subprocess
@@ -329,7 +330,60 @@ def test_secrets_reach_neither_journal_nor_output_nor_temporary_files(sandbox: S
     for path in [*sandbox.home.rglob("*"), *sandbox.directory.rglob("*"), *temporary.rglob("*")]:
         if path.is_file() and not path.is_symlink():
             assert canary.encode() not in path.read_bytes(), path
-    assert not [path for path in temporary.iterdir() if path.name.startswith("pyrunbook-")]
+    assert not list((sandbox.home / "running").iterdir())
+
+
+def test_a_killed_run_leaves_no_inputs_behind_once_it_is_recovered(sandbox: Sandbox) -> None:
+    canary = "cAnArY-55aa10"
+    with started(sandbox, "maintenance", "--window", "--yes", "-e", f"db_password={canary}") as process:
+        until_step(process, "backup")
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+    assert sandbox.run("recover").returncode == 0
+    for path in sandbox.home.rglob("*"):
+        if path.is_file():
+            assert canary.encode() not in path.read_bytes(), path
+
+
+def test_a_rollback_that_fails_says_so_keeps_the_lock_and_can_be_finished_later(sandbox: Sandbox) -> None:
+    sandbox.run("sandbox", "release", "1.2.0", "--fault", "errors-behind-proxy", check=True)
+    old, away = sandbox.directory / "releases" / "1.0.4", sandbox.directory / "away"
+    with started(sandbox, "maintenance", "--window", "--yes") as process:
+        run = until_step(process, "validate")["run"]
+        old.rename(away)
+        (sandbox.directory / "state" / "backups" / f"{run}.tar.gz").unlink()
+        out, err = process.communicate(timeout=200)
+    assert process.returncode == 5, err
+    last = json.loads(out.splitlines()[-1])
+    assert last["outcome"] == "rollback_failed"
+    assert last["next_step"].startswith(f"pyrunbook recover {run}")
+    assert lock(sandbox).exists()
+    maintain(sandbox, code=3)
+
+    away.rename(old)
+    assert sandbox.run("recover", run, "--rollback").returncode == 0
+    assert serves(sandbox) == ("blue", "1.0.4")
+    assert not lock(sandbox).exists()
+    assert report(sandbox, run)["outcome"] == "rolled_back"
+
+
+def test_another_machine_can_execute_a_plan(sandbox: Sandbox) -> None:
+    maintain(sandbox)
+    run = report(sandbox)["id"]
+    elsewhere = {**sandbox.env, "PYRUNBOOK_HOME": str(sandbox.home) + "-elsewhere"}
+    argv = [str(Path(DIRECT[0]).parent / "pyrunbook"), "rollback", run, "--yes"]
+    unknown = subprocess.run(argv, env=elsewhere, capture_output=True, text=True, check=False)
+    assert unknown.returncode == 2
+    done = subprocess.run([*argv, "-i", "sandbox"], env=elsewhere, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert serves(sandbox) == ("blue", "1.0.4")
+
+
+def test_a_release_that_was_deleted_comes_back_from_the_backup(sandbox: Sandbox) -> None:
+    maintain(sandbox)
+    shutil.rmtree(sandbox.directory / "releases" / "1.0.4")
+    assert sandbox.run("rollback", "--yes").returncode == 0
+    assert serves(sandbox) == ("blue", "1.0.4")
 
 
 def test_no_host_matched_is_bad_input(sandbox: Sandbox, tmp_path: Path) -> None:

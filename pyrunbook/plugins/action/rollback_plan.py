@@ -11,7 +11,10 @@ from pyrunbook.rollout import plan
 
 
 class ActionModule(StepAction):
-    """`recorded` writes the run's plan once; `read` gives a plan as `content`, null when there is none."""
+    """`recorded` writes the run's plan once; `read` gives a plan as `content`, null when there is none.
+
+    `read` takes the copy on this machine, or `text`, the copy at the service, where this machine has none.
+    """
 
     ARGUMENTS = {
         "state": {"type": "str", "required": True, "choices": ["recorded", "read"]},
@@ -67,5 +70,7 @@ class ActionModule(StepAction):
         elif text:  # kept at the service: another operator's machine made it
             found = plan.unseal(text, f"the plan {plan_id} kept at {service}")
         else:
-            return {"changed": False, "content": None, "detail": f"no plan {plan_id}: nothing was changed"}
+            # Without `text` nobody has asked at the service yet.
+            detail = "" if text is None else f"no plan {plan_id}: nothing was changed"
+            return {"changed": False, "content": None, "detail": detail}
         return {"changed": False, "content": found.as_dict()}

@@ -254,8 +254,28 @@ class CallbackModule(CallbackBase):
             detail=step.detail,
             error=step.error,
             bad_input=step.bad_input,
+            known=self._known(step),
             seconds=round(time.monotonic() - step.began, 3),
         )
+
+    def _known(self, step: _Step) -> list[dict[str, Any]]:
+        """The entries of the step's troubleshooting that its failure is about; told here where no CLI listens."""
+        notes = Path(str(step.include._role_path)) / "meta" / "step.yml"
+        if not step.error or not notes.is_file():
+            return []
+        from pyrunbook.catalog.step_notes import read_step_notes
+
+        found = [trouble for trouble in read_step_notes(notes).troubleshooting if trouble.found_in(step.error)]
+        known = [
+            {"error": t.error, "cause": str(t.cause), "solution": str(t.solution), "commands": list(t.commands)}
+            for t in found
+        ]
+        if not os.environ.get(ENV_EVENTS):
+            for entry in known:
+                self._display.display(f"Known: {entry['cause']} {entry['solution']}")
+                for command in entry["commands"]:
+                    self._display.display(f"  {command}")
+        return known
 
     def _end_steps(self) -> None:
         for host in list(self.steps):
