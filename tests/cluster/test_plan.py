@@ -80,6 +80,15 @@ def test_from_every_stage_of_an_update_the_state_before_comes_back(api: Api, sta
     assert not put_back.restore_preview(cluster, section)["changed"]
 
 
+def test_what_an_autoscaler_has_added_since_is_not_taken_away(api: Api) -> None:
+    target = api.two_colors(replicas=2, autoscaler=True)
+    section = captured(api)
+    api.cluster().merge_patch("Deployment", "agent-factory-blue", {"spec": {"replicas": 4}})
+    wait_for_rollout(api.cluster(), "agent-factory-blue", timeout=60)
+    assert not put_back.restore(api.cluster(), section)["changed"]
+    assert state.read(api.cluster(), target)["colors"]["blue"]["replicas"] == 4
+
+
 def test_a_preview_that_was_there_comes_back_as_it_was(api: Api) -> None:
     api.two_colors(replicas=1, preview_release="1.0.3")
     before, section = comparable(api), captured(api)
