@@ -146,7 +146,7 @@ def _attested(runbook: catalog.Runbook, given: dict[str, Any]) -> list[str]:
     attested = list(dict.fromkeys(given["attest"]))
     if sys.stdin.isatty() and not given["as_json"] and not given["check"]:
         for name, prerequisite in asked.items():
-            if name not in attested and click.confirm(f"{prerequisite.text} Is that so?", err=True):
+            if name not in attested and click.confirm(f"{prerequisite.text}: is that so?", err=True):
                 attested.append(name)
     return attested
 

@@ -209,6 +209,9 @@ class Live(Lines):
 
     def __init__(self, out: TextIO, title: str, inventory: str) -> None:
         super().__init__(out, title, inventory)
+        self._step: dict[str, Any] | None = None
+        self._step_began = 0.0
+        self._closes: float | None = None
         from rich.console import Console
         from rich.live import Live as RichLive
 
@@ -216,9 +219,6 @@ class Live(Lines):
         self._live = RichLive(
             console=self._console, get_renderable=self._going_on, refresh_per_second=8, transient=True
         )
-        self._step: dict[str, Any] | None = None
-        self._step_began = 0.0
-        self._closes: float | None = None
 
     def __enter__(self) -> Live:
         self._live.start()
