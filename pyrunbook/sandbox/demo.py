@@ -7,6 +7,7 @@ failed. Run again, it updates the other color. The sandbox stays up until `pyrun
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
@@ -52,7 +53,8 @@ def demo(directory: Path) -> int:
     finally:
         report = traffic.stop()
     print(f"\n{_serves(state.read(directory))} at {before.url}\n{report}")
-    print("\nAgain, in the other direction: make demo\nTo stop all of it: .venv/bin/pyrunbook sandbox down")
+    program = Path(os.path.relpath(Path(sys.executable).with_name("pyrunbook")))
+    print(f"\nAgain, in the other direction: make demo\nTo stop all of it: {program} sandbox down")
     return _exit_code(code, report)
 
 
