@@ -68,13 +68,13 @@ def run(ctx: click.Context, /, runbook: str, **given: Any) -> None:
 @run_options
 @click.pass_context
 def maintenance(ctx: click.Context, /, **given: Any) -> None:
-    r"""Update the production service: run maintenance/production_update.
+    """Update the production service: run maintenance/production_update.
 
     \b
     pyrunbook maintenance --window              keep to the declared window
     pyrunbook maintenance --window --wait       wait until it opens
     pyrunbook maintenance --check               say what would change
-    """
+    """  # noqa: D301 - click reads the character, not the two signs
     ctx.exit(_operate(UPDATE, **given))
 
 
