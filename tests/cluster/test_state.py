@@ -56,3 +56,9 @@ def test_the_release_is_the_tag_where_no_label_says_it() -> None:
     assert state.release_of(with_image("registry.example.com:5000/team/app:1.2.3")) == "1.2.3"
     assert state.release_of(with_image("registry.example.com:5000/team/app:1.2@sha256:00ff")) == "1.2"
     assert state.release_of(with_image("registry.example.com:5000/team/app")) is None
+
+
+def test_a_rollback_may_start_where_no_color_serves(api: Api) -> None:
+    assert state.read(api.cluster(), api.target, for_rollback=True)["active"] == "none"
+    api.create(service("agent-factory", {"app": "agent-factory", "version": "purple"}))
+    assert state.read(api.cluster(), api.target, for_rollback=True)["active"] == "none"
