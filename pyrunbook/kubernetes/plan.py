@@ -205,6 +205,21 @@ def fetch(cluster: Cluster, service: str, plan_id: str = "latest") -> str:
     return content.decode()
 
 
+def kept(cluster: Cluster, service: str, plan_id: str) -> str:
+    """What the cluster keeps of a plan, for a rollback that may have a sound copy elsewhere.
+
+    Returns:
+        the plan's text; empty when there is none; where it is damaged, words that no reader takes for a plan, so that
+        it is neither executed nor taken for absent.
+    """
+    if plan_id != "latest" and plan_id not in [entry["id"] for entry in stored(cluster, service)]:
+        return ""
+    try:
+        return fetch(cluster, service, plan_id)
+    except ClusterError as error:
+        return f"damaged: {error.seen}"
+
+
 def stored(cluster: Cluster, service: str) -> list[dict[str, str]]:
     """The plans of a service that the cluster keeps, newest first: `id`, `created`, `sha256`."""
     maps = cluster.list_all("ConfigMap", {_KIND: "rollback-plan", _SERVICE: service})

@@ -17,6 +17,7 @@ from pyrunbook.kubernetes.export import export
 from pyrunbook.kubernetes.remove import remove
 from pyrunbook.kubernetes.rollout import wait_for_rollout
 from pyrunbook.kubernetes.switch import switch
+from pyrunbook.rollout.plan import unseal
 
 
 def captured(api: Api) -> dict[str, Any]:
@@ -207,6 +208,10 @@ def test_a_damaged_plan_is_not_given_out(api: Api) -> None:
     cluster.merge_patch("ConfigMap", name, {"metadata": {"annotations": {"pyrunbook/sha256": "0" * 64}}})
     with pytest.raises(ClusterError, match="sum differs"):
         plan.fetch(cluster, "agent-factory", "7f3a0001")
+    text = plan.kept(cluster, "agent-factory", "7f3a0001")
+    with pytest.raises(BadInput, match="is not a rollback plan"):
+        unseal(text, "the cluster")
+    assert plan.kept(cluster, "agent-factory", "7f3a0002") == ""
 
 
 def test_a_stored_plan_cannot_be_altered(api: Api) -> None:

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 class ActionModule(KubernetesAction):
-    """Gives its `text`, empty when the cluster has no plan of that id; a damaged one is an error."""
+    """Gives its `text`: empty when the cluster has no plan of that id, no plan's text when it is damaged."""
 
     ARGUMENTS = {"id": {"type": "str", "required": True}}
     CHANGES = False
@@ -21,9 +21,8 @@ class ActionModule(KubernetesAction):
         """Fetch and check its sum."""
         from pyrunbook.kubernetes import plan
 
-        known = plan.stored(cluster, target.service)
-        wanted = arguments["id"]
-        if wanted != "latest" and wanted not in [entry["id"] for entry in known]:
-            return {"changed": False, "text": "", "plans": known, "detail": f"the cluster keeps no plan {wanted}"}
-        text = plan.fetch(cluster, target.service, wanted)
-        return {"changed": False, "text": text, "plans": known, "detail": f"plan {wanted} from the cluster"}
+        text = plan.kept(cluster, target.service, arguments["id"])
+        if text.startswith("damaged: "):
+            return {"changed": False, "text": text, "detail": text, "warnings": [text]}
+        word = "kept in the cluster" if text else "not kept in the cluster"
+        return {"changed": False, "text": text, "detail": f"plan {arguments['id']} is {word}"}
