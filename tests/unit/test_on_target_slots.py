@@ -181,7 +181,7 @@ def test_no_color_serves_and_no_file_are_two_things(machine: Machine) -> None:
     machine.upstream.write_text("127.0.0.1:1\n")
     assert machine.slots().active() == "none"
     machine.upstream.unlink()
-    with pytest.raises(SlotError, match="proxy/upstream .* does not exist"):
+    with pytest.raises(SlotError, match=r"proxy/upstream .* does not exist"):
         machine.slots().active()
 
 

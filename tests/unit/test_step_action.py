@@ -1,0 +1,240 @@
+"""The base of the action plugins, and the plugins that need no cluster, without a play around them."""
+
+from __future__ import annotations
+
+import json
+import socket
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, ClassVar
+from unittest.mock import MagicMock
+
+import pytest
+from ansible.errors import AnsibleError
+
+from pyrunbook.errors import BadInput, Refused
+from pyrunbook.plugins.action import checks, conclude, in_flight, rollback_plan, wait_ready
+from pyrunbook.plugins.step_action import ENV_JOURNAL_BROKEN, ENV_RUN_ID, StepAction
+from pyrunbook.rollout import plan
+
+Run = Callable[..., dict[str, Any]]
+
+
+@pytest.fixture(autouse=True)
+def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A private state directory, a known operator, no run."""
+    monkeypatch.setenv("PYRUNBOOK_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("PYRUNBOOK_OPERATOR", "ada")
+    for name in (ENV_RUN_ID, ENV_JOURNAL_BROKEN):
+        monkeypatch.delenv(name, raising=False)
+    return tmp_path / "home"
+
+
+def run(plugin: type[StepAction], check_mode: bool = False, **arguments: Any) -> dict[str, Any]:
+    """What the task of a play would get."""
+    task: Any = SimpleNamespace(args=arguments, check_mode=check_mode, async_val=0, action="it", environment=None)
+    action = plugin(task, MagicMock(), MagicMock(), MagicMock(), MagicMock(), MagicMock())
+    return action.run(task_vars={})
+
+
+class Probe(StepAction):
+    """A plugin that does what its argument says."""
+
+    ARGUMENTS: ClassVar = {
+        "color": {"type": "str", "required": True, "choices": ["blue", "green"]},
+        "count": {"type": "int", "default": 3},
+    }
+    acted = 0
+
+    def act(self, arguments: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
+        Probe.acted += 1
+        if arguments["color"] == "green":
+            error = Refused("green is taken", means="Nothing was changed.", next_step="use blue")
+            error.evidence = {"seen": 1}  # type: ignore[attr-defined]
+            raise error
+        if arguments["count"] < 0:
+            raise BadInput("count is below 0")
+        return {"changed": not self.check_mode, "run": self.run_id, **arguments}
+
+
+class Restorer(Probe):
+    CHANGES = False
+
+
+@pytest.fixture(autouse=True)
+def nothing_acted() -> None:
+    Probe.acted = 0
+
+
+def test_arguments_are_typed_and_defaulted() -> None:
+    assert run(Probe, color="blue", count="5")["count"] == 5
+    assert run(Probe, color="blue")["count"] == 3
+
+
+@pytest.mark.parametrize(
+    "arguments", [{}, {"color": "red"}, {"color": "blue", "count": "x"}, {"color": "blue", "colour": 1}]
+)
+def test_wrong_arguments_fail_before_anything_is_done(arguments: dict[str, Any]) -> None:
+    with pytest.raises(AnsibleError):
+        run(Probe, **arguments)
+    assert Probe.acted == 0
+
+
+def test_an_error_of_ours_is_a_failed_task_with_the_same_words() -> None:
+    result = run(Probe, color="green")
+    assert result["failed"] is True
+    assert result["msg"] == "green is taken\nNothing was changed.\nNext: use blue"
+    assert (result["seen"], result["next_step"], result["evidence"]) == ("green is taken", "use blue", {"seen": 1})
+    assert result["bad_input"] is False
+    assert run(Probe, color="blue", count=-1)["bad_input"] is True
+
+
+def test_check_mode_reaches_the_plugin() -> None:
+    assert run(Probe, color="blue")["changed"] is True
+    assert run(Probe, check_mode=True, color="blue")["changed"] is False
+
+
+def test_the_run_id(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert run(Probe, color="blue")["run"] == "manual"
+    monkeypatch.setenv(ENV_RUN_ID, "7f3a0001")
+    assert run(Probe, color="blue")["run"] == "7f3a0001"
+
+
+def test_nothing_is_changed_that_is_not_recorded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """While the journal cannot be written, only what restores goes on."""
+    monkeypatch.setenv(ENV_JOURNAL_BROKEN, "disk full")
+    result = run(Probe, color="blue")
+    assert result["failed"] is True
+    assert "disk full" in result["msg"]
+    assert Probe.acted == 0
+    assert not run(Probe, check_mode=True, color="blue").get("failed")
+    assert not run(Restorer, color="blue").get("failed")
+
+
+# --- checks ------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def nobody() -> str:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return f"http://127.0.0.1:{probe.getsockname()[1]}"
+
+
+def test_a_failed_check_ends_the_step_with_evidence(nobody: str, tmp_path: Path) -> None:
+    made = tmp_path / "made"
+    result = run(checks.ActionModule, url=nobody, checks=[{"name": "health"}], hooks=[{"argv": ["touch", str(made)]}])
+    assert result["failed"] is True
+    assert result["msg"].startswith("health (error): GET / ")
+    assert result["evidence"]["health"]["verdict"] == "error"
+    assert not made.exists(), "what comes after the first failure is not performed"
+    json.dumps(result["evidence"])
+
+
+def test_all_are_read_before_any_is_performed(nobody: str, tmp_path: Path) -> None:
+    made = tmp_path / "made"
+    hooks = [{"argv": ["touch", str(made)]}, {"argv": ["/nonexistent/check"]}]
+    result = run(checks.ActionModule, url=nobody, checks=[], hooks=hooks)
+    assert "/nonexistent/check is not an executable file" in result["msg"]
+    assert not made.exists()
+    result = run(checks.ActionModule, url=nobody, checks=[{"pth": "/"}], hooks=hooks[:1])
+    assert "unknown key pth" in result["msg"]
+    assert not made.exists()
+
+
+def test_nothing_to_check_is_no_pass(nobody: str) -> None:
+    assert "nothing to check" in run(checks.ActionModule, url=nobody, checks=[])["msg"].lower()
+
+
+def test_check_mode_reads_checks_and_performs_none(nobody: str) -> None:
+    result = run(checks.ActionModule, check_mode=True, url=nobody, checks=[{"name": "health"}])
+    assert not result.get("failed")
+    assert "not performed" in result["detail"]
+    assert run(checks.ActionModule, check_mode=True, url=nobody, checks=[{"pth": "/"}])["failed"] is True
+
+
+def test_hooks_know_the_run(nobody: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(ENV_RUN_ID, "7f3a0001")
+    hook = {"name": "own", "argv": ["sh", "-c", "echo $PYRUNBOOK_URL $PYRUNBOOK_RUN_ID $PYRUNBOOK_RELEASE"]}
+    result = run(checks.ActionModule, url=nobody, checks=[], hooks=[hook], environment={"release": "1.1.0"})
+    assert result["evidence"]["own"]["output"] == [f"{nobody} 7f3a0001 1.1.0"]
+    assert result["changed"] is False
+
+
+# --- waiting -----------------------------------------------------------------------------------------------------
+
+
+def test_wait_ready_names_what_it_waited_for_and_saw_last(nobody: str) -> None:
+    result = run(wait_ready.ActionModule, url=nobody, check={"name": "ready", "path": "/ready"}, seconds=0.2)
+    assert result["failed"] is True
+    assert f"{nobody} is not ready after 0.2 s and " in result["msg"]
+    assert "refused" in result["msg"].lower()
+    waited = run(wait_ready.ActionModule, check_mode=True, url=nobody, check={"name": "ready"}, seconds=60)
+    assert not waited.get("failed")
+
+
+def test_in_flight_of_a_color_that_is_gone(nobody: str) -> None:
+    result = run(in_flight.ActionModule, url=nobody, metric="m", seconds=5)
+    assert result["detail"] == "no answer, nothing in flight"
+    assert result["changed"] is False
+
+
+# --- plans -------------------------------------------------------------------------------------------------------
+
+PLAN = {
+    "state": "recorded",
+    "id": "7f3a0001",
+    "service": "agent-factory",
+    "runbook": "maintenance/production_update",
+    "platform": "host",
+    "active": "blue",
+    "preview": "green",
+    "release": "1.0.4",
+    "host": {"active": "blue"},
+}
+
+
+def test_a_plan_is_recorded_once_and_read(state: Path) -> None:
+    first = run(rollback_plan.ActionModule, **PLAN)
+    assert first["changed"] is True
+    assert first["plan"]["id"] == "7f3a0001"
+    again = run(rollback_plan.ActionModule, **{**PLAN, "active": "green", "preview": "blue"})
+    assert again["changed"] is False
+    assert again["sealed"] == first["sealed"]
+    read = run(rollback_plan.ActionModule, state="read", id="7f3a0001", service="agent-factory")
+    assert read["content"]["active"] == "blue"
+    assert read["content"]["operator"] == "ada"
+
+
+def test_check_mode_records_no_plan(state: Path) -> None:
+    assert run(rollback_plan.ActionModule, check_mode=True, **PLAN)["changed"] is True
+    assert not state.exists()
+
+
+def test_a_plan_kept_elsewhere_is_read_from_its_text_and_checked(state: Path) -> None:
+    sealed = run(rollback_plan.ActionModule, check_mode=True, **PLAN)["sealed"]
+    asked = {"state": "read", "id": "7f3a0001", "service": "agent-factory"}
+    assert run(rollback_plan.ActionModule, **asked, text=sealed)["content"]["release"] == "1.0.4"
+    damaged = run(rollback_plan.ActionModule, **asked, text=sealed.replace("1.0.4", "1.0.5"))
+    assert "the checksum does not match" in damaged["msg"]
+    assert run(rollback_plan.ActionModule, **asked, text="")["content"] is None
+
+
+def test_a_damaged_plan_here_is_not_replaced_by_one_from_elsewhere(state: Path) -> None:
+    sealed = run(rollback_plan.ActionModule, **PLAN)["sealed"]
+    path = plan.path_of("7f3a0001", "agent-factory")
+    path.write_text("damaged")
+    result = run(rollback_plan.ActionModule, state="read", id="7f3a0001", service="agent-factory", text=sealed)
+    assert "is not a rollback plan" in result["msg"]
+
+
+# --- concluding --------------------------------------------------------------------------------------------------
+
+
+def test_conclude_hands_the_outcome_to_the_journal() -> None:
+    result = run(conclude.ActionModule, outcome="rolled_back", cause="POST answered 500", detail="blue serves 1.0.4")
+    assert result["conclusion"] == {"outcome": "rolled_back", "cause": "POST answered 500"}
+    assert result["detail"] == "blue serves 1.0.4"
+    with pytest.raises(AnsibleError):
+        run(conclude.ActionModule, outcome="fine")
