@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -104,17 +105,25 @@ def test_what_the_api_finds_invalid_is_said_in_its_words(api: Api) -> None:
         )
 
 
-def test_a_client_made_before_a_fork_connects_in_the_child_and_the_parent(api: Api) -> None:
+def _in_a_child(check: Callable[[], bool]) -> bool:
+    child = os.fork()
+    if child == 0:
+        try:
+            os._exit(0 if check() else 1)
+        except BaseException:
+            os._exit(2)
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+
+
+def test_a_client_made_before_a_fork_is_used_in_the_child_unless_it_has_connected(api: Api) -> None:
     client.prepare(str(api.kubeconfig), None)
-    for _ in range(2):  # the second child is forked from a parent that has used its own client by then
-        child = os.fork()
-        if child == 0:
-            try:
-                os._exit(0 if api.cluster().get("Service", "nobody") is None else 1)
-            except BaseException:
-                os._exit(2)
-        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
-        assert api.cluster().get("Service", "nobody") is None
+    parent = api.cluster()
+    assert _in_a_child(lambda: api.cluster()._client is parent._client and parent.get("Service", "nobody") is None)
+    assert parent.get("Service", "nobody") is None
+    # A connection cannot be shared by two processes, so a child of a parent that has one builds its own client.
+    assert _in_a_child(lambda: api.cluster()._client is not parent._client)
+    assert _in_a_child(lambda: api.cluster().get("Service", "nobody") is None)
+    assert api.cluster()._client is parent._client and parent.get("Service", "nobody") is None
 
 
 def test_preparing_what_cannot_be_read_leaves_the_error_to_the_task(tmp_path: Path) -> None:
