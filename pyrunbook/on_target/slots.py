@@ -7,12 +7,15 @@ the release before is not taken for the new one when a run dies in between.
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import os
 import socket
 import sys
 import time
 import urllib.request
 from collections import deque
+from collections.abc import Iterator
 from typing import Any
 
 from . import archive, durable, upstream
@@ -93,6 +96,20 @@ class Slots:
             arguments.get("supervisor_command"),
         )
         return cls(arguments["root"], arguments["colors"], manager, arguments["upstream_file"], check_mode)
+
+    @contextlib.contextmanager
+    def exclusively(self) -> Iterator[None]:
+        """One change at a time: what a killed run left going on this machine ends before the next one begins.
+
+        The lock of the run does not see to that, because who recovers a run holds the same lock.
+        """
+        if self.check_mode:
+            yield
+            return
+        os.makedirs(self._path("state"), exist_ok=True)
+        with open(self._path("state", "slots.guard"), "a", encoding="utf-8") as guard:
+            fcntl.flock(guard, fcntl.LOCK_EX)
+            yield
 
     def _path(self, *parts: str) -> str:
         return os.path.join(self.root, *parts)

@@ -7,7 +7,7 @@ import os
 import sys
 import time
 from collections.abc import Callable, Iterator
-from functools import wraps
+from functools import partial, wraps
 from pathlib import Path
 from typing import Any
 
@@ -150,7 +150,8 @@ class CallbackModule(CallbackBase):
         )
         # Workers inherit the environment: this is how a play knows its run.
         os.environ["PYRUNBOOK_RUN_ID"] = self.run_id
-        os.register_at_fork(after_in_child=_die_with_parent)
+        # Workers end with ansible-playbook, however that ends, so that no step goes on by itself.
+        os.register_at_fork(after_in_child=partial(_die_with, os.getpid()))
         self._emit("run_started", runbook=runbook, mode=mode, check=bool(_cli_option("check")))
 
     @staticmethod
@@ -424,13 +425,8 @@ def _prctl() -> Any:
 _PRCTL = _prctl()
 
 
-def _die_with_parent() -> None:
-    """In a fresh worker: end with ansible-playbook, however that ends, so that no step goes on by itself."""
-    _PRCTL(_PR_SET_PDEATHSIG, _SIGKILL)
-
-
 def _die_with(parent: int) -> None:
-    """End this play with the CLI that started it; at once when that is gone already."""
+    """End this process with its parent; at once when that is gone already."""
     _PRCTL(_PR_SET_PDEATHSIG, _SIGKILL)
     if os.getppid() != parent:
         os._exit(1)

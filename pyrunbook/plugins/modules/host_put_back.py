@@ -43,7 +43,8 @@ def main() -> None:
     asked = module.params
     try:
         slots = Slots.from_arguments(asked["service"], module.check_mode)
-        done = slots.put_back_preview(asked["plan"]) if asked["preview"] else slots.put_back(asked["plan"])
+        with slots.exclusively():
+            done = slots.put_back_preview(asked["plan"]) if asked["preview"] else slots.put_back(asked["plan"])
     except (SlotError, UnitError, UpstreamConflict, archive.ArchiveError, OSError) as error:
         module.fail_json(msg=str(error))
     module.exit_json(changed=bool(done), detail="; ".join(done) or "nothing to put back", evidence={"done": done})

@@ -1,6 +1,8 @@
 #!/usr/bin/python
 """Ansible module: bring one slot of a service into a state. See DOCUMENTATION."""
 
+from __future__ import annotations
+
 DOCUMENTATION = r"""
 module: host_slot
 short_description: Start a release in a slot, stop the slot, or empty it
@@ -31,6 +33,8 @@ options:
 author: [pyrunbook]
 """
 
+from typing import Any
+
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.slots import SERVICE, SlotError, Slots
 from ansible.module_utils.units import UnitError
@@ -44,29 +48,31 @@ SPEC = {
 }
 
 
+def change(slots: Slots, asked: dict[str, Any], check_mode: bool) -> tuple[bool, str]:
+    """Bring the slot into the state asked for: whether anything changed, and how it is now."""
+    color, state = asked["color"], asked["state"]
+    if state == "started":
+        if slots.active() == color and slots.linked(color) not in (None, asked["release"]):
+            raise SlotError(f"the traffic goes to {color}, so it keeps {slots.linked(color)}")
+        return slots.start(color, asked["release"], asked["stable_seconds"]), f"{color} runs {asked['release']}"
+    if state == "stopped":
+        # In check mode the traffic was not switched before.
+        if slots.active() == color and not check_mode:
+            raise SlotError(f"the traffic goes to {color}, so it is not stopped")
+        return slots.stop(color), f"{color} is stopped"
+    return slots.remove(color), f"{color} is gone"
+
+
 def main() -> None:
     """Run the module."""
     module = AnsibleModule(
         argument_spec=SPEC, required_if=[("state", "started", ["release"])], supports_check_mode=True
     )
     asked = module.params
-    color, state = asked["color"], asked["state"]
     try:
         slots = Slots.from_arguments(asked["service"], module.check_mode)
-        if state == "started":
-            if slots.active() == color and slots.linked(color) not in (None, asked["release"]):
-                raise SlotError(f"the traffic goes to {color}, so it keeps {slots.linked(color)}")
-            changed = slots.start(color, asked["release"], asked["stable_seconds"])
-            detail = "{} runs {}".format(color, asked["release"])
-        elif state == "stopped":
-            # In check mode the traffic was not switched before.
-            if slots.active() == color and not module.check_mode:
-                raise SlotError(f"the traffic goes to {color}, so it is not stopped")
-            changed = slots.stop(color)
-            detail = f"{color} is stopped"
-        else:
-            changed = slots.remove(color)
-            detail = f"{color} is gone"
+        with slots.exclusively():
+            changed, detail = change(slots, asked, module.check_mode)
     except (SlotError, UnitError, OSError) as error:
         module.fail_json(msg=str(error))
     if module.check_mode and changed:
