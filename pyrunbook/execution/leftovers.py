@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
+import tempfile
 import time
 from pathlib import Path
 
@@ -18,6 +19,8 @@ BEGINNING = 30.0
 """Seconds for which a directory without a process is left alone."""
 GRACE = 3.0
 """Seconds between SIGTERM and SIGKILL."""
+SOCKETS_LIMIT = 104 - 56
+"""Bytes that are left for the name of the directory in which ssh's sockets are."""
 
 
 def find(run_id: str) -> list[psutil.Process]:
@@ -46,7 +49,7 @@ def end(run_id: str) -> int:
         with contextlib.suppress(psutil.Error):
             process.kill()
     psutil.wait_procs(alive, timeout=GRACE)
-    for directory in directories().glob(f"{run_id}-*"):
+    for directory in (*directories().glob(f"{run_id}-*"), *sockets().glob(f"pyrunbook-{run_id}-*")):
         shutil.rmtree(directory, ignore_errors=True)
     return len(processes)
 
@@ -54,6 +57,16 @@ def end(run_id: str) -> int:
 def directories() -> Path:
     """Where the private directories of running plays are: `<run id>-<random>`."""
     return places.home() / "running"
+
+
+def sockets() -> Path:
+    """Where the directories of ssh's sockets are, one a play: `pyrunbook-<run id>-<random>`.
+
+    It is the directory for temporary files, unless its name is long: some kernels take 104 bytes for the whole
+    name of a socket, and 56 of them are for our directory and for what ssh and Ansible append.
+    """
+    temporary = tempfile.gettempdir()
+    return Path(temporary if len(os.fsencode(temporary)) < SOCKETS_LIMIT else "/tmp")  # noqa: S108  # private inside
 
 
 def clear_directories() -> None:

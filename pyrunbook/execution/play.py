@@ -87,12 +87,14 @@ def _configured(config: Path, key: str, default: str) -> str:
     return parser.get("defaults", key, fallback=default)
 
 
-def environment(request: Request, events: Path) -> dict[str, str]:
+def environment(request: Request, events: Path, sockets: Path) -> dict[str, str]:
     """The variables that the play gets beside our own environment.
 
     Args:
         request: what is run.
         events: the file that the journal callback appends events to.
+        sockets: where ssh keeps the connections that the tasks of this play share. They are no other run's: each run
+            ends its own when it is over.
     """
     config = Path(os.environ.get("ANSIBLE_CONFIG") or places.content() / "ansible.cfg")
     plugins = Path(__file__).resolve().parent.parent / "plugins"
@@ -104,6 +106,7 @@ def environment(request: Request, events: Path) -> dict[str, str]:
         **{key: os.environ.get(key, value) for key, value in forced.items()},
         "ANSIBLE_CONFIG": str(config),
         "ANSIBLE_CALLBACK_PLUGINS": str(plugins / "callback"),
+        "ANSIBLE_SSH_CONTROL_PATH_DIR": os.environ.get("ANSIBLE_SSH_CONTROL_PATH_DIR") or str(sockets),
         "ANSIBLE_NOCOWS": "1",
         # ansible-playbook stands beside our Python, whether its environment is activated or not.
         "PATH": os.pathsep.join((str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath))),
@@ -121,14 +124,19 @@ def command_line(request: Request) -> str:
 
 
 @contextlib.contextmanager
-def _private_directory(run_id: str) -> Iterator[Path]:
-    """A directory for one play, 0700; what a killed run left of its own goes with the next play of that run."""
+def _private_directories(run_id: str) -> Iterator[tuple[Path, Path]]:
+    """Two directories for one play, 0700; what a killed run left of its own goes with the next play of that run.
+
+    The second is for sockets: their names must be short, which those of the first need not be.
+    """
     leftovers.clear_directories()
     directory = Path(tempfile.mkdtemp(dir=places.private_directory(leftovers.directories()), prefix=f"{run_id}-"))
+    sockets = Path(tempfile.mkdtemp(dir=leftovers.sockets(), prefix=f"pyrunbook-{run_id}-"))
     try:
-        yield directory
+        yield directory, sockets
     finally:
         shutil.rmtree(directory, ignore_errors=True)
+        shutil.rmtree(sockets, ignore_errors=True)
 
 
 class _Gently:
@@ -180,7 +188,7 @@ def perform(request: Request, on_event: Callable[[dict[str, Any]], None], cancel
         del last[:-40]
         return False  # nothing is written to ansible-runner's own files
 
-    with _private_directory(request.run_id) as directory, _ending_gently():
+    with _private_directories(request.run_id) as (directory, sockets), _ending_gently():
         events = directory / "events.jsonl"
         events.touch(mode=0o600)
         with Tail(events, on_event):
@@ -194,7 +202,7 @@ def perform(request: Request, on_event: Callable[[dict[str, Any]], None], cancel
                 tags=request.tags or None,
                 cmdline=command_line(request) or None,
                 verbosity=request.verbosity or None,
-                envvars=environment(request, events),
+                envvars=environment(request, events, sockets),
                 settings={"pexpect_timeout": POLL, "job_timeout": request.timeout or 0},
                 quiet=True,
                 event_handler=heard,
