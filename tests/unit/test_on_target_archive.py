@@ -7,6 +7,7 @@ import hashlib
 import io
 import json
 import os
+import shutil
 import stat
 import tarfile
 from pathlib import Path
@@ -92,6 +93,29 @@ def test_what_went_in_comes_out(root: Path) -> None:
         archive.restore(str(backup), part, str(root))
     assert {part: picture(root / part) for part in PARTS} == before
     assert not [entry.name for entry in root.iterdir() if entry.name.startswith(".")]
+
+
+def test_a_backup_that_does_not_come_out_as_it_went_in_is_no_backup(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As with a disk that does not keep what it was given: only the proof by a restore sees that."""
+    real = archive._write
+
+    def wrong(root: str, parts: list[str], path: str) -> dict[str, Any]:
+        manifest = real(root, parts, path)
+        with tarfile.open(path) as tar:
+            tar.extractall(path + ".d", filter="fully_trusted")
+        Path(path + ".d/tree/config/agent-factory.toml").write_text("[httq]\n")
+        with tarfile.open(path, "w:gz") as tar:
+            for name in ("tree", archive.MANIFEST):
+                tar.add(f"{path}.d/{name}", name)
+        shutil.rmtree(path + ".d")
+        return manifest
+
+    monkeypatch.setattr(archive, "_write", wrong)
+    with pytest.raises(ArchiveError, match=r"config/agent-factory\.toml comes out different"):
+        create(root)
+    assert list((root / "state/backups").iterdir()) == []
 
 
 def test_links_are_kept_not_followed(root: Path) -> None:
@@ -250,20 +274,32 @@ def member(name: str, kind: bytes = tarfile.REGTYPE, target: str = "") -> tarfil
     "members",
     [
         [(member("tree/../../escaped"), b"x")],
-        [(member("/tmp/pyrunbook-escaped"), b"x")],
-        [(member("tree/out", tarfile.SYMTYPE, "/tmp"), b""), (member("tree/out/pyrunbook-escaped"), b"x")],
+        [(member("OUTSIDE/escaped"), b"x")],
+        [(member("tree/out", tarfile.SYMTYPE, "OUTSIDE"), b""), (member("tree/out/escaped"), b"x")],
         [(member("tree/hard", tarfile.LNKTYPE, "/etc/passwd"), b"")],
         [(member("tree/device", tarfile.CHRTYPE), b"")],
         [(member("tree/fifo", tarfile.FIFOTYPE), b"")],
     ],
 )
 def test_an_archive_that_reaches_out_is_refused(tmp_path: Path, members: list[tuple[tarfile.TarInfo, bytes]]) -> None:
-    path = forged(tmp_path / "a" / "forged.tar.gz" if (tmp_path / "a").mkdir() is None else tmp_path, members)
+    outside, inside = tmp_path / "outside", tmp_path / "inside"
+    outside.mkdir()
+    inside.mkdir()
+    aimed = [
+        (
+            member(
+                info.name.replace("OUTSIDE", str(outside)), info.type, info.linkname.replace("OUTSIDE", str(outside))
+            ),
+            text,
+        )
+        for info, text in members
+    ]
+    path = forged(inside / "forged.tar.gz", aimed)
     with pytest.raises(ArchiveError, match="which is no part of a backup of ours"):
         archive.verify(str(path))
-    assert [entry.name for entry in tmp_path.iterdir()] == ["a"]
-    assert list(path.parent.iterdir()) == [path]
-    assert not Path("/tmp/pyrunbook-escaped").exists()
+    assert list(outside.iterdir()) == []
+    assert list(inside.iterdir()) == [path]
+    assert sorted(tmp_path.iterdir()) == [inside, outside]
 
 
 @pytest.mark.parametrize("manifest", [[], "x", {}, {"entries": []}, 3])
