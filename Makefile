@@ -52,8 +52,11 @@ molecule: $(DEV)  ## Converge each role twice and look at what it did
 packaging: $(DEV)  ## Build the wheel and use it from a fresh environment
 	$(PYTEST) tests/packaging $(PYTEST_ARGS)
 
-bench: $(DEV)  ## Measure: failed requests, time to roll back, overheads
-	$(BIN)/python -m benchmarks
+# What `make bench BENCH_ARGS='--only 2 --json figures.json'` adds.
+BENCH_ARGS ?=
+
+bench: $(DEV)  ## Measure: failed requests, time to roll back, overheads; exits 1 when a bound is missed
+	$(BIN)/python -m benchmarks $(BENCH_ARGS)
 
 test-matrix:  ## Test on the oldest and the newest pair of Python and ansible-core that is found here
 	.ci/test-matrix $(PYTEST_ARGS)
