@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import http.server
+import multiprocessing
 import socket
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -54,6 +56,7 @@ class Manager:
         self.processes: dict[str, Process] = {}
         self.acts: list[str] = []
         self.fails: dict[str, str] = {}
+        self.boots: dict[str, bool] = {}
         self.unhealthy: set[str] = set()
         self.number = 0
 
@@ -79,6 +82,17 @@ class Manager:
         self.acts.append(f"stop {unit}")
         if unit in self.processes:
             self.processes.pop(unit).end()
+
+    def keep_over_reboot(self, unit: str, runs: bool, check_mode: bool = False) -> bool:
+        if self.boots.get(unit, runs) is runs:
+            return False
+        if not check_mode:
+            self.acts.append(f"{'enable' if runs else 'disable'} {unit}")
+            self.boots[unit] = runs
+        return True
+
+    def words(self, unit: str) -> str:
+        return f"{unit}: says its manager"
 
 
 class Machine:
@@ -230,6 +244,19 @@ def test_start(machine: Machine) -> None:
     assert machine.manager.acts == []
 
 
+def test_what_runs_is_started_by_a_reboot_and_what_does_not_run_is_not(machine: Machine) -> None:
+    boots, acts = machine.manager.boots, machine.manager.acts
+    boots["af-blue"], boots["af-green"] = False, True  # started by hand; crashed
+    assert machine.slots(check_mode=True).start("blue", "1.0.4")
+    assert machine.slots(check_mode=True).stop("green")
+    assert acts == []
+    assert machine.slots().start("blue", "1.0.4"), "it runs, and would be gone after a reboot"
+    assert machine.slots().stop("green"), "it does not run, and would be back after a reboot"
+    assert acts == ["enable af-blue", "disable af-green"]
+    assert not machine.slots().start("blue", "1.0.4")
+    assert not machine.slots().stop("green")
+
+
 def test_another_release_is_a_new_process(machine: Machine) -> None:
     machine.slots().start("green", "1.0.4")
     machine.slots().start("green", "1.1.0")
@@ -361,6 +388,51 @@ def test_check_mode_stops_and_removes_nothing(machine: Machine) -> None:
     assert machine.slots(check_mode=True).remove("green")
     assert machine.slots(check_mode=True).remove("blue"), "in a dry run the switch before it has not happened"
     assert machine.snapshot() == before
+
+
+# --- one change at a time ----------------------------------------------------------------------------------------
+
+
+def test_a_change_waits_for_the_one_before_it(machine: Machine) -> None:
+    """Also for one of another process, as a module is that a killed run has left behind."""
+    context = multiprocessing.get_context("fork")
+    begun, end = context.Event(), context.Event()
+
+    def hold() -> None:
+        with machine.slots().exclusively():
+            begun.set()
+            end.wait(20)
+
+    other = context.Process(target=hold)
+    other.start()
+    assert begun.wait(20)
+    with machine.slots(check_mode=True).exclusively():
+        pass  # a dry run changes nothing, so it need not wait
+    timer = threading.Timer(0.4, end.set)
+    timer.start()
+    began = time.monotonic()
+    with machine.slots().exclusively():
+        waited = time.monotonic() - began
+    other.join()
+    assert waited >= 0.3
+
+
+def test_a_change_that_died_holds_nobody_up(machine: Machine) -> None:
+    context = multiprocessing.get_context("fork")
+    begun = context.Event()
+
+    def hold() -> None:
+        with machine.slots().exclusively():
+            begun.set()
+            time.sleep(60)
+
+    other = context.Process(target=hold)
+    other.start()
+    assert begun.wait(20)
+    other.kill()
+    with machine.slots().exclusively():
+        pass
+    other.join()
 
 
 # --- putting back ------------------------------------------------------------------------------------------------
