@@ -19,11 +19,9 @@ from collections.abc import Iterator
 from typing import Any
 
 from . import archive, durable, upstream
-from .units import Supervisor, Systemd, UnitError, watch
+from .units import LOG_LINES, Supervisor, Systemd, UnitError, watch
 
 COLORS = ("blue", "green")
-LOG_LINES = 20
-"""How many of the last lines of a log a diagnosis quotes."""
 
 
 class SlotError(Exception):
@@ -40,15 +38,21 @@ SERVICE: dict[str, Any] = {
         "manager": {"type": "str", "required": True, "choices": ["systemd", "supervisor"]},
         "supervisor_config": {"type": "str", "default": ""},
         "supervisor_command": {"type": "list", "elements": "str", "default": []},
+        "systemctl_command": {"type": "list", "elements": "str", "default": []},
     },
 }
 """The module option that says where the slots are; the values are the inventory's `service_*` variables."""
 
 
-def manager_for(name: str, supervisor_config: str = "", supervisor_command: list[str] | None = None) -> Any:
+def manager_for(
+    name: str,
+    supervisor_config: str = "",
+    supervisor_command: list[str] | None = None,
+    systemctl_command: list[str] | None = None,
+) -> Any:
     """The process manager that an inventory names: `systemd`, or `supervisor` with its configuration file."""
     if name == "systemd":
-        return Systemd()
+        return Systemd(systemctl_command)
     if name == "supervisor":
         beside = os.path.join(os.path.dirname(sys.executable), "supervisorctl")
         found = beside if os.path.exists(beside) else "supervisorctl"
@@ -94,6 +98,7 @@ class Slots:
             arguments["manager"],
             arguments.get("supervisor_config") or "",
             arguments.get("supervisor_command"),
+            arguments.get("systemctl_command"),
         )
         return cls(arguments["root"], arguments["colors"], manager, arguments["upstream_file"], check_mode)
 
@@ -199,7 +204,7 @@ class Slots:
             stable_seconds: how long the process must live before this returns.
 
         Returns:
-            Whether anything changed: `False` when the slot ran this release already.
+            Whether anything changed: `False` when the slot ran this release already, and does so after a reboot.
 
         Raises:
             SlotError: no such release, or its process does not stay up; says what the log says.
@@ -211,10 +216,11 @@ class Slots:
                     release, os.path.dirname(target), ", ".join(self.releases()) or "none"
                 )
             )
-        runs = self.runs(color, release)
-        if runs or self.check_mode:
-            return not runs
         unit, starting = self.colors[color]["unit"], self._path("slots", color, "starting")
+        if self.runs(color, release):
+            return self._keep_over_reboot(color, True)
+        if self.check_mode:
+            return True
         try:
             os.makedirs(self._path("slots", color), exist_ok=True)
             durable.write(starting, (release + "\n").encode(), 0o644)
@@ -239,7 +245,7 @@ class Slots:
         """
         unit = self.colors[color]["unit"]
         if not self.manager.running(unit):
-            return False
+            return self._keep_over_reboot(color, False)
         if not self.check_mode:
             try:
                 self.manager.stop(unit)
@@ -250,6 +256,13 @@ class Slots:
                     "{} is stopped, and yet something answers on {}".format(unit, self.colors[color]["address"])
                 )
         return True
+
+    def _keep_over_reboot(self, color: str, runs: bool) -> bool:
+        """See that the color runs, or does not, after a reboot too: one that has crashed would come back by itself."""
+        try:
+            return bool(self.manager.keep_over_reboot(self.colors[color]["unit"], runs, self.check_mode))
+        except UnitError as error:
+            raise SlotError(str(error)) from error
 
     def remove(self, color: str) -> bool:
         """Stop a slot and empty it; the release itself stays in `releases/`.
@@ -272,14 +285,20 @@ class Slots:
         return True
 
     def diagnosis(self, color: str) -> str:
-        """The last lines of the slot's log, as text to put behind a failure; empty when there is no log."""
+        """The last lines of the slot's log, as text to put behind a failure; empty when there is no log.
+
+        A service that writes no `logs/<color>.log` is one whose output its process manager keeps.
+        """
         path = self._path("logs", color + ".log")
         try:
             with open(path, encoding="utf-8", errors="replace") as stream:
                 lines = deque(stream, LOG_LINES)
         except OSError:
-            return ""
-        return "\nThe last lines of {}:\n{}".format(path, "".join(lines).rstrip()) if lines else ""
+            lines = deque()
+        if lines:
+            return "\nThe last lines of {}:\n{}".format(path, "".join(lines).rstrip())
+        words = self.manager.words(self.colors[color]["unit"])
+        return f"\n{words}" if words else ""
 
     def put_back(self, plan: dict[str, Any]) -> list[str]:
         """Have the traffic served as a rollback plan says, from the plan's `host` section alone.

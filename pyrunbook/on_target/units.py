@@ -7,6 +7,8 @@ import time
 
 COMMAND_TIMEOUT = 150.0
 """Seconds that a process manager may take for one command, the grace period of a stopping process included."""
+LOG_LINES = 20
+"""How many of the last lines of a log a diagnosis quotes."""
 
 
 class UnitError(Exception):
@@ -72,16 +74,30 @@ class Supervisor:
         if state not in ("STOPPED", "EXITED", "FATAL"):
             raise UnitError(f"{unit} is still {state} after it was told to stop")
 
+    def keep_over_reboot(self, unit: str, runs: bool, check_mode: bool = False) -> bool:  # noqa: ARG002  # as Systemd's
+        """Nothing to do: what supervisor starts when it starts stands in its configuration."""
+        return False
+
+    def words(self, unit: str) -> str:  # noqa: ARG002  # as Systemd's
+        """Nothing: supervisor writes the unit's output into a file."""
+        return ""
+
 
 class Systemd:
     """Units of the machine's systemd.
 
     A started unit is also enabled, a stopped one disabled, so that a reboot brings back the colors as they were.
+
+    Args:
+        command: argv prefix that runs systemctl: `["sudo", "-n", "systemctl"]`, `["systemctl", "--user"]`.
     """
+
+    def __init__(self, command: list[str] | None = None) -> None:
+        self._ctl = command or ["systemctl"]
 
     def status(self, unit: str) -> tuple[str, int]:
         """ActiveState (`active`, `inactive`, `failed`, …; systemd's own words) and main pid (0 when none)."""
-        done = _run(["systemctl", "show", "--property=LoadState,ActiveState,MainPID", unit])
+        done = _run([*self._ctl, "show", "--property=LoadState,ActiveState,MainPID", unit])
         facts = dict(line.split("=", 1) for line in done.stdout.splitlines() if "=" in line)
         if done.returncode or facts.get("LoadState") != "loaded":
             raise UnitError("systemd knows no unit {} ({})".format(unit, facts.get("LoadState") or done.stderr.strip()))
@@ -93,17 +109,40 @@ class Systemd:
 
     def start(self, unit: str) -> None:
         """Enable and start it, and wait until systemd counts it as active."""
-        _run(["systemctl", "reset-failed", unit])
-        done = _run(["systemctl", "enable", "--now", unit])
+        _run([*self._ctl, "reset-failed", unit])
+        done = _run([*self._ctl, "enable", "--now", unit])
         state = self.status(unit)[0]
         if done.returncode or state != "active":
             raise UnitError(f"{unit} is {state}: {done.stderr.strip()}")
 
     def stop(self, unit: str) -> None:
         """Stop it (SIGTERM, and SIGKILL after the unit's own TimeoutStopSec) and disable it."""
-        done = _run(["systemctl", "disable", "--now", unit])
+        done = _run([*self._ctl, "disable", "--now", unit])
         if self.running(unit):
             raise UnitError(f"{unit} is still running: {done.stderr.strip()}")
+
+    def keep_over_reboot(self, unit: str, runs: bool, check_mode: bool = False) -> bool:
+        """See that the machine, when it starts, starts the unit or does not, as `runs` says.
+
+        Returns:
+            Whether anything changed; a unit that cannot be enabled or disabled (`static`, `generated`) stays as it is.
+
+        Raises:
+            UnitError: systemd refuses.
+        """
+        done = _run([*self._ctl, "show", "--property=UnitFileState", unit])
+        wrong = "disabled" if runs else "enabled"
+        if "UnitFileState=" + wrong not in done.stdout.split():
+            return False
+        if not check_mode:
+            done = _run([*self._ctl, "enable" if runs else "disable", unit])
+            if done.returncode:
+                raise UnitError(f"{unit} stays {wrong}: {done.stderr.strip()}")
+        return True
+
+    def words(self, unit: str) -> str:
+        """What systemd has to say about the unit: its state and the last lines of its log."""
+        return _run([*self._ctl, "status", "--no-pager", "--full", f"--lines={LOG_LINES}", unit]).stdout.strip()
 
 
 def watch(manager: Supervisor | Systemd, unit: str, seconds: float) -> None:

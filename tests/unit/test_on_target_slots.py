@@ -279,6 +279,9 @@ def test_a_release_that_does_not_start_says_what_its_log_says(machine: Machine) 
         machine.slots().start("green", "1.1.0")
     text = str(failed.value)
     assert text.startswith("1.1.0 does not run in green: af-green is FATAL: exited too quickly\nThe last lines of ")
+    (machine.root / "logs/green.log").rename(machine.root / "away")
+    assert machine.slots().diagnosis("green") == "\naf-green: says its manager"
+    (machine.root / "away").rename(machine.root / "logs/green.log")
     assert text.endswith("line 99\ncannot open the database")
     assert "line 81" in text
     assert "line 80" not in text

@@ -31,10 +31,19 @@ esac
 SYSTEMCTL = """#!/bin/sh
 echo "systemctl $*" >> "$FAKE/asked"
 for unit; do :; done
+[ "$1" != --no-ask-password ] || shift
 say() { if [ -e "$FAKE/$unit.$1.to" ]; then cat "$FAKE/$unit.$1.to"; else echo "$2"; fi > "$FAKE/$unit"; }
 case "$1" in
   show) if [ -e "$FAKE/$unit" ]; then load=loaded; else load=not-found; fi
-    echo "LoadState=$load"; echo "ActiveState=$(cat "$FAKE/$unit" 2>/dev/null || echo inactive)"; echo "MainPID=4711";;
+    echo "LoadState=$load"; echo "ActiveState=$(cat "$FAKE/$unit" 2>/dev/null || echo inactive)"; echo "MainPID=4711"
+    if [ -e "$FAKE/$unit.static" ]; then echo UnitFileState=static
+    elif [ -e "$FAKE/$unit.enabled" ]; then echo UnitFileState=enabled; else echo UnitFileState=disabled; fi;;
+  status) echo "* $unit"; echo "Main process exited, code=exited, status=1/FAILURE"; exit 3;;
+  enable|disable) if [ "$2" != --now ]; then
+      [ ! -e "$FAKE/$unit.refuses" ] || { echo "Access denied" >&2; exit 1; }
+      rm -f "$FAKE/$unit.enabled"; [ "$1" = disable ] || touch "$FAKE/$unit.enabled"; exit 0; fi;;
+esac
+case "$1" in
   enable) say enable active; touch "$FAKE/$unit.enabled"
     [ "$(cat "$FAKE/$unit")" = active ] || { echo "Job for $unit failed." >&2; exit 1; };;
   disable) say disable inactive; rm -f "$FAKE/$unit.enabled";;
@@ -211,6 +220,32 @@ def test_systemd_unknown_unit_and_no_systemd(machine: Machine, monkeypatch: pyte
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(UnitError, match="systemctl is not installed"):
         Systemd().running("af-blue")
+
+
+def test_systemd_keeps_over_a_reboot_what_runs_and_what_does_not(machine: Machine) -> None:
+    machine.set("af-blue", "active")
+    systemd = Systemd()
+    assert systemd.keep_over_reboot("af-blue", True, check_mode=True)
+    assert machine.acts() == []
+    assert systemd.keep_over_reboot("af-blue", True)
+    assert machine.acts() == ["systemctl enable af-blue"], "it is not started or stopped by that"
+    assert not systemd.keep_over_reboot("af-blue", True)
+    machine.set("af-blue", "failed")
+    assert systemd.keep_over_reboot("af-blue", False)
+    assert machine.acts() == ["systemctl disable af-blue"]
+    assert not systemd.keep_over_reboot("af-blue", False)
+    machine.misbehave("af-blue", "refuses")
+    with pytest.raises(UnitError, match="af-blue stays disabled: Access denied"):
+        systemd.keep_over_reboot("af-blue", True)
+    machine.misbehave("af-blue", "static")
+    assert not systemd.keep_over_reboot("af-blue", True), "there is no way to enable it"
+
+
+def test_systemd_takes_a_command_prefix_and_has_words(machine: Machine) -> None:
+    machine.set("af-blue", "inactive")
+    systemd = Systemd(["env", "A=b", "systemctl", "--no-ask-password"])
+    assert "status=1/FAILURE" in systemd.words("af-blue")
+    assert machine.asked() == ["systemctl --no-ask-password status --no-pager --full --lines=20 af-blue"]
 
 
 # --- watching ----------------------------------------------------------------------------------------------------

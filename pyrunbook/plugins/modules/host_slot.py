@@ -30,6 +30,11 @@ options:
         type: list
         elements: str
         default: []
+      systemctl_command:
+        description: Argv prefix that runs systemctl, with C(sudo) or C(--user) where wanted; C(systemctl) when empty.
+        type: list
+        elements: str
+        default: []
 author: [pyrunbook]
 """
 
