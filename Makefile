@@ -18,6 +18,9 @@ VERSION := $(shell $(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2
 SANDBOX := $(VENV)/.sandbox-$(VERSION)
 DEV := $(VENV)/.dev-$(VERSION)
 PYTEST := $(BIN)/python -m pytest
+# Tests of real processes wait more than they compute; more of them at a time than there are processors.
+WORKERS ?= 3
+PARALLEL := -n $(WORKERS)
 # What `make unit PYTEST_ARGS='-k window'` adds.
 PYTEST_ARGS ?=
 
@@ -41,13 +44,13 @@ cli: $(DEV)  ## Test every command and exit code
 	$(PYTEST) tests/cli $(PYTEST_ARGS)
 
 integration: $(DEV)  ## Test whole updates, faults and kills on the sandbox
-	$(PYTEST) tests/integration $(PYTEST_ARGS)
+	$(PYTEST) $(PARALLEL) tests/integration $(PYTEST_ARGS)
 
 cluster: $(DEV)  ## Test Kubernetes: PYRUNBOOK_TEST_KUBECONFIG, or the stand-in under tests/cluster
-	$(PYTEST) tests/cluster $(PYTEST_ARGS)
+	$(PYTEST) $(PARALLEL) tests/cluster $(PYTEST_ARGS)
 
 molecule: $(DEV)  ## Converge each role twice and look at what it did
-	$(PYTEST) tests/molecule $(PYTEST_ARGS)
+	$(PYTEST) $(PARALLEL) tests/molecule $(PYTEST_ARGS)
 
 packaging: $(DEV)  ## Build the wheel and use it from a fresh environment
 	$(PYTEST) tests/packaging $(PYTEST_ARGS)
