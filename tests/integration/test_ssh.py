@@ -1,0 +1,160 @@
+"""The same runbook on a machine that is reached over SSH: a real sshd, host keys checked, nothing local assumed."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from operation import DIRECT, ROOT, gone, maintain, report, runs, serves, started, until_step
+from sandbox_under_test import Sandbox
+from ssh_under_test import SshMachine, running, write_inventory
+
+from pyrunbook.plugins.inventory.pyrunbook_sandbox import host_variables
+from pyrunbook.sandbox import state
+from pyrunbook.sandbox.load import Load
+
+pytestmark = pytest.mark.integration
+
+
+class Operator(Sandbox):
+    """Whoever runs pyrunbook against a sandbox from elsewhere: a home, a directory and a journal of their own.
+
+    Nothing in the environment says where the sandbox is; what is known of it stands in the inventory.
+    """
+
+    def __init__(self, sandbox: Sandbox, home: Path, inventory: Path) -> None:
+        super().__init__(home / "state", sandbox.directory)
+        self.elsewhere = home / "elsewhere"
+        self.elsewhere.mkdir(parents=True)
+        del self.env["PYRUNBOOK_SANDBOX"]
+        del self.env["ANSIBLE_HOME"]
+        self.env |= {"HOME": str(home), "PYRUNBOOK_INVENTORY": str(inventory), "TMPDIR": str(home / "tmp")}
+        (home / "tmp").mkdir()
+
+    def run(self, *args: str, timeout: float = 120, **options: Any) -> subprocess.CompletedProcess[str]:
+        return super().run(*args, timeout=timeout, **{"cwd": self.elsewhere, **options})
+
+
+def remote_service(sandbox: Sandbox, machine: SshMachine) -> dict[str, Any]:
+    """The inventory variables of a sandbox that is reached over SSH."""
+    beside = Path(sys.executable).parent
+    known = host_variables(state.read(sandbox.directory, probe=False))
+    decided = yaml.safe_load((ROOT / "inventories/sandbox/group_vars/services.yml").read_text())
+    return {**decided, **known, **machine.connection(), "service_supervisor_command": [str(beside / "supervisorctl")]}
+
+
+@pytest.fixture
+def machine(tmp_path: Path) -> Iterator[SshMachine]:
+    with running(tmp_path / "sshd") as started_machine:
+        yield started_machine
+
+
+@pytest.fixture
+def operator(sandbox: Sandbox, machine: SshMachine, tmp_path: Path) -> Operator:
+    inventory = write_inventory(
+        tmp_path / "inventory" / "hosts.yml", {"agent-factory": remote_service(sandbox, machine)}
+    )
+    return Operator(sandbox, tmp_path / "operator", inventory)
+
+
+def test_an_update_a_failing_one_and_a_rollback_over_ssh(sandbox: Sandbox, operator: Operator) -> None:
+    with Load(sandbox.url, 50) as load:
+        maintain(operator)
+        assert serves(sandbox) == ("green", "1.1.0")
+        assert operator.run("rollback", "latest", "--yes").returncode == 0
+        assert serves(sandbox) == ("blue", "1.0.4")
+    assert load.report.failed == 0, load.report
+    sandbox.run("sandbox", "release", "1.2.0", "--fault", "errors-behind-proxy", check=True)
+    failing = maintain(operator, code=4)
+    assert "blue serves 1.0.4" in failing.stdout
+    assert serves(sandbox) == ("blue", "1.0.4")
+
+
+def untouched(sandbox: Sandbox, operator: Operator) -> bool:
+    """Whether blue serves, green is empty, and no lock, plan or backup was made anywhere."""
+    made = [*operator.home.glob("plans/*/*"), *sandbox.directory.glob("state/*")]
+    return serves(sandbox) == ("blue", "1.0.4") and not sandbox.layout.slot("green").is_symlink() and not made
+
+
+def test_a_host_key_that_is_unknown_or_another_one_refuses_the_run(
+    sandbox: Sandbox, machine: SshMachine, operator: Operator
+) -> None:
+    known = machine.known_hosts.read_text()
+    machine.known_hosts.write_text("")
+    unknown = maintain(operator, code=2)
+    assert "Host key verification failed" in unknown.stdout
+    assert machine.known_hosts.read_text() == "", "nobody has compared it, so nothing is written down"
+
+    machine.known_hosts.write_text(known)
+    machine.stop()
+    machine.new_host_key()
+    machine.start()
+    other = maintain(operator, code=2)
+    assert "Host key verification failed" in other.stdout
+    assert "IDENTIFICATION HAS CHANGED" in other.stdout
+    direct = [DIRECT[0], DIRECT[1], "-i", operator.env["PYRUNBOOK_INVENTORY"], *DIRECT[-2:]]
+    played = subprocess.run(direct, env=operator.env, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert played.returncode == 4, played.stdout
+    assert "Host key verification failed" in played.stdout
+    assert untouched(sandbox, operator)
+    assert "Accepted publickey" not in machine.log()
+
+
+def test_a_machine_that_goes_away_for_good_is_recovered_when_it_is_back(
+    sandbox: Sandbox, machine: SshMachine, operator: Operator
+) -> None:
+    with started(operator, "maintenance", "--yes") as process:
+        run = until_step(process, "verify")["run"]
+        machine.stop()
+        out, err = process.communicate(timeout=120)
+    last = json.loads(out.splitlines()[-1])
+    assert process.returncode == 5, err
+    assert (last["outcome"], last["next_step"]) == ("rollback_failed", f"pyrunbook recover {run} --rollback")
+    assert serves(sandbox) == ("green", "1.1.0"), "nobody could put it back"
+    assert gone(run)
+    refused = maintain(operator, code=3)
+    assert f"pyrunbook recover {run}" in refused.stdout
+    still_away = operator.run("recover")
+    assert still_away.returncode == 5, still_away.stdout
+    assert f"pyrunbook recover {run} --rollback" in still_away.stdout
+
+    machine.start()
+    back = operator.run(*last["next_step"].split()[1:])
+    assert back.returncode == 0, back.stdout + back.stderr
+    assert serves(sandbox) == ("blue", "1.0.4")
+    assert not (sandbox.directory / "state" / "lock.json").exists()
+    assert report(operator, run)["outcome"] == "rolled_back"
+
+
+def test_a_machine_that_is_back_at_once_is_put_back_by_the_same_run(
+    sandbox: Sandbox, machine: SshMachine, operator: Operator
+) -> None:
+    """What was going on there when the connection broke runs on meanwhile; it must not get into the rollback."""
+    with started(operator, "maintenance", "--yes") as process:
+        run = until_step(process, "deploy_green")["run"]
+        deadline = time.monotonic() + 20
+        while not (sandbox.layout.root / "slots/green/starting").exists():  # in the middle of the module
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+        machine.stop()
+        machine.start()
+        out, err = process.communicate(timeout=120)
+    last = json.loads(out.splitlines()[-1])
+    assert (process.returncode, last["outcome"]) == (4, "unreachable"), err
+    time.sleep(3)  # more than the broken module needs
+    assert serves(sandbox) == ("blue", "1.0.4")
+    green = sandbox.status()["colors"]["green"]
+    assert (green["running"], green["version"]) == (False, None)
+    assert not (sandbox.layout.root / "slots/green/starting").exists()
+    assert not (sandbox.directory / "state" / "lock.json").exists()
+    assert report(operator, run)["outcome"] == "unreachable"
