@@ -1,8 +1,7 @@
 """One ansible-playbook under ansible-runner: its directory, its environment, its end.
 
 ansible-runner writes the whole environment and every result into its directory, so that directory is private (0700),
-used once and removed. What ansible-runner forces (host key checking off, fact caching) is put back to what the
-configuration says.
+used once and removed. What ansible-runner forces (host key checking off, fact caching) stays as the configuration says.
 """
 
 from __future__ import annotations
@@ -24,11 +23,14 @@ import ansible_runner
 from ansible_runner.runner import Runner
 
 from pyrunbook import places
+from pyrunbook.errors import BadInput
 from pyrunbook.execution import leftovers
 from pyrunbook.execution.events import Tail
 
 GRACE = (("SIGINT", 0.0), ("SIGTERM", 15.0), ("SIGKILL", 20.0))
 """Signal to ansible-playbook, and how many seconds after the decision to end it."""
+JOURNAL = "pyrunbook_journal"
+"""The callback plugin that records runs."""
 POLL = 0.1
 """Seconds between two looks at whether the play is to be ended."""
 
@@ -83,7 +85,11 @@ class Ended:
 
 def _configured(config: Path, key: str, default: str) -> str:
     parser = configparser.ConfigParser(interpolation=None)
-    parser.read(config, encoding="utf-8")
+    try:
+        parser.read(config, encoding="utf-8")
+    except (configparser.Error, UnicodeDecodeError) as error:
+        said = str(error).replace("\n", " ")
+        raise BadInput(f"{config} cannot be read: {said}", next_step="correct it, or unset ANSIBLE_CONFIG") from error
     return parser.get("defaults", key, fallback=default)
 
 
@@ -96,15 +102,16 @@ def environment(request: Request, events: Path, sockets: Path) -> dict[str, str]
         sockets: where ssh keeps the connections that the tasks of this play share. They are no other run's: each run
             ends its own when it is over.
     """
-    config = Path(os.environ.get("ANSIBLE_CONFIG") or places.content() / "ansible.cfg")
+    config = Path(os.environ.get("ANSIBLE_CONFIG") or places.content() / "ansible.cfg").resolve()
     plugins = Path(__file__).resolve().parent.parent / "plugins"
-    forced = {
-        "ANSIBLE_HOST_KEY_CHECKING": _configured(config, "host_key_checking", "true"),
-        "ANSIBLE_CACHE_PLUGIN": _configured(config, "fact_caching", "memory"),
-    }
+    keys = os.environ.get("ANSIBLE_HOST_KEY_CHECKING") or _configured(config, "host_key_checking", "true")
+    callbacks = os.environ.get("ANSIBLE_CALLBACKS_ENABLED") or _configured(config, "callbacks_enabled", "")
+    enabled = [name.strip() for name in callbacks.split(",") if name.strip()]
     return {
-        **{key: os.environ.get(key, value) for key, value in forced.items()},
         "ANSIBLE_CONFIG": str(config),
+        "ANSIBLE_HOST_KEY_CHECKING": keys,
+        # Whatever else is enabled: without the journal nothing may be changed.
+        "ANSIBLE_CALLBACKS_ENABLED": ",".join(dict.fromkeys([*enabled, JOURNAL])),
         "ANSIBLE_CALLBACK_PLUGINS": str(plugins / "callback"),
         "ANSIBLE_SSH_CONTROL_PATH_DIR": os.environ.get("ANSIBLE_SSH_CONTROL_PATH_DIR") or str(sockets),
         "ANSIBLE_NOCOWS": "1",
@@ -203,6 +210,7 @@ def perform(request: Request, on_event: Callable[[dict[str, Any]], None], cancel
                 cmdline=command_line(request) or None,
                 verbosity=request.verbosity or None,
                 envvars=environment(request, events, sockets),
+                fact_cache_type="as configured",  # "jsonfile" would be forced on it
                 settings={"pexpect_timeout": POLL, "job_timeout": request.timeout or 0},
                 quiet=True,
                 event_handler=heard,

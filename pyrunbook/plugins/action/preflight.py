@@ -64,6 +64,8 @@ class ActionModule(StepAction):
                 means="Ansible did not read pyrunbook's ansible.cfg; it ignores one in a world-writable directory.",
                 next_step="chmod o-w . and run from the directory of ansible.cfg, or use the pyrunbook command",
             )
+        if "runbook_id" in task_vars:
+            self._refuse_unrecorded()
         runbook = catalog.load().get(arguments["runbook"])
         self._check_inputs(runbook, task_vars)
         self._refuse_unfinished(arguments["service"])
@@ -102,6 +104,20 @@ class ActionModule(StepAction):
                 f"inputs of {runbook.id}: {'; '.join(messages)}",
                 means="Nothing was changed.",
                 next_step=f"pyrunbook show {runbook.id}",
+            )
+
+    def _refuse_unrecorded(self) -> None:
+        """Refuse a play that has the id of a run, from its environment, but no callback that records it."""
+        with Journal.open() as journal:
+            try:
+                known = not journal.get(self.run_id).finished
+            except BadInput:
+                known = False
+        if not known:
+            raise Refused(
+                f"This play does not write the journal: it knows no run {self.run_id} that is going on.",
+                means="The callback plugin pyrunbook_journal is not enabled, or PYRUNBOOK_RUN_ID is set by hand.",
+                next_step="unset PYRUNBOOK_RUN_ID and ANSIBLE_CALLBACKS_ENABLED, and use pyrunbook's ansible.cfg",
             )
 
     def _refuse_unfinished(self, service: str) -> None:
