@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from pyrunbook.journal.errors import BadJournalUrl, JournalError
-from pyrunbook.journal.outcome import Outcome, StepOutcome
+from pyrunbook.journal.outcome import Outcome, StepOutcome, worst
 from pyrunbook.journal.records import Attestation, Evidence, Run, RunStart, ServiceRun, Step, new_run_id
 from pyrunbook.journal.redaction import redact, redact_text, secret_values
 
@@ -31,6 +31,7 @@ __all__ = [
     "redact",
     "redact_text",
     "secret_values",
+    "worst",
 ]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from enum import StrEnum
 
 from pyrunbook.errors import ExitCode
@@ -41,6 +42,28 @@ _EXIT_CODES = {
     Outcome.UNREACHABLE: ExitCode.PUT_BACK,
     Outcome.TIMED_OUT: ExitCode.PUT_BACK,
 }
+
+
+# The mildest first.
+_SEVERITY = (
+    Outcome.SUCCEEDED,
+    Outcome.REFUSED,
+    Outcome.FAILED,
+    Outcome.CANCELED,
+    Outcome.UNREACHABLE,
+    Outcome.TIMED_OUT,
+    Outcome.ROLLED_BACK,
+    Outcome.ROLLBACK_FAILED,
+)
+
+
+def worst(outcomes: Iterable[Outcome]) -> Outcome:
+    """The outcome of a run from those of its services.
+
+    Args:
+        outcomes: at least one.
+    """
+    return max(outcomes, key=_SEVERITY.index)
 
 
 class StepOutcome(StrEnum):

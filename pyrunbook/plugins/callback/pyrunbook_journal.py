@@ -44,7 +44,7 @@ def recording(method: Callable[..., None]) -> Callable[..., None]:
         try:
             method(self, *args, **kwargs)
         except Exception as error:
-            os.environ["PYRUNBOOK_JOURNAL_BROKEN"] = str(error).splitlines()[0] or type(error).__name__
+            os.environ["PYRUNBOOK_JOURNAL_BROKEN"] = next(iter(str(error).splitlines()), "") or type(error).__name__
             self._display.error(f"The journal cannot be written: {error}")
 
     return guarded
@@ -95,8 +95,10 @@ class CallbackModule(CallbackBase):
         self.failures: dict[str, tuple[str, str]] = {}
         self.changed: set[str] = set()
         self.matched = False
-        if parent := os.environ.get(ENV_CLI_PID):
-            _die_with(int(parent))
+        # Taken out: a hook that starts an ansible-playbook of its own would hand it on, and the CLI is not its parent.
+        self.cli = int(os.environ.pop(ENV_CLI_PID, 0))
+        if self.cli:
+            _die_with(self.cli)
 
     # --- the run ---------------------------------------------------------------------------------------------------
 
@@ -131,15 +133,17 @@ class CallbackModule(CallbackBase):
             runbook = self.journal.get(self.run_id).runbook
         inputs = dict(variables.extra_vars)
         self.journal.hide(*secret_values(inputs))
-        me = psutil.Process()
+        # Under the CLI that is the process to ask whether the run lives: it puts back what its play left, and a play
+        # does not outlive it.
+        driver = psutil.Process(self.cli or None)
         self.journal.start_run(
             RunStart(
                 id=self.run_id,
                 runbook=runbook,
                 operator=operator(),
                 machine=os.uname().nodename,
-                pid=me.pid,
-                process_started=me.create_time(),
+                pid=driver.pid,
+                process_started=driver.create_time(),
                 inventory=", ".join(str(source) for source in variables._inventory._sources),
                 inputs=redact(inputs),
                 strategy=inputs.get("update_strategy"),
@@ -166,10 +170,13 @@ class CallbackModule(CallbackBase):
         """End the last steps, and the run where every service has an outcome."""
         if self.journal is None:
             return
-        from pyrunbook.journal import Outcome
+        from pyrunbook.journal import Outcome, worst
 
         self._end_steps()
         run = self.journal.get(self.run_id)
+        if not run.services:
+            self._end_run(Outcome.FAILED, "no host matched")
+            return
         outcomes: list[Outcome] = []
         for service in run.services:
             outcome, cause = self._outcome(service, stats)
@@ -178,11 +185,10 @@ class CallbackModule(CallbackBase):
             if service.outcome is None:
                 self.journal.conclude(self.run_id, service.service, outcome, cause)
             outcomes.append(outcome)
-        if len(outcomes) < len(run.services) or not run.services:
+        if len(outcomes) < len(run.services):
             self._emit("run_left", outcome=None)
             return
-        worst = max(outcomes, key=_SEVERITY.index)
-        self._end_run(worst, next((cause for _, cause in self.failures.values()), None))
+        self._end_run(worst(outcomes), next((cause for _, cause in self.failures.values() if cause), None))
 
     def _end_run(self, outcome: Any, cause: str | None) -> None:
         self.journal.end_run(self.run_id, outcome, cause)
@@ -356,11 +362,6 @@ class CallbackModule(CallbackBase):
             stream.write(line + "\n")
 
 
-_SEVERITY = [
-    "succeeded", "refused", "failed", "canceled", "unreachable", "timed_out", "rolled_back", "rollback_failed",
-]  # fmt: skip
-
-
 def _cli_option(name: str) -> Any:
     from ansible import context
 
@@ -383,7 +384,10 @@ def _message(data: dict[str, Any]) -> str:
     """What failed, in the words of the task."""
     if data.get("_ansible_no_log"):
         return "failed; the output is hidden (no_log)"
+    failed = [_message(item) for item in data.get("results") or [] if isinstance(item, dict) and item.get("failed")]
     text = str(data.get("msg") or data.get("stderr") or data.get("stdout") or "failed without a message")
+    if failed:  # of a loop, Ansible itself only says that one of its items failed
+        text = "\n".join(dict.fromkeys(failed))
     return text.strip().replace("Validation of arguments failed:\n", "Validation of arguments failed: ")
 
 
