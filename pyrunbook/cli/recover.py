@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
+
 import click
 
 from pyrunbook import catalog
 from pyrunbook.cli import options
-from pyrunbook.errors import BadInput, ExitCode
+from pyrunbook.errors import BadInput
 
 
 @click.command()
@@ -40,6 +42,9 @@ def recover(
     runs = recovery.unfinished()
     if only_list:
         for found in runs:
+            if as_json:
+                click.echo(json.dumps(found.summary(), ensure_ascii=False))
+                continue
             click.echo(f"{found.id}  {found.started:%Y-%m-%d %H:%M:%S} UTC  {found.runbook} by {found.operator}")
         return
     if run == "latest":
@@ -68,5 +73,4 @@ def recover(
             verbosity=verbosity,
             inventory=sources,
         )
-    # To have what was there in place is what was asked for, so it is a success here.
-    ctx.exit(int(ExitCode.SUCCEEDED if result.exit_code is ExitCode.PUT_BACK else result.exit_code))
+    ctx.exit(int(result.exit_code))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import sys
 import time
@@ -97,6 +98,7 @@ class Lines:
         self._inventory = inventory
         self._began = time.monotonic()
         self._detail: dict[str, str] = {}
+        self._open: list[str] = []  # services that are being worked on
         self._check = False
 
     def __enter__(self) -> Lines:
@@ -123,6 +125,7 @@ class Lines:
             self.write("Dry run: each step says what it would do; nothing is changed.")
 
     def _on_service_started(self, event: dict[str, Any]) -> None:
+        self._open.append(event["service"])
         self.write(
             f"{self._title} · {event['service']} on {self._inventory} ({event['platform']}) · run {event['run']}"
         )
@@ -135,7 +138,7 @@ class Lines:
 
     def _on_step_ended(self, event: dict[str, Any]) -> None:
         if event["outcome"] != "skipped":
-            self.write(step_line(event))
+            self.write(step_line(event, of=event["service"] if len(set(self._open)) > 1 else ""))
         for line in (event.get("error") or "").strip().splitlines()[1:]:
             self.write(f"      {line}")
         for known in event.get("known") or []:
@@ -144,6 +147,7 @@ class Lines:
                 self.write(f"        $ {command}")
 
     def _on_service_ended(self, event: dict[str, Any]) -> None:
+        self._open = [service for service in self._open if service != event["service"]]
         self._detail[event["service"]] = event.get("detail") or ""
 
     def _on_interrupted(self, event: dict[str, Any]) -> None:
@@ -163,21 +167,37 @@ class Lines:
         if self._check and event.get("outcome") == "succeeded":
             self.write(f"Dry run ended in {_seconds(spent)}; nothing was changed.")
             return
-        for line in summary(event, spent, list(self._detail.values())):
+        several = len(self._detail) > 1
+        details = [f"{service}: {told}" if several else told for service, told in self._detail.items() if told]
+        for line in summary(event, spent, details):
             self.write(line)
 
 
-def step_line(event: dict[str, Any]) -> str:
-    """A step that has ended, as one line."""
+def step_line(event: dict[str, Any], of: str = "") -> str:
+    """A step that has ended, as one line.
+
+    Args:
+        event: `step_ended`.
+        of: the service, where more than one is being worked on.
+    """
     mark = (
         MARKS["rollback"] if event["step"] == "rollback" and event["outcome"] != "failed" else MARKS[event["outcome"]]
     )
     said = _first_line(event.get("error")) or event.get("detail") or ""
-    return f"  {mark} {event['title']:<{WIDTH}} {_seconds(event['seconds']):>7}   {said}".rstrip()
+    title = f"{of}: {event['title']}" if of else event["title"]
+    return f"  {mark} {title:<{WIDTH}} {_seconds(event['seconds']):>7}   {said}".rstrip()
 
 
 def summary(event: dict[str, Any], seconds: float, details: list[str]) -> list[str]:
-    """The last words of a run: how it ended, why, and what to type next."""
+    """The last words of a run: how it ended, why, and what to type next.
+
+    Args:
+        event: `run_ended`.
+        seconds: since the operator's command began.
+        details: how it is now, a text for each service.
+    """
+    if event.get("outcome") is None:
+        return []  # there was no run: the error that is shown says all
     spent, run = _seconds(seconds), event["run"]
     now = "; ".join(detail for detail in details if detail)
     cause = _first_line(event.get("cause"))
@@ -191,8 +211,10 @@ def summary(event: dict[str, Any], seconds: float, details: list[str]) -> list[s
         "canceled": f"Interrupted and put back (exit 130){': ' + now if now else ''}.",
         "rollback_failed": "FAILED AND NOT PUT BACK (exit 5). The lock stays held; nobody else starts on this.",
     }
-    lines = [words.get(event.get("outcome") or "", f"Ended (exit {event['exit_code']}).")]
-    if event.get("outcome") == "succeeded":
+    lines = [words[event["outcome"]]]
+    if event["exit_code"] == 0 and event["outcome"] != "succeeded":  # a recovery did what it was asked for
+        lines = [f"Recovered in {spent}: {now or 'nothing was changed'}. The run counts as {event['outcome']}."]
+    if event["outcome"] == "succeeded":
         if event.get("next_step"):
             lines[0] += f" To undo: {event['next_step']}"
         return lines
@@ -228,7 +250,8 @@ class Live(Lines):
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._step = None
-        self._live.stop()
+        with contextlib.suppress(OSError):  # the terminal may be gone by now
+            self._live.stop()
 
     def write(self, line: str = "") -> None:
         """Show one more line above the step that is going on."""

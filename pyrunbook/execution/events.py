@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import threading
 from collections.abc import Callable
@@ -40,14 +41,19 @@ class Tail:
         self._thread.join()
 
     def _follow(self) -> None:
-        rest = ""
-        with self._path.open(encoding="utf-8") as stream:
+        rest = b""
+        with self._path.open("rb") as stream:
             while True:
                 last = self._done.is_set()
-                rest += stream.read()
-                *lines, rest = rest.split("\n")
+                rest += stream.read()  # bytes: a character may have been written half
+                *lines, rest = rest.split(b"\n")
                 for line in lines:
-                    self._on_event(json.loads(line))
+                    self._hand_on(line)
                 if last:
                     return
                 self._done.wait(INTERVAL)
+
+    def _hand_on(self, line: bytes) -> None:
+        # One line that cannot be read or shown must not cost the others: the play goes on meanwhile.
+        with contextlib.suppress(Exception):
+            self._on_event(json.loads(line))

@@ -19,6 +19,8 @@ BEGINNING = 30.0
 """Seconds for which a directory without a process is left alone."""
 GRACE = 3.0
 """Seconds between SIGTERM and SIGKILL."""
+ROUNDS = 5
+"""How often it is looked again for what the ended ones had started before they ended."""
 SOCKETS_LIMIT = 104 - 56
 """Bytes that are left for the name of the directory in which ssh's sockets are."""
 
@@ -35,23 +37,28 @@ def find(run_id: str) -> list[psutil.Process]:
 
 
 def end(run_id: str) -> int:
-    """End them: SIGTERM, and SIGKILL for those that stay.
+    """End them: SIGTERM, and SIGKILL for those that stay; also those that they start meanwhile.
 
     Returns:
         How many there were.
     """
-    processes = find(run_id)
-    for process in processes:
-        with contextlib.suppress(psutil.Error):
-            process.terminate()
-    _, alive = psutil.wait_procs(processes, timeout=GRACE)
-    for process in alive:
-        with contextlib.suppress(psutil.Error):
-            process.kill()
-    psutil.wait_procs(alive, timeout=GRACE)
-    for directory in (*directories().glob(f"{run_id}-*"), *sockets().glob(f"pyrunbook-{run_id}-*")):
+    ended: set[psutil.Process] = set()
+    for _ in range(ROUNDS):
+        processes = find(run_id)
+        if not processes:
+            break
+        ended.update(processes)
+        for process in processes:
+            with contextlib.suppress(psutil.Error):
+                process.terminate()
+        _, alive = psutil.wait_procs(processes, timeout=GRACE)
+        for process in alive:
+            with contextlib.suppress(psutil.Error):
+                process.kill()
+        psutil.wait_procs(alive, timeout=GRACE)
+    for directory in directories().glob(f"{run_id}-*"):
         shutil.rmtree(directory, ignore_errors=True)
-    return len(processes)
+    return len(ended)
 
 
 def directories() -> Path:

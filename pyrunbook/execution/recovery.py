@@ -2,16 +2,31 @@
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import json
+import os
 import socket
-from typing import Literal
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any, Literal
 
-from pyrunbook import catalog
-from pyrunbook.errors import ExitCode, Refused
+from pyrunbook import catalog, places
+from pyrunbook.errors import BadInput, ExitCode, Refused
 from pyrunbook.execution import leftovers
 from pyrunbook.execution.play import Request
-from pyrunbook.execution.run import Listener, Result, Signals, operate, put_back
-from pyrunbook.journal import Journal, Outcome, Run
+from pyrunbook.execution.run import (
+    Listener,
+    Result,
+    Signals,
+    Telling,
+    bring_to_an_end,
+    open_services,
+    put_back,
+    settle,
+    unknown,
+)
+from pyrunbook.journal import Journal, JournalError, Outcome, Run
 from pyrunbook.journal.redaction import MASK
 
 Way = Literal["resume", "rollback"]
@@ -65,12 +80,6 @@ def way_for(run: Run) -> Way:
     return "resume" if verified and not rolling_back else "rollback"
 
 
-def abandon(run: Run) -> None:
-    """Close a run that died before it reached any service, so before it could change anything."""
-    with Journal.open() as journal:
-        journal.end_run(run.id, Outcome.CANCELED, "the run died before it reached a service")
-
-
 def recover(
     run: Run, on_event: Listener, *, way: Way | None = None, verbosity: int = 0, inventory: tuple[str, ...] = ()
 ) -> Result:
@@ -78,48 +87,91 @@ def recover(
 
     Args:
         run: an unfinished run whose process is dead (see `refuse_alive`).
-        on_event: gets the events.
+        on_event: gets the events; `run_started` first and `run_ended` last.
         way: forward or back; `way_for` decides when `None`.
         verbosity: number of `-v`.
         inventory: sources in place of those that the run recorded.
 
+    Returns:
+        How it ended. A run that was put back is what was asked for, so its exit code is that of a success.
+
     Raises:
-        Refused: it cannot be resumed, because inputs of it were secret and are not recorded.
+        Refused: another recovery is going on here; or the run cannot be resumed, because inputs of it were secret and
+            are not recorded.
+        BadInput: the run's inventory cannot be read any more.
     """
+    with _alone():
+        return _recover(run, on_event, way or way_for(run), verbosity, inventory)
+
+
+def _recover(run: Run, on_event: Listener, way: Way, verbosity: int, inventory: tuple[str, ...]) -> Result:
+    resumes = way == "resume" and bool(open_services(run))
+    if resumes and MASK in json.dumps(run.inputs):
+        raise Refused(
+            f"Run {run.id} had secret inputs, which the journal does not keep, so it cannot be resumed.",
+            next_step=f"pyrunbook recover {run.id} --rollback",
+        )
     leftovers.end(run.id)
-    if not run.services:
-        abandon(run)
-        return Result(Outcome.CANCELED, ExitCode.SUCCEEDED, "the run died before it reached a service", run)
-    chosen = way or way_for(run)
     request = Request(
         playbook=catalog.load().get(run.runbook).path,
         inventory=inventory or tuple(run.inventory.split(", ")),
         run_id=run.id,
-        mode="resume",
-        limit=",".join(service.service for service in run.services if service.outcome is None),
-        extra_vars=run.inputs,
+        mode="resume" if resumes else "recover",
+        limit=",".join(open_services(run)),
+        extra_vars=_inputs(run),
         verbosity=verbosity,
     )
-    if chosen == "resume":
-        if MASK in json.dumps(run.inputs):
-            raise Refused(
-                f"Run {run.id} had secret inputs, which the journal does not keep, so it cannot be resumed.",
-                next_step=f"pyrunbook recover {run.id} --rollback",
-            )
-        return operate(request, on_event)
-    signals = Signals(on_event)
-    with signals.handled():
-        result = put_back(
-            request, run, Outcome.ROLLED_BACK, run.cause or "the run died before its end", signals, on_event
-        )
-    on_event(
-        {
-            "event": "run_ended",
-            "run": run.id,
-            "outcome": str(result.outcome),
-            "cause": result.cause or None,
-            "exit_code": int(result.exit_code),
-            "next_step": result.next_step or None,
-        }
-    )
-    return result
+    tell = Telling(request, on_event)
+    signals = Signals(tell)
+    tell.started(run.runbook)
+    try:
+        with signals.handled():
+            if not run.services:
+                result = _abandon(run)
+            elif not open_services(run):
+                result = settle(run)
+            elif resumes:
+                result = bring_to_an_end(request, signals, tell)
+            else:
+                why = run.cause or "the run died before its end"
+                result = put_back(request, run, Outcome.ROLLED_BACK, why, signals, tell)
+    except BadInput as error:
+        tell.ended(Result(None, error.exit_code, error.seen))
+        raise
+    except JournalError as error:
+        result = unknown(run.id, "the recovery was begun, but", error)
+    if result.exit_code is ExitCode.PUT_BACK:
+        result = replace(result, exit_code=ExitCode.SUCCEEDED)
+    return tell.ended(result)
+
+
+def _inputs(run: Run) -> dict[str, Any]:
+    """The inputs of a run that is taken up again; where it is only to be cleaned up it need not wait for its window."""
+    if way_for(run) != "resume" or "preflight_window_override" in run.inputs:
+        return run.inputs
+    return {**run.inputs, "preflight_window_override": "it died after its verification; only cleaning up is left"}
+
+
+def _abandon(run: Run) -> Result:
+    """Close a run that died before it reached any service, so before it could change anything."""
+    cause = "the run died before it reached a service"
+    with Journal.open() as journal:
+        journal.end_run(run.id, Outcome.CANCELED, cause)
+    return Result(Outcome.CANCELED, ExitCode.SUCCEEDED, cause, run)
+
+
+@contextlib.contextmanager
+def _alone() -> Iterator[None]:
+    """Hold the state directory's own lock: two recoveries of one run would end each other's plays."""
+    directory = os.open(places.private_directory(places.home()), os.O_RDONLY)
+    try:
+        fcntl.flock(directory, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
+    except BlockingIOError as error:
+        raise Refused(
+            f"Another pyrunbook recover is going on ({places.home()} is locked).",
+            means="Nothing was changed.",
+            next_step="wait for it, then: pyrunbook recover --list",
+        ) from error
+    finally:
+        os.close(directory)

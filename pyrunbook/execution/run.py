@@ -6,14 +6,14 @@ import contextlib
 import re
 import signal
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from pyrunbook import places
-from pyrunbook.errors import BadInput, ExitCode
+from pyrunbook.errors import BadInput, ExitCode, PyrunbookError
+from pyrunbook.execution import inventory
 from pyrunbook.execution.play import Ended, Request, perform
-from pyrunbook.journal import Journal, JournalError, Outcome, Run
+from pyrunbook.journal import Journal, JournalError, Outcome, Run, worst
 
 Listener = Callable[[dict[str, Any]], None]
 _ANSI = re.compile(r"\x1b\[[0-9;]*m")
@@ -40,29 +40,84 @@ class Result:
     next_step: str = ""
 
 
+class Telling:
+    """Hands events on, so that every operation has one `run_started` first and one `run_ended` last.
+
+    A listener that fails changes nothing: a terminal that was closed is no reason to leave a service in the middle.
+    """
+
+    def __init__(self, request: Request, on_event: Listener) -> None:
+        self._request = request
+        self._on_event = on_event
+
+    def __call__(self, event: dict[str, Any]) -> None:
+        """Hand on an event of a play; its own beginning and end are not those of the operation."""
+        if event["event"] not in ("run_started", "run_ended", "run_left"):
+            self._tell(event)
+
+    def _tell(self, event: dict[str, Any]) -> None:
+        with contextlib.suppress(Exception):
+            self._on_event(event)
+
+    def started(self, runbook: str = "") -> None:
+        """The operation begins; the runbook is the playbook's own unless it is named."""
+        playbook = self._request.playbook
+        self._tell(
+            {
+                "event": "run_started",
+                "run": self._request.run_id,
+                "runbook": runbook or f"{playbook.parent.name}/{playbook.stem}",
+                "mode": self._request.mode,
+                "check": self._request.check,
+            }
+        )
+
+    def ended(self, result: Result) -> Result:
+        """The operation has ended."""
+        self._tell(
+            {
+                "event": "run_ended",
+                "run": self._request.run_id,
+                "outcome": str(result.outcome) if result.outcome else None,
+                "cause": result.cause or None,
+                "exit_code": int(result.exit_code),
+                "next_step": result.next_step or None,
+            }
+        )
+        return result
+
+
 class Signals:
     """SIGINT, SIGTERM and SIGHUP while an operation runs; a context manager for the main thread.
 
     The first one asks for a gentle end. Once the rollback has begun they change nothing: it is the shortest way to
-    a known state.
+    a known state. A handler only takes notes, because it may interrupt the very line that it would write; what was
+    received is told when the runner asks.
     """
 
     def __init__(self, on_event: Listener) -> None:
         self._on_event = on_event
+        self._untold: list[str] = []
         self.received: str | None = None
         self.rolling_back = False
 
     def asked_to_end(self) -> bool:
-        """Whether the play is to be ended."""
+        """Whether the play is to be ended; tells of the signals that came since it was last asked."""
+        while self._untold:
+            name = self._untold.pop(0)
+            if self.rolling_back:
+                text = f"{name}: what was there is being put back; this is not stopped"
+                self._on_event({"event": "note", "text": text})
+            elif name == self.received:
+                self._on_event({"event": "interrupted", "signal": name})
+            else:
+                self._on_event({"event": "note", "text": f"{name}: the run is already being ended"})
         return self.received is not None and not self.rolling_back
 
     def _receive(self, number: int, _frame: Any) -> None:
         name = signal.Signals(number).name
-        if self.received is None and not self.rolling_back:
-            self._on_event({"event": "interrupted", "signal": name})
-        elif self.rolling_back:
-            self._on_event({"event": "note", "text": f"{name}: what was there is being put back; this is not stopped"})
         self.received = self.received or name
+        self._untold.append(name)
 
     @contextlib.contextmanager
     def handled(self) -> Iterator[Signals]:
@@ -70,7 +125,9 @@ class Signals:
         if threading.current_thread() is not threading.main_thread():
             yield self
             return
-        wanted = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+        wanted = [signal.SIGINT, signal.SIGTERM]
+        if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # nohup: the run outlives its terminal
+            wanted.append(signal.SIGHUP)
         before = {number: signal.signal(number, self._receive) for number in wanted}
         try:
             yield self
@@ -91,43 +148,61 @@ def operate(request: Request, on_event: Listener) -> Result:
 
     Raises:
         BadInput: the play could not begin: no host matched, or the inventory or a file is wrong.
+        JournalError: the journal cannot be used, so nothing was begun.
     """
-    signals = Signals(on_event)
+    with Journal.open():  # what cannot be recorded is not begun
+        pass
+    tell = Telling(request, on_event)
+    signals = Signals(tell)
+    tell.started()
+    try:
+        with signals.handled():
+            result = bring_to_an_end(request, signals, tell)
+    except BadInput as error:
+        tell.ended(Result(None, error.exit_code, error.seen))
+        raise
+    return tell.ended(result)
+
+
+def bring_to_an_end(request: Request, signals: Signals, tell: Listener) -> Result:
+    """Play it, and put back what it left in the middle; `operate` without its first and its last event.
+
+    Raises:
+        BadInput: the play could not begin.
+    """
     seen = {"bad_input": False}
 
     def listener(event: dict[str, Any]) -> None:
         seen["bad_input"] |= bool(event.get("bad_input"))
-        _but_the_end(on_event)(event)
+        tell(event)
 
-    with signals.handled():
-        ended = perform(request, listener, signals.asked_to_end)
-        try:
-            result = _judge(request, ended, signals, on_event)
-        except JournalError as error:
-            result = _unknown(request, ended, error)
+    ended = _performed(request, listener, signals.asked_to_end)
+    try:
+        result = _judge(request, ended, signals, tell)
+    except JournalError as error:
+        said = "ansible-playbook ended well, but" if ended.code == 0 else "ansible-playbook failed, and"
+        result = unknown(request.run_id, said, error)
     if _nothing_to_put_back(result, bad_input=seen["bad_input"]):
         result = replace(result, exit_code=ExitCode.BAD_INPUT)
-    on_event(
-        {
-            "event": "run_ended",
-            "run": request.run_id,
-            "outcome": str(result.outcome) if result.outcome else None,
-            "cause": result.cause or None,
-            "exit_code": int(result.exit_code),
-            "next_step": result.next_step or None,
-        }
-    )
     return result
 
 
-def _unknown(request: Request, ended: Ended, error: JournalError) -> Result:
+def _performed(request: Request, on_event: Listener, canceled: Callable[[], bool]) -> Ended:
+    """`perform`; where it fails itself the play has ended as well, and the journal knows what it did by then."""
+    try:
+        return perform(request, on_event, canceled)
+    except Exception as error:
+        told = str(error) if isinstance(error, PyrunbookError) else f"Error of ansible-runner: {error!r}"
+        return Ended("failed", None, tuple(told.splitlines()), no_hosts=False)
+
+
+def unknown(run_id: str, said: str, error: JournalError) -> Result:
     """What cannot be read in the journal is treated as bad, whatever the play itself says."""
-    said = "ansible-playbook ended well, but" if ended.code == 0 else "ansible-playbook failed, and"
     return Result(
         Outcome.ROLLBACK_FAILED,
         ExitCode.NOT_PUT_BACK,
         f"{said} its record cannot be read: {error.seen}",
-        next_step=f"mend the journal, then: pyrunbook recover {request.run_id}",
+        next_step=f"mend the journal, then: pyrunbook recover {run_id}",
     )
 
 
@@ -136,14 +211,6 @@ def _nothing_to_put_back(result: Result, *, bad_input: bool) -> bool:
     changed = result.run is not None and result.run.changed
     wrong = bad_input and result.outcome is Outcome.REFUSED
     return not changed and (wrong or result.outcome is Outcome.UNREACHABLE)
-
-
-def _but_the_end(on_event: Listener) -> Listener:
-    def listener(event: dict[str, Any]) -> None:
-        if event["event"] not in ("run_ended", "run_left"):
-            on_event(event)
-
-    return listener
 
 
 def _recorded(run_id: str) -> Run | None:
@@ -156,21 +223,47 @@ def _recorded(run_id: str) -> Run | None:
 
 def _judge(request: Request, ended: Ended, signals: Signals, on_event: Listener) -> Result:
     run = _recorded(request.run_id)
-    if run is None:
-        if signals.received:
-            return Result(Outcome.CANCELED, ExitCode.INTERRUPTED, f"ended by {signals.received}")
-        raise BadInput(*_why_nothing_ran(request, ended))
-    if run.finished and run.outcome is not Outcome.ROLLBACK_FAILED:
-        return _of(run)
-    if run.finished:
-        return _not_put_back(run)
-    if not run.services:
-        _end(run.id, Outcome.CANCELED if signals.received else Outcome.FAILED, "no host matched")
+    if run is None or not run.services:
+        if run is not None and not run.finished:
+            _end(run.id, Outcome.CANCELED if signals.received else Outcome.FAILED, "no host matched")
         if signals.received:
             return Result(Outcome.CANCELED, ExitCode.INTERRUPTED, f"ended by {signals.received}", run)
         raise BadInput(*_why_nothing_ran(request, ended))
+    if run.finished:
+        return _of(run)
     reason, why = _reason(ended, signals, run)
+    if not open_services(run):
+        missed = _missed(request, run)
+        return settle(run, [reason] if missed else [], f"{why}; not begun: {', '.join(missed)}" if missed else "")
     return put_back(request, run, reason, why, signals, on_event)
+
+
+def open_services(run: Run) -> list[str]:
+    """The services of a run that have not been brought to an end, or not to a good one."""
+    return [service.service for service in run.services if service.outcome in (None, Outcome.ROLLBACK_FAILED)]
+
+
+def _missed(request: Request, run: Run) -> list[str]:
+    """The services of later batches, which a play that died between two batches has not begun."""
+    try:
+        wanted = inventory.services(request.inventory, request.limit)
+    except BadInput:  # it was readable when the run began; the services that it reached are at their end
+        return []
+    return [name for name in wanted if run.service(name) is None]
+
+
+def settle(run: Run, others: Sequence[Outcome] = (), why: str = "") -> Result:
+    """End a run whose services have all been concluded: its play died before it could say so.
+
+    Args:
+        run: the run.
+        others: outcomes that count besides those of its services.
+        why: the cause to record; that of the services when empty.
+    """
+    outcomes = [service.outcome for service in run.services if service.outcome is not None]
+    cause = why or next((service.cause for service in run.services if service.cause), None) or ""
+    _end(run.id, worst([*outcomes, *others]), cause)
+    return _of(_recorded(run.id) or run)
 
 
 def _reason(ended: Ended, signals: Signals, run: Run) -> tuple[Outcome, str]:
@@ -193,18 +286,21 @@ def put_back(request: Request, run: Run, reason: Outcome, why: str, signals: Sig
 
     Args:
         request: how the run was started; its inventory and verbosity serve here too.
-        run: the run.
+        run: the run; at least one of its services is open.
         reason: the outcome once everything is in place.
         why: the cause to record.
         signals: taken during the rollback, not obeyed.
         on_event: gets the events of that play.
     """
+    if run.check_mode:  # it could not change anything, and took no lock
+        _end(run.id, reason, why)
+        return Result(reason, reason.exit_code, why, run)
     signals.rolling_back = True
-    services = [service.service for service in run.services if service.outcome in (None, Outcome.ROLLBACK_FAILED)]
+    services = open_services(run)
     on_event({"event": "putting_back", "run": run.id, "cause": why, "services": services})
     rollback = replace(
         request,
-        playbook=places.content() / "playbooks" / "deployment" / "rollback.yml",
+        playbook=request.playbook.parents[1] / "deployment" / "rollback.yml",
         mode="recover",
         limit=",".join(services),
         tags="",
@@ -213,7 +309,7 @@ def put_back(request: Request, run: Run, reason: Outcome, why: str, signals: Sig
         extra_vars={"put_back_as": str(reason), "rollback_reason": why},
     )
     for _ in range(ROLLBACK_ATTEMPTS):
-        ended = perform(rollback, _but_the_end(on_event), lambda: False)
+        ended = _performed(rollback, on_event, signals.asked_to_end)
         after = _recorded(run.id)
         if after is not None and after.finished and after.outcome is not Outcome.ROLLBACK_FAILED:
             return replace(_of(after), cause=why)
@@ -259,4 +355,8 @@ def _why_nothing_ran(request: Request, ended: Ended) -> tuple[str]:
     if ended.no_hosts or "no hosts matched" in told.lower() or "no hosts to target" in told.lower():
         where = f" and --limit {request.limit}" if request.limit else ""
         return (f"No host matched: inventory {', '.join(request.inventory)}{where} has none in group services.",)
+    try:  # which names file and line
+        inventory.services(request.inventory, request.limit)
+    except BadInput as error:
+        return (error.seen,)
     return (told or f"ansible-playbook did not begin (exit code {ended.code})",)
