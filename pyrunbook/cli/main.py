@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import os
 import sys
 import traceback
 from collections.abc import Sequence
@@ -88,8 +89,25 @@ def main(argv: Sequence[str] | None = None) -> None:
     except PyrunbookError as error:
         click.echo(f"Error: {error}", err=True)
         code = error.exit_code
-    except Exception:  # the last resort: a bug of ours has an exit code of its own
-        traceback.print_exc()
-        click.echo("This is a bug in pyrunbook; nothing above was expected.", err=True)
-        code = ExitCode.BUG
+    except Exception as error:
+        code = _unexpected(error)
+    _let_go_of_output()
     sys.exit(int(code) if isinstance(code, int) else 0)
+
+
+def _unexpected(error: Exception) -> ExitCode:
+    """The last resort: a file that cannot be used is the machine's fault, anything else is a bug of ours."""
+    if isinstance(error, OSError) and error.filename is not None:
+        click.echo(f"Error: {error.filename}: {error.strerror}", err=True)
+        return ExitCode.BAD_INPUT
+    traceback.print_exc()
+    click.echo("This is a bug in pyrunbook; nothing above was expected.", err=True)
+    return ExitCode.BUG
+
+
+def _let_go_of_output() -> None:
+    """Have a reader that is gone (`| head`, a closed terminal) not change the exit code of what was done."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import os
 import shlex
 from collections.abc import Callable
 from pathlib import Path
@@ -47,22 +49,26 @@ def inventory_sources(given: tuple[str, ...]) -> tuple[str, ...]:
     Raises:
         BadInput: there is no such inventory.
     """
-    return tuple(str(_inventory(source)) for source in given) or (str(places.default_inventory()),)
+    default = os.environ.get(places.ENV_INVENTORY) or str(places.default_inventory())
+    return tuple(str(_inventory(source)) for source in given or (default,))
 
 
 def _inventory(source: str) -> Path | str:
     if source.endswith(","):  # Ansible's list of hosts
         return source
+    inventories = places.content() / "inventories"
+    shipped = sorted(path.name for path in inventories.glob("*"))
+    if source in shipped and not Path(source).exists():
+        return inventories / source
     path = Path(source).expanduser()
-    if path.exists():
-        return path.resolve()
-    shipped = places.content() / "inventories" / source
-    if source and "/" not in source and shipped.exists():
-        return shipped
-    raise BadInput(
-        f"inventory {source}: no such file or directory",
-        next_step=f"name one of {', '.join(sorted(p.name for p in shipped.parent.iterdir()))}, or a path",
-    )
+    if not source or not path.exists():
+        raise BadInput(
+            f"inventory {source or 'without a name'}: no such file or directory",
+            next_step=f"name one of {', '.join(shipped)}, or a path",
+        )
+    if not os.access(path, os.R_OK):
+        raise BadInput(f"inventory {path} cannot be read by this user")
+    return path.resolve()
 
 
 def inventory_name(sources: tuple[str, ...]) -> str:
@@ -81,7 +87,11 @@ def extra_variables(given: tuple[str, ...]) -> dict[str, Any]:
         if text.startswith(("@", "{")):
             result |= _mapping(text)
             continue
-        for word in shlex.split(text):
+        try:
+            words = shlex.split(text)
+        except ValueError as error:
+            raise BadInput(f"-e {text!r}: {error}", next_step="close the quotes, or use -e @file.yml") from error
+        for word in words:
             key, equals, value = word.partition("=")
             if not equals or not key.isidentifier():
                 raise BadInput(f"-e {text!r}: {word!r} is not key=value", next_step="-e key=value, or -e @file.yml")
@@ -90,17 +100,25 @@ def extra_variables(given: tuple[str, ...]) -> dict[str, Any]:
 
 
 def _mapping(text: str) -> dict[str, Any]:
-    origin = text
+    origin = "the mapping"
     if text.startswith("@"):
-        origin = text[1:]
+        origin = text
         try:
-            text = Path(origin).expanduser().read_text(encoding="utf-8")
+            text = Path(text[1:]).expanduser().read_text(encoding="utf-8")
         except OSError as error:
-            raise BadInput(f"-e @{origin}: {error.strerror}") from error
+            raise BadInput(f"-e {origin}: {error.strerror}") from error
+        except UnicodeDecodeError as error:
+            raise BadInput(f"-e {origin}: not a text in UTF-8") from error
     try:
         data = yaml.safe_load(text)
+    except yaml.MarkedYAMLError as error:  # without the line itself: it may hold a secret
+        mark = error.problem_mark or error.context_mark
+        where = f":{mark.line + 1}:{mark.column + 1}" if mark else ""
+        raise BadInput(f"-e {origin}{where}: {error.problem or error.context}") from error
     except yaml.YAMLError as error:
-        raise BadInput(f"-e {origin}: {error}") from error
+        raise BadInput(f"-e {origin}: {str(error).splitlines()[0]}") from error
     if not isinstance(data, dict):
         raise BadInput(f"-e {origin}: not a mapping of variables to values")
-    return {str(key): value for key, value in data.items()}
+    # What YAML knows and JSON does not, like a date, is handed on as it is written.
+    plain: dict[str, Any] = json.loads(json.dumps({str(key): value for key, value in data.items()}, default=str))
+    return plain

@@ -31,7 +31,7 @@ def decision_for(
     metadata = runbook.metadata
     declared = metadata.window
     wanted = spec or variables.get("update_window") or declared.spec or (None if declared.required else "always")
-    exclusions = [*declared.exclusions, *variables.get("update_window_exclusions", [])]
+    exclusions = [*declared.exclusions, *(variables.get("update_window_exclusions") or [])]
     cutoff = variables.get("update_window_cutoff")
     if "{{" in str([wanted, exclusions, cutoff]):
         raise BadInput(f"the inventory gives the window as a template ({wanted}), which only a play can resolve")

@@ -15,6 +15,8 @@ from pyrunbook.cli import options
 from pyrunbook.errors import BadInput
 
 UPDATE = "maintenance/production_update"
+PATIENCE = 200
+"""How many openings are compared before the windows of several services count as never open together."""
 
 
 def run_options(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -85,6 +87,8 @@ def _operate(name: str, **given: Any) -> int:
         raise BadInput("--no-window needs a reason", next_step="--no-window --reason 'why it cannot wait'")
     if given["no_window"] and given["window"] is not None:
         raise BadInput("--window and --no-window exclude each other")
+    if given["no_window"] and given["wait"]:
+        raise BadInput("--wait and --no-window exclude each other")
     if given["reason"] and not given["no_window"]:
         raise BadInput("--reason goes with --no-window")
     if given["window"]:
@@ -97,7 +101,7 @@ def _operate(name: str, **given: Any) -> int:
     sources = options.inventory_sources(given["inventory"])
     extra["preflight_attested"] = _attested(runbook, given)
     if given["wait"]:
-        _wait(runbook, sources, given)
+        _wait(runbook, sources, given, extra)
 
     # Imported here: the database and Ansible's runner are not needed to refuse a wrong option.
     from pyrunbook.execution import display
@@ -151,41 +155,57 @@ def _attested(runbook: catalog.Runbook, given: dict[str, Any]) -> list[str]:
     return attested
 
 
-def _wait(runbook: catalog.Runbook, sources: tuple[str, ...], given: dict[str, Any]) -> None:
+def _wait(runbook: catalog.Runbook, sources: tuple[str, ...], given: dict[str, Any], extra: dict[str, Any]) -> None:
     """Sleep until the window of every service is open, with a countdown on a terminal.
 
     Raises:
-        BadInput: there is no window to wait for.
+        BadInput: there is no instant to wait for.
+        JournalError: the run could not be recorded, which is better known now than when the window opens.
     """
-    from pyrunbook.cli.plan import decision_for
     from pyrunbook.execution import inventory
+    from pyrunbook.journal import Journal
 
-    services = inventory.services(sources, given["limit"])
+    with Journal.open():
+        pass
+    services = [{**variables, **extra} for variables in inventory.services(sources, given["limit"]).values()]
     terminal = sys.stderr.isatty()
-    told = ""
+    until = None
     while True:
         now = datetime.now(UTC)
-        closed = [
-            decision
-            for name, variables in services.items()
-            if not (decision := decision_for(runbook, variables, now, spec=given["window"])).open
-        ]
-        if not closed:
-            break
-        starts = [decision.next_start for decision in closed]
-        if any(start is None for start in starts):
-            raise BadInput(
-                f"The window never opens: {closed[0].reason}", next_step=f"pyrunbook window explain {runbook.id}"
-            )
-        until = max(start for start in starts if start is not None)
-        left = windows.format_duration(until - now)
+        if until is None or now >= until:
+            until = _opening(runbook, services, now, given["window"])
+            if until <= now:
+                break
+            told = f"Waiting for the window: opens {until:%a %Y-%m-%d %H:%M} UTC, in "
+            if not terminal:
+                click.echo(told + windows.format_duration(until - now), err=True)
         if terminal:
-            click.echo(
-                f"\rWaiting for the window: opens {until:%a %Y-%m-%d %H:%M} UTC, in {left}   ", nl=False, err=True
-            )
-        elif str(until) != told:
-            click.echo(f"Waiting for the window: opens {until:%a %Y-%m-%d %H:%M} UTC, in {left}", err=True)
-            told = str(until)
+            click.echo(f"\r{told}{windows.format_duration(until - now)}   ", nl=False, err=True)
         time.sleep(min(1.0 if terminal else 30.0, max(0.05, (until - now).total_seconds())))
     if terminal:
         click.echo("", err=True)
+
+
+def _opening(runbook: catalog.Runbook, services: list[dict[str, Any]], now: datetime, spec: str | None) -> datetime:
+    """The earliest instant, `now` or later, at which the windows of all services are open.
+
+    Raises:
+        BadInput: there is none, or none is found.
+    """
+    from pyrunbook.cli.plan import decision_for
+
+    explain = f"pyrunbook window explain {runbook.id}"
+    at = now
+    for _ in range(PATIENCE):
+        closed = [found for one in services if not (found := decision_for(runbook, one, at, spec=spec)).open]
+        if not closed:
+            return at
+        starts = [decision.next_start for decision in closed if decision.next_start is not None]
+        if len(starts) < len(closed):
+            never = next(decision for decision in closed if decision.next_start is None)
+            raise BadInput(f"The window never opens: {never.reason}", next_step=explain)
+        at = max(starts)
+    raise BadInput(
+        "The windows of these services are never open at the same time, so there is nothing to wait for.",
+        next_step="wait for one service at a time: --limit SERVICE",
+    )

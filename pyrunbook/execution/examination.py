@@ -8,7 +8,7 @@ import stat
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from typing import Any
 from pyrunbook import places
 from pyrunbook.errors import PyrunbookError
 from pyrunbook.execution import inventory
+from pyrunbook.journal import redact_text
 from pyrunbook.rollout.checks import HttpCheck, perform
 
 TIMEOUT = 120
@@ -44,9 +45,10 @@ def examine(sources: tuple[str, ...], limit: str = "") -> Iterator[Finding]:
     try:
         services = inventory.services(sources, limit)
     except PyrunbookError as error:
-        yield Finding("inventory", False, error.seen, error.next_step)
+        yield Finding("inventory", False, redact_text(error.seen), error.next_step)
         return
-    yield Finding("inventory", True, f"{len(services)} services: {', '.join(services)}")
+    count = "1 service" if len(services) == 1 else f"{len(services)} services"
+    yield Finding("inventory", True, f"{count}: {', '.join(services)}")
     for name, variables in services.items():
         if variables.get("service_platform") == "kubernetes":
             yield from _permissions(name, variables)
@@ -56,9 +58,13 @@ def examine(sources: tuple[str, ...], limit: str = "") -> Iterator[Finding]:
 
 def _guarded(name: str, look: Callable[[], Finding]) -> Finding:
     try:
-        return look()
+        found = look()
     except PyrunbookError as error:
-        return Finding(name, False, error.seen, error.next_step)
+        found = Finding(name, False, error.seen, error.next_step)
+    except OSError as error:
+        found = Finding(name, False, f"{error.filename}: {error.strerror}", f"correct it, or set {places.ENV_HOME}")
+    # What is shown here is copied into tickets.
+    return replace(found, seen=redact_text(found.seen), next_step=redact_text(found.next_step))
 
 
 def _ansible() -> Finding:
@@ -91,7 +97,14 @@ def _configuration() -> Finding:
 
 
 def _state_directory() -> Finding:
-    home = places.private_directory(places.home())
+    home = places.home()
+    if not home.exists():  # the first run makes it
+        above = next(parent for parent in home.parents if parent.exists())
+        good = above.is_dir() and os.access(above, os.W_OK | os.X_OK)
+        remedy = "" if good else f"set {places.ENV_HOME}"
+        return Finding("state directory", good, f"{home} can{'' if good else 'not'} be made", remedy)
+    if not home.is_dir():
+        return Finding("state directory", False, f"{home} is not a directory", f"set {places.ENV_HOME}")
     if not os.access(home, os.W_OK):
         return Finding("state directory", False, f"{home} cannot be written", f"set {places.ENV_HOME}")
     if home.stat().st_mode & 0o077:
@@ -159,7 +172,7 @@ def _permissions(name: str, variables: dict[str, Any]) -> Iterator[Finding]:
 
 def _url(name: str, variables: dict[str, Any]) -> Finding:
     url = str(variables.get("service_url", ""))
-    if "{{" in url or not url:
+    if "{{" in url or "__ansible_vault" in url or not url:
         return Finding(f"{name}: url", True, f"{url or 'none'}: not looked at, a play resolves it")
     ready = variables.get("service_ready_check") or {"name": "ready", "path": "/ready"}
     result = perform(HttpCheck.parse(ready), url)

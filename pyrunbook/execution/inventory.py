@@ -9,9 +9,12 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 from pyrunbook import places
 from pyrunbook.errors import BadInput
 
+YAML = (".yml", ".yaml", ".json")
 TIMEOUT = 60
 """Seconds that an inventory (a script, a plugin) may take."""
 
@@ -40,13 +43,39 @@ def services(sources: tuple[str, ...], limit: str = "") -> dict[str, dict[str, A
     except subprocess.TimeoutExpired as error:
         raise BadInput(f"inventory {', '.join(sources)} did not answer within {TIMEOUT} s") from error
     if done.returncode:
-        raise BadInput(f"inventory {', '.join(sources)} cannot be read: {done.stderr.strip()}")
+        raise BadInput(f"inventory {', '.join(sources)} cannot be read: {_broken(sources) or _said(done.stderr)}")
     data = json.loads(done.stdout)
     variables = data.get("_meta", {}).get("hostvars", {})
     names = _members(data, "services")
     if not names:
-        raise BadInput(f"no host matched: inventory {', '.join(sources)} has none in group services")
+        where = f" and --limit {limit}" if limit else ""
+        raise BadInput(f"No host matched: inventory {', '.join(sources)}{where} has none in group services.")
     return {name: _plain(variables.get(name, {})) for name in names}
+
+
+def _said(stderr: str) -> str:
+    """The errors of ansible-inventory, without the warnings about the formats that it tried in vain."""
+    lines = stderr.strip().splitlines()
+    first = next((number for number, line in enumerate(lines) if line.startswith("[ERROR]: ")), 0)
+    return "\n".join(lines[first:]).removeprefix("[ERROR]: ")
+
+
+def _broken(sources: tuple[str, ...]) -> str:
+    """The first file of the sources that is no YAML, with line and reason; ansible-inventory may name neither."""
+    for source in map(Path, sources):
+        directory = source if source.is_dir() else source.parent
+        variables = [path for name in ("group_vars", "host_vars") for path in sorted((directory / name).rglob("*"))]
+        for path in [*(sorted(source.glob("*")) if source.is_dir() else [source]), *variables]:
+            # Below group_vars and host_vars a file needs no extension to be YAML.
+            if path.is_file() and (path.suffix in YAML or (path in variables and not path.suffix)):
+                try:
+                    list(yaml.compose_all(path.read_text(encoding="utf-8"), Loader=yaml.SafeLoader))
+                except yaml.MarkedYAMLError as error:
+                    mark = error.problem_mark or error.context_mark
+                    return f"{path}{f':{mark.line + 1}:{mark.column + 1}' if mark else ''}: {error.problem}"
+                except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+                    return f"{path}: {str(error).splitlines()[0]}"
+    return ""
 
 
 def _plain(value: Any) -> Any:
