@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import tempfile
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,7 +27,7 @@ BIN = Path(sys.executable).parent
 
 @dataclass(frozen=True)
 class Start:
-    """One start of a program, in seconds: on the clock, and of processor time."""
+    """One start of a program, in seconds: on the clock, and of processor time, children included."""
 
     wall: float
     processor: float
@@ -89,13 +90,14 @@ def start(argv: list[str], environment: dict[str, str]) -> Start:
     Raises:
         NotMeasured: it did not.
     """
-    began = time.perf_counter()
-    process = subprocess.Popen(
-        argv, env=environment, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    )
-    _, status, usage = os.wait4(process.pid, 0)
-    wall = time.perf_counter() - began
-    process.returncode = os.waitstatus_to_exitcode(status)
-    if process.returncode:
-        raise NotMeasured(f"{' '.join(argv)} ended with {process.returncode}")
+    with tempfile.TemporaryFile() as said:
+        began = time.perf_counter()
+        process = subprocess.Popen(argv, env=environment, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=said, stderr=said)
+        _, status, usage = os.wait4(process.pid, 0)
+        wall = time.perf_counter() - began
+        process.returncode = os.waitstatus_to_exitcode(status)
+        if process.returncode:
+            said.seek(0)
+            lines = said.read().decode(errors="replace").strip().splitlines()[-15:]
+            raise NotMeasured("\n".join([f"{' '.join(argv[:8])} ended with {process.returncode}", *lines]))
     return Start(wall, usage.ru_utime + usage.ru_stime)

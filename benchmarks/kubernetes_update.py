@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import json
-import subprocess
 import sys
-import time
 from pathlib import Path
 
 from cluster_api import accompaniment, deployment
 from front import Front
 
-from benchmarks import ROOT, own_cluster
-from benchmarks.figures import Figure, NotMeasured, ratio
+from benchmarks import own_cluster
+from benchmarks.command_line import Start, start
+from benchmarks.figures import Figure, NotMeasured, median, ratio
 from benchmarks.own_cluster import Machine
-from benchmarks.own_sandbox import must
 from pyrunbook.kubernetes import state
 
 PART = 5
@@ -26,8 +24,8 @@ PAIRS = 3
 
 def measure() -> list[Figure]:
     """Update by turns with `pyrunbook run` and with kubectl, `PAIRS` times each; colors swap every time."""
-    ours: list[float] = []
-    theirs: list[float] = []
+    ours: list[Start] = []
+    theirs: list[Start] = []
     with own_cluster.running() as machine:
         machine.kubectl("version")  # without kubectl there is nothing to measure
         machine.api.two_colors(replicas=PODS)
@@ -39,18 +37,36 @@ def measure() -> list[Figure]:
                 release = f"5.{number}.0"
                 objects = [*accompaniment(new), deployment(new, release, replicas=PODS)]
                 manifests = machine.api.write(*objects)
-                seconds = (_ours if by_us else _kubectl)(machine, front, manifests, new, old)
+                took = (_ours if by_us else _kubectl)(machine, front, manifests, new, old)
                 _check(machine, new, old, release)
                 if number > 1:  # the first of each warmed the caches
-                    (ours if by_us else theirs).append(seconds)
-        note = (
-            "pyrunbook {} s; kubectl (apply, rollout status, patch service, scale, wait, delete) {} s. No delays of "
-            "policy in either.\nOurs also backs up, plans, locks, validates and verifies. {}"
-        ).format(" ".join(f"{s:.2f}" for s in ours), " ".join(f"{s:.2f}" for s in theirs), machine.what)
-    return [ratio(PART, f"update with {PODS} pods a color / bare kubectl", ours, theirs, BOUND, note)]
+                    (ours if by_us else theirs).append(took)
+        return judge(ours, theirs, machine.what)
 
 
-def _ours(machine: Machine, front: Front, manifests: Path, new: str, old: str) -> float:
+def judge(ours: list[Start], theirs: list[Start], what: str) -> list[Figure]:
+    """The figures: the ratio, and what does not depend on how long pods take.
+
+    Args:
+        ours: updates by `pyrunbook run`.
+        theirs: the updates by kubectl that came after each of them.
+        what: the API, in words.
+    """
+    mine, other = [one.wall for one in ours], [one.wall for one in theirs]
+    note = (
+        "pyrunbook {} s; kubectl (apply, rollout status, patch service, scale, wait, delete) {} s.\n"
+        "No delays of policy in either. Ours also backs up, plans, locks, validates and verifies.\n{}"
+    ).format(" ".join(f"{s:.2f}" for s in mine), " ".join(f"{s:.2f}" for s in other), what)
+    added = [one - two for one, two in zip(mine, other, strict=True)]
+    return [
+        ratio(PART, f"update with {PODS} pods a color / bare kubectl", mine, other, BOUND, note),
+        median(PART, "what ours adds, however long pods take", added, "s"),
+        median(PART, "processor time of ours", [one.processor for one in ours], "s"),
+        median(PART, "processor time of kubectl", [one.processor for one in theirs], "s"),
+    ]
+
+
+def _ours(machine: Machine, front: Front, manifests: Path, new: str, old: str) -> Start:
     machine.settings(
         service_url=f"{front.url}/service",
         service_colors={
@@ -66,13 +82,13 @@ def _ours(machine: Machine, front: Front, manifests: Path, new: str, old: str) -
         update_window="always",
     )
     update = ("run", "maintenance/production_update", "--window", "--yes", "-i", str(machine.inventory))
-    return _timed(machine, [sys.executable, "-m", "pyrunbook", *update])
+    return start([sys.executable, "-m", "pyrunbook", *update], machine.env)
 
 
-def _kubectl(machine: Machine, _front: Front, manifests: Path, new: str, old: str) -> float:
+def _kubectl(machine: Machine, _front: Front, manifests: Path, new: str, old: str) -> Start:
     selector = json.dumps({"spec": {"selector": {"app": "agent-factory", "version": new}}})
-    return sum(
-        _timed(machine, machine.kubectl(*command))
+    took = [
+        start(machine.kubectl(*command), machine.env)
         for command in (
             # The stand-in has no schemas to validate by; it is quicker without, too.
             ("apply", "--server-side", "--force-conflicts", "--validate=false", "-f", str(manifests)),
@@ -82,15 +98,8 @@ def _kubectl(machine: Machine, _front: Front, manifests: Path, new: str, old: st
             ("wait", "--for=delete", "pod", "-l", f"app=agent-factory,version={old}", "--timeout=120s"),
             ("delete", "deployment,configmap,poddisruptionbudget", f"agent-factory-{old}"),
         )
-    )
-
-
-def _timed(machine: Machine, argv: list[str]) -> float:
-    began = time.monotonic()
-    done = subprocess.run(argv, env=machine.env, cwd=ROOT, capture_output=True, text=True, timeout=300, check=False)
-    seconds = time.monotonic() - began
-    must(done, 0, " ".join(argv[:8]))
-    return seconds
+    ]
+    return Start(sum(one.wall for one in took), sum(one.processor for one in took))
 
 
 def _check(machine: Machine, new: str, old: str, release: str) -> None:
