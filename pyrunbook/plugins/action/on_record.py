@@ -8,9 +8,10 @@ from pyrunbook.plugins.step_action import StepAction
 
 
 class ActionModule(StepAction):
-    """The first task of every step that changes something by modules, which cannot see the journal from where they run.
+    """The first task on platform `host` of a step that changes something by modules, which run far from the journal.
 
-    `StepAction` itself fails it when the callback could not write: what is not on record does not happen.
+    `StepAction` itself fails it when the callback could not write: what is not on record does not happen. Platform
+    `kubernetes` needs no such task, because each of its actions is a `StepAction`.
     """
 
     def act(self, arguments: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
