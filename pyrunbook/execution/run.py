@@ -193,7 +193,7 @@ def _performed(request: Request, on_event: Listener, canceled: Callable[[], bool
         return perform(request, on_event, canceled)
     except Exception as error:
         told = str(error) if isinstance(error, PyrunbookError) else f"Error of ansible-runner: {error!r}"
-        return Ended("failed", None, tuple(told.splitlines()), no_hosts=False)
+        return Ended("failed", 1, tuple(told.splitlines()), no_hosts=False)
 
 
 def unknown(run_id: str, said: str, error: JournalError) -> Result:
