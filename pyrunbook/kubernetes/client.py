@@ -44,12 +44,15 @@ PATIENCE = 20.0
 """Seconds during which an unanswered or failing request is tried again."""
 
 _RACES = 5
+_UNTYPED = ("failed to create typed patch object", "failed to create typed new object")
+"""How a server-side apply says that an object does not fit its schema: with status 500, and for good."""
 _OPERATIONS = (
     "access",
     "apply",
     "drain",
     "export",
     "lease",
+    "ownership",
     "plan",
     "put_back",
     "remove",
@@ -141,8 +144,13 @@ class Cluster:
         self._client = client
         self._server = config.cluster.server
         self._context = config.context_name
+        self._config = config
         self.namespace = namespace
         self.patience = patience
+
+    def within(self, seconds: float) -> Cluster:
+        """The same connection with no more patience than this: for what is good to know and not worth a wait."""
+        return Cluster(self._client, self._config, self.namespace, patience=min(self.patience, seconds))
 
     def get(self, kind: str, name: str) -> Manifest | None:
         """The object, or `None` when it is not there."""
@@ -298,9 +306,10 @@ class Cluster:
         if isinstance(error, httpx2.HTTPStatusError):
             status = error.status if isinstance(error, ApiError) else None
             code = error.response.status_code if error.response is not None else 500
-            # Reading and deleting set no condition, so a conflict is a race inside the API.
-            raced = code == 409 and verb in ("get", "list", "delete")
-            if code not in (408, 429) and code < 500 and not raced:
+            # Reading, asking and deleting set no condition, so a conflict is a race inside the API.
+            raced = code == 409 and (verb in ("get", "list", "delete") or resource.startswith("selfsubject"))
+            unfit = code == 500 and bool(status and status.message and status.message.startswith(_UNTYPED))
+            if unfit or (code not in (408, 429) and code < 500 and not raced):
                 raise self._refused(what, verb, resource, code, status) from None
             said = f": {status.message}" if status and status.message else ""
             return f"answered {code}{said}", _seconds(error.response)
@@ -323,6 +332,12 @@ class Cluster:
                 f"the API {self._server} does not accept the credentials of context {self._context!r} (401)",
                 next_step="log in again, or set service_kubeconfig and service_context to a user it knows",
             )
+        if code == 403 and _by_admission(said):
+            return Rejected(
+                f"refused by the API, though the permission is there: {what}: {said}",
+                means="a quota, an admission policy or the state of the namespace does not allow it",
+                next_step=f"kubectl describe namespace {self.namespace}",
+            )
         if code == 403:
             return Forbidden(
                 f"forbidden: {verb} on {resource} in namespace {self.namespace}: {said}",
@@ -339,7 +354,7 @@ class Cluster:
             ]
             exists = bool(status and status.reason == "AlreadyExists")
             return Conflict(f"conflict: {what}: {said}", causes=causes, exists=exists)
-        if code in (400, 405, 413, 415, 422):
+        if code in (400, 405, 413, 415, 422, 500):
             return Rejected(f"rejected by the API: {what}: {said}")
         return ClusterError(f"the API answered {code}: {what}: {said}")
 
@@ -351,6 +366,15 @@ def _plain(obj: Manifest) -> Manifest:
 
 def _name(obj: Manifest) -> str:
     return str(obj.get("metadata", {}).get("name", ""))
+
+
+def _by_admission(message: str) -> bool:
+    """Whether a 403 is not an authorizer's (`… is forbidden: User "x" cannot patch resource …`) but admission's.
+
+    Admission says `… is forbidden: exceeded quota …`, `… is forbidden: unable to create new content in namespace x
+    because it is being terminated`, `admission webhook "x" denied the request`.
+    """
+    return "denied the request" in message or ("is forbidden: " in message and "is forbidden: User " not in message)
 
 
 def _seconds(response: httpx2.Response | None) -> float:

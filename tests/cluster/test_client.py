@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from cluster_api import Api, service
+from cluster_api import Api, deployment, service
 
 from pyrunbook.errors import BadInput
 from pyrunbook.kubernetes import client
@@ -130,3 +130,31 @@ def test_preparing_what_cannot_be_read_leaves_the_error_to_the_task(tmp_path: Pa
     client.prepare(str(tmp_path / "missing"), None)
     with pytest.raises(BadInput, match="missing does not exist"):
         connect(str(tmp_path / "missing"), None, None)
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"env": [{"name": "PORT", "value": 8080}]}, "expected string"),
+        ({"env": [{"name": "A", "value": "1"}, {"name": "A", "value": "2"}]}, "duplicate entries"),
+        ({"imagePolicy": "Always"}, "field not declared in schema"),
+    ],
+)
+def test_a_manifest_that_does_not_fit_its_schema_is_refused_at_once(
+    api: Api, change: dict[str, object], words: str
+) -> None:
+    """A server-side apply answers 500 to it, without a reason: a plain error of its typed conversion, not a Status."""
+    start = time.monotonic()
+    with pytest.raises(Rejected, match=words):
+        api.cluster().apply(deployment("green", "1.1.0", **change), dry_run=True)
+    assert time.monotonic() - start < 2, "asking again does not help"
+
+
+def test_a_403_of_admission_is_not_a_missing_permission(standin_api: Api) -> None:
+    """The namespace lifecycle, quotas, policies and webhooks answer 403 as the authorizer does."""
+    store = standin_api.faults.store
+    with store.lock:
+        store.records[("namespaces", "", standin_api.namespace)].obj["status"]["phase"] = "Terminating"
+    with pytest.raises(Rejected, match="because it is being terminated") as raised:
+        standin_api.cluster().apply(deployment("green", "1.1.0"))
+    assert "role.yaml" not in str(raised.value)

@@ -7,10 +7,31 @@ selector, is one value. Real schemas say more; for what the steps apply it is th
 from __future__ import annotations
 
 import copy
+import json
 from typing import Any
 
 Path = tuple[str, ...]
 _ATOMIC = {("spec", "selector")}
+_CONTAINER = {
+    "name",
+    "image",
+    "command",
+    "args",
+    "workingDir",
+    "ports",
+    "env",
+    "envFrom",
+    "resources",
+    "volumeMounts",
+    "livenessProbe",
+    "readinessProbe",
+    "startupProbe",
+    "lifecycle",
+    "imagePullPolicy",
+    "securityContext",
+    "terminationMessagePath",
+    "terminationMessagePolicy",
+}
 _IDENTITY = {("apiVersion",), ("kind",)}
 _SERVER = (
     "name",
@@ -52,6 +73,54 @@ def leaves(obj: dict[str, Any]) -> dict[Path, Any]:
 
     walk(obj, ())
     found.pop((), None)
+    return found
+
+
+def encode(paths: set[Path]) -> dict[str, Any]:
+    """`FieldsV1` of `metadata.managedFields`: `{"f:spec": {"f:replicas": {}}}`; list items are `k:{"name":"x"}`."""
+    found: dict[str, Any] = {}
+    for path in sorted(paths):
+        place = found
+        for part in path:
+            key = f'k:{{"name":{json.dumps(part[6:-1])}}}' if part.startswith("[name=") else f"f:{part}"
+            place = place.setdefault(key, {})
+    return found
+
+
+def decode(encoded: dict[str, Any], path: Path = ()) -> set[Path]:
+    """The paths that `encode` wrote."""
+    found: set[Path] = set()
+    for key, inner in encoded.items():
+        if key == ".":
+            continue
+        part = f"[name={json.loads(key[2:])['name']}]" if key.startswith("k:") else key[2:]
+        found |= decode(inner, (*path, part)) if inner else {(*path, part)}
+    return found
+
+
+def unfit(obj: dict[str, Any]) -> list[str]:
+    """Where an object does not fit its schema, in the words of a server-side apply; a few common mistakes only."""
+    found: list[str] = []
+    known = {"apiVersion", "kind", "metadata", "spec", "status", "data", "binaryData", "immutable"}
+    found += [f".{key}: field not declared in schema" for key in obj if key not in known]
+
+    def strings(values: Any, at: str) -> None:
+        for key, value in (values or {}).items():
+            if value is not None and not isinstance(value, str):
+                found.append(f"{at}.{key}: expected string, got &value.valueUnstructured{{Value:{value}}}")
+
+    template = (obj.get("spec") or {}).get("template") or {}
+    for metadata, at in ((obj.get("metadata"), ".metadata"), (template.get("metadata"), ".spec.template.metadata")):
+        strings((metadata or {}).get("labels"), f"{at}.labels")
+        strings((metadata or {}).get("annotations"), f"{at}.annotations")
+    strings(obj.get("data"), ".data")
+    for container in (template.get("spec") or {}).get("containers") or []:
+        at = f'.spec.template.spec.containers[name="{container.get("name")}"]'
+        found += [f"{at}.{key}: field not declared in schema" for key in container if key not in _CONTAINER]
+        names = [entry.get("name") for entry in container.get("env") or []]
+        found += [f'{at}.env: duplicate entries for key [name="{n}"]' for n in names if names.count(n) > 1][:1]
+        for entry in container.get("env") or []:
+            strings({"value": entry.get("value")}, f'{at}.env[name="{entry.get("name")}"]')
     return found
 
 

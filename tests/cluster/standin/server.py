@@ -269,7 +269,7 @@ class _Handler(BaseHTTPRequestHandler):
             "metadata": {},
             "status": "Failure",
             "message": refusal.message,
-            "reason": refusal.reason,
+            **({"reason": refusal.reason} if refusal.reason else {}),
             "details": {"causes": refusal.causes} if refusal.causes else {},
             "code": refusal.code,
         }

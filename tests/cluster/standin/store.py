@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import random
+import re
 import threading
 import uuid
 from collections.abc import Callable, Iterator
@@ -14,6 +15,7 @@ from typing import Any
 from . import fields
 
 Obj = dict[str, Any]
+_MICRO_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}(Z|[+-]\d\d:\d\d)")
 Owner = tuple[str, str]
 """Field manager and operation (`Apply` or `Update`)."""
 
@@ -109,6 +111,11 @@ class Store:
         namespace = metadata.get("namespace", "") if resource.namespaced else ""
         if resource.namespaced and ("namespaces", "", namespace) not in self.records:
             raise Refusal(404, "NotFound", f'namespaces "{namespace}" not found')
+        place = self.records.get(("namespaces", "", namespace))
+        if place and place.obj["status"].get("phase") == "Terminating":
+            said = f"unable to create new content in namespace {namespace} because it is being terminated"
+            cause = {"reason": "NamespaceTerminating", "message": said, "field": "metadata.namespace"}
+            raise Refusal(403, "Forbidden", f'{resource.plural} "{name}" is forbidden: {said}', [cause])
         key = (resource.plural, namespace, name)
         if key in self.records:
             raise Refusal(409, "AlreadyExists", f'{resource.plural} "{name}" already exists')
@@ -139,6 +146,11 @@ class Store:
         before, after = fields.leaves(live), fields.leaves(new)
         touched = {p for p, v in after.items() if p not in before or before[p] != v}
         gone = set(before) - set(after)
+        entries = new.get("metadata", {}).get("managedFields")
+        if entries and entries != live["metadata"]["managedFields"]:  # who writes them says who owns what
+            record.owners = {(e["manager"], e["operation"]): fields.decode(e["fieldsV1"]) for e in entries}
+            self._stamp("MODIFIED", resource, record)
+            self._refresh_managers(record)
         changed = self._write(resource, record, new)
         if changed:
             for paths in record.owners.values():
@@ -152,6 +164,11 @@ class Store:
         """Server-side apply."""
         name = applied["metadata"]["name"]
         me = (manager, "Apply")
+        wrong = fields.unfit(applied)
+        if wrong:
+            what = f"{namespace}/{name}; {resource.api_version}, Kind={resource.kind}"
+            said = wrong[0] if len(wrong) == 1 else "errors:\n" + "\n".join(f"  {line}" for line in wrong)
+            raise Refusal(500, "", f"failed to create typed patch object ({what}): {said}")
         wanted = fields.leaves(applied)
         record = self.records.get((resource.plural, namespace, name))
         if record is None:
@@ -279,6 +296,8 @@ class Store:
             for port in obj["spec"].get("ports", []):
                 port.setdefault("protocol", "TCP")
                 port.setdefault("targetPort", port["port"])
+        if resource.kind == "Namespace":
+            obj.setdefault("status", {"phase": "Active"})
         if resource.kind == "HorizontalPodAutoscaler" and isinstance(spec, dict):
             spec.setdefault("minReplicas", 1)
 
@@ -305,7 +324,7 @@ class Store:
                 "operation": operation,
                 "apiVersion": record.obj["apiVersion"],
                 "fieldsType": "FieldsV1",
-                "fieldsV1": {f"f:{fields.shown(p)[1:]}": {} for p in sorted(paths, key=str)},
+                "fieldsV1": fields.encode(paths),
             }
             for (manager, operation), paths in record.owners.items()
             if paths
@@ -331,6 +350,9 @@ def validate(resource: Resource, old: Obj | None, new: Obj) -> None:
         if not (spec["template"].get("spec") or {}).get("containers"):
             raise invalid("spec.template.spec.containers: Required value")
     if resource.kind == "Lease":
+        for key in ("acquireTime", "renewTime"):
+            if key in spec and not _MICRO_TIME.fullmatch(spec[key]):
+                raise Refusal(400, "BadRequest", f'cannot parse "{spec[key]}" as "2006-01-02T15:04:05.000000Z07:00"')
         if spec.get("leaseDurationSeconds", 1) <= 0:
             raise invalid("spec.leaseDurationSeconds: must be greater than 0")
         if spec.get("holderIdentity") == "":
