@@ -10,13 +10,14 @@ from zero, so it is removed; it is in the rollback plan, and a rollback creates 
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from typing import Any
 
 from pyrunbook.errors import Refused
 from pyrunbook.kubernetes.client import Cluster
 from pyrunbook.kubernetes.errors import ClusterError
 from pyrunbook.kubernetes.export import color_objects
-from pyrunbook.kubernetes.state import read_service, selector_of
+from pyrunbook.kubernetes.state import pods_of, read_service, selector_of
 from pyrunbook.kubernetes.target import Target
 from pyrunbook.kubernetes.waiting import Heartbeat, no_heartbeat, wait_until
 
@@ -57,12 +58,8 @@ def drain(
     """
     target.check_color(color)
     selector = selector_of(read_service(cluster, target.service))
-    if selector.get(target.color_label) == color and not stops_traffic and not check:
-        raise Refused(
-            f"Service {target.service} chooses {color}, so it is not drained",
-            means="draining it would stop the service",
-            next_step="switch the Service first, or set update_strategy: controlled_stop",
-        )
+    if not stops_traffic and not check:
+        _refuse_serving(target, color, selector)
     labels = target.scope(selector, color)
     objects = color_objects(cluster, target, color, selector)
     running = {o["metadata"]["name"]: int(o["spec"].get("replicas", 1)) for o in objects if o["kind"] == "Deployment"}
@@ -72,7 +69,7 @@ def drain(
         if o["kind"] == "HorizontalPodAutoscaler" and o["spec"].get("minReplicas") == 0
     ]
     replicas = sum(running.values())
-    pods = cluster.list_all("Pod", labels)
+    pods = pods_of(cluster, labels)
     result: dict[str, Any] = {
         "changed": bool(replicas or pods or scalers),
         "replicas_before": replicas,
@@ -85,11 +82,16 @@ def drain(
     started = time.monotonic()
     if replicas:
         _sleep(delay, heartbeat)
+    if not stops_traffic:
+        _refuse_serving(target, color, selector_of(read_service(cluster, target.service)))
     for name in scalers:
         cluster.delete("HorizontalPodAutoscaler", name)
     scalings = dict.fromkeys(running, 0)
 
     def look() -> tuple[bool | None, str]:
+        # Looked at again before each scaling: a GitOps controller may have sent the traffic back during the delay.
+        if not stops_traffic:
+            _refuse_serving(target, color, selector_of(read_service(cluster, target.service)))
         scaled = ""
         for name in running:
             now = cluster.get("Deployment", name)
@@ -105,7 +107,7 @@ def drain(
                 scaled = name
         if scaled:  # looked at once more: what scales it up again shows itself
             return None, f"{scaled} was scaled to zero just now"
-        left = sorted(p["metadata"]["name"] for p in cluster.list_all("Pod", labels))
+        left = sorted(p["metadata"]["name"] for p in pods_of(cluster, labels))
         return (None if left else True), f"{len(left)} pods left: {', '.join(left[:5])}"
 
     wait_until(
@@ -116,6 +118,16 @@ def drain(
         next_step=f"kubectl -n {cluster.namespace} describe pods, and look for finalizers and grace periods",
     )
     return {**result, "seconds": round(time.monotonic() - started, 3)}
+
+
+def _refuse_serving(target: Target, color: str, selector: Mapping[str, str]) -> None:
+    if selector.get(target.color_label) == color:
+        raise Refused(
+            f"Service {target.service} chooses {color}, so it is not drained",
+            means="draining it would stop the service",
+            next_step="find out what chose it (GitOps, a colleague) and switch the Service first; "
+            "or, to stop the service on purpose, set update_strategy: controlled_stop",
+        )
 
 
 def _sleep(seconds: float, heartbeat: Heartbeat) -> None:

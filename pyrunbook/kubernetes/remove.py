@@ -10,7 +10,7 @@ from pyrunbook.errors import Refused
 from pyrunbook.kubernetes.client import Cluster
 from pyrunbook.kubernetes.export import color_objects
 from pyrunbook.kubernetes.kinds import MANAGED
-from pyrunbook.kubernetes.state import read_service, selector_of
+from pyrunbook.kubernetes.state import pods_of, read_service, selector_of
 from pyrunbook.kubernetes.target import Target
 from pyrunbook.kubernetes.waiting import Heartbeat, no_heartbeat, wait_until
 
@@ -71,7 +71,7 @@ def remove(
     def look() -> tuple[bool | None, str]:
         names = [f"{k}/{n}" for k, n in left()]
         if not pods_stay:
-            names += [f"Pod/{p['metadata']['name']}" for p in cluster.list_all("Pod", scope)]
+            names += [f"Pod/{p['metadata']['name']}" for p in pods_of(cluster, scope)]
         return (None if names else True), f"left: {', '.join(names[:6])}"
 
     wait_until(
@@ -82,6 +82,24 @@ def remove(
         next_step=f"kubectl -n {cluster.namespace} get all -l {target.color_label}={color}, and look for finalizers",
     )
     return {**result, "seconds": round(time.monotonic() - started, 3)}
+
+
+def wait_until_gone(
+    cluster: Cluster, kind: str, name: str, *, timeout: float, heartbeat: Heartbeat = no_heartbeat
+) -> None:
+    """Wait for the end of a deletion under way, so that the object can be created anew.
+
+    Raises:
+        TimedOut: with the finalizers that hold it.
+    """
+
+    def look() -> tuple[bool | None, str]:
+        metadata = (cluster.get(kind, name) or {}).get("metadata") or {}
+        if not metadata.get("deletionTimestamp"):
+            return True, "it is gone"
+        return None, f"it is still being deleted (finalizers: {', '.join(metadata.get('finalizers') or []) or 'none'})"
+
+    wait_until(look, what=f"the deletion of {kind} {name}", timeout=timeout, heartbeat=heartbeat)
 
 
 def _refuse_active(cluster: Cluster, target: Target, color: str) -> dict[str, str]:

@@ -7,8 +7,9 @@ from typing import Any
 
 from pyrunbook.errors import PyrunbookError
 from pyrunbook.kubernetes.client import Cluster
-from pyrunbook.kubernetes.errors import ClusterError, TimedOut
+from pyrunbook.kubernetes.errors import ClusterError, TimedOut, Unreachable
 from pyrunbook.kubernetes.kinds import Manifest
+from pyrunbook.kubernetes.state import pods_of
 from pyrunbook.kubernetes.switch import ready_pods
 from pyrunbook.kubernetes.waiting import Heartbeat, no_heartbeat, wait_until
 
@@ -26,7 +27,11 @@ FATAL_REASONS = frozenset(
     }
 )
 """Reasons for which a container waits that do not pass by waiting."""
+REFUSED_SECONDS = 3.0
+"""A refusal may pass: a webhook restarts, the pods that fill the quota are on their way out."""
 _EVENTS, _LOG_LINES, _LINE_LENGTH = 5, 10, 300
+_REPORT_PATIENCE = 2.0
+"""Seconds for each request of a diagnosis. A rollback waits behind it, and a log comes from a node that may be down."""
 
 
 def wait_for_rollout(
@@ -35,6 +40,7 @@ def wait_for_rollout(
     *,
     timeout: float,
     stable_seconds: float = 0.0,
+    refused_seconds: float = REFUSED_SECONDS,
     heartbeat: Heartbeat = no_heartbeat,
 ) -> dict[str, Any]:
     """Wait until the Deployment runs its newest template alone, and stays so.
@@ -44,6 +50,7 @@ def wait_for_rollout(
         deployment: its name.
         timeout: seconds.
         stable_seconds: how long all its pods must stay ready without a restart.
+        refused_seconds: how long pods may be refused (by a quota, a webhook) before that is taken as final.
         heartbeat: see `waiting`.
 
     Returns:
@@ -56,6 +63,7 @@ def wait_for_rollout(
     started = time.monotonic()
     looks = 0
     stable: dict[str, Any] = {"since": None, "key": None}
+    refused_since: list[float] = []
 
     def look() -> tuple[dict[str, Any] | None, str]:
         nonlocal looks
@@ -65,7 +73,9 @@ def wait_for_rollout(
             raise ClusterError(f"Deployment {deployment} is not in namespace {cluster.namespace} any more")
         pods = _pods(cluster, live)
         seen = _progress(live, pods)
-        _fail_fast(cluster, live, _newest(cluster, live, pods), seen)
+        refused_since[:] = refused_since or [time.monotonic()] if _refused(live) else []
+        refused = bool(refused_since) and time.monotonic() - refused_since[0] >= refused_seconds
+        _fail_fast(cluster, live, _newest(cluster, live, pods), seen, refused=refused)
         if not _complete(live, pods):
             stable["since"] = None
             return None, seen
@@ -100,7 +110,7 @@ def wait_for_rollout(
 
 def _pods(cluster: Cluster, live: Manifest) -> list[Manifest]:
     """All pods of a Deployment, those of older templates and terminating ones too."""
-    return cluster.list_all("Pod", live["spec"]["selector"].get("matchLabels") or {})
+    return pods_of(cluster, live["spec"]["selector"].get("matchLabels") or {})
 
 
 def _complete(live: Manifest, pods: list[Manifest]) -> bool:
@@ -130,6 +140,8 @@ def _progress(live: Manifest, pods: list[Manifest]) -> str:
         f"{int(status.get('availableReplicas') or 0)} available, {len(ready_pods(pods))} of {len(pods)} pods ready"
         + (f", {leaving} terminating" if leaving else "")
         + (f", waiting: {', '.join(waiting)}" if waiting else "")
+        + (f", refused: {refusal.get('message', '')}" if (refusal := _refused(live)) else "")
+        + (", paused (spec.paused)" if live["spec"].get("paused") else "")
     )
 
 
@@ -173,8 +185,17 @@ def _restarts(pod: Manifest) -> int:
     return sum(int(s.get("restartCount") or 0) for s in statuses)
 
 
-def _fail_fast(cluster: Cluster, live: Manifest, pods: list[Manifest], seen: str) -> None:
-    """Raise when the rollout will not finish by waiting."""
+def _refused(live: Manifest) -> Manifest | None:
+    """The condition that says that the pods of the newest template are refused."""
+    status = live.get("status") or {}
+    if int(status.get("observedGeneration") or 0) < int(live["metadata"].get("generation") or 0):
+        return None
+    conditions = status.get("conditions") or []
+    return next((c for c in conditions if c.get("type") == "ReplicaFailure" and c.get("status") == "True"), None)
+
+
+def _fail_fast(cluster: Cluster, live: Manifest, pods: list[Manifest], seen: str, *, refused: bool) -> None:
+    """Raise when the rollout will not finish by waiting; `refused`: its pods have been refused for long enough."""
     name = live["metadata"]["name"]
     for pod in pods:
         fatal = _fatal(pod)
@@ -191,8 +212,7 @@ def _fail_fast(cluster: Cluster, live: Manifest, pods: list[Manifest], seen: str
         return
     for condition in (live.get("status") or {}).get("conditions") or []:
         stuck = condition.get("type") == "Progressing" and condition.get("reason") == "ProgressDeadlineExceeded"
-        refused = condition.get("type") == "ReplicaFailure" and condition.get("status") == "True"
-        if stuck or refused:
+        if stuck or (refused and condition == _refused(live)):
             reason = "ProgressDeadlineExceeded" if stuck else f"ReplicaFailure ({condition.get('reason', '')})"
             unready = [p for p in pods if not ready_pods([p])]
             raise _failure(
@@ -219,6 +239,7 @@ def _report(cluster: Cluster, deployment: str, pods: list[Manifest]) -> dict[str
     What cannot be read is said in place of it; it must not hide the failure that is being reported.
     """
     names = {deployment, *(p["metadata"]["name"] for p in pods)}
+    cluster = cluster.within(_REPORT_PATIENCE)
     try:
         events = [
             f"{e.get('type', '')} {e.get('reason', '')}: {e.get('message', '')}"[:_LINE_LENGTH]
@@ -227,16 +248,22 @@ def _report(cluster: Cluster, deployment: str, pods: list[Manifest]) -> dict[str
         ][-_EVENTS:]
     except PyrunbookError as error:
         events = [f"events cannot be read: {error.seen}"]
-    log: list[str] = []
+    return {"events": events, "log": _log(cluster, pods)[-_LOG_LINES:]}
+
+
+def _log(cluster: Cluster, pods: list[Manifest]) -> list[str]:
+    found: list[str] = []
     for pod in pods:
         for container in pod.get("spec", {}).get("containers") or []:
             name = container["name"]
             try:
                 lines = cluster.pod_log(pod["metadata"]["name"], name, _LOG_LINES)
+            except Unreachable as error:
+                return [*found, f"{name}: {error.seen}"[:_LINE_LENGTH]]  # nor would the other containers' come
             except PyrunbookError:
                 continue  # a container that never started has no log
-            log += [f"{name}: {line}"[:_LINE_LENGTH] for line in lines]
-    return {"events": events, "log": log[-_LOG_LINES:]}
+            found += [f"{name}: {line}"[:_LINE_LENGTH] for line in lines]
+    return found
 
 
 def _when(event: Manifest) -> str:

@@ -92,7 +92,7 @@ def read(cluster: Cluster, target: Target, *, for_rollback: bool = False) -> dic
     details: dict[str, Any] = {}
     for color in COLORS:
         deployment = cluster.get("Deployment", target.deployments[color])
-        pods = cluster.list_all("Pod", target.scope(selector, color))
+        pods = pods_of(cluster, target.scope(selector, color))
         spec = (deployment or {}).get("spec", {})
         replicas = int(spec.get("replicas", 1)) if deployment else 0
         ready = int((deployment or {}).get("status", {}).get("readyReplicas") or 0)
@@ -170,8 +170,21 @@ def belongs(endpoint: dict[str, Any], names: set[str], addresses: set[str]) -> b
 
 
 def addresses_of(pods: list[Manifest]) -> set[str]:
-    """The IP addresses of pods."""
-    return {str(ip) for pod in pods if (ip := pod.get("status", {}).get("podIP"))}
+    """The IP addresses of pods, of both families."""
+    found = set()
+    for status in (pod.get("status") or {} for pod in pods):
+        found |= {status.get("podIP"), *(entry.get("ip") for entry in status.get("podIPs") or [])}
+    return {str(ip) for ip in found if ip}
+
+
+def pods_of(cluster: Cluster, labels: Mapping[str, str]) -> list[Manifest]:
+    """The pods with these labels, terminating ones too, but not those whose containers have ended for good.
+
+    An evicted or preempted pod stays in the list with phase `Failed`. Its ReplicaSet does not count it, and does not
+    delete it when scaled to zero, so whoever waits for it to go waits for ever.
+    """
+    found = cluster.list_all("Pod", labels)
+    return [pod for pod in found if (pod.get("status") or {}).get("phase") not in ("Failed", "Succeeded")]
 
 
 def _endpoints(slices: list[Manifest], pods: list[Manifest]) -> list[str]:

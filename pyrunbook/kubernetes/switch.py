@@ -7,12 +7,13 @@ from collections.abc import Mapping
 from typing import Any
 
 from pyrunbook.kubernetes.client import Cluster
-from pyrunbook.kubernetes.errors import ClusterError, Conflict
+from pyrunbook.kubernetes.errors import ClusterError, Conflict, Missing
 from pyrunbook.kubernetes.kinds import Manifest
 from pyrunbook.kubernetes.state import (
     addresses_of,
     belongs,
     color_of,
+    pods_of,
     read_service,
     selector_of,
     slice_endpoints,
@@ -55,7 +56,7 @@ def replace_selector(
         live["spec"] = {**live["spec"], "selector": dict(wanted)}
         try:
             cluster.replace(live)
-        except Conflict:
+        except (Conflict, Missing):  # read again: it has changed, or was deleted and created anew
             time.sleep(0.05 * (attempt + 1))
             continue
         return True
@@ -158,12 +159,25 @@ def wait_for_endpoints(
     """
 
     def look() -> tuple[int | None, str]:
-        pods = cluster.list_all("Pod", selector)
+        pods = pods_of(cluster, selector)
+        chosen = selector_of(read_service(cluster, service))
+        if chosen != dict(selector):
+            raise ClusterError(
+                f"Service {service} chooses {_query(chosen) or 'nothing'} by now, not {_query(selector)}",
+                means="something else has switched the Service since this run did",
+                next_step="find out what writes it (GitOps, an operator, a colleague), then run again",
+                evidence={"selector": chosen, "wanted": dict(selector)},
+            )
         slices = cluster.list_all("EndpointSlice", {"kubernetes.io/service-name": service})
         endpoints = slice_endpoints(slices)
         names, addresses = {p["metadata"]["name"] for p in pods}, addresses_of(pods)
         foreign = [e for e in endpoints if not belongs(e, names, addresses)]
-        serving = [e for e in endpoints if e["ready"] and belongs(e, names, addresses)]
+        # A pod may be in several slices: one for each address family, and two while an endpoint moves.
+        serving = {
+            e["pod"] or min(addresses & set(e["addresses"]))
+            for e in endpoints
+            if e["ready"] and belongs(e, names, addresses)
+        }
         expected = len(ready_pods(pods))
         seen = f"{len(serving)} of {expected} ready pods in the EndpointSlices, {len(foreign)} endpoints of other pods"
         settled = not foreign and serving and len(serving) >= expected

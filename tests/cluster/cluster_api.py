@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from lightkube import Client
 from standin import StandIn, User
+from standin.store import BY_KIND
 
 from pyrunbook.kubernetes.client import Cluster, connect
 from pyrunbook.kubernetes.rollout import wait_for_rollout
@@ -156,6 +158,18 @@ class Api:
         directory.mkdir()
         (directory / name).write_text(yaml.safe_dump_all(objects))
         return directory
+
+    def as_manager(self, manager: str) -> Cluster:
+        """The connection of somebody else, as the API tells writers apart: by their field manager."""
+        cluster = self.cluster()
+        cluster._client = Client(config=cluster._config, field_manager=manager)
+        return cluster
+
+    def quota(self, pods: int) -> None:
+        """Allow no more pods than this in the namespace (stand-in)."""
+        quota = {"metadata": {"name": "pods", "namespace": self.namespace}, "spec": {"hard": {"pods": str(pods)}}}
+        with self.faults.store.lock:
+            self.faults.store.create(BY_KIND["ResourceQuota"], quota, "test")
 
     def user(self, rules: list[dict[str, Any]]) -> Path:
         """The kubeconfig of a user who may do only this (stand-in)."""

@@ -10,6 +10,7 @@ from pyrunbook.kubernetes.drain import drain
 from pyrunbook.kubernetes.errors import ClusterError, TimedOut
 from pyrunbook.kubernetes.export import color_objects
 from pyrunbook.kubernetes.remove import remove
+from pyrunbook.kubernetes.rollout import wait_for_rollout
 
 SCOPE = {"app": "agent-factory", "version": "blue"}
 
@@ -118,3 +119,28 @@ def test_check_only_names_what_would_go(api: Api) -> None:
     target = api.two_colors(replicas=1)
     assert "Deployment/agent-factory-blue" in remove(api.cluster(), target, "blue", check=True)["removed"]
     assert api.cluster().get("Deployment", "agent-factory-blue") is not None
+
+
+def test_an_evicted_pod_does_not_hold_up_a_drain(standin_api: Api) -> None:
+    """A ReplicaSet that is scaled to zero leaves pods of phase Failed where they are."""
+    target = standin_api.two_colors(replicas=1)
+    pod = standin_api.cluster().list_all("Pod", SCOPE)[0]["metadata"]["name"]
+    standin_api.faults.controllers.evict(standin_api.namespace, pod)
+    wait_for_rollout(standin_api.cluster(), "agent-factory-blue", timeout=60)
+    drain(standin_api.cluster(), target, "blue", stops_traffic=True, timeout=5)
+    assert [p["metadata"]["name"] for p in standin_api.cluster().list_all("Pod", SCOPE)] == [pod]
+    standin_api.cluster().merge_patch("Service", "agent-factory", {"spec": {"selector": {"version": "green"}}})
+    remove(standin_api.cluster(), target, "blue", timeout=5)
+
+
+def test_traffic_that_comes_back_during_the_delay_is_not_cut_off(api: Api) -> None:
+    """As a GitOps controller does that does not know of the switch."""
+    target = api.two_colors(active="green", preview_release="1.0.4", replicas=1)
+
+    def gitops() -> None:
+        api.cluster().merge_patch("Service", "agent-factory", {"spec": {"selector": {"version": "blue"}}})
+
+    with pytest.raises(Refused, match="chooses blue"):
+        drain(api.cluster(), target, "blue", delay=0.1, heartbeat=gitops)
+    live = api.cluster().get("Deployment", "agent-factory-blue")
+    assert live and live["spec"]["replicas"] == 1

@@ -9,6 +9,7 @@ import pytest
 from cluster_api import Api, deployment
 
 from pyrunbook.errors import Refused
+from pyrunbook.kubernetes import rollout
 from pyrunbook.kubernetes.errors import ClusterError, TimedOut
 from pyrunbook.kubernetes.rollout import wait_for_rollout
 
@@ -68,14 +69,52 @@ def test_a_progress_deadline_ends_the_wait(kubelet_api: Api) -> None:
 
 
 def test_a_quota_ends_the_wait(standin_api: Api) -> None:
-    with standin_api.faults.store.lock:
-        from standin.store import BY_KIND
-
-        quota = {"metadata": {"name": "two", "namespace": standin_api.namespace}, "spec": {"hard": {"pods": "2"}}}
-        standin_api.faults.store.create(BY_KIND["ResourceQuota"], quota, "test")
+    standin_api.quota(2)
     standin_api.create(deployment("green", "1.1.0", replicas=3))
     with pytest.raises(ClusterError, match=r"ReplicaFailure.*exceeded quota"):
+        wait_for_rollout(standin_api.cluster(), "agent-factory-green", timeout=60, refused_seconds=0.3)
+
+
+def test_a_refusal_that_passes_is_no_failure(standin_api: Api) -> None:
+    """A webhook that restarts, or pods that are on their way out of the quota."""
+    standin_api.quota(2)
+    standin_api.create(deployment("green", "1.1.0", replicas=3))
+    seen: list[bool] = []
+
+    def beat() -> None:
+        live = standin_api.cluster().get("Deployment", "agent-factory-green") or {}
+        conditions = live.get("status", {}).get("conditions") or []
+        if any(c["type"] == "ReplicaFailure" for c in conditions):
+            seen.append(True)
+        if len(seen) == 2:  # one look has found it refused
+            with standin_api.faults.store.lock:
+                standin_api.faults.store.records.pop(("resourcequotas", standin_api.namespace, "pods"), None)
+
+    assert wait_for_rollout(standin_api.cluster(), "agent-factory-green", timeout=60, heartbeat=beat)["ready"] == 3
+    assert seen
+
+
+def test_an_evicted_pod_does_not_hold_up_a_rollout(standin_api: Api) -> None:
+    """It stays in the list with phase Failed; its ReplicaSet puts another one in its place."""
+    standin_api.create(deployment("green", "1.1.0", replicas=2))
+    first = wait_for_rollout(standin_api.cluster(), "agent-factory-green", timeout=60)["pods"]
+    standin_api.faults.controllers.evict(standin_api.namespace, first[0])
+    second = wait_for_rollout(standin_api.cluster(), "agent-factory-green", timeout=5)["pods"]
+    assert len(second) == 2 and first[0] not in second
+    assert len(standin_api.cluster().list_all("Pod")) == 3
+
+
+def test_a_log_that_cannot_be_had_does_not_hold_up_the_rollback(
+    standin_api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The API answers 500 for the log of a pod whose node does not answer."""
+    monkeypatch.setattr(rollout, "_REPORT_PATIENCE", 0.5)
+    standin_api.create(deployment("green", "1.1.0", replicas=1, command=["/does-not-exist"]))
+    standin_api.faults.fail(500, resource="pods/log", times=1000)
+    start = time.monotonic()
+    with pytest.raises(ClusterError, match=r"CrashLoopBackOff(.|\n)*log: app: the API .* did not do it within 0.5 s"):
         wait_for_rollout(standin_api.cluster(), "agent-factory-green", timeout=60)
+    assert time.monotonic() - start < 3
 
 
 def test_old_pods_that_fail_are_no_reason_to_give_up_on_new_ones(kubelet_api: Api) -> None:

@@ -112,3 +112,45 @@ def test_a_merge_of_the_selector_would_have_left_no_endpoints(standin_api: Api) 
     cluster.merge_patch("Service", "agent-factory", {"spec": {"selector": {"track": "stable"}}})
     with pytest.raises(TimedOut):
         switch.wait_for_endpoints(cluster, "agent-factory", selector(standin_api), what="x", timeout=0.5)
+
+
+def test_a_pod_in_two_slices_counts_once(standin_api: Api) -> None:
+    """A dual-stack Service has a slice for each family; a pod may stand in two slices while its endpoint moves."""
+    standin_api.two_colors(replicas=2)
+    standin_api.faults.controllers.pace.endpoints = 60  # the slices stay as they are made here
+    pods = standin_api.cluster().list_all("Pod", {"version": "blue"})
+    own = standin_api.cluster().list_all("EndpointSlice", {"kubernetes.io/service-name": "agent-factory"})[0]
+    first = next(e for e in own["endpoints"] if e["targetRef"]["name"] == pods[0]["metadata"]["name"])
+    standin_api.cluster().replace({**own, "endpoints": [first]})
+    second_family = {
+        "kind": "EndpointSlice",
+        "metadata": {"name": "agent-factory-six", "labels": own["metadata"]["labels"]},
+        "addressType": "IPv6",
+        "endpoints": [{**first, "addresses": ["fd00::1"]}],
+        "ports": own["ports"],
+    }
+    standin_api.cluster().create(second_family)
+    with pytest.raises(TimedOut, match="1 of 2 ready pods"):
+        switch.wait_for_endpoints(
+            standin_api.cluster(), "agent-factory", selector(standin_api), what="traffic", timeout=0.3
+        )
+
+
+def test_an_endpoint_without_reference_is_known_by_either_address() -> None:
+    pod = {
+        "metadata": {"name": "a"},
+        "status": {"podIP": "10.0.0.1", "podIPs": [{"ip": "10.0.0.1"}, {"ip": "fd00::1"}]},
+    }
+    assert state.addresses_of([pod]) == {"10.0.0.1", "fd00::1"}
+
+
+def test_a_switch_that_is_taken_back_is_said_at_once(api: Api) -> None:
+    """As a GitOps controller does; the endpoints would never follow."""
+    target = api.two_colors(preview_release="1.1.0", replicas=1)
+
+    def gitops() -> None:
+        api.cluster().merge_patch("Service", "agent-factory", {"spec": {"selector": {"version": "blue"}}})
+
+    with pytest.raises(ClusterError, match=r"chooses app=agent-factory,version=blue by now") as raised:
+        switch.switch(api.cluster(), target, "green", timeout=30, heartbeat=gitops)
+    assert not isinstance(raised.value, TimedOut)

@@ -51,6 +51,13 @@ class Controllers:
         self._ended.set()
         self._thread.join()
 
+    def evict(self, namespace: str, name: str) -> None:
+        """As a kubelet short of memory does it: the pod ends for good, and stays in the list."""
+        with self.store.lock:
+            pod = self.store.records[("pods", namespace, name)].obj
+            ended = {"phase": "Failed", "reason": "Evicted", "conditions": _conditions(False)}
+            self.store.mutate(pod, lambda o: o["status"].update(ended))
+
     def _run(self) -> None:
         while not self._ended.wait(0.01):
             with self.store.lock:
@@ -93,7 +100,8 @@ class Controllers:
         )
         uids = {r["metadata"]["uid"]: r for r in owned}
         pods = [p for p in self.store.find("pods", namespace) if _owner(p) in uids]
-        staying = [p for p in pods if not p["metadata"].get("deletionTimestamp")]
+        # As a ReplicaSet does, it neither counts nor deletes a pod that has ended (evicted, say).
+        staying = [p for p in pods if not p["metadata"].get("deletionTimestamp") and not _ended(p)]
         current = [p for p in staying if _owner(p) == newest["metadata"]["uid"]]
         older = [p for p in staying if _owner(p) != newest["metadata"]["uid"]]
         wanted = spec["replicas"]
@@ -213,6 +221,8 @@ class Controllers:
             if time.monotonic() - since >= self.pace.termination:
                 self.store.finalize("pods", metadata["namespace"], metadata["name"])
             return
+        if _ended(pod):
+            return
         age = time.monotonic() - self._born.setdefault(uid, time.monotonic())
         waiting = self._cannot_start(pod, age)
         container = pod["spec"]["containers"][0]
@@ -295,7 +305,7 @@ class Controllers:
                 "targetRef": {"kind": "Pod", "name": pod["metadata"]["name"], "namespace": namespace},
             }
             for pod in self.store.find("pods", namespace)
-            if selector and selector.items() <= (pod["metadata"].get("labels") or {}).items()
+            if selector and selector.items() <= (pod["metadata"].get("labels") or {}).items() and not _ended(pod)
         ]
         ports = [
             {"name": p.get("name", ""), "port": p["targetPort"], "protocol": p["protocol"]}
@@ -388,6 +398,10 @@ def _reference(owner: Obj) -> Obj:
 
 def _conditions(ready: bool) -> list[Obj]:
     return [{"type": "Ready", "status": "True" if ready else "False"}]
+
+
+def _ended(pod: Obj) -> bool:
+    return pod["status"].get("phase") in ("Failed", "Succeeded")
 
 
 def _is_ready(pod: Obj) -> bool:
