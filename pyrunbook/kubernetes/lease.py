@@ -16,7 +16,7 @@ from typing import Any
 
 from pyrunbook.errors import Refused
 from pyrunbook.kubernetes.client import Cluster
-from pyrunbook.kubernetes.errors import ClusterError, Conflict
+from pyrunbook.kubernetes.errors import ClusterError, Conflict, Missing
 from pyrunbook.kubernetes.kinds import Manifest
 from pyrunbook.kubernetes.waiting import Heartbeat
 
@@ -102,12 +102,15 @@ def acquire(
     """
     name = lease_name(service)
     allowed = {holder, *predecessors}
+    taken = False
     for attempt in range(_TRIES):
         live = cluster.get("Lease", name)
         lock = _lock(name, live)
         if lock.holder and lock.holder not in allowed:
             raise _held(lock, service)
         mine = lock.holder == holder
+        # What was not ours at the first look has been taken by this call, also where the answer to its write was lost.
+        taken = taken or not mine
         if check:
             return lock, not mine
         now = _timestamp(_now())
@@ -126,10 +129,10 @@ def acquire(
                 kept = live["metadata"].get("annotations") or {}
                 live["metadata"]["annotations"] = {**kept, **({} if mine else about)}
                 written = cluster.replace({**live, "spec": spec})
-        except Conflict:
+        except (Conflict, Missing):
             time.sleep(0.05 * (attempt + 1))
             continue
-        return _lock(name, written), not mine
+        return _lock(name, written), taken
     raise ClusterError(f"the Lease {name} in namespace {cluster.namespace} changed {_TRIES} times while it was taken")
 
 
@@ -207,7 +210,7 @@ def _free(cluster: Cluster, service: str, holder: str) -> bool:
         live = cluster.get("Lease", name)
         lock = _lock(name, live)
         if live is None or not lock.holder:
-            return False
+            return attempt > 0  # freed by us after all, and the answer was lost
         if lock.holder != holder:
             raise _held(lock, service)
         spec = {k: v for k, v in live["spec"].items() if k not in ("holderIdentity", "acquireTime", "renewTime")}
@@ -215,7 +218,7 @@ def _free(cluster: Cluster, service: str, holder: str) -> bool:
         live["metadata"]["annotations"] = {k: v for k, v in annotations.items() if k not in (_OPERATOR, _HOST, _SINCE)}
         try:
             cluster.replace({**live, "spec": spec})
-        except Conflict:
+        except (Conflict, Missing):
             time.sleep(0.05 * (attempt + 1))
             continue
         return True

@@ -107,3 +107,31 @@ def test_the_keeper_renews_once_in_a_third_and_ends_a_wait_whose_lock_is_gone(
     lease.break_lock(cluster, NAME, "7f3a0001")
     with pytest.raises(Refused, match="has lost the lock"):
         beat()
+
+
+def test_a_lock_whose_taking_or_freeing_was_not_answered_counts_as_taken_or_freed(standin_api: Api) -> None:
+    """Who is told that nothing was taken does not give it back when the run is refused afterwards."""
+    cluster = standin_api.cluster()
+    standin_api.faults.fail("lost", verb="create", resource="leases")
+    assert lease.acquire(cluster, NAME, "7f3a0001")[1]
+    standin_api.faults.fail("lost", verb="update", resource="leases")
+    assert lease.release(cluster, NAME, "7f3a0001")
+    standin_api.faults.fail("lost", verb="update", resource="leases")
+    assert lease.acquire(cluster, NAME, "7f3a0002")[1]
+
+
+def test_a_lease_that_is_deleted_while_it_is_taken_is_created(api: Api) -> None:
+    cluster = api.cluster()
+    lease.acquire(cluster, NAME, "7f3a0001")
+    lease.release(cluster, NAME, "7f3a0001")
+    original, calls = cluster.replace, []
+
+    def replace(obj: dict[str, object]) -> dict[str, object]:
+        if not calls:
+            api.cluster().delete("Lease", lease.lease_name(NAME))
+        calls.append(obj)
+        return original(obj)
+
+    cluster.replace = replace  # type: ignore[method-assign]
+    assert lease.acquire(cluster, NAME, "7f3a0002")[1]
+    assert lease.show(cluster, NAME).holder == "7f3a0002"
