@@ -16,14 +16,29 @@ from typing import Any
 import yaml
 
 from pyrunbook.errors import BadInput
-from pyrunbook.kubernetes.client import FIELD_MANAGER, Cluster
+from pyrunbook.kubernetes.client import Cluster
 from pyrunbook.kubernetes.errors import Conflict
 from pyrunbook.kubernetes.export import plain
 from pyrunbook.kubernetes.kinds import MANAGED, Manifest, api_version
+from pyrunbook.kubernetes.ownership import ADOPTED, adopt
+from pyrunbook.kubernetes.remove import wait_until_gone
 from pyrunbook.kubernetes.state import read_service, release_of, selector_of
 from pyrunbook.kubernetes.target import Target, other
+from pyrunbook.kubernetes.waiting import Heartbeat, no_heartbeat
 
 _TRIES = 5
+_NOT_OURS = (
+    "creationTimestamp",
+    "deletionTimestamp",
+    "generation",
+    "managedFields",
+    "namespace",
+    "resourceVersion",
+    "selfLink",
+    "uid",
+)
+"""What `kubectl get -o yaml` leaves in a manifest. An apply with an old `resourceVersion` is a conflict for ever, one
+with `managedFields` is refused."""
 
 
 @dataclass(frozen=True)
@@ -178,7 +193,13 @@ def release_and_replicas(prepared: list[Source], target: Target, color: str) -> 
 
 
 def apply(
-    cluster: Cluster, prepared: list[Source], *, force_conflicts: bool = False, check: bool = False
+    cluster: Cluster,
+    prepared: list[Source],
+    *,
+    force_conflicts: bool = False,
+    check: bool = False,
+    timeout: float = 120.0,
+    heartbeat: Heartbeat = no_heartbeat,
 ) -> dict[str, Any]:
     """Apply what `prepare` returned, after a dry run of all of it.
 
@@ -187,6 +208,8 @@ def apply(
         prepared: see `prepare`.
         force_conflicts: take fields over from other managers.
         check: only the dry run.
+        timeout: seconds for the end of a deletion that is under way of an object that shall be there.
+        heartbeat: see `waiting`.
 
     Returns:
         `changed`, `applied` (`Kind/name` to `created`, `configured` or `unchanged`), `deployments` (names).
@@ -198,6 +221,8 @@ def apply(
     before = [cluster.get(s.obj["kind"], s.obj["metadata"]["name"]) for s in prepared]
     after = [_apply_one(cluster, s, force_conflicts, dry_run=True) for s in prepared]
     if not check:
+        for source, live in zip(prepared, before, strict=True):
+            _make_way(cluster, source.obj, live, timeout, heartbeat)
         after = [_apply_one(cluster, s, force_conflicts, dry_run=False) for s in prepared]
     applied = {}
     for source, old, new in zip(prepared, before, after, strict=True):
@@ -209,6 +234,15 @@ def apply(
         "applied": applied,
         "deployments": [s.obj["metadata"]["name"] for s in prepared if s.obj["kind"] == "Deployment"],
     }
+
+
+def _make_way(cluster: Cluster, wanted: Manifest, live: Manifest | None, timeout: float, heartbeat: Heartbeat) -> None:
+    """See that the live object becomes the manifest: that it is not on its way out, and that no old field stays."""
+    kind, name = wanted["kind"], wanted["metadata"]["name"]
+    if live is not None and live["metadata"].get("deletionTimestamp"):
+        wait_until_gone(cluster, kind, name, timeout=timeout, heartbeat=heartbeat)
+    elif live is not None and kind != "Service":
+        adopt(cluster, kind, name, live)
 
 
 def _apply_one(cluster: Cluster, source: Source, force: bool, *, dry_run: bool) -> Manifest:
@@ -233,8 +267,8 @@ def _apply_one(cluster: Cluster, source: Source, force: bool, *, dry_run: bool) 
 
 
 def _is_ours(cause: Mapping[str, str]) -> bool:
-    """Whether we may take the field: it is our own from an earlier write, or the replica count, which we compute."""
-    return f'"{FIELD_MANAGER}"' in cause["message"] or cause["field"] == ".spec.replicas"
+    """Whether we may take the field: `adopt` would make it ours, or it is the replica count, which we compute."""
+    return any(f'"{m}"' in cause["message"] for m in ADOPTED) or cause["field"] == ".spec.replicas"
 
 
 def _check_identity(obj: Manifest, at: str, namespace: str) -> None:
@@ -258,7 +292,9 @@ def _check_identity(obj: Manifest, at: str, namespace: str) -> None:
             f"{at}: {kind} {metadata['name']} is for namespace {metadata['namespace']}, the service is in {namespace}",
             next_step="remove metadata.namespace from the manifest, or correct service_namespace",
         )
-    metadata.pop("namespace", None)
+    for key in _NOT_OURS:
+        metadata.pop(key, None)
+    obj.pop("status", None)
     if kind not in ("ConfigMap",) and not isinstance(obj.get("spec"), dict):
         raise BadInput(f"{at}: {kind} {metadata['name']} has no spec")
 
@@ -293,10 +329,15 @@ def _check_color(target: Target, color: str, scope: Mapping[str, str], obj: Mani
 
 
 def _shared_service(cluster: Cluster, obj: Manifest, at: str) -> Manifest:
-    """A Service of both colors without its selector, if the manifest does not change that."""
+    """A Service of both colors with its live selector, if the manifest does not say another one.
+
+    Not without one: a field that an earlier apply of ours has set, and this one leaves out, is removed.
+    """
     name = obj["metadata"]["name"]
-    selector = obj["spec"].pop("selector", None)
+    selector = obj["spec"].get("selector")
     live = read_service(cluster, name)
+    if selector_of(live):
+        obj["spec"]["selector"] = selector_of(live)
     if selector is not None and selector != selector_of(live):
         raise BadInput(
             f"{at}: Service {name} gets selector {selector}, the live one is {selector_of(live)}",

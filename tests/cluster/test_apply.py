@@ -175,3 +175,70 @@ def test_faults_do_not_stop_it(standin_api: Api, fault: int | str) -> None:
     standin_api.two_colors(replicas=1)
     standin_api.faults.fail(fault, verb="patch", times=3)
     assert run(standin_api, *release())["changed"]
+
+
+def environment(api: Api) -> dict[str, str]:
+    live = api.cluster().get("Deployment", "agent-factory-green")
+    assert live is not None
+    return {e["name"]: e["value"] for e in live["spec"]["template"]["spec"]["containers"][0]["env"]}
+
+
+OLD = [{"name": "RELEASE", "value": "1.0.9"}, {"name": "OLD", "value": "yes"}]
+
+
+@pytest.mark.parametrize("manager", ["kubectl-client-side-apply", "kubectl-create", "pyrunbook"])
+def test_what_whole_manifests_had_set_before_does_not_stay(api: Api, manager: str) -> None:
+    """An apply removes what it leaves out only where it alone owned it by an earlier apply, so it takes ownership over.
+
+    `kubectl apply --server-side` does so with the fields of `kubectl apply`; a rollback writes as `pyrunbook`.
+    """
+    api.two_colors(replicas=1)
+    for obj in release(version="1.0.9", env=OLD):
+        api.as_manager(manager).create(obj)
+    assert environment(api) == {"RELEASE": "1.0.9", "OLD": "yes"}
+    assert run(api, *release(env=[{"name": "RELEASE", "value": "1.1.0"}]))["changed"]
+    assert environment(api) == {"RELEASE": "1.1.0"}
+    assert not run(api, *release(env=[{"name": "RELEASE", "value": "1.1.0"}]))["changed"]
+
+
+def test_what_was_edited_by_hand_is_no_manifest(api: Api) -> None:
+    api.two_colors(replicas=1)
+    run(api, *release())
+    changed = deployment("green", "1.1.0", env=OLD)
+    api.as_manager("kubectl-edit").merge_patch("Deployment", "agent-factory-green", {"spec": changed["spec"]})
+    with pytest.raises(Conflict, match="kubectl-edit"):
+        run(api, *release())
+    assert environment(api)["OLD"] == "yes"
+
+
+def test_a_shared_service_that_we_have_created_keeps_its_selector(api: Api) -> None:
+    """A rollback creates a deleted Service by an apply; the next apply must not leave the selector out."""
+    api.two_colors(replicas=1)
+    shared = service("agent-factory", {"app": "agent-factory", "version": "blue"})
+    api.cluster().delete("Service", "agent-factory")
+    api.cluster().apply(shared)
+    del shared["spec"]["selector"]
+    run(api, *release(), shared)
+    live = api.cluster().get("Service", "agent-factory")
+    assert live and live["spec"]["selector"] == {"app": "agent-factory", "version": "blue"}
+
+
+def test_a_deployment_that_is_on_its_way_out_is_waited_for(standin_api: Api) -> None:
+    """What is applied to an object that is being deleted goes with it."""
+    standin_api.two_colors(replicas=1, preview_release="1.0.9")
+    standin_api.faults.controllers.pace.termination = 0.5
+    standin_api.cluster().delete("Deployment", "agent-factory-green", propagation="Foreground")
+    run(standin_api, *release())
+    live = standin_api.cluster().get("Deployment", "agent-factory-green")
+    assert live and "deletionTimestamp" not in live["metadata"]
+    assert environment(standin_api)["RELEASE"] == "1.1.0"
+
+
+def test_a_manifest_written_by_kubectl_get_is_taken(api: Api) -> None:
+    """It has managedFields, which an apply may not have, and a resourceVersion, which would be a condition."""
+    api.two_colors(replicas=1, preview_release="1.0.9")
+    live = api.cluster().get("Deployment", "agent-factory-green")
+    assert live is not None
+    live["metadata"] |= {"resourceVersion": "1", "uid": "00000000-0000-0000-0000-000000000000"}
+    live["spec"]["template"]["metadata"]["labels"]["app.kubernetes.io/version"] = "1.1.0"
+    assert run(api, live)["applied"]["Deployment/agent-factory-green"] == "configured"

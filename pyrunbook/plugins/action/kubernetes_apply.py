@@ -30,6 +30,7 @@ class ActionModule(KubernetesAction):
         """Read, check, dry-run, apply."""
         from pyrunbook.kubernetes import apply
         from pyrunbook.kubernetes.switch import point_preview
+        from pyrunbook.kubernetes.waiting import no_heartbeat
 
         only_check = self.check_mode or arguments["only_check"]
         prepared = apply.prepare(
@@ -41,7 +42,13 @@ class ActionModule(KubernetesAction):
             release=arguments["release"] or None,
         )
         release, replicas = apply.release_and_replicas(prepared, target, arguments["color"])
-        result = apply.apply(cluster, prepared, force_conflicts=arguments["force_conflicts"], check=only_check)
+        result = apply.apply(
+            cluster,
+            prepared,
+            force_conflicts=arguments["force_conflicts"],
+            check=only_check,
+            heartbeat=no_heartbeat if only_check else self.heartbeat(cluster, target),
+        )
         if not only_check:
             result["changed"] |= point_preview(cluster, target, arguments["color"])
         would = "the API would take" if only_check else "applied"
