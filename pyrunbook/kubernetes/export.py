@@ -26,6 +26,7 @@ _SERVER_METADATA = (
     "creationTimestamp",
     "deletionGracePeriodSeconds",
     "deletionTimestamp",
+    "finalizers",
     "generation",
     "managedFields",
     "namespace",
@@ -34,6 +35,7 @@ _SERVER_METADATA = (
     "selfLink",
     "uid",
 )
+"""Finalizers too: a controller sets its own (of a load balancer, say, or the garbage collector while it deletes)."""
 _SERVER_ANNOTATIONS = ("deployment.kubernetes.io/revision",)
 _SERVER_SPEC = {"Service": ("clusterIP", "clusterIPs", "healthCheckNodePort")}
 
@@ -62,7 +64,7 @@ def plain(obj: Manifest) -> Manifest:
 
 
 def color_objects(cluster: Cluster, target: Target, color: str, selector: Mapping[str, str]) -> list[Manifest]:
-    """The live objects of a color, as the API has them, in the order in which they are applied.
+    """The live objects of a color, as the API has them, in the order in which they are applied; terminating ones too.
 
     Args:
         cluster: where.

@@ -138,7 +138,7 @@ def store(cluster: Cluster, service: str, plan_id: str, text: str) -> bool:
             },
             "annotations": {
                 _SUM: hashlib.sha256(content).hexdigest(),
-                _CREATED: datetime.now(UTC).isoformat(timespec="seconds"),
+                _CREATED: datetime.now(UTC).isoformat(timespec="microseconds"),
             },
         },
         "immutable": True,
@@ -223,15 +223,20 @@ def kept(cluster: Cluster, service: str, plan_id: str) -> str:
 def stored(cluster: Cluster, service: str) -> list[dict[str, str]]:
     """The plans of a service that the cluster keeps, newest first: `id`, `created`, `sha256`."""
     maps = cluster.list_all("ConfigMap", {_KIND: "rollback-plan", _SERVICE: service})
-    entries = [
+    return [
         {
             "id": m["metadata"]["labels"].get(_RUN, ""),
             "created": (m["metadata"].get("annotations") or {}).get(_CREATED, ""),
             "sha256": (m["metadata"].get("annotations") or {}).get(_SUM, ""),
         }
-        for m in maps
+        for m in sorted(maps, key=_age, reverse=True)
     ]
-    return sorted(entries, key=lambda entry: entry["created"], reverse=True)
+
+
+def _age(config_map: Manifest) -> tuple[str, str]:
+    """What orders plans: the API's clock, which is one; the writers' clocks only within its second."""
+    metadata = config_map["metadata"]
+    return str(metadata.get("creationTimestamp") or ""), (metadata.get("annotations") or {}).get(_CREATED, "")
 
 
 def delete(cluster: Cluster, service: str, plan_id: str) -> bool:

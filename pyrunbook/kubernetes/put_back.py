@@ -7,15 +7,15 @@ import time
 from typing import Any
 
 from pyrunbook.kubernetes.client import Cluster
-from pyrunbook.kubernetes.errors import ClusterError, Conflict
-from pyrunbook.kubernetes.export import autoscales, plain
+from pyrunbook.kubernetes.errors import ClusterError, Conflict, Missing
+from pyrunbook.kubernetes.export import autoscales, color_objects, plain
 from pyrunbook.kubernetes.kinds import MANAGED, Manifest
 from pyrunbook.kubernetes.plan import check_section, target_of
-from pyrunbook.kubernetes.remove import remove
-from pyrunbook.kubernetes.rollout import wait_for_rollout
+from pyrunbook.kubernetes.remove import remove, wait_until_gone
+from pyrunbook.kubernetes.rollout import REFUSED_SECONDS, wait_for_rollout
 from pyrunbook.kubernetes.switch import ready_pods, wait_for_endpoints
 from pyrunbook.kubernetes.target import other
-from pyrunbook.kubernetes.waiting import Heartbeat, no_heartbeat, wait_until
+from pyrunbook.kubernetes.waiting import Heartbeat, no_heartbeat
 
 _TRIES = 8
 _DEGRADED_TIMEOUT = 30.0
@@ -60,7 +60,14 @@ def restore(
     service = section["service"]
     if not check:
         for name in running:
-            done += _ready(cluster, name, service["selector"], timeout, heartbeat)
+            try:
+                done += _ready(cluster, name, service["selector"], timeout, heartbeat)
+            except ClusterError as error:
+                if "exceeded quota" not in error.seen:
+                    raise
+                done += _make_room(cluster, section)
+                # The controller tries again by itself, at growing intervals.
+                done += _ready(cluster, name, service["selector"], timeout, heartbeat, refused_seconds=timeout)
     done += _put_back_all(cluster, [service["object"]], check=check, timeout=timeout, heartbeat=heartbeat)
     endpoints = 0
     if running and not check:
@@ -114,8 +121,24 @@ def restore_preview(
     return {"changed": bool(done), "done": done, "seconds": round(time.monotonic() - started, 3)}
 
 
+def _make_room(cluster: Cluster, section: dict[str, Any]) -> list[str]:
+    """Scale the other color to zero: the quota has no room for both, and this one is the one that worked."""
+    color = other(section["active"])
+    objects = color_objects(cluster, target_of(section), color, section["service"]["selector"])
+    names = [o["metadata"]["name"] for o in objects if o["kind"] == "Deployment"]
+    for name in names:
+        cluster.merge_patch("Deployment", name, {"spec": {"replicas": 0}})
+    return [f"Deployment/{name} scaled to zero, because the quota has no room for both colors" for name in names]
+
+
 def _ready(
-    cluster: Cluster, deployment: str, selector: dict[str, str], timeout: float, heartbeat: Heartbeat
+    cluster: Cluster,
+    deployment: str,
+    selector: dict[str, str],
+    timeout: float,
+    heartbeat: Heartbeat,
+    *,
+    refused_seconds: float = REFUSED_SECONDS,
 ) -> list[str]:
     """Wait until the Deployment is ready; while a part of its pods is, no longer than the rest may reasonably take.
 
@@ -124,7 +147,11 @@ def _ready(
     some = ready_pods(cluster.list_all("Pod", selector))
     try:
         wait_for_rollout(
-            cluster, deployment, timeout=min(timeout, _DEGRADED_TIMEOUT) if some else timeout, heartbeat=heartbeat
+            cluster,
+            deployment,
+            timeout=min(timeout, _DEGRADED_TIMEOUT) if some else timeout,
+            refused_seconds=refused_seconds,
+            heartbeat=heartbeat,
         )
     except ClusterError as error:
         some = ready_pods(cluster.list_all("Pod", selector))
@@ -167,7 +194,7 @@ def _put_back(
     for attempt in range(_TRIES):
         live = cluster.get(kind, name)
         if live is not None and live["metadata"].get("deletionTimestamp") and not check:
-            _wait_until_gone(cluster, kind, name, timeout, heartbeat)
+            wait_until_gone(cluster, kind, name, timeout=timeout, heartbeat=heartbeat)
             live = None
         if live is None:
             try:
@@ -185,7 +212,7 @@ def _put_back(
         if not check:
             try:
                 cluster.replace(_onto(live, wanted))
-            except Conflict:
+            except (Conflict, Missing):  # changed, or deleted, since it was read
                 time.sleep(0.05 * (attempt + 1))
                 continue
         return "replaced"
@@ -200,7 +227,7 @@ def _onto(live: Manifest, wanted: Manifest) -> Manifest:
     """The wanted object with what the cluster has set on the live one, to replace it."""
     result = copy.deepcopy(wanted)
     metadata = live["metadata"]
-    for key in ("uid", "resourceVersion", "ownerReferences"):
+    for key in ("uid", "resourceVersion", "ownerReferences", "finalizers"):
         if key in metadata:
             result["metadata"][key] = metadata[key]
     revision = (metadata.get("annotations") or {}).get("deployment.kubernetes.io/revision")
@@ -211,14 +238,3 @@ def _onto(live: Manifest, wanted: Manifest) -> Manifest:
             if key in live["spec"]:
                 result["spec"].setdefault(key, live["spec"][key])
     return result
-
-
-def _wait_until_gone(cluster: Cluster, kind: str, name: str, timeout: float, heartbeat: Heartbeat) -> None:
-    """Wait for the end of a deletion under way, so that the object can be created anew."""
-
-    def look() -> tuple[bool | None, str]:
-        live = cluster.get(kind, name)
-        going = live is not None and live["metadata"].get("deletionTimestamp")
-        return (None if going else True), "it is still being deleted"
-
-    wait_until(look, what=f"the deletion of {kind} {name}", timeout=timeout, heartbeat=heartbeat)

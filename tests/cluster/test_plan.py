@@ -238,3 +238,46 @@ def test_a_lost_answer_while_storing_is_no_failure(standin_api: Api) -> None:
     standin_api.faults.fail("lost", verb="create", resource="configmaps")
     assert plan.store(standin_api.cluster(), "agent-factory", "7f3a0001", "{}")
     assert plan.fetch(standin_api.cluster(), "agent-factory") == "{}"
+
+
+def test_the_clock_of_the_api_decides_which_plan_is_the_newest(standin_api: Api) -> None:
+    """A machine whose clock is behind must not see its own plan as the oldest, and prune it."""
+    cluster = standin_api.cluster()
+    plan.store(cluster, "agent-factory", "00000001", "{}")
+    with standin_api.faults.store.lock:
+        key = ("configmaps", standin_api.namespace, plan.config_map_name("agent-factory", "00000001"))
+        standin_api.faults.store.records[key].obj["metadata"]["creationTimestamp"] = "2026-01-01T00:00:00Z"
+    plan.store(cluster, "agent-factory", "00000002", "{}")
+    behind = {"pyrunbook/created": "2001-01-01T00:00:00+00:00"}
+    name = plan.config_map_name("agent-factory", "00000002")
+    cluster.merge_patch("ConfigMap", name, {"metadata": {"annotations": behind}})
+    assert [entry["id"] for entry in plan.stored(cluster, "agent-factory")] == ["00000002", "00000001"]
+    assert plan.prune(cluster, "agent-factory", 1) == ["00000001"]
+
+
+def test_a_finalizer_that_a_controller_has_set_since_stays(api: Api) -> None:
+    """A load balancer's, say: taken away, the balancer would be left behind."""
+    api.two_colors(replicas=1)
+    section = captured(api)
+    mark = {"metadata": {"finalizers": ["example.com/balancer"]}}
+    api.cluster().merge_patch("Service", "agent-factory", {**mark, "spec": {"sessionAffinity": "ClientIP"}})
+    assert put_back.restore(api.cluster(), section)["done"] == ["Service/agent-factory replaced"]
+    live = api.cluster().get("Service", "agent-factory")
+    assert live and live["metadata"]["finalizers"] == ["example.com/balancer"]
+    assert live["spec"]["sessionAffinity"] == "None"
+    assert not put_back.restore(api.cluster(), section)["changed"]
+    api.cluster().merge_patch("Service", "agent-factory", {"metadata": {"finalizers": None}})
+
+
+def test_a_quota_without_room_for_both_colors_does_not_stop_a_rollback(standin_api: Api) -> None:
+    """After a controlled stop the new color's pods fill the quota that the old one needs."""
+    target = standin_api.two_colors(replicas=2)
+    section = captured(standin_api)
+    drain(standin_api.cluster(), target, "blue", stops_traffic=True)
+    deploy(standin_api)
+    standin_api.quota(2)
+    result = put_back.restore(standin_api.cluster(), section)
+    assert any("the quota has no room" in line for line in result["done"])
+    assert result["endpoints"] == 2 and state.active_color(standin_api.cluster(), target) == "blue"
+    put_back.restore_preview(standin_api.cluster(), section)
+    assert standin_api.cluster().get("Deployment", "agent-factory-green") is None
