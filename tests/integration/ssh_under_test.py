@@ -8,6 +8,7 @@ import os
 import shutil
 import socket
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,6 +17,11 @@ from typing import Any
 import psutil
 import pytest
 import yaml
+from operation import ROOT
+from sandbox_under_test import Sandbox
+
+from pyrunbook.plugins.inventory.pyrunbook_sandbox import host_variables
+from pyrunbook.sandbox import state
 
 SSHD = shutil.which("sshd") or shutil.which("sshd", path="/usr/sbin:/usr/local/sbin")
 """sshd wants to be started by its absolute path."""
@@ -158,3 +164,30 @@ def write_inventory(path: Path, hosts: dict[str, dict[str, Any]], **variables: A
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(yaml.safe_dump(data))
     return path
+
+
+class Operator(Sandbox):
+    """Whoever runs pyrunbook against a sandbox from elsewhere: a home, a directory and a journal of their own.
+
+    Nothing in the environment says where the sandbox is; what is known of it stands in the inventory.
+    """
+
+    def __init__(self, sandbox: Sandbox, home: Path, inventory: Path) -> None:
+        super().__init__(home / "state", sandbox.directory)
+        self.elsewhere = home / "elsewhere"
+        self.elsewhere.mkdir(parents=True)
+        del self.env["PYRUNBOOK_SANDBOX"]
+        del self.env["ANSIBLE_HOME"]
+        self.env |= {"HOME": str(home), "PYRUNBOOK_INVENTORY": str(inventory), "TMPDIR": str(home / "tmp")}
+        (home / "tmp").mkdir()
+
+    def run(self, *args: str, timeout: float = 120, **options: Any) -> subprocess.CompletedProcess[str]:
+        return super().run(*args, timeout=timeout, **{"cwd": self.elsewhere, **options})
+
+
+def remote_service(sandbox: Sandbox, machine: SshMachine) -> dict[str, Any]:
+    """The inventory variables of a sandbox that is reached over SSH."""
+    beside = Path(sys.executable).parent
+    known = host_variables(state.read(sandbox.directory, probe=False))
+    decided = yaml.safe_load((ROOT / "inventories/sandbox/group_vars/services.yml").read_text())
+    return {**decided, **known, **machine.connection(), "service_supervisor_command": [str(beside / "supervisorctl")]}

@@ -112,6 +112,7 @@ class CallbackModule(CallbackBase):
         variables = play.get_variable_manager()
         if self.journal is None:
             self._begin(str(runbook), variables)
+        self._end_steps()  # of the services before, where they are updated one after the other
         for host in variables._inventory.get_hosts(play.hosts):
             self.matched = True
             platform = str(variables.get_vars(play=play, host=host).get("service_platform", "unknown"))
