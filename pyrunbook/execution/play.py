@@ -9,6 +9,7 @@ from __future__ import annotations
 import configparser
 import contextlib
 import os
+import re
 import shutil
 import signal
 import sys
@@ -27,6 +28,7 @@ from pyrunbook.errors import BadInput
 from pyrunbook.execution import leftovers
 from pyrunbook.execution.events import Tail
 
+_ANSI = re.compile(r"\x1b\[[0-9;]*m")
 GRACE = (("SIGINT", 0.0), ("SIGTERM", 15.0), ("SIGKILL", 20.0))
 """Signal to ansible-playbook, and how many seconds after the decision to end it."""
 JOURNAL = "pyrunbook_journal"
@@ -188,7 +190,7 @@ def perform(request: Request, on_event: Callable[[dict[str, Any]], None], cancel
 
     def heard(event: dict[str, Any]) -> bool:
         flags["no_hosts"] |= event.get("event") == "playbook_on_no_hosts_matched"
-        for line in (event.get("stdout") or "").splitlines():
+        for line in _ANSI.sub("", event.get("stdout") or "").splitlines():
             last.append(line)
             if request.verbosity or request.diff:
                 on_event({"event": "output", "line": line})

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import re
 import signal
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -16,7 +15,6 @@ from pyrunbook.execution.play import Ended, Request, perform
 from pyrunbook.journal import Journal, JournalError, Outcome, Run, worst
 
 Listener = Callable[[dict[str, Any]], None]
-_ANSI = re.compile(r"\x1b\[[0-9;]*m")
 ROLLBACK_ATTEMPTS = 3
 """How often a rollback is tried when the service cannot be reached."""
 
@@ -346,7 +344,7 @@ def _not_put_back(run: Run, said: str = "") -> Result:
 
 def _said(ended: Ended) -> str:
     """What ansible-playbook printed about an error; its last lines when it names none."""
-    lines = [_ANSI.sub("", line) for line in ended.output if line.strip()]
+    lines = [line for line in ended.output if line.strip()]
     return "\n".join(line for line in lines if "rror" in line.lower()) or "\n".join(lines[-8:])
 
 

@@ -10,8 +10,20 @@ from typing import Any
 
 import pytest
 from played import (
-    CANCELED, DONE, FAILED, KILLED, TIMED_OUT, Scene, Theatre, good, left, not_put_back, put_back, refused,
-    rolled_back, run_in_journal,
+    CANCELED,
+    DONE,
+    FAILED,
+    KILLED,
+    TIMED_OUT,
+    Scene,
+    Theatre,
+    good,
+    left,
+    not_put_back,
+    put_back,
+    refused,
+    rolled_back,
+    run_in_journal,
 )  # fmt: skip
 
 from pyrunbook.errors import BadInput, ExitCode
@@ -123,7 +135,15 @@ def test_a_refusal_for_a_wrong_input_is_bad_input(theatre: Theatre) -> None:
     [
         (Ended("failed", 1, ("ERROR! the playbook: /x could not be found",), False), "could not be found"),
         (Ended("successful", 0, (), no_hosts=True), "No host matched: inventory /inventory has none in group services"),
-        (Ended("failed", 1, ("[ERROR]: Specified inventory, host pattern and/or --limit leaves us with no hosts to target.",), False), "No host"),
+        (
+            Ended(
+                "failed",
+                1,
+                ("[ERROR]: Specified inventory, host pattern and/or --limit leaves us with no hosts to target.",),
+                False,
+            ),
+            "No host",
+        ),
         (Ended("failed", 4, (), False), "exit code 4"),
     ],
 )
@@ -191,9 +211,7 @@ def test_services_that_were_concluded_are_left_alone_when_the_play_dies_before_i
     assert run_in_journal("00c0ffee").finished
 
 
-def test_a_play_that_dies_between_two_batches_is_no_success(
-    theatre: Theatre, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_play_that_dies_between_two_batches_is_no_success(theatre: Theatre, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(inventory, "services", lambda sources, limit="": {"web": {}, "shop": {}})
     result = Operation(theatre, Scene(KILLED).start().plan().conclude("succeeded"))()
     assert (result.outcome, result.exit_code) == (Outcome.ROLLED_BACK, ExitCode.PUT_BACK)
