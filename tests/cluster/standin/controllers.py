@@ -21,11 +21,11 @@ class Pace:
 
     controller: float = 0.02
     """From a change of a Deployment until its controller has seen it."""
-    ready: float = 0.15
+    ready: float = 0.08
     """From the creation of a pod until it is ready."""
-    termination: float = 0.1
+    termination: float = 0.05
     """From the deletion of a pod until it is gone."""
-    endpoints: float = 0.05
+    endpoints: float = 0.03
     """From a change of pods or selectors until the EndpointSlices follow."""
 
 
