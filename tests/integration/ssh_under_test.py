@@ -38,6 +38,14 @@ def needed() -> None:
     pytest.skip("no sshd here (Debian: apt-get install openssh-server)")
 
 
+def namespaces() -> bool:
+    """Whether a process may have mounts of its own here."""
+    return (
+        bool(shutil.which("unshare"))
+        and not subprocess.run(["unshare", "--mount", "true"], capture_output=True, check=False).returncode
+    )
+
+
 def _free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -91,14 +99,25 @@ class SshMachine:
         kind, key = (self.directory / "host_key.pub").read_text().split()[:2]
         self.known_hosts.write_text(f"[127.0.0.1]:{self.port} {kind} {key}\n")
 
-    def start(self) -> None:
-        """Start the server and wait until it answers."""
+    def start(self, only_there: tuple[Path, Path] | None = None) -> None:
+        """Start the server and wait until it answers.
+
+        Args:
+            only_there: a directory, and an empty one in whose place it stands for whoever comes in over SSH, and for
+                nobody else (a mount namespace of the server's own).
+        """
         assert SSHD
+        apart: list[str] = []
+        if only_there:
+            there = 'mount --bind "$0" "$1" && shift && exec "$@"'
+            apart = ["unshare", "--mount", "sh", "-c", there, *map(str, only_there)]
         if os.getuid() == 0:
             Path("/run/sshd").mkdir(mode=0o755, exist_ok=True)
         with (self.directory / "sshd.log").open("a") as log:
             self._server = psutil.Popen(
-                [SSHD, "-D", "-e", "-f", str(self.directory / "sshd_config")], stdin=subprocess.DEVNULL, stderr=log
+                [*apart, SSHD, "-D", "-e", "-f", str(self.directory / "sshd_config")],
+                stdin=subprocess.DEVNULL,
+                stderr=log,
             )
         deadline = time.monotonic() + 10
         while True:

@@ -11,11 +11,11 @@ from pathlib import Path
 import pytest
 from operation import DIRECT, ROOT, gone, maintain, report, serves, started, until_step
 from sandbox_under_test import Sandbox
-from ssh_under_test import Operator, SshMachine, remote_service, running, write_inventory
+from ssh_under_test import Operator, SshMachine, namespaces, remote_service, running, write_inventory
 
 from pyrunbook.sandbox.load import Load
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(600)]  # several whole updates in one test
 
 
 @pytest.fixture
@@ -32,17 +32,32 @@ def operator(sandbox: Sandbox, machine: SshMachine, tmp_path: Path) -> Operator:
     return Operator(sandbox, tmp_path / "operator", inventory)
 
 
-def test_an_update_a_failing_one_and_a_rollback_over_ssh(sandbox: Sandbox, operator: Operator) -> None:
+def test_an_update_a_failing_one_and_a_rollback_over_ssh(sandbox: Sandbox, machine: SshMachine, tmp_path: Path) -> None:
+    """Where the kernel allows it, the service's directory exists over there only: nothing is read or written here."""
+    service = remote_service(sandbox, machine)
+    if namespaces():
+        there = tmp_path / "there"
+        there.mkdir()
+        machine.stop()
+        machine.start(only_there=(sandbox.directory, there))
+        service |= {"service_root": str(there), "service_supervisor_config": str(there / "supervisord.conf")}
+    inventory = write_inventory(tmp_path / "inventory" / "hosts.yml", {"agent-factory": service})
+    operator = Operator(sandbox, tmp_path / "operator", inventory)
     with Load(sandbox.url, 50) as load:
         maintain(operator)
         assert serves(sandbox) == ("green", "1.1.0")
-        assert operator.run("rollback", "latest", "--yes").returncode == 0
+        undone = operator.run("rollback", "latest", "--yes")
+        assert undone.returncode == 0, undone.stdout + undone.stderr
         assert serves(sandbox) == ("blue", "1.0.4")
     assert load.report.failed == 0, load.report
+    assert list(sandbox.directory.glob("state/backups/*.tar.gz"))
     sandbox.run("sandbox", "release", "1.2.0", "--fault", "errors-behind-proxy", check=True)
     failing = maintain(operator, code=4)
     assert "blue serves 1.0.4" in failing.stdout
     assert serves(sandbox) == ("blue", "1.0.4")
+    if namespaces():
+        assert not list(there.iterdir())
+    assert not list((operator.home.parent / "tmp").iterdir()), "nothing is left of the connections"
 
 
 def untouched(sandbox: Sandbox, operator: Operator) -> bool:

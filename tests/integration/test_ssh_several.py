@@ -13,7 +13,7 @@ from ssh_under_test import Operator, SshMachine, remote_service, running, write_
 
 from pyrunbook.sandbox.load import Load
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(600)]  # several whole updates in one test
 
 
 @pytest.fixture

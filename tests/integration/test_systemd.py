@@ -14,7 +14,7 @@ from operation import maintain, report, serves
 
 from pyrunbook.sandbox.load import Load
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(600)]  # several whole updates in one test
 
 
 @pytest.fixture
