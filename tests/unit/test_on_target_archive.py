@@ -225,7 +225,7 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> bytes:
     return create(root, ["config"]).read_bytes()
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(st.data())
 def test_damage_is_found_wherever_it_is(
     tmp_path_factory: pytest.TempPathFactory, small: bytes, data: st.DataObject
@@ -235,14 +235,14 @@ def test_damage_is_found_wherever_it_is(
     path = tmp_path_factory.mktemp("damaged") / "a.tar.gz"
     path.write_bytes(small[:place] + bytes([flipped]) + small[place + 1 :])
     try:
-        manifest = archive.verify(str(path))
+        archive.verify(str(path))
     except ArchiveError as error:
         assert str(path) in str(error)
-    else:  # a byte of gzip's header (a time, a name) says nothing about the content
-        assert manifest["entries"]["config/a"]["sha256"] == hashlib.sha256(b"alpha" * 50).hexdigest()
-        assert place < small.index(b"\0", 10)
+    else:  # a time or a name in gzip's header, a bit of padding: the content is the same
+        assert gzip.decompress(path.read_bytes()) == gzip.decompress(small)
 
 
+@settings(deadline=None)
 @given(cut=st.integers(0, 300))
 def test_a_cut_archive_is_found(tmp_path_factory: pytest.TempPathFactory, small: bytes, cut: int) -> None:
     path = tmp_path_factory.mktemp("cut") / "a.tar.gz"

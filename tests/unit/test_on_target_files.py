@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pyrunbook.on_target import durable, lock_file, upstream
@@ -58,6 +58,7 @@ def test_the_file_is_on_disk_before_it_is_renamed_and_the_directory_after(
     assert done == ["fsync file", "replace", "fsync directory"]
 
 
+@settings(deadline=None)
 @given(content=st.binary(max_size=5000), mode=st.sampled_from([0o600, 0o640, 0o644]))
 def test_what_is_written_is_there_with_its_mode(
     tmp_path_factory: pytest.TempPathFactory, content: bytes, mode: int

@@ -11,7 +11,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pyrunbook.errors import BadInput
@@ -237,6 +237,7 @@ def test_latency_percentile(server: Server) -> None:
     assert perform(check(requests=4, latency={"p50": 200}), server.url).passed
 
 
+@settings(deadline=None)
 @given(st.lists(st.floats(0, 1e6), min_size=1, max_size=60), st.integers(1, 100))
 def test_percentile_is_the_smallest_value_that_covers_the_share(values: list[float], percent: int) -> None:
     found = percentile(values, percent)

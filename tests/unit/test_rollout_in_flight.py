@@ -10,7 +10,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pyrunbook.errors import BadInput
@@ -76,6 +76,7 @@ def test_gauge(text: str, value: float | None) -> None:
     assert gauge(text, METRIC) == value
 
 
+@settings(deadline=None)
 @given(
     st.dictionaries(
         st.text(st.characters(blacklist_characters="\n\r", blacklist_categories=["Cs"]), max_size=8),

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pyrunbook.errors import BadInput
@@ -41,12 +41,14 @@ def made(**changes: Any) -> Plan:
     return replace(first, **changes)
 
 
+@settings(deadline=None)
 @given(host=st.none() | objects, backup=st.none() | objects, verify=st.none() | st.lists(objects, max_size=3))
 def test_what_is_sealed_comes_out_the_same(host: Any, backup: Any, verify: Any) -> None:
     sealed = made(host=host, backup=backup, verify=verify).sealed()
     assert plan.unseal(sealed, "here") == made(host=host, backup=backup, verify=verify)
 
 
+@settings(deadline=None)
 @given(st.data())
 def test_a_changed_character_is_found(data: st.DataObject) -> None:
     """Wherever a character is replaced: the plan is refused, or nothing of it has changed."""
