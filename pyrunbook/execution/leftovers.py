@@ -85,7 +85,8 @@ def clear_directories() -> None:
     for directory in found:
         run_id = directory.name.partition("-")[0]
         if not find(run_id) and not _may_just_begin(directory):
-            shutil.rmtree(directory, ignore_errors=True)
+            for left in (directory, *sockets().glob(f"pyrunbook-{run_id}-*")):
+                shutil.rmtree(left, ignore_errors=True)
 
 
 def _may_just_begin(directory: Path) -> bool:

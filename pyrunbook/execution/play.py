@@ -136,11 +136,12 @@ def command_line(request: Request) -> str:
 def _private_directories(run_id: str) -> Iterator[tuple[Path, Path]]:
     """Two directories for one play, 0700; what a killed run left of its own goes with the next play of that run.
 
-    The second is for sockets: their names must be short, which those of the first need not be.
+    The second is for sockets: their names must be short, which those of the first need not be. Ansible makes it when
+    it comes to use ssh; nobody else can have made it before, since nobody can guess its name.
     """
     leftovers.clear_directories()
     directory = Path(tempfile.mkdtemp(dir=places.private_directory(leftovers.directories()), prefix=f"{run_id}-"))
-    sockets = Path(tempfile.mkdtemp(dir=leftovers.sockets(), prefix=f"pyrunbook-{run_id}-"))
+    sockets = leftovers.sockets() / f"pyrunbook-{run_id}-{secrets.token_hex(4)}"
     try:
         yield directory, sockets
     finally:
