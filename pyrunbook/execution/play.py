@@ -10,6 +10,7 @@ import configparser
 import contextlib
 import os
 import re
+import secrets
 import shutil
 import signal
 import sys
