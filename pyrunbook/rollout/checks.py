@@ -219,6 +219,8 @@ def _judge(answer: _Answer, check: HttpCheck) -> tuple[Verdict, str]:
 def perform(check: HttpCheck, url: str) -> Result:
     """Send the check's requests, one after the other, and judge them.
 
+    It ends early when more requests than `allowed_failures` had no answer at all.
+
     Args:
         check: what to ask and how to judge.
         url: base URL of the color or of the service.
@@ -238,21 +240,26 @@ def perform(check: HttpCheck, url: str) -> Result:
     except (OSError, ssl.SSLError) as error:
         raise BadInput(f"check {check.name!r}: ca_file {check.ca_file}: {error}") from error
     target = urljoin(url if url.endswith("/") else url + "/", check.path.lstrip("/"))
-    answers = [_ask(opener, target, check) for _ in range(check.requests)]
+    answers: list[_Answer] = []
+    for _ in range(check.requests):
+        answers.append(_ask(opener, target, check))
+        # Enough went without an answer: asking on would only wait for more timeouts, while clients wait too.
+        if sum(bool(answer.error) for answer in answers) > check.allowed_failures:
+            break
     judged = [_judge(answer, check) for answer in answers]
     verdicts = Counter(verdict for verdict, _ in judged)
     times = [answer.milliseconds for answer in answers if not answer.error]
     evidence: dict[str, Any] = {
         "url": target,
         "method": check.method,
-        "requests": check.requests,
+        "requests": len(answers),
         "passed": verdicts[Verdict.PASS],
         "statuses": {str(code): n for code, n in Counter(a.status for a in answers if not a.error).items()},
     }
     if times:
         evidence |= {f"p{p}_ms": round(percentile(times, p), 1) for p in (50, 95, 100)}
     asked = f"{check.method} {check.path}"
-    bad = check.requests - verdicts[Verdict.PASS]
+    bad = len(answers) - verdicts[Verdict.PASS]
     if bad > check.allowed_failures:
         why = Counter(reason for _, reason in judged if reason).most_common(1)[0][0]
         evidence["seen"] = why
@@ -262,7 +269,7 @@ def perform(check: HttpCheck, url: str) -> Result:
         return Result(
             check.name,
             verdict,
-            f"{asked} {why} in {bad} of {check.requests} requests, {check.allowed_failures} allowed",
+            f"{asked} {why} in {bad} of {len(answers)} requests, {check.allowed_failures} allowed",
             evidence,
         )
     for name, most in check.latency.items():

@@ -327,3 +327,11 @@ def test_until_ends_when_it_is_hopeless(server: Server) -> None:
 
     with pytest.raises(RuntimeError, match="has ended"):
         until(check(), server.url, seconds=30, meanwhile=hopeless)
+
+
+def test_a_service_that_does_not_answer_is_not_asked_again_and_again(server: Server) -> None:
+    server.answers = [lambda handler: time.sleep(1)]
+    result = perform(check(requests=20, timeout=0.1, allowed_failures=1), server.url)
+    assert result.verdict is Verdict.ERROR
+    assert len(server.asked) == 2
+    assert "in 2 of 2 requests, 1 allowed" in result.detail
