@@ -1,0 +1,351 @@
+"""The journal callback in real plays of small roles: steps, services, outcomes, and what breaks."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import textwrap
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pyrunbook.journal import Journal, Run
+from pyrunbook.plugins.callback import pyrunbook_journal as callback
+
+ROOT = Path(__file__).resolve().parents[2]
+ANSIBLE = str(Path(sys.executable).parent / "ansible-playbook")
+INVENTORY = {
+    "services": {
+        "hosts": {"web": None, "shop": None},
+        "vars": {
+            "ansible_connection": "local",
+            "ansible_python_interpreter": sys.executable,
+            "service_platform": "host",
+        },
+    }
+}
+
+
+@dataclass
+class Played:
+    """What a play left: its exit code and output, its events, and its run in the journal."""
+
+    code: int
+    out: str
+    events: list[dict[str, Any]]
+    runs: list[Run]
+    names: list[str] = field(default_factory=list)
+
+    @property
+    def run(self) -> Run:
+        (run,) = self.runs
+        return run
+
+    def steps(self, service: str = "web") -> list[tuple[str, str, str | None]]:
+        found = self.run.service(service)
+        assert found is not None
+        return [(step.step, step.title, str(step.outcome) if step.outcome else None) for step in found.steps]
+
+
+Play = Callable[..., Played]
+
+
+@pytest.fixture
+def play(tmp_path: Path) -> Play:
+    """Play a playbook with roles of one task file each."""
+    roles = {
+        "talk": """
+            - name: Say it
+              ansible.builtin.debug: {msg: "{{ words | default('hello') }}"}
+        """,
+        "record": """
+            - name: Record a plan
+              rollback_plan_stand_in: {}
+        """,
+        "break": """
+            - name: Say it first
+              ansible.builtin.debug: {msg: before}
+            - name: Break
+              ansible.builtin.fail: {msg: "{{ inventory_hostname }} is broken\\nNext: mend it"}
+              when: inventory_hostname in (broken | default(['web', 'shop']))
+        """,
+        "preflight": """
+            - name: Refuse
+              ansible.builtin.fail: {msg: the window is closed}
+              when: refuse | default(false)
+        """,
+        "outer": """
+            - name: Use another role
+              ansible.builtin.include_role: {name: talk}
+        """,
+    }
+    for name, tasks in roles.items():
+        (tmp_path / "roles" / name / "tasks").mkdir(parents=True)
+        (tmp_path / "roles" / name / "tasks" / "main.yml").write_text(textwrap.dedent(tasks))
+    # What `record` does, without a service: the result is all that the callback looks at.
+    actions = tmp_path / "actions"
+    actions.mkdir()
+    (actions / "rollback_plan_stand_in.py").write_text(
+        "from ansible.plugins.action import ActionBase\n"
+        "class ActionModule(ActionBase):\n"
+        "    def run(self, tmp=None, task_vars=None):\n"
+        "        return {'changed': True, 'detail': 'plan recorded', 'plan': {'id': 'p', 'checksum': 'c'},\n"
+        "                'evidence': {'db_password': 'hunter2!', 'files': 3}}\n"
+    )
+    (tmp_path / "hosts.json").write_text(json.dumps(INVENTORY))
+
+    def play(text: str, *options: str, code: int | None = 0, **environment: str) -> Played:
+        (tmp_path / "book.yml").write_text(textwrap.dedent(text))
+        events = tmp_path / "events"
+        events.write_text("")
+        env = {
+            **{name: value for name, value in os.environ.items() if not name.startswith(("PYRUNBOOK_", "ANSIBLE_"))},
+            "PYRUNBOOK_HOME": str(tmp_path / "home"),
+            "PYRUNBOOK_EVENTS": str(events),
+            "PYRUNBOOK_OPERATOR": "ada",
+            "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"),
+            "ANSIBLE_HOME": str(tmp_path / "ansible"),
+            "ANSIBLE_ROLES_PATH": str(tmp_path / "roles"),
+            "ANSIBLE_ACTION_PLUGINS": f"{actions}:{ROOT / 'pyrunbook/plugins/action'}",
+            **environment,
+        }
+        argv = [ANSIBLE, str(tmp_path / "book.yml"), "-i", str(tmp_path / "hosts.json"), *options]
+        done = subprocess.run(argv, env=env, capture_output=True, text=True, timeout=120, check=False)
+        out = done.stdout + done.stderr
+        assert code is None or done.returncode == code, out
+        runs = []
+        if (tmp_path / "home/journal.db").exists():
+            with Journal.open(f"sqlite:///{tmp_path}/home/journal.db") as journal:
+                runs = [journal.get(run.id) for run in journal.history(None)]
+        return Played(done.returncode, out, [json.loads(line) for line in events.read_text().splitlines()], runs)
+
+    return play
+
+
+HEAD = """
+    - name: Update
+      hosts: services
+      gather_facts: false
+      serial: {serial}
+      vars: {{runbook_id: maintenance/production_update, color: green}}
+      tasks:
+"""
+
+
+def test_steps_begin_and_end_where_the_playbook_imports_a_role(play: Play) -> None:
+    played = play(
+        HEAD.format(serial=2)
+        + """
+        - name: A task of the playbook itself
+          ansible.builtin.debug: {msg: no step}
+        - name: Deploy to {{ color }}
+          ansible.builtin.import_role: {name: record}
+          tags: [deploy_green]
+        - name: Say {{ no_such_variable }}
+          ansible.builtin.include_role: {name: outer}
+          tags: [always, say]
+        - ansible.builtin.import_role: {name: talk}
+        - name: Drain it
+          ansible.builtin.import_role: {name: talk}
+          tags: [drain_first]
+          when: false
+        - name: Try, and mend
+          block:
+            - name: Break it
+              ansible.builtin.import_role: {name: break}
+              tags: [break_it]
+              vars: {broken: [web]}
+          rescue:
+            - name: Put back what was there
+              ansible.builtin.import_role: {name: talk}
+              tags: [rollback]
+    """,
+        "-e",
+        '{"api_token": "hunter2!"}',
+    )
+    assert played.steps() == [
+        ("deploy_green", "Deploy to green", "changed"),
+        ("say", "Say {{ no_such_variable }}", "ok"),
+        ("talk", "talk", "ok"),
+        ("drain_first", "Drain it", "skipped"),
+        ("break_it", "Break it", "failed"),
+        ("rollback", "Put back what was there", "ok"),
+    ]
+    assert played.steps("shop")[-1] == ("break_it", "Break it", "ok")
+    run = played.run
+    assert (run.operator, run.mode, run.attempt, run.runbook) == ("ada", "run", 1, "maintenance/production_update")
+    assert run.inputs == {"api_token": "[redacted]"}
+    web = run.service("web")
+    assert web is not None
+    assert (web.plan_id, web.plan_checksum, web.changed) == ("p", "c", True)
+    assert web.steps[0].detail == "plan recorded"
+    assert web.steps[4].error == "web is broken\nNext: mend it"
+    assert [(entry.step, entry.value) for entry in web.evidence] == [
+        ("deploy_green", {"db_password": "[redacted]", "files": 3})
+    ]
+    # Changed and not concluded: what is to happen is decided outside the play.
+    assert (run.ended, run.outcome, web.outcome) == (None, None, None)
+
+    kinds = [event["event"] for event in played.events]
+    assert (kinds[0], kinds.count("run_started"), kinds[-1]) == ("run_started", 1, "run_left")
+    assert kinds.count("service_started") == 2
+    assert {event["run"] for event in played.events} == {run.id}
+    of_web = [event for event in played.events if event.get("service") == "web" and event["event"].startswith("step")]
+    assert [event["event"] for event in of_web] == ["step_started", "step_ended"] * 6
+    failed = next(event for event in of_web if event.get("outcome") == "failed")
+    assert failed["error"] == "web is broken\nNext: mend it"
+    assert "hunter2!" not in json.dumps(played.events)
+
+
+def test_a_batch_that_fails_keeps_the_later_ones_from_being_touched(play: Play) -> None:
+    book = (
+        HEAD.format(serial=1)
+        + """
+        - name: Check it
+          ansible.builtin.import_role: {name: preflight}
+        - name: Break it
+          ansible.builtin.import_role: {name: break}
+    """
+    )
+    played = play(book, code=2)
+    assert [service.service for service in played.run.services] == ["web"]
+    assert (played.run.outcome, played.run.cause) == ("failed", "web is broken\nNext: mend it")
+    assert played.events[-1]["event"] == "run_ended"
+
+
+def test_the_worst_outcome_of_all_services_is_the_runs(play: Play) -> None:
+    book = (
+        HEAD.format(serial=2)
+        + """
+        - name: Break it
+          ansible.builtin.import_role: {name: break}
+          vars: {broken: [shop]}
+    """
+    )
+    played = play(book, code=2)
+    assert [(s.service, s.outcome) for s in played.run.services] == [("web", "succeeded"), ("shop", "failed")]
+    assert played.run.outcome == "failed"
+
+
+@pytest.mark.parametrize(("options", "outcome"), [(("-e", "refuse=true"), "refused"), ((), "succeeded")])
+def test_what_preflight_fails_is_a_refusal(play: Play, options: tuple[str, ...], outcome: str) -> None:
+    book = (
+        HEAD.format(serial=2)
+        + """
+        - name: Check it
+          ansible.builtin.import_role: {name: preflight}
+    """
+    )
+    played = play(book, *options, code=None)
+    assert (played.code == 0) is (outcome == "succeeded")
+    assert played.run.outcome == outcome
+    assert played.events[-1]["outcome"] == outcome
+
+
+def test_a_play_without_a_runbook_is_left_alone(play: Play) -> None:
+    played = play("- hosts: services\n  gather_facts: false\n  roles: [talk]\n")
+    assert not played.runs
+    assert not played.events
+
+
+def test_a_play_whose_group_is_empty_leaves_no_open_run(play: Play) -> None:
+    book = HEAD.format(serial=1).replace("hosts: services", "hosts: services:!services") + "        - debug:\n"
+    played = play(book, code=None)
+    assert (played.run.outcome, played.run.cause) == ("failed", "no host matched")
+
+
+def test_a_run_that_cannot_be_recorded_changes_nothing(play: Play, tmp_path: Path) -> None:
+    book = (
+        HEAD.format(serial=1)
+        + """
+        - name: Change it
+          on_record:
+    """
+    )
+    (tmp_path / "home").mkdir()
+    (tmp_path / "home/journal.db").write_text("no database")
+    env = {"PYRUNBOOK_HOME": str(tmp_path / "elsewhere"), "PYRUNBOOK_JOURNAL": f"sqlite:///{tmp_path}/home/journal.db"}
+    (tmp_path / "home/journal.db").rename(tmp_path / "home/broken.db")
+    env["PYRUNBOOK_JOURNAL"] = f"sqlite:///{tmp_path}/home/broken.db"
+    played = play(book, code=2, **env)
+    assert "The journal cannot be written" in played.out
+    assert "nothing more is changed" in played.out
+    assert not played.runs
+
+
+def test_a_run_that_has_ended_is_not_taken_up_by_its_id(play: Play) -> None:
+    book = (
+        HEAD.format(serial=2)
+        + """
+        - name: Change it
+          on_record:
+    """
+    )
+    first = play(book, PYRUNBOOK_RUN_ID="0000beef")
+    assert first.run.id == "0000beef"
+    second = play(book, code=2, PYRUNBOOK_RUN_ID="0000beef")
+    assert "has already ended" in second.out
+    assert second.run.attempt == 1
+
+
+def test_a_play_ends_when_its_cli_is_gone(play: Play) -> None:
+    book = HEAD.format(serial=1) + "        - debug:\n"
+    played = play(book, code=1, PYRUNBOOK_CLI_PID="1")
+    assert not played.runs
+
+
+# --- without a play --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (OSError(28, "No space left on device"), "[Errno 28] No space left on device"),
+        (RuntimeError("first\nsecond"), "first"),
+        (AssertionError(), "AssertionError"),
+        (RuntimeError("\n"), "RuntimeError"),
+    ],
+)
+def test_a_callback_that_fails_stops_every_change(error: Exception, said: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PYRUNBOOK_JOURNAL_BROKEN", "")
+
+    class Probe(callback.CallbackModule):
+        @callback.recording
+        def v2_runner_on_ok(self, result: Any) -> None:
+            raise error
+
+    Probe().v2_runner_on_ok(None)
+    assert os.environ["PYRUNBOOK_JOURNAL_BROKEN"] == said
+
+
+@pytest.mark.parametrize(
+    ("result", "said"),
+    [
+        ({"msg": " it failed \n"}, "it failed"),
+        ({"stderr": "no such file"}, "no such file"),
+        ({"stdout": "out"}, "out"),
+        ({}, "failed without a message"),
+        ({"msg": "hunter2", "_ansible_no_log": True}, "failed; the output is hidden (no_log)"),
+        (
+            {"msg": "One or more…", "results": [{"failed": True, "msg": "a"}, {"msg": "fine"}, {"failed": 1}]},
+            "a\nfailed without a message",
+        ),
+        ({"msg": "Validation of arguments failed:\nx is missing"}, "Validation of arguments failed: x is missing"),
+    ],
+)  # fmt: skip
+def test_the_words_of_a_failure(result: dict[str, Any], said: str) -> None:
+    assert callback._message(result) == said
+
+
+def test_what_a_hook_starts_does_not_die_with_the_play(monkeypatch: pytest.MonkeyPatch) -> None:
+    ended: list[int] = []
+    monkeypatch.setattr(callback, "_die_with", ended.append)
+    monkeypatch.setenv(callback.ENV_CLI_PID, str(os.getppid()))
+    callback.CallbackModule()
+    assert ended == [os.getppid()]
+    assert callback.ENV_CLI_PID not in os.environ
