@@ -14,6 +14,7 @@ import yaml
 
 from pyrunbook import places
 from pyrunbook.errors import BadInput
+from pyrunbook.journal import redact_text
 
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
@@ -90,11 +91,13 @@ def extra_variables(given: tuple[str, ...]) -> dict[str, Any]:
         try:
             words = shlex.split(text)
         except ValueError as error:
-            raise BadInput(f"-e {text!r}: {error}", next_step="close the quotes, or use -e @file.yml") from error
+            shown = redact_text(text)
+            raise BadInput(f"-e {shown!r}: {error}", next_step="close the quotes, or use -e @file.yml") from error
         for word in words:
             key, equals, value = word.partition("=")
             if not equals or not key.isidentifier():
-                raise BadInput(f"-e {text!r}: {word!r} is not key=value", next_step="-e key=value, or -e @file.yml")
+                shown = redact_text(text)
+                raise BadInput(f"-e {shown!r}: {word!r} is not key=value", next_step="-e key=value, or -e @file.yml")
             result[key] = value
     return result
 
