@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import signal
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -15,8 +16,10 @@ from pyrunbook.execution.play import Ended, Request, perform
 from pyrunbook.journal import Journal, JournalError, Outcome, Run, worst
 
 Listener = Callable[[dict[str, Any]], None]
-ROLLBACK_ATTEMPTS = 3
-"""How often a rollback is tried when the service cannot be reached."""
+ROLLBACK_PAUSES = (0.0, 3.0, 10.0)
+"""Seconds before each attempt of a rollback; only a machine that cannot be reached is given the time to come back."""
+UNREACHABLE = 4
+"""ansible-playbook's exit code when a host could not be reached."""
 
 
 @dataclass(frozen=True)
@@ -306,7 +309,11 @@ def put_back(request: Request, run: Run, reason: Outcome, why: str, signals: Sig
         check=False,
         extra_vars={"put_back_as": str(reason), "rollback_reason": why},
     )
-    for _ in range(ROLLBACK_ATTEMPTS):
+    ended: Ended | None = None
+    for pause in ROLLBACK_PAUSES:
+        if pause and ended and ended.code == UNREACHABLE:
+            on_event({"event": "note", "text": f"not reached; it is tried again in {pause:g} s"})
+            time.sleep(pause)
         ended = _performed(rollback, on_event, signals.asked_to_end)
         after = _recorded(run.id)
         if after is not None and after.finished and after.outcome is not Outcome.ROLLBACK_FAILED:
@@ -314,7 +321,7 @@ def put_back(request: Request, run: Run, reason: Outcome, why: str, signals: Sig
         if after is not None and not any(service.changed for service in after.services):
             _end(run.id, reason, why)
             return Result(reason, reason.exit_code, why, after)
-    return _not_put_back(_recorded(run.id) or run, _said(ended))
+    return _not_put_back(_recorded(run.id) or run, _said(ended) if ended else "")
 
 
 def _end(run_id: str, outcome: Outcome, cause: str) -> None:
