@@ -7,6 +7,7 @@ import os
 import stat
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
@@ -15,7 +16,7 @@ from typing import Any
 
 from pyrunbook import places
 from pyrunbook.errors import PyrunbookError
-from pyrunbook.execution import inventory
+from pyrunbook.execution import inventory, leftovers
 from pyrunbook.journal import redact_text
 from pyrunbook.rollout.checks import HttpCheck, perform
 
@@ -131,19 +132,22 @@ def _service(sources: tuple[str, ...], name: str) -> Finding:
         argv += ["-i", source]
     config = os.environ.get("ANSIBLE_CONFIG") or str(places.content() / "ansible.cfg")
     try:
-        done = subprocess.run(
-            argv,
-            capture_output=True,
-            text=True,
-            timeout=TIMEOUT,
-            check=False,
-            env={**os.environ, "ANSIBLE_CONFIG": config},
-            stdin=subprocess.DEVNULL,
-        )
+        # As in a run: ssh's sockets have short names, and the connection is nobody else's.
+        with tempfile.TemporaryDirectory(prefix="pyrunbook-", dir=leftovers.sockets()) as sockets:
+            done = subprocess.run(
+                argv,
+                capture_output=True,
+                text=True,
+                timeout=TIMEOUT,
+                check=False,
+                env={"ANSIBLE_SSH_CONTROL_PATH_DIR": sockets, **os.environ, "ANSIBLE_CONFIG": config},
+                stdin=subprocess.DEVNULL,
+            )
     except subprocess.TimeoutExpired:
         return Finding(f"{name}: state", False, f"no answer within {TIMEOUT} s", f"ansible {name} -m ping")
     if done.returncode:
-        said = [line for line in (done.stdout + done.stderr).splitlines() if "rror" in line or "msg" in line]
+        lines = (done.stdout + done.stderr).splitlines()
+        said = [line for line in lines if "[ERROR]" in line] or [line for line in lines[::-1] if "msg" in line]
         return Finding(
             f"{name}: state", False, said[0].strip() if said else f"exit code {done.returncode}", " ".join(argv)
         )
