@@ -61,7 +61,7 @@ def _guarded(name: str, look: Callable[[], Finding]) -> Finding:
     try:
         found = look()
     except PyrunbookError as error:
-        found = Finding(name, False, error.seen, error.next_step)
+        found = Finding(name, False, error.seen, error.next_step or "correct it, then: pyrunbook doctor")
     except OSError as error:
         found = Finding(name, False, f"{error.filename}: {error.strerror}", f"correct it, or set {places.ENV_HOME}")
     # What is shown here is copied into tickets.

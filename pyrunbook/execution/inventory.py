@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -43,18 +44,29 @@ def services(sources: tuple[str, ...], limit: str = "") -> dict[str, dict[str, A
     except subprocess.TimeoutExpired as error:
         raise BadInput(f"inventory {', '.join(sources)} did not answer within {TIMEOUT} s") from error
     if done.returncode:
-        raise BadInput(f"inventory {', '.join(sources)} cannot be read: {_broken(sources) or _said(done.stderr)}")
+        why = _broken(sources) or _said(done.stderr)
+        raise BadInput(f"inventory {', '.join(sources)} cannot be read: {why}", next_step=_remedy(why))
     data = json.loads(done.stdout)
     variables = data.get("_meta", {}).get("hostvars", {})
     names = _members(data, "services")
     if not names:
         where = f" and --limit {limit}" if limit else ""
-        raise BadInput(f"No host matched: inventory {', '.join(sources)}{where} has none in group services.")
+        raise BadInput(
+            f"No host matched: inventory {', '.join(sources)}{where} has none in group services.",
+            next_step="correct --limit, or put the service's host into group services",
+        )
     return {name: _plain(variables.get(name, {})) for name in names}
 
 
+def _remedy(why: str) -> str:
+    """What the reason itself says to type; otherwise to correct the file."""
+    return why.rpartition("start it with: ")[2] if "start it with: " in why else "correct it, then: pyrunbook doctor"
+
+
 def _said(stderr: str) -> str:
-    """The errors of ansible-inventory, without the warnings about the formats that it tried in vain."""
+    """Why the first plugin that took the source for its own could not read it; the other formats were tried in vain."""
+    if told := re.search(r"^\[WARNING\]: Failed to parse inventory with '\w+' plugin: (.+)$", stderr, re.MULTILINE):
+        return told[1]
     lines = stderr.strip().splitlines()
     first = next((number for number, line in enumerate(lines) if line.startswith("[ERROR]: ")), 0)
     return "\n".join(lines[first:]).removeprefix("[ERROR]: ")

@@ -16,9 +16,7 @@ from pyrunbook.errors import BadInput, ExitCode, Refused
 from pyrunbook.execution import leftovers
 from pyrunbook.execution.play import Request
 from pyrunbook.execution.run import (
-    Listener,
     Result,
-    Signals,
     Telling,
     bring_to_an_end,
     open_services,
@@ -26,6 +24,7 @@ from pyrunbook.execution.run import (
     settle,
     unknown,
 )
+from pyrunbook.execution.signals import Listener, Signals
 from pyrunbook.journal import Journal, JournalError, Outcome, Run
 from pyrunbook.journal.redaction import MASK
 
@@ -136,7 +135,7 @@ def _recover(run: Run, on_event: Listener, way: Way, verbosity: int, inventory: 
                 why = run.cause or "the run died before its end"
                 result = put_back(request, run, Outcome.ROLLED_BACK, why, signals, tell)
     except BadInput as error:
-        tell.ended(Result(None, error.exit_code, error.seen))
+        tell.ended(Result(None, error.exit_code, error.seen, next_step=error.next_step))
         raise
     except JournalError as error:
         result = unknown(run.id, "the recovery was begun, but", error)

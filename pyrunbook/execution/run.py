@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import contextlib
-import signal
-import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from pyrunbook.errors import BadInput, ExitCode, PyrunbookError
 from pyrunbook.execution import inventory
 from pyrunbook.execution.play import Ended, Request, perform
+from pyrunbook.execution.signals import Listener, Signals
 from pyrunbook.journal import Journal, JournalError, Outcome, Run, worst
 
-Listener = Callable[[dict[str, Any]], None]
 ROLLBACK_PAUSES = (0.0, 3.0, 10.0)
 """Seconds before each attempt of a rollback; only a machine that cannot be reached is given the time to come back."""
 UNREACHABLE = 4
@@ -88,55 +86,6 @@ class Telling:
         return result
 
 
-class Signals:
-    """SIGINT, SIGTERM and SIGHUP while an operation runs; a context manager for the main thread.
-
-    The first one asks for a gentle end. Once the rollback has begun they change nothing: it is the shortest way to
-    a known state. A handler only takes notes, because it may interrupt the very line that it would write; what was
-    received is told when the runner asks.
-    """
-
-    def __init__(self, on_event: Listener) -> None:
-        self._on_event = on_event
-        self._untold: list[str] = []
-        self.received: str | None = None
-        self.rolling_back = False
-
-    def asked_to_end(self) -> bool:
-        """Whether the play is to be ended; tells of the signals that came since it was last asked."""
-        while self._untold:
-            name = self._untold.pop(0)
-            if self.rolling_back:
-                text = f"{name}: what was there is being put back; this is not stopped"
-                self._on_event({"event": "note", "text": text})
-            elif name == self.received:
-                self._on_event({"event": "interrupted", "signal": name})
-            else:
-                self._on_event({"event": "note", "text": f"{name}: the run is already being ended"})
-        return self.received is not None and not self.rolling_back
-
-    def _receive(self, number: int, _frame: Any) -> None:
-        name = signal.Signals(number).name
-        self.received = self.received or name
-        self._untold.append(name)
-
-    @contextlib.contextmanager
-    def handled(self) -> Iterator[Signals]:
-        """Take the signals, and give the handlers back afterwards."""
-        if threading.current_thread() is not threading.main_thread():
-            yield self
-            return
-        wanted = [signal.SIGINT, signal.SIGTERM]
-        if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # nohup: the run outlives its terminal
-            wanted.append(signal.SIGHUP)
-        before = {number: signal.signal(number, self._receive) for number in wanted}
-        try:
-            yield self
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
-
-
 def operate(request: Request, on_event: Listener) -> Result:
     """Run a playbook; when it ends in anything but a conclusion, see to it that the rollback has happened.
 
@@ -160,7 +109,7 @@ def operate(request: Request, on_event: Listener) -> Result:
         with signals.handled():
             result = bring_to_an_end(request, signals, tell)
     except BadInput as error:
-        tell.ended(Result(None, error.exit_code, error.seen))
+        tell.ended(Result(None, error.exit_code, error.seen, next_step=error.next_step))
         raise
     return tell.ended(result)
 
@@ -229,7 +178,7 @@ def _judge(request: Request, ended: Ended, signals: Signals, on_event: Listener)
             _end(run.id, Outcome.CANCELED if signals.received else Outcome.FAILED, "no host matched")
         if signals.received:
             return Result(Outcome.CANCELED, ExitCode.INTERRUPTED, f"ended by {signals.received}", run)
-        raise BadInput(*_why_nothing_ran(request, ended))
+        raise _nothing_ran(request, ended)
     if run.finished:
         return _of(run)
     reason, why = _reason(ended, signals, run)
@@ -355,13 +304,14 @@ def _said(ended: Ended) -> str:
     return "\n".join(line for line in lines if "rror" in line.lower()) or "\n".join(lines[-8:])
 
 
-def _why_nothing_ran(request: Request, ended: Ended) -> tuple[str]:
+def _nothing_ran(request: Request, ended: Ended) -> BadInput:
+    """Why a play did not reach any service."""
+    try:
+        inventory.services(request.inventory, request.limit)
+    except BadInput as error:  # it names file, line and remedy, which ansible-playbook may not
+        return error
     told = _said(ended)
     if ended.no_hosts or "no hosts matched" in told.lower() or "no hosts to target" in told.lower():
         where = f" and --limit {request.limit}" if request.limit else ""
-        return (f"No host matched: inventory {', '.join(request.inventory)}{where} has none in group services.",)
-    try:  # which names file and line
-        inventory.services(request.inventory, request.limit)
-    except BadInput as error:
-        return (error.seen,)
-    return (told or f"ansible-playbook did not begin (exit code {ended.code})",)
+        return BadInput(f"No host matched: inventory {', '.join(request.inventory)}{where} has none in group services.")
+    return BadInput(told or f"ansible-playbook did not begin (exit code {ended.code})")

@@ -96,7 +96,8 @@ def test_an_inventory_that_is_no_yaml_names_file_and_line(
     assert (code, out) == (2, "")
     assert f"{tmp_path}/own/{where}" in err
     assert "hunter2" not in err
-    assert len(err.splitlines()) == 1
+    assert err.endswith("\nNext: correct it, then: pyrunbook doctor\n")
+    assert len(err.splitlines()) == 2
 
 
 def test_json_has_what_the_text_has(run: Run, services: dict[str, dict[str, Any]]) -> None:
