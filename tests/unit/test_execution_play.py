@@ -21,6 +21,9 @@ from pyrunbook.errors import BadInput
 from pyrunbook.execution import leftovers, play
 from pyrunbook.execution.play import Request, environment, perform
 
+# Of this process alone: what a run leaves behind is found, and ended, by its id.
+RUN_ID = f"{os.getpid():08x}"
+
 ROOT = Path(__file__).resolve().parents[2]
 CANARY = "cAnArY-91c2"
 
@@ -36,7 +39,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def request(playbook: Path = ROOT / "playbooks/maintenance/unlock.yml", **changes: Any) -> Request:
-    return Request(**{"playbook": playbook, "inventory": ("localhost,",), "run_id": "00c0ffee", **changes})
+    return Request(**{"playbook": playbook, "inventory": ("localhost,",), "run_id": RUN_ID, **changes})
 
 
 # --- the environment -------------------------------------------------------------------------------------------------
@@ -54,7 +57,7 @@ def test_the_whole_environment(tmp_path: Path) -> None:
         "PYRUNBOOK_CLI_PID": str(os.getpid()),
         "PYRUNBOOK_EVENTS": str(tmp_path / "events"),
         "PYRUNBOOK_MODE": "resume",
-        "PYRUNBOOK_RUN_ID": "00c0ffee",
+        "PYRUNBOOK_RUN_ID": RUN_ID,
     }
 
 
@@ -150,7 +153,7 @@ class Play:
 
     def look(self) -> bool:
         """Note the processes of the run; never asks for the end."""
-        for process in leftovers.find("00c0ffee"):
+        for process in leftovers.find(RUN_ID):
             try:
                 self.argv[process.pid] = process.cmdline()
                 if "ansible-playbook" in " ".join(self.argv[process.pid]):
@@ -164,7 +167,7 @@ class Play:
     def perform(self, canceled: Callable[[], bool] | None = None, **changes: Any) -> tuple[play.Ended, list[Any]]:
         events: list[dict[str, Any]] = []
         ended = perform(request(self.book, **changes), events.append, canceled or self.look)
-        assert not leftovers.find("00c0ffee"), "something of the play was left behind"
+        assert not leftovers.find(RUN_ID), "something of the play was left behind"
         assert not list(leftovers.directories().iterdir()), "its directory was left behind"
         return ended, events
 
@@ -185,7 +188,7 @@ def test_a_real_play_shows_no_secret_and_keeps_what_the_configuration_says(tmp_p
     assert CANARY not in "\n".join(given.values())
     assert given["ANSIBLE_HOST_KEY_CHECKING"] == "true"
     assert "ANSIBLE_CACHE_PLUGIN" not in given
-    assert given["PYRUNBOOK_RUN_ID"] == "00c0ffee"
+    assert given["PYRUNBOOK_RUN_ID"] == RUN_ID
     directory = Path(given["PYRUNBOOK_EVENTS"]).parent
     assert directory.parent == places.home() / "running"
     assert any(event["event"] == "output" for event in events)
@@ -236,7 +239,7 @@ def test_a_play_that_was_killed_has_no_exit_code(tmp_path: Path) -> None:
 
     def kill() -> bool:
         if mark.exists():
-            oldest = min(leftovers.find("00c0ffee"), key=psutil.Process.create_time, default=None)
+            oldest = min(leftovers.find(RUN_ID), key=psutil.Process.create_time, default=None)
             if oldest is not None:
                 oldest.kill()
         return False

@@ -30,7 +30,8 @@ from pyrunbook.errors import BadInput, ExitCode
 from pyrunbook.execution import inventory
 from pyrunbook.execution import run as execution
 from pyrunbook.execution.play import Ended, Request
-from pyrunbook.execution.run import Result, Signals, operate
+from pyrunbook.execution.run import Result, operate
+from pyrunbook.execution.signals import Signals
 from pyrunbook.journal import JournalError, Outcome
 
 UPDATE = Path("/content/playbooks/maintenance/production_update.yml")
