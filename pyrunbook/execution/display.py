@@ -285,4 +285,5 @@ class Live(Lines):
 
     def _on_step_ended(self, event: dict[str, Any]) -> None:
         self._step = None
+        self._live.refresh()  # or the step would stand below its own end until the next time
         super()._on_step_ended(event)
