@@ -252,25 +252,30 @@ def put_back(request: Request, run: Run, reason: Outcome, why: str, signals: Sig
         request,
         playbook=request.playbook.parents[1] / "deployment" / "rollback.yml",
         mode="recover",
-        limit=",".join(services),
         tags="",
         timeout=None,
         check=False,
         extra_vars={"put_back_as": str(reason), "rollback_reason": why},
     )
-    ended: Ended | None = None
+    ended: list[Ended] = []
     for pause in ROLLBACK_PAUSES:
-        if pause and ended and ended.code == UNREACHABLE:
+        if pause and any(one.code == UNREACHABLE for one in ended):
             on_event({"event": "note", "text": f"not reached; it is tried again in {pause:g} s"})
             time.sleep(pause)
-        ended = _performed(rollback, on_event, signals.asked_to_end)
+        # A play for each: one service that cannot be put back must not keep the others from it.
+        ended = [_performed(replace(rollback, limit=name), on_event, signals.asked_to_end) for name in services]
         after = _recorded(run.id)
-        if after is not None and after.finished and after.outcome is not Outcome.ROLLBACK_FAILED:
+        if after is None:
+            continue
+        if after.finished:
             return replace(_of(after), cause=why)
-        if after is not None and not any(service.changed for service in after.services):
+        if not after.changed:
             _end(run.id, reason, why)
             return Result(reason, reason.exit_code, why, after)
-    return _not_put_back(_recorded(run.id) or run, _said(ended) if ended else "")
+        services = open_services(after)
+        if not services:
+            return replace(settle(after), cause=why)
+    return _not_put_back(_recorded(run.id) or run, _said(ended[0]))
 
 
 def _end(run_id: str, outcome: Outcome, cause: str) -> None:

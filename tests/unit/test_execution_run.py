@@ -228,6 +228,32 @@ def test_only_the_services_in_the_middle_are_put_back(theatre: Theatre) -> None:
     assert [part.outcome for part in run_in_journal("00c0ffee").services] == ["succeeded", "rolled_back"]
 
 
+def test_a_service_that_cannot_be_put_back_does_not_keep_the_others_from_it(
+    theatre: Theatre, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    slept: list[float] = []
+    monkeypatch.setattr(execution.time, "sleep", slept.append)
+    unreachable = Ended("failed", 4, (), no_hosts=False)
+
+    def stuck() -> Scene:
+        return Scene(unreachable).start("a").step("preflight", "unreachable", "no route", service="a")
+
+    scene = Scene(KILLED).start("a", "b").plan("a").plan("b")
+    mended = Scene(FAILED).start("b").conclude("rolled_back", service="b")
+    result = Operation(theatre, scene, stuck(), mended, stuck(), stuck())()
+    assert (result.outcome, result.exit_code) == (Outcome.ROLLBACK_FAILED, ExitCode.NOT_PUT_BACK)
+    assert result.cause == "no route"
+    assert [request.limit for request in theatre.requests] == ["", "a", "b", "a", "a"]
+    assert [part.outcome for part in run_in_journal("00c0ffee").services] == [None, "rolled_back"]
+    assert slept == [pause for pause in execution.ROLLBACK_PAUSES if pause]
+
+
+def test_a_rollback_that_dies_right_after_it_is_concluded_counts(theatre: Theatre) -> None:
+    result = Operation(theatre, left(), Scene(KILLED).start().conclude("rolled_back"))()
+    assert (result.outcome, result.exit_code) == (Outcome.ROLLED_BACK, ExitCode.PUT_BACK)
+    assert run_in_journal("00c0ffee").finished
+
+
 def test_a_dry_run_that_was_killed_needs_no_rollback(theatre: Theatre) -> None:
     result = Operation(theatre, Scene(KILLED).start().step("preflight"), check=True)()
     assert result.exit_code is ExitCode.PUT_BACK
