@@ -31,9 +31,16 @@ def find(run_id: str) -> list[psutil.Process]:
     found = []
     for process in psutil.process_iter():
         with contextlib.suppress(psutil.Error):
-            if process.pid not in own and process.environ().get(ENV_RUN_ID) == run_id:
+            if process.pid not in own and (process.environ().get(ENV_RUN_ID) == run_id or _connects(process, run_id)):
                 found.append(process)
     return found
+
+
+def _connects(process: psutil.Process, run_id: str) -> bool:
+    """Whether it is the ssh that keeps a connection of a run open; it writes its title over its environment."""
+    if process.name() != "ssh":
+        return False
+    return any(word.startswith(f"ssh: {sockets()}/pyrunbook-{run_id}-") for word in process.cmdline()[:1])
 
 
 def end(run_id: str) -> int:
@@ -56,7 +63,7 @@ def end(run_id: str) -> int:
             with contextlib.suppress(psutil.Error):
                 process.kill()
         psutil.wait_procs(alive, timeout=GRACE)
-    for directory in directories().glob(f"{run_id}-*"):
+    for directory in (*directories().glob(f"{run_id}-*"), *sockets().glob(f"pyrunbook-{run_id}-*")):
         shutil.rmtree(directory, ignore_errors=True)
     return len(ended)
 

@@ -8,8 +8,9 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import psutil
 import pytest
-from operation import DIRECT, ROOT, gone, maintain, report, serves, started, until_step
+from operation import DIRECT, ROOT, gone, maintain, report, runs, serves, started, until_step
 from sandbox_under_test import Sandbox
 from ssh_under_test import Operator, SshMachine, namespaces, remote_service, running, write_inventory
 
@@ -57,6 +58,9 @@ def test_an_update_a_failing_one_and_a_rollback_over_ssh(sandbox: Sandbox, machi
     assert serves(sandbox) == ("blue", "1.0.4")
     if namespaces():
         assert not list(there.iterdir())
+    titles = [words[0] for process in psutil.process_iter(["cmdline"]) if (words := process.info["cmdline"])]
+    for entry in runs(operator):
+        assert not [title for title in titles if f"pyrunbook-{entry['id']}-" in title], "its connections are closed"
     assert not list((operator.home.parent / "tmp").iterdir()), "nothing is left of the connections"
 
 

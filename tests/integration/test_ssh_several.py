@@ -79,9 +79,12 @@ def test_two_operators_at_once_on_one_machine_do_not_end_each_others_connections
         Operator(sandbox, tmp_path / name, inventory) for sandbox, name in zip(pair, ("ann", "bob"), strict=True)
     )
     bob.env["HOME"] = ann.env["HOME"]  # one account: what ssh keeps in it would be shared
+    # Ann's run opens a connection first; while it ends, a module of Bob's is going on for longer.
+    long = ("-e", "deploy_green_stable_seconds=8")
     with started(ann, "maintenance", "--yes", "--limit", "first") as one:
-        until_step(one, "deploy_green")
-        with started(bob, "maintenance", "--yes", "--limit", "second") as other:
+        until_step(one, "backup")
+        with started(bob, "maintenance", "--yes", "--limit", "second", *long) as other:
+            until_step(other, "deploy_green")
             out, err = one.communicate(timeout=120)
             assert one.returncode == 0, err
             ended, err = other.communicate(timeout=120)
