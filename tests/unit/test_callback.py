@@ -293,6 +293,27 @@ def test_a_run_that_has_ended_is_not_taken_up_by_its_id(play: Play) -> None:
     assert second.run.attempt == 1
 
 
+def test_preflight_refuses_a_play_that_does_not_write_the_journal(play: Play) -> None:
+    book = (
+        HEAD.format(serial=2)
+        + """
+        - name: Check it
+          preflight:
+            runbook: "{{ runbook_id }}"
+            service: "{{ inventory_hostname }}"
+            window: always
+            attested: [oncall_available, staging_validated]
+    """
+    )
+    assert play(book).run.outcome == "succeeded"
+    # As under the CLI: the run has an id. But somebody's environment enables other callbacks only.
+    silent = play(book, code=2, PYRUNBOOK_RUN_ID="0000beef", ANSIBLE_CALLBACKS_ENABLED="ansible.builtin.timer")
+    assert "This play does not write the journal" in silent.out
+    assert len(silent.runs) == 1
+    unset = play(book, code=2, ANSIBLE_CALLBACKS_ENABLED="ansible.builtin.timer")
+    assert "pyrunbook_journal is not enabled" in unset.out
+
+
 def test_a_play_ends_when_its_cli_is_gone(play: Play) -> None:
     book = HEAD.format(serial=1) + "        - debug:\n"
     played = play(book, code=1, PYRUNBOOK_CLI_PID="1")

@@ -92,7 +92,7 @@ class Operation:
     ],
 )  # fmt: skip
 def test_operate(theatre: Theatre, scenes: list[Scene], outcome: str, code: int, cause: str) -> None:
-    operation = Operation(theatre, *scenes)
+    operation = Operation(theatre, *scenes, tags="deploy_green", timeout=300.0, extra_vars={"release": "2"})
     result = operation()
     assert (result.outcome, result.exit_code, result.cause) == (outcome, code, cause)
     if outcome == "succeeded":
@@ -104,9 +104,9 @@ def test_operate(theatre: Theatre, scenes: list[Scene], outcome: str, code: int,
         assert "putting_back" in operation.kinds()
         recovery = theatre.requests[-1]
         assert recovery.playbook == Path("/content/playbooks/deployment/rollback.yml")
-        assert (recovery.mode, recovery.limit, recovery.timeout) == ("recover", "web", None)
+        assert (recovery.mode, recovery.limit, recovery.timeout, recovery.tags) == ("recover", "web", None, "")
         assert recovery.inventory == ("/inventory",)
-        assert recovery.extra_vars["rollback_reason"]
+        assert set(recovery.extra_vars) == {"put_back_as", "rollback_reason"}
     else:
         assert "putting_back" not in operation.kinds()
 
