@@ -47,8 +47,10 @@ def home() -> Path:
 
 
 def private_directory(path: Path) -> Path:
-    """Create `path` and its parents, readable by their owner only (0700), and return it."""
-    path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    """Create `path` and those of its parents that are missing, for their owner only (0700), and return it."""
+    for directory in (*reversed(path.parents), path):  # `mkdir(parents=True)` would leave the parents open to others
+        if not directory.is_dir():
+            directory.mkdir(mode=0o700, exist_ok=True)
     return path
 
 

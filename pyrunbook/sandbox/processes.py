@@ -14,6 +14,7 @@ from pathlib import Path
 
 import psutil
 
+from pyrunbook import places
 from pyrunbook.errors import BadInput, Refused
 from pyrunbook.sandbox.configuration import ENV_MARK
 from pyrunbook.sandbox.content import write_atomically
@@ -56,7 +57,7 @@ def locked(layout: Layout, wait: float = 90.0) -> Iterator[None]:
             if os.path.samestat(os.fstat(descriptor), layout.lock.stat()):
                 break
         os.close(descriptor)  # `down --purge` removed the file while we waited
-        layout.run.mkdir(mode=0o700, parents=True, exist_ok=True)
+        places.private_directory(layout.run)
     try:
         os.ftruncate(descriptor, 0)
         os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
