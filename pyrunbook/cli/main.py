@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import importlib
 import os
+import signal
 import sys
+import threading
 import traceback
 from collections.abc import Sequence
 
@@ -78,6 +80,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     Args:
         argv: arguments without the program's name; those of the process when `None`.
     """
+    if threading.current_thread() is threading.main_thread():
+        # A script that starts us in the background hands on an ignored SIGINT; who sends one by pid means it.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         code = root.main(args=list(argv) if argv is not None else None, standalone_mode=False)
     except click.exceptions.Abort:
