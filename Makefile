@@ -20,7 +20,8 @@ DEV := $(VENV)/.dev-$(VERSION)
 PYTEST := $(BIN)/python -m pytest
 # Tests of real processes wait more than they compute; more of them at a time than there are processors.
 WORKERS ?= 3
-PARALLEL := -n $(WORKERS)
+# Real processes on a busy machine: what fails is tried once more, and what is broken fails again.
+PARALLEL := -n $(WORKERS) --reruns 1
 # What `make unit PYTEST_ARGS='-k window'` adds.
 PYTEST_ARGS ?=
 
