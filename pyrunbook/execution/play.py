@@ -30,7 +30,8 @@ from pyrunbook.execution import leftovers
 from pyrunbook.execution.events import Tail
 
 _ANSI = re.compile(r"\x1b\[[0-9;]*m")
-GRACE = (("SIGINT", 0.0), ("SIGTERM", 15.0), ("SIGKILL", 20.0))
+# The first SIGINT is lost when it arrives while a worker is forked: Python ignores what is raised in its hooks there.
+GRACE = (("SIGINT", 0.0), ("SIGINT", 2.0), ("SIGTERM", 5.0), ("SIGKILL", 10.0))
 """Signal to ansible-playbook, and how many seconds after the decision to end it."""
 JOURNAL = "pyrunbook_journal"
 """The callback plugin that records runs."""

@@ -132,6 +132,8 @@ def bring_to_an_end(request: Request, signals: Signals, tell: Listener) -> Resul
     except JournalError as error:
         said = "ansible-playbook ended well, but" if ended.code == 0 else "ansible-playbook failed, and"
         result = unknown(request.run_id, said, error)
+    if signals.received and result.outcome is Outcome.SUCCEEDED:
+        tell({"event": "note", "text": f"{signals.received} came too late: the run had already come to its end"})
     if _nothing_to_put_back(result, bad_input=seen["bad_input"]):
         result = replace(result, exit_code=ExitCode.BAD_INPUT)
     return result

@@ -107,9 +107,14 @@ def test_ansible_playbook_is_ended_gently_and_then_for_good(monkeypatch: pytest.
     monkeypatch.setattr(play.time, "monotonic", lambda: now[0])
     monkeypatch.setattr(play.os, "kill", lambda pid, number: sent.append((now[0] - 1000, pid, number.name)))
     gently = play._Gently()
-    for now[0] in (1000.0, 1000.1, 1014.9, 1015.0, 1015.1, 1019.9, 1020.0, 1030.0, 1031.0):
+    for now[0] in (1000.0, 1000.1, 1001.9, 1002.0, 1002.1, 1004.9, 1005.0, 1009.9, 1010.0, 1020.0, 1021.0):
         gently(4711)
-    assert sent == [(0.0, 4711, "SIGINT"), (15.0, 4711, "SIGTERM"), (20.0, 4711, "SIGKILL")]
+    assert sent == [
+        (0.0, 4711, "SIGINT"),
+        (2.0, 4711, "SIGINT"),
+        (5.0, 4711, "SIGTERM"),
+        (10.0, 4711, "SIGKILL"),
+    ]
 
 
 def test_a_process_that_ended_meanwhile_is_no_error() -> None:

@@ -294,7 +294,9 @@ def test_a_signal_before_the_first_host_ends_as_interrupted(theatre: Theatre) ->
 
 
 def test_a_signal_that_comes_too_late_changes_nothing(theatre: Theatre) -> None:
-    assert Operation(theatre, good().then(receive(signal.SIGTERM)))().exit_code is ExitCode.SUCCEEDED
+    operation = Operation(theatre, good().then(receive(signal.SIGTERM)))
+    assert operation().exit_code is ExitCode.SUCCEEDED
+    assert "SIGTERM came too late" in operation.events[-2]["text"]
 
 
 def test_a_run_under_nohup_outlives_its_terminal(theatre: Theatre) -> None:
