@@ -17,6 +17,8 @@ class ExitCode(IntEnum):
     REFUSED = 3
     PUT_BACK = 4
     NOT_PUT_BACK = 5
+    DRIFT = 7
+    FINDINGS = 8
     INTERRUPTED = 130
 
 

@@ -69,10 +69,16 @@ class Prerequisite(Struct, frozen=True, kw_only=True):
 
 
 class Escalation(Struct, frozen=True, kw_only=True):
-    """Whom to call and when; `after` counts from the beginning of the trouble."""
+    """Whom to call and when. Who that is, is the organisation's to say: `runbook_contacts` of the inventory.
 
-    to: Text
-    when: Text | None = None
+    Attributes:
+        to: a level of `runbook_contacts` (`L2`), or a channel of `runbook_channels` (`slack`).
+        when: what has happened then.
+        after: how long after the beginning of the trouble; at once when zero.
+    """
+
+    to: str
+    when: Text
     after: Duration = msgspec.field(default_factory=Duration)
 
 
@@ -97,13 +103,6 @@ class Trouble(Struct, frozen=True, kw_only=True):
         return re.search(self.match or re.escape(self.error), message, re.IGNORECASE) is not None
 
 
-class Contact(Struct, frozen=True, kw_only=True):
-    """Someone, and how to reach them."""
-
-    name: Text
-    reach: str
-
-
 class Link(Struct, frozen=True, kw_only=True):
     """A page to look at: a dashboard, a document."""
 
@@ -119,6 +118,10 @@ class Metadata(Struct, frozen=True, kw_only=True):
         reserve: how long its rollback takes; a run starts only when both fit into what is left of the window.
         timeout: after this the run is ended and put back.
         updated: when somebody last reviewed the runbook.
+        severity: of an incident.
+        risk: what a run can do to the service while all goes as expected.
+        contacts: levels of `runbook_contacts` and channels of `runbook_channels` of the inventory; those of the
+            escalation need no mention.
         alerts: names of the alerts that lead here.
     """
 
@@ -133,13 +136,14 @@ class Metadata(Struct, frozen=True, kw_only=True):
     frequency: Text | None = None
     window: DeclaredWindow = msgspec.field(default_factory=lambda: DeclaredWindow(required=False))
     severity: Literal["critical", "high", "medium", "low"] | None = None
+    risk: Literal["high", "medium", "low"] | None = None
     symptoms: tuple[Text, ...] = ()
     impact: Text | None = None
     prerequisites: tuple[Prerequisite, ...] = ()
     escalation: tuple[Escalation, ...] = ()
     rollback: Text | None = None
     troubleshooting: tuple[Trouble, ...] = ()
-    contacts: tuple[Contact, ...] = ()
+    contacts: tuple[str, ...] = ()
     links: tuple[Link, ...] = ()
     alerts: tuple[str, ...] = ()
 

@@ -70,7 +70,8 @@ def root() -> None:
     """Operations runbooks that run, and put back what was there when they fail.
 
     Exit codes: 0 succeeded, 1 a bug of ours, 2 usage or bad input, 3 refused and nothing changed,
-    4 failed and put back, 5 failed and NOT put back, 130 interrupted and put back.
+    4 failed and put back, 5 failed and NOT put back, 7 a page has drifted, 8 lint has findings,
+    130 interrupted and put back.
     """
 
 

@@ -121,11 +121,9 @@ def _lines(runbook: Runbook, steps: list[Step], strategy: str, by_hand: str | No
         yield from ("", "Escalation")
         for level in metadata.escalation:
             after = f" after {format_duration(level.after)}" if level.after else ""
-            when = f": {level.when.in_language(language)}" if level.when else ""
-            yield f"  {level.to.in_language(language)}{after}{when}"
+            yield f"  {level.to}{after}: {level.when.in_language(language)}"
     if metadata.contacts:
-        yield from ("", "Contacts")
-        yield from (f"  {contact.name.in_language(language)}: {contact.reach}" for contact in metadata.contacts)
+        yield from ("", f"Contacts (of the inventory): {', '.join(metadata.contacts)}")
     if metadata.links:
         yield from ("", "Links")
         yield from (f"  {link.title.in_language(language)}: {link.url}" for link in metadata.links)

@@ -101,7 +101,7 @@ def test_show(run: Run) -> None:
         "attest it with --attest oncall_available",
         "update_strategy (str; one of zero_downtime, controlled_stop; default zero_downtime)",
         "Deploy the release to the preview color  [deploy_green]",
-        "#agent-factory-incidents",
+        "slack",
         f"pyrunbook plan {UPDATE}",
     ):
         assert said in output

@@ -1,0 +1,114 @@
+"""Fills templates of pages and commands with a service's variables. Sandboxed: a template reads, it never runs."""
+
+from __future__ import annotations
+
+import posixpath
+import shlex
+from collections.abc import Mapping
+from functools import lru_cache
+from typing import Any
+
+from jinja2 import StrictUndefined, Template, TemplateError, meta
+from jinja2.runtime import ChainableUndefined
+from jinja2.sandbox import ImmutableSandboxedEnvironment
+
+from pyrunbook.journal import redact
+from pyrunbook.journal.redaction import is_secret_name
+
+SECRET = "[secret]"  # noqa: S105
+"""What stands on a page in place of a secret."""
+
+
+class _Blank(ChainableUndefined):
+    """A variable that nobody sets: its name in capitals, as a blank to be filled by the reader."""
+
+    __slots__ = ("_asked",)
+
+    def __init__(self, name: str, asked: set[str]) -> None:
+        super().__init__(name=name)
+        self._asked = asked
+
+    def __getattr__(self, name: str) -> _Blank:
+        return self
+
+    __getitem__ = __getattr__
+
+    def __str__(self) -> str:
+        name = str(self._undefined_name)
+        self._asked.add(name)
+        return name.upper()
+
+
+_ENVIRONMENT = ImmutableSandboxedEnvironment(
+    undefined=StrictUndefined,
+    keep_trailing_newline=True,
+    autoescape=False,
+)
+_ENVIRONMENT.filters |= {"quote": shlex.quote, "basename": posixpath.basename, "dirname": posixpath.dirname}
+
+
+@lru_cache(maxsize=4096)
+def _compiled(text: str) -> tuple[Template, frozenset[str]]:
+    tree = _ENVIRONMENT.parse(text)
+    names = frozenset(meta.find_undeclared_variables(tree) - _ENVIRONMENT.globals.keys())
+    return _ENVIRONMENT.from_string(tree), names
+
+
+class Values:
+    """The variables of a service, their own templates filled when they are asked for.
+
+    Args:
+        layers: mappings of variables; a later one goes before an earlier one.
+    """
+
+    def __init__(self, *layers: Mapping[str, Any]) -> None:
+        self._raw: dict[str, Any] = {}
+        for layer in layers:
+            self._raw |= layer
+        self._filled: dict[str, Any] = {}
+        self._open: set[str] = set()
+        self.unknown: set[str] = set()
+        """Names that were asked for and that nobody sets, and templates that could not be filled."""
+
+    def __contains__(self, name: str) -> bool:
+        """Whether somebody sets the variable."""
+        return name in self._raw
+
+    def get(self, name: str, default: Any = None) -> Any:
+        """The value of a variable, templates filled, secrets masked."""
+        if name not in self._raw or name in self._open:
+            return default
+        if name not in self._filled:
+            self._open.add(name)
+            try:
+                self._filled[name] = self._value(name, self._raw[name])
+            finally:
+                self._open.discard(name)
+        return self._filled[name]
+
+    def fill(self, text: str) -> str:
+        """A text with its templates filled. What nobody sets becomes its name in capitals, see `unknown`."""
+        if "{{" not in text and "{%" not in text:
+            return text
+        try:
+            template, names = _compiled(text)
+            return template.render({name: self._known(name) for name in names})
+        except (TemplateError, ArithmeticError, LookupError, TypeError, ValueError) as error:
+            self.unknown.add(f"{' '.join(text.split())} ({error})")
+            return text
+
+    def _known(self, name: str) -> Any:
+        if name not in self._raw or name in self._open:
+            return _Blank(name, self.unknown)
+        return self.get(name)
+
+    def _value(self, name: str, value: Any) -> Any:
+        if is_secret_name(name):
+            return SECRET
+        if isinstance(value, str):
+            return str(redact({name: self.fill(value)})[name])
+        if isinstance(value, Mapping):
+            return {key: self._value(str(key), item) for key, item in value.items()}
+        if isinstance(value, (list, tuple)):
+            return [self._value(name, item) for item in value]
+        return value

@@ -1,0 +1,1 @@
+"""Reads a Markdown runbook: sections, steps, commands, checklists, each with its line."""
