@@ -1,1 +1,33 @@
-"""Reads a Markdown runbook: sections, steps, commands, checklists, each with its line."""
+"""Reads a Markdown runbook: sections, steps, commands, checklists, each with its line. Knows no rules."""
+
+from __future__ import annotations
+
+from pyrunbook.markdown.page import (
+    CodeBlock,
+    Html,
+    Item,
+    Label,
+    Link,
+    ListItem,
+    Page,
+    Paragraph,
+    Section,
+    Table,
+)
+from pyrunbook.markdown.reading import read_page
+from pyrunbook.markdown.words import plain_title
+
+__all__ = [
+    "CodeBlock",
+    "Html",
+    "Item",
+    "Label",
+    "Link",
+    "ListItem",
+    "Page",
+    "Paragraph",
+    "Section",
+    "Table",
+    "plain_title",
+    "read_page",
+]
