@@ -15,7 +15,7 @@ import msgspec
 import yaml
 
 from pyrunbook.catalog.strict import read_struct
-from pyrunbook.catalog.values import Duration, Exclusion, Text, WindowSpec
+from pyrunbook.catalog.values import LANGUAGES, Duration, Exclusion, Text, WindowSpec
 from pyrunbook.catalog.yaml_file import Document, InvalidFile, Problem, read
 
 SCHEMA = 1
@@ -83,13 +83,23 @@ class Escalation(Struct, frozen=True, kw_only=True):
 
 
 class Trouble(Struct, frozen=True, kw_only=True):
-    """A known error. `match` is a regular expression that finds it in a message; the error's own words by default."""
+    """A known error.
+
+    Attributes:
+        error: what is said or seen.
+        cause: why.
+        solution: what to do.
+        commands: that help; templates are filled with `page_values`.
+        match: a regular expression that finds it in a message; the error's own words by default.
+        platform: where it can occur; on each when `None`.
+    """
 
     error: str
     cause: Text
     solution: Text
     commands: tuple[str, ...] = ()
     match: str | None = None
+    platform: Literal["host", "kubernetes"] | None = None
 
     def __post_init__(self) -> None:
         """An expression that cannot be compiled would never find anything."""
@@ -123,6 +133,8 @@ class Metadata(Struct, frozen=True, kw_only=True):
         contacts: levels of `runbook_contacts` and channels of `runbook_channels` of the inventory; those of the
             escalation need no mention.
         alerts: names of the alerts that lead here.
+        titles: language to step to the step's title. A step is its id, or `<phase>.<id>` where two phases have the
+            same. English titles are the names of the playbook's tasks.
     """
 
     schema: Literal[1]
@@ -146,6 +158,7 @@ class Metadata(Struct, frozen=True, kw_only=True):
     contacts: tuple[str, ...] = ()
     links: tuple[Link, ...] = ()
     alerts: tuple[str, ...] = ()
+    titles: dict[str, dict[str, str]] = msgspec.field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """What no single field can say."""
@@ -155,6 +168,10 @@ class Metadata(Struct, frozen=True, kw_only=True):
             raise ValueError(f"the prerequisite {twice[0]} is there twice")
         if self.timeout is not None and self.timeout < self.estimate:
             raise ValueError("the timeout is shorter than the estimate, so every run would be ended")
+        unknown = [language for language in self.titles if language == "en" or language not in LANGUAGES]
+        if unknown:
+            others = ", ".join(language for language in LANGUAGES if language != "en")
+            raise ValueError(f"titles: {unknown[0]} is none of {others}; English titles are the tasks' own names")
 
 
 class Input(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename={"kind": "type"}):

@@ -14,11 +14,19 @@ from pyrunbook.catalog.yaml_file import InvalidFile, Problem, read
 
 
 class ByHand(Struct, frozen=True, kw_only=True):
-    """One thing to do by hand: what it is for, the commands, and what they should show."""
+    """One thing to do by hand.
+
+    Attributes:
+        text: what it is for.
+        commands: for bash, pasted as one; templates are filled with `page_values`.
+        expected: what they should show.
+        strategy: the `update_strategy` with which it is to be done; with each when `None`.
+    """
 
     text: Text
     commands: str = ""
     expected: Text | None = None
+    strategy: Literal["zero_downtime", "controlled_stop"] | None = None
 
 
 class Platforms(Struct, frozen=True, kw_only=True):
@@ -42,6 +50,7 @@ class StepNotes(Struct, frozen=True, kw_only=True):
         by_hand: how to do it when the automation is down.
         undo: how to undo it by hand; `undo_text` says what that means, or that there is nothing to undo.
         check_mode: `full`: a dry run reports all that would change; `partial`: it cannot; `check_mode_why` says why.
+        verifies: whether the step only checks and changes nothing, so that there is nothing to undo.
         point_of_no_return: whether going back needs the rollback plan from here on, not only the color that still runs.
     """
 
@@ -55,6 +64,7 @@ class StepNotes(Struct, frozen=True, kw_only=True):
     troubleshooting: tuple[Trouble, ...] = ()
     check_mode: Literal["full", "partial"] = "full"
     check_mode_why: Text | None = None
+    verifies: bool = False
     point_of_no_return: bool = False
 
     def __post_init__(self) -> None:

@@ -1,0 +1,158 @@
+"""What the templates of steps and pages are filled with: an inventory's service, the roles' defaults, and a few words.
+
+The words stand for what depends on several variables of the inventory, or is known only when a run begins. What is
+known only then is a shell variable on a page; the first by-hand block of the role `preflight` sets them.
+
+| word | value |
+|---|---|
+| `kubectl` | kubectl with the `--kubeconfig`, `--context` and `-n` of the inventory |
+| `service_manager_command` | `systemctl` as the inventory has it, or `supervisorctl -c FILE` |
+| `service_start_command`, `service_stop_command` | the same with its verb, so that a reboot keeps what was done |
+| `service_active_color`, `service_preview_color`, `service_release` | `$ACTIVE`, `$PREVIEW`, `$RELEASE` |
+| `service_colors[service_active_color].address` | `$ACTIVE_ADDRESS`; so for each key of a color, and for `$PREVIEW` |
+| `service_active_log`, `service_preview_log` | the command that shows the last lines of that color's log |
+| `inventory_dir` | relative to the project, so that a page is the same on every machine |
+"""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from pyrunbook.catalog.inventory import Service
+from pyrunbook.catalog.templates import Values
+from pyrunbook.catalog.yaml_file import InvalidFile, Problem, read
+
+COLORS = ("blue", "green")
+ACTIVE, PREVIEW, RELEASE = "$ACTIVE", "$PREVIEW", "$RELEASE"
+_COLOR_KEYS = ("url", "address", "unit", "deployment")
+_UP_AND_DOWN = re.compile(r"(?<![\w.$~{}-])(?!\.{1,2}/)[\w.$-]+/\.\./")
+
+
+class PageValues(Values):
+    """Values whose filled texts have `a/../` taken out of their paths."""
+
+    def fill(self, text: str) -> str:
+        """As `Values.fill`; a text without templates stays as it is."""
+        filled = super().fill(text)
+        return filled if filled == text else _collapsed(filled)
+
+
+def page_values(
+    service: Service | None, role_defaults: Mapping[str, Any], project: Path, source: Path | None
+) -> Values:
+    """The values that fill the templates of a page.
+
+    Args:
+        service: whose values; without one its variables are blanks: their names in capitals.
+        role_defaults: of all roles that the page is about, see `read_role_defaults`.
+        project: its directory, where the page's commands are run from.
+        source: the inventory of the service.
+    """
+    about: dict[str, Any] = dict(service.variables) if service else {}
+    if service:
+        about.setdefault("inventory_hostname", service.name)
+    if source is not None:
+        about["inventory_dir"] = _relative(source if source.is_dir() else source.parent, project)
+    known = PageValues(role_defaults, about)
+    return PageValues(role_defaults, about, _words(known))
+
+
+def read_role_defaults(roles: Path) -> dict[str, Any]:
+    """The defaults of all roles of a directory; their names begin with their role's, so they do not collide.
+
+    Raises:
+        InvalidFile: with every file that is no mapping of YAML.
+    """
+    defaults: dict[str, Any] = {}
+    problems: list[Problem] = []
+    for file in sorted(roles.glob("*/defaults/main.yml")):
+        try:
+            document = read(file)
+            defaults |= {name: document.value(node) for name, _, node in document.items(document.root)}
+        except InvalidFile as error:
+            problems += error.problems
+        except ValueError as error:
+            problems.append(Problem(file, 1, 1, "", str(error)))
+    if problems:
+        raise InvalidFile(problems)
+    return defaults
+
+
+def _words(known: Values) -> dict[str, Any]:
+    kubectl, systemd = _kubectl(known), known.get("service_manager") != "supervisor"
+    manager = _manager(known, systemd)
+    # A play has the colors as facts; then its messages name them.
+    active = known.get("service_active_color") if known.get("service_active_color") in COLORS else ACTIVE
+    preview = known.get("service_preview_color") if known.get("service_preview_color") in COLORS else PREVIEW
+    colors = _colors(known)
+
+    def log(color: dict[str, Any]) -> str:
+        if known.get("service_platform") == "kubernetes":
+            return f'{kubectl} logs "deployment/{color.get("deployment", "")}" --all-containers --tail=50'
+        return f'{"journalctl --no-pager -n 50 -u" if systemd else f"{manager} tail -5000"} "{color.get("unit", "")}"'
+
+    return {
+        "kubectl": kubectl,
+        "service_manager_command": manager,
+        "service_start_command": f"{manager} {'enable --now' if systemd else 'start'}",
+        "service_stop_command": f"{manager} {'disable --now' if systemd else 'stop'}",
+        "service_colors": colors,
+        "service_active_color": active,
+        "service_preview_color": preview,
+        "service_active_log": log(colors[active]),
+        "service_preview_log": log(colors[preview]),
+        "service_release": known.get("service_release") or RELEASE,
+    }
+
+
+def _kubectl(known: Values) -> str:
+    words = ["kubectl"]
+    for option, name in (("--kubeconfig", "service_kubeconfig"), ("--context", "service_context")):
+        if value := known.get(name):
+            words += [option, _word(str(value))]
+    return " ".join([*words, "-n", _word(known.fill("{{ service_namespace }}"))])
+
+
+def _manager(known: Values, systemd: bool) -> str:
+    if systemd:
+        return " ".join(_word(str(word)) for word in known.get("service_systemctl_command") or ["systemctl"])
+    prefix = known.get("service_supervisor_command") or ["supervisorctl"]
+    return " ".join(_word(str(word)) for word in [*prefix, "-c", known.fill("{{ service_supervisor_config }}")])
+
+
+def _colors(known: Values) -> dict[str, Any]:
+    """The inventory's, and the two colors whose names are known only live, so that a template may ask for either."""
+    given = known.get("service_colors")
+    told = given if isinstance(given, Mapping) else {}
+    colors: dict[str, Any] = {
+        color: told.get(color) or {key: f"{color}_{key}".upper() for key in _COLOR_KEYS} for color in COLORS
+    }
+    keys = dict.fromkeys([*_COLOR_KEYS, *(key for color in colors.values() for key in color)])
+    for live in (ACTIVE, PREVIEW):
+        colors[live] = {key: f"{live}_{key.upper()}" for key in keys}
+    return colors
+
+
+def _word(value: str) -> str:
+    """One word for the shell; a `~` of the operator's home directory stays one."""
+    if value.startswith("~/"):
+        return f"~/{shlex.quote(value[2:])}"
+    return shlex.quote(value)
+
+
+def _relative(directory: Path, project: Path) -> str:
+    """The directory as it is called from the project's; as it is given where it stands elsewhere."""
+    try:
+        return directory.resolve().relative_to(project.resolve()).as_posix()
+    except ValueError:
+        return str(directory)
+
+
+def _collapsed(text: str) -> str:
+    while (shorter := _UP_AND_DOWN.sub("", text)) != text:
+        text = shorter
+    return text
