@@ -79,7 +79,7 @@ class _Reader:
             return self._complain(node, where, str(error))
 
     def value(self, node: yaml.Node, kind: Any, where: str) -> Any:
-        kind, optional = _without_none(kind)
+        kind, optional = without_none(kind)
         if optional and node.tag == "tag:yaml.org,2002:null":
             return None
         origin, arguments = get_origin(kind), get_args(kind)
@@ -114,7 +114,8 @@ def _fields(kind: type[msgspec.Struct]) -> dict[str, msgspec.structs.FieldInfo]:
     return {field.encode_name: field for field in msgspec.structs.fields(kind)}
 
 
-def _without_none(kind: Any) -> tuple[Any, bool]:
+def without_none(kind: Any) -> tuple[Any, bool]:
+    """A type without its `| None`, and whether it had one."""
     if get_origin(kind) in (Union, types.UnionType):
         left = [part for part in get_args(kind) if part is not type(None)]
         if len(left) < len(get_args(kind)):
