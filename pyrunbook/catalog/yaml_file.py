@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -60,10 +61,7 @@ class Document:
         Raises:
             ValueError: it looks like a date or a number and is none.
         """
-        try:
-            return self._loader.construct_document(node)
-        except yaml.YAMLError as error:
-            raise ValueError(getattr(error, "problem", None) or str(error)) from None
+        return construct(node, self._loader)
 
     def items(self, node: yaml.Node) -> Iterator[tuple[str, yaml.Node, yaml.Node]]:
         """The entries of a mapping, merge keys resolved: key as text, its node, and the value's node."""
@@ -83,6 +81,36 @@ class Document:
         return Problem(self.file, node.start_mark.line + 1, node.start_mark.column + 1, where, message)
 
 
+_MAX_DEPTH = 100
+_BLOCK_INDENT = re.compile(r"^ *(?:[-?:] +)*", re.MULTILINE)
+_PAIR = re.compile(r"""[\[{][^\[\]{}"'#\n]*[\]}]""")
+
+
+def too_deep(text: str) -> bool:
+    """Whether YAML is nested so deeply that reading it would end the process: libyaml's composer recurses in C.
+
+    A quick look at the text nearly always suffices; where it does not, the events are counted, which needs no stack.
+    """
+    # A level of block style moves a line's first word to the right, or is a list that stands below its key.
+    indent = max((len(found) for found in _BLOCK_INDENT.findall(text)), default=0)
+    # A closing bracket may stand in a comment or in quotes; only pairs that are surely pairs are taken out: {{ x }}.
+    brackets = _PAIR.sub("", _PAIR.sub("", text))
+    if indent < _MAX_DEPTH // 2 and brackets.count("[") + brackets.count("{") < _MAX_DEPTH // 2:
+        return False
+    depth = 0
+    try:
+        for event in yaml.parse(text, Loader=_Base):
+            if isinstance(event, yaml.CollectionStartEvent):
+                depth += 1
+            elif isinstance(event, yaml.CollectionEndEvent):
+                depth -= 1
+            if depth > _MAX_DEPTH:
+                return True
+    except yaml.YAMLError:
+        pass  # whoever reads it says so
+    return False
+
+
 class _Loader(_Base):  # type: ignore[misc]
     """Safe, and indifferent to Ansible's tags."""
 
@@ -100,6 +128,18 @@ def _construct_unknown(loader: Any, suffix: str, node: yaml.Node) -> Any:
 _Loader.add_multi_constructor("!", _construct_unknown)
 
 
+def construct(node: yaml.Node, loader: Any = None) -> Any:
+    """The plain data of a node; tags that YAML does not know are ignored.
+
+    Raises:
+        ValueError: it looks like a date or a number and is none.
+    """
+    try:
+        return (loader or _Loader("")).construct_document(node)
+    except yaml.YAMLError as error:
+        raise ValueError(getattr(error, "problem", None) or str(error)) from None
+
+
 def read(file: Path) -> Document:
     """Read a YAML file of one document.
 
@@ -111,6 +151,8 @@ def read(file: Path) -> Document:
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else f"not UTF-8: {error.reason}"
         raise InvalidFile([Problem(file, 1, 1, "", f"cannot be read: {reason}")]) from None
+    if too_deep(text):
+        raise InvalidFile([Problem(file, 1, 1, "", "is nested too deeply")])
     try:
         loader = _Loader(text)
         root = loader.get_single_node()

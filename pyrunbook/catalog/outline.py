@@ -1,0 +1,229 @@
+"""The outline of any playbook: its plays and what is in them, as far as the files say. Nothing is run or imported.
+
+`catalog.playbook` derives the steps of our own runbooks and is strict; this survives what real repositories hold:
+templated names, paths and hosts, `!vault`, several documents, duplicate keys, tabs, files that are no YAML. What is
+wrong is listed with file, line and column, and the rest is read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import yaml
+
+from pyrunbook.catalog.loose_yaml import LooseFile
+from pyrunbook.catalog.outline_tasks import Item, Kind, Tasks, is_template, key_values
+from pyrunbook.catalog.roles import RolePlaces, inside, is_file
+from pyrunbook.catalog.yaml_file import Problem
+
+__all__ = ["SECTIONS", "Item", "Kind", "Outline", "OutlinePlay", "PlaybookImport", "read_outline"]
+
+SECTIONS = ("pre_tasks", "roles", "tasks", "post_tasks", "handlers")
+"""The lists of a play, in the order in which Ansible takes them."""
+IMPORTS = ("import_playbook", "ansible.builtin.import_playbook", "include_playbook")
+"""The keys of an entry that stands for another playbook."""
+_MAX_IMPORTS = 20
+
+
+@dataclass(frozen=True)
+class OutlinePlay:
+    """A play. Texts are as written; `None` and empty where nothing is said.
+
+    Attributes:
+        name: of the play; its hosts where it has none.
+        hosts: a list is joined by commas.
+        file: in which it stands; `line` and `column` count from 1.
+        prompts: the variables that it asks for in the terminal.
+        pre_tasks: like the other sections, its items in order.
+    """
+
+    name: str
+    hosts: str
+    file: Path
+    line: int
+    column: int
+    serial: str | None = None
+    become: str | None = None
+    tags: tuple[str, ...] = ()
+    vars_files: tuple[str, ...] = ()
+    prompts: tuple[str, ...] = ()
+    pre_tasks: tuple[Item, ...] = ()
+    roles: tuple[Item, ...] = ()
+    tasks: tuple[Item, ...] = ()
+    post_tasks: tuple[Item, ...] = ()
+    handlers: tuple[Item, ...] = ()
+
+    @property
+    def sections(self) -> dict[str, tuple[Item, ...]]:
+        """The sections that have something, by name, in the order in which Ansible takes them."""
+        found = {section: getattr(self, section) for section in SECTIONS}
+        return {section: items for section, items in found.items() if items}
+
+    def walk(self) -> Iterator[Item]:
+        """All items, those inside of others too."""
+        for items in self.sections.values():
+            for item in items:
+                yield from item.walk()
+
+
+@dataclass(frozen=True)
+class PlaybookImport:
+    """An entry that stands for another playbook.
+
+    Attributes:
+        target: the playbook, as written.
+        path: its file; `None` where it was not followed.
+        entries: what is in it.
+    """
+
+    target: str
+    path: Path | None
+    file: Path
+    line: int
+    column: int
+    tags: tuple[str, ...] = ()
+    when: tuple[str, ...] = ()
+    entries: tuple[OutlinePlay | PlaybookImport, ...] = ()
+
+
+@dataclass(frozen=True)
+class Outline:
+    """A playbook.
+
+    Attributes:
+        file: its path.
+        project: the directory that nothing was read outside of. This and all paths below are absolute, links resolved.
+        entries: its plays and imports in order.
+        problems: all that is wrong, in it and in what it includes.
+        files: what was read for it, itself first.
+    """
+
+    file: Path
+    project: Path
+    entries: tuple[OutlinePlay | PlaybookImport, ...]
+    problems: tuple[Problem, ...]
+    files: tuple[Path, ...]
+
+    @property
+    def plays(self) -> list[OutlinePlay]:
+        """The plays in the order in which Ansible takes them, imported ones too."""
+        return list(_plays(self.entries))
+
+
+def _plays(entries: tuple[OutlinePlay | PlaybookImport, ...]) -> Iterator[OutlinePlay]:
+    for entry in entries:
+        if isinstance(entry, OutlinePlay):
+            yield entry
+        else:
+            yield from _plays(entry.entries)
+
+
+def read_outline(file: Path, project: Path) -> Outline:
+    """Read a playbook. Never raises for what is in the files.
+
+    Args:
+        file: the playbook.
+        project: the directory that it belongs to; nothing outside of it is read, links followed.
+    """
+    project = project.resolve()
+    if not inside(file, project):
+        outside = Problem(file, 1, 1, "", f"stands outside of the project {project} and was not read")
+        return Outline(file, project, (), (outside,), ())
+    file = file.resolve()
+    reader = _Playbooks(project)
+    entries = reader.entries(file, ())
+    problems = tuple(problem for loose in reader.tasks.files for problem in loose.problems)
+    return Outline(file, project, entries, problems, tuple(loose.file for loose in reader.tasks.files))
+
+
+class _Playbooks:
+    def __init__(self, project: Path) -> None:
+        self._project = project
+        self.tasks = Tasks(project, RolePlaces(project))
+
+    def entries(self, file: Path, opened: tuple[Path, ...]) -> tuple[OutlinePlay | PlaybookImport, ...]:
+        loose = self.tasks.file(file)
+        if not loose.roots:
+            if not loose.problems:
+                loose.complain_at(1, 1, "", "the file is empty")
+            return ()
+        if loose.documents > 1:
+            loose.complain(loose.roots[1], "", "a second document in the file; Ansible takes files of one only")
+        found: list[OutlinePlay | PlaybookImport] = []
+        for root in loose.roots:
+            if not isinstance(root, yaml.SequenceNode):
+                loose.complain(root, "", "a playbook is a list of plays")
+                continue
+            for node in root.value:
+                entry = self._entry(loose, node, f"[{len(found)}]", (*opened, file))
+                if entry is not None:
+                    found.append(entry)
+        return tuple(found)
+
+    def _entry(
+        self, loose: LooseFile, node: yaml.Node, where: str, opened: tuple[Path, ...]
+    ) -> OutlinePlay | PlaybookImport | None:
+        entries = loose.entries(node, where)
+        value = {key: entry[1] for key, entry in entries.items()}
+        line, column = node.start_mark.line + 1, node.start_mark.column + 1
+        key = next((key for key in (*IMPORTS, "include") if key in value), None)
+        if key is not None:
+            written = loose.text(value[key]) or ""
+            target = written if is_template(written) else written.split(" ")[0]
+            path = self._imported(loose, value[key], where, target, opened)
+            return PlaybookImport(
+                target, path, loose.file, line, column,
+                tags=loose.names(value.get("tags")) or tuple(key_values(written).get("tags", "").split()),
+                when=loose.texts(value.get("when")),
+                entries=self.entries(path, opened) if path else (),
+            )  # fmt: skip
+        if "hosts" not in value:
+            loose.complain(node, where, "a play needs hosts")
+            return None
+        hosts = ",".join(loose.texts(value["hosts"]))
+        playbook = opened[-1]
+        sections = {
+            section: self.tasks.items(loose, value.get(section), f"{where}.{section}", (playbook,))
+            for section in SECTIONS
+        }
+        become = value.get("become", value.get("sudo"))
+        return OutlinePlay(
+            loose.text(value.get("name")) or hosts, hosts, loose.file, line, column,
+            serial=",".join(loose.texts(value.get("serial"))) or None,
+            become=loose.text(become),
+            tags=loose.names(value.get("tags")),
+            vars_files=loose.texts(value.get("vars_files")),
+            prompts=tuple(_prompts(loose, value.get("vars_prompt"))),
+            **sections,
+        )  # fmt: skip
+
+    def _imported(
+        self, loose: LooseFile, node: yaml.Node, where: str, target: str, opened: tuple[Path, ...]
+    ) -> Path | None:
+        if not target:
+            loose.complain(node, where, "names no playbook to import")
+        elif is_template(target):
+            return None
+        elif not is_file(path := loose.file.parent / target):
+            loose.complain(node, where, f"there is no playbook {target} in this project")
+        elif not inside(path, self._project):
+            loose.complain(node, where, f"{target} stands outside of the project and was not read")
+        elif (path := path.resolve()) in opened:
+            loose.complain(node, where, f"{target} imports itself")
+        elif len(opened) > _MAX_IMPORTS:
+            loose.complain(node, where, f"more than {_MAX_IMPORTS} playbooks import each other; {target} was not read")
+        else:
+            return path
+        return None
+
+
+def _prompts(loose: LooseFile, node: yaml.Node | None) -> Iterator[str]:
+    if isinstance(node, yaml.SequenceNode):
+        for member in node.value:
+            name = loose.entries(member).get("name")
+            if name is not None:
+                yield loose.text(name[1]) or ""
+    else:
+        yield from loose.entries(node)

@@ -1,0 +1,314 @@
+"""Tasks as an outline reads them: what each is called and does, blocks and included files with what is in them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+
+import yaml
+
+from pyrunbook.catalog.loose_yaml import LooseFile, read_loosely
+from pyrunbook.catalog.roles import RolePlaces, inside, is_file
+
+_MAX_INCLUDES = 20
+_MAX_BLOCKS = 30
+_MAX_ITEMS = 20_000
+
+_BLOCK = ("block", "rescue", "always")
+_KEYWORDS = {
+    "any_errors_fatal", "args", "async", "become", "become_exe", "become_flags", "become_method", "become_user",
+    "changed_when", "check_mode", "collections", "connection", "debugger", "delay", "delegate_facts", "delegate_to",
+    "diff", "environment", "failed_when", "ignore_errors", "ignore_unreachable", "listen", "loop", "loop_control",
+    "module_defaults", "name", "no_log", "notify", "poll", "port", "register", "remote_user", "retries", "run_once",
+    "tags", "throttle", "timeout", "until", "vars", "when",
+    # no longer Ansible's, and still in use
+    "always_run", "become_pass", "first_available_file", "su", "su_user", "sudo", "sudo_pass", "sudo_user",
+}  # fmt: skip
+_ROLE_TASKS = ("import_role", "include_role")
+_INCLUDES = ("import_tasks", "include_tasks", "include")
+_BUILTIN = re.compile(r"^ansible\.(?:builtin|legacy)\.")
+_KEY_VALUE = re.compile(r"""(\w+)=("(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'|(?:\{\{.*?\}\}|\S)+)""")
+
+Entries = dict[str, tuple[yaml.Node, yaml.Node]]
+
+
+class Kind(StrEnum):
+    """What an item is."""
+
+    TASK = "task"
+    ROLE = "role"
+    BLOCK = "block"
+    INCLUDE = "include"
+
+
+@dataclass(frozen=True)
+class Item:
+    """A task, a role, a block or an included file. Texts are as written: a template stays one.
+
+    Attributes:
+        title: its name; the role's, the file's or the module's where it has none.
+        module: as written, `ansible.builtin.copy`; empty for a block and for an entry of `roles`.
+        role: the name of the role that it applies.
+        role_path: the role's directory, where the project has it.
+        target: the file that it includes, as written.
+        tags: its own; not those of what stands around it.
+        when: its own conditions.
+        loop: whether it is done once for each of a list.
+        ignore_errors: as written, where it is said.
+        children: the tasks of a block, or of an included file whose path says which.
+        rescue: of a block.
+        always: of a block.
+        file: in which it stands; `line` and `column` count from 1.
+    """
+
+    kind: Kind
+    title: str
+    file: Path
+    line: int
+    column: int
+    module: str = ""
+    role: str | None = None
+    role_path: Path | None = None
+    target: str | None = None
+    tags: tuple[str, ...] = ()
+    when: tuple[str, ...] = ()
+    loop: bool = False
+    ignore_errors: str | None = None
+    children: tuple[Item, ...] = ()
+    rescue: tuple[Item, ...] = ()
+    always: tuple[Item, ...] = ()
+
+    def walk(self) -> Iterator[Item]:
+        """It and all that is in it, in the order of the files."""
+        yield self
+        for part in (self.children, self.rescue, self.always):
+            for item in part:
+                yield from item.walk()
+
+
+def is_template(text: str) -> bool:
+    """Whether only a run could say what it is."""
+    return "{{" in text or "{%" in text
+
+
+def key_values(text: str) -> dict[str, str]:
+    """The `k=v` of a task's old, free form."""
+    return {key: value[1:-1] if value[:1] in "\"'" else value for key, value in _KEY_VALUE.findall(text)}
+
+
+class Tasks:
+    """Reads the tasks of a project's playbooks; a file is read once.
+
+    Args:
+        project: the directory that nothing is read outside of.
+        places: where its roles stand.
+    """
+
+    def __init__(self, project: Path, places: RolePlaces) -> None:
+        self._project = project
+        self._places = places
+        self._files: dict[Path, LooseFile] = {}
+        self._left = _MAX_ITEMS
+
+    @property
+    def files(self) -> list[LooseFile]:
+        """All files that were read."""
+        return list(self._files.values())
+
+    def file(self, path: Path) -> LooseFile:
+        """A file, read when it is first asked for."""
+        if path not in self._files:
+            self._files[path] = read_loosely(path)
+        return self._files[path]
+
+    def items(
+        self, loose: LooseFile, node: yaml.Node | None, where: str, opened: tuple[Path, ...], depth: int = 0
+    ) -> tuple[Item, ...]:
+        """The items of a list of tasks, or of a play's `roles`.
+
+        Args:
+            loose: the file.
+            node: the list.
+            where: its place in the file, for messages.
+            opened: the files that led here: the playbook first, the file itself last.
+            depth: of the blocks around.
+        """
+        if node is None or loose.text(node) in (None, ""):
+            return ()
+        if not isinstance(node, yaml.SequenceNode):
+            loose.complain(node, where, f"expected a list of tasks, got {loose.written(node)[:60]!r}")
+            return ()
+        found = []
+        for index, member in enumerate(node.value):
+            path = f"{where}[{index}]"
+            if self._left <= 0:
+                loose.complain(member, path, f"more than {_MAX_ITEMS} tasks; those from here on were not read")
+                break
+            self._left -= 1
+            item = self._item(loose, member, path, opened, depth)
+            if item is not None:
+                found.append(item)
+        return tuple(found)
+
+    def _item(self, loose: LooseFile, node: yaml.Node, where: str, opened: tuple[Path, ...], depth: int) -> Item | None:
+        in_roles = where.rpartition("[")[0].endswith(".roles")
+        if in_roles and isinstance(node, yaml.ScalarNode) and node.value:
+            return self._applied(loose, node, {}, loose.written(node), opened)
+        if isinstance(node, yaml.SequenceNode):  # a list in the list: Ansible takes its tasks one after the other
+            return self._block(loose, node, {"block": (node, node)}, where, opened, depth)
+        entries = loose.entries(node, where)
+        if not entries:
+            loose.complain(node, where, f"expected a task, got {loose.written(node)[:60] or 'nothing'!r}")
+            return None
+        if in_roles:
+            name = next((loose.text(entries[key][1]) for key in ("role", "name") if key in entries), None)
+            if not name:
+                loose.complain(node, where, "an entry of roles needs the role's name")
+            return self._applied(loose, node, entries, name, opened) if name else None
+        if any(part in entries for part in _BLOCK):
+            return self._block(loose, node, entries, where, opened, depth)
+        return self._task(loose, node, entries, where, opened)
+
+    def _block(
+        self, loose: LooseFile, node: yaml.Node, entries: Entries, where: str, opened: tuple[Path, ...], depth: int
+    ) -> Item:
+        parts: dict[str, tuple[Item, ...]] = {}
+        for part in _BLOCK:
+            if part in entries and depth >= _MAX_BLOCKS:
+                loose.complain(node, where, f"more than {_MAX_BLOCKS} blocks in each other; this one was not read")
+                break
+            parts[part] = self.items(loose, entries.get(part, (None, None))[1], f"{where}.{part}", opened, depth + 1)
+        title = self._name(loose, entries) or "block"
+        return self._made(
+            Kind.BLOCK, title, loose, node, entries,
+            children=parts.get("block", ()), rescue=parts.get("rescue", ()), always=parts.get("always", ()),
+        )  # fmt: skip
+
+    def _task(
+        self, loose: LooseFile, node: yaml.Node, entries: Entries, where: str, opened: tuple[Path, ...]
+    ) -> Item | None:
+        written = self._module(loose, entries, where)
+        if written is None:
+            loose.complain(node, where, "the task has no module")
+            return None
+        module, free, arguments = written
+        plain = _BUILTIN.sub("", module)
+        name = self._name(loose, entries)
+        if plain in _ROLE_TASKS:
+            role = arguments.get("name") or arguments.get("role")
+            if not role:
+                loose.complain(node, where, f"{plain} needs the role's name")
+            return self._applied(loose, node, entries, role or "", opened, module)
+        if plain in _INCLUDES:
+            target = arguments.get("file") or (free.split(" ")[0] if not is_template(free) else free)
+            children = self._included(loose, node, where, target, opened)
+            title = name or target or plain
+            return self._made(
+                Kind.INCLUDE, title, loose, node, entries, module=module, target=target or None, children=children
+            )
+        return self._made(Kind.TASK, name or plain, loose, node, entries, module=module)
+
+    def _module(self, loose: LooseFile, entries: Entries, where: str) -> tuple[str, str, dict[str, str]] | None:
+        """The module as written, its free form, and its arguments by name: those that are short enough to be texts."""
+        own = [key for key in entries if key not in _KEYWORDS and not key.startswith("with_")]
+        if not own:
+            return None
+        if len(own) > 1:
+            loose.complain(entries[own[1]][0], where, f"a task does one thing; this one says {', '.join(own)}")
+        module, node = own[0], entries[own[0]][1]
+        free, arguments = self._arguments(loose, node, where)
+        if module in ("action", "local_action"):
+            first, _, rest = free.partition(" ")
+            module = arguments.pop("module", first) or module
+            free = rest
+        if "args" in entries:
+            arguments = self._arguments(loose, entries["args"][1], where)[1] | arguments
+        return module, free, arguments
+
+    def _arguments(self, loose: LooseFile, node: yaml.Node, where: str) -> tuple[str, dict[str, str]]:
+        if isinstance(node, yaml.MappingNode) and not is_template(loose.written(node)[:2]):
+            values = loose.entries(node, where).items()
+            return "", {
+                key: loose.text(value) or "" for key, (_, value) in values if isinstance(value, yaml.ScalarNode)
+            }
+        free = loose.text(node) or ""
+        if not isinstance(node, yaml.ScalarNode) and is_template(free):
+            loose.complain(node, where, f"{free[:60]} is a template and needs quotes")
+        return free, key_values(free)
+
+    def _name(self, loose: LooseFile, entries: Entries) -> str | None:
+        return loose.text(entries["name"][1]) if "name" in entries else None
+
+    def _applied(
+        self, loose: LooseFile, node: yaml.Node, entries: Entries, role: str, opened: tuple[Path, ...], module: str = ""
+    ) -> Item:
+        path = None
+        if role and not is_template(role):
+            path = self._places.find(role, opened[0]) or self._places.find(role, loose.file)
+            if path is None:
+                loose.complain(node, "", f"the role {role} is not in this project")
+        title = (self._name(loose, entries) if module else None) or role or module
+        return self._made(Kind.ROLE, title, loose, node, entries, module=module, role=role or None, role_path=path)
+
+    def _made(
+        self, kind: Kind, title: str, loose: LooseFile, node: yaml.Node, entries: Entries,
+        *, module: str = "", role: str | None = None, role_path: Path | None = None, target: str | None = None,
+        children: tuple[Item, ...] = (), rescue: tuple[Item, ...] = (), always: tuple[Item, ...] = (),
+    ) -> Item:  # fmt: skip
+        value = {key: entry[1] for key, entry in entries.items()}
+        return Item(
+            kind, title, loose.file, node.start_mark.line + 1, node.start_mark.column + 1,
+            module, role, role_path, target,
+            tags=loose.names(value.get("tags")),
+            when=loose.texts(value.get("when")),
+            loop="loop" in entries or any(key.startswith("with_") for key in entries),
+            ignore_errors=loose.text(value.get("ignore_errors")),
+            children=children, rescue=rescue, always=always,
+        )  # fmt: skip
+
+    def _included(
+        self, loose: LooseFile, node: yaml.Node, where: str, target: str, opened: tuple[Path, ...]
+    ) -> tuple[Item, ...]:
+        if not target:
+            loose.complain(node, where, "names no file to include")
+            return ()
+        if is_template(target):
+            return ()
+        file = next((path for path in self._candidates(loose.file, target, opened[0]) if is_file(path)), None)
+        if file is None:
+            loose.complain(node, where, f"there is no {target} in this project")
+        elif not inside(file, self._project):
+            loose.complain(node, where, f"{target} stands outside of the project and was not read")
+        elif (path := file.resolve()) in opened:
+            loose.complain(node, where, f"{target} includes itself")
+        elif len(opened) > _MAX_INCLUDES:
+            loose.complain(node, where, f"more than {_MAX_INCLUDES} files include each other; {target} was not read")
+        else:
+            included = self.file(path)
+            return tuple(
+                item
+                for index, root in enumerate(included.roots)
+                for item in self._document(included, root, index, (*opened, path))
+            )
+        return ()
+
+    def _document(self, loose: LooseFile, root: yaml.Node, index: int, opened: tuple[Path, ...]) -> tuple[Item, ...]:
+        # A piece of a broken file is a list of one task.
+        return self.items(loose, root, f"({index})" if index else "", opened)
+
+    def _candidates(self, file: Path, target: str, playbook: Path) -> Iterator[Path]:
+        """Where Ansible looks, nearest first: beside the file, in the role's tasks, beside the playbook."""
+        if target.startswith("/"):
+            yield Path(target)
+            return
+        yield file.parent / target
+        for above in file.parents:
+            if above.name in ("tasks", "handlers") and above != file.parent:
+                yield above / target
+            if above == self._project:
+                break
+        for directory in (playbook.parent, playbook.parent / "tasks"):
+            yield directory / target
