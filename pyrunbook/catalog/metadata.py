@@ -135,6 +135,7 @@ class Metadata(Struct, frozen=True, kw_only=True):
         alerts: names of the alerts that lead here.
         titles: language to step to the step's title. A step is its id, or `<phase>.<id>` where two phases have the
             same. English titles are the names of the playbook's tasks.
+        inputs: language to input to what it means; the English words are its description.
     """
 
     schema: Literal[1]
@@ -159,6 +160,7 @@ class Metadata(Struct, frozen=True, kw_only=True):
     links: tuple[Link, ...] = ()
     alerts: tuple[str, ...] = ()
     titles: dict[str, dict[str, str]] = msgspec.field(default_factory=dict)
+    inputs: dict[str, dict[str, str]] = msgspec.field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """What no single field can say."""
@@ -168,10 +170,14 @@ class Metadata(Struct, frozen=True, kw_only=True):
             raise ValueError(f"the prerequisite {twice[0]} is there twice")
         if self.timeout is not None and self.timeout < self.estimate:
             raise ValueError("the timeout is shorter than the estimate, so every run would be ended")
-        unknown = [language for language in self.titles if language == "en" or language not in LANGUAGES]
+        unknown = [
+            language for language in (*self.titles, *self.inputs) if language == "en" or language not in LANGUAGES
+        ]
         if unknown:
             others = ", ".join(language for language in LANGUAGES if language != "en")
-            raise ValueError(f"titles: {unknown[0]} is none of {others}; English titles are the tasks' own names")
+            raise ValueError(
+                f"{unknown[0]} is none of {others}; titles and inputs are in English where they are declared"
+            )
 
 
 class Input(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename={"kind": "type"}):

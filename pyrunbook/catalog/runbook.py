@@ -141,6 +141,11 @@ class Runbook:
             for item in self.playbook.chosen(strategy)
         ]
 
+    def title_of(self, step: Step, language: str) -> str:
+        """A step's title in a language, in words; the playbook's own where nobody has translated it."""
+        translated = self.metadata.titles.get(language, {})
+        return translated.get(f"{step.phase}.{step.id}") or translated.get(step.id) or step.spoken_title()
+
     def as_dict(self) -> dict[str, Any]:
         """The metadata and the inputs as JSON-like data (see `plain`), without the steps."""
         return {

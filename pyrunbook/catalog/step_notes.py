@@ -51,6 +51,7 @@ class StepNotes(Struct, frozen=True, kw_only=True):
         undo: how to undo it by hand; `undo_text` says what that means, or that there is nothing to undo.
         check_mode: `full`: a dry run reports all that would change; `partial`: it cannot; `check_mode_why` says why.
         verifies: whether the step only checks and changes nothing, so that there is nothing to undo.
+        inputs: language to input of the role to what it means; the English words are in `meta/argument_specs.yml`.
         point_of_no_return: whether going back needs the rollback plan from here on, not only the color that still runs.
     """
 
@@ -65,6 +66,7 @@ class StepNotes(Struct, frozen=True, kw_only=True):
     check_mode: Literal["full", "partial"] = "full"
     check_mode_why: Text | None = None
     verifies: bool = False
+    inputs: dict[str, dict[str, str]] = msgspec.field(default_factory=dict)
     point_of_no_return: bool = False
 
     def __post_init__(self) -> None:

@@ -1,0 +1,109 @@
+"""All pages of a project: those of its runbooks, those of its other playbooks, and the index."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from pyrunbook.catalog import InvalidFile, Problem, Runbook
+from pyrunbook.catalog.project import find_playbooks, page_id
+from pyrunbook.catalog.runbook import read_runbook
+from pyrunbook.docs.index import INDEX, index
+from pyrunbook.docs.index_entry import file_name
+from pyrunbook.docs.measured import Measured
+from pyrunbook.docs.outline_page import OutlinePage
+from pyrunbook.docs.page import Page
+from pyrunbook.docs.target import Target
+from pyrunbook.errors import BadInput
+
+
+@dataclass
+class Collection:
+    """What was made.
+
+    Attributes:
+        files: path below the output directory to text.
+        whole: whether these are all pages of the project.
+        problems: what is wrong in its files; the pages were made of the rest.
+    """
+
+    files: dict[str, str] = field(default_factory=dict)
+    whole: bool = True
+    problems: list[Problem] = field(default_factory=list)
+
+
+def collect(
+    target: Target,
+    languages: tuple[str, ...],
+    *,
+    only: Sequence[str] = (),
+    all_languages: tuple[str, ...] = (),
+    measured: Measured | None = None,
+) -> Collection:
+    """Make the pages of a project.
+
+    Args:
+        target: the project, and whose values its pages show.
+        languages: in which to make them.
+        only: ids of the runbooks; all when empty, and then with the index.
+        all_languages: those that pages link to, `languages` when empty; the first has no suffix.
+        measured: what a journal says.
+
+    Raises:
+        BadInput: there is no such runbook.
+    """
+    known = all_languages or languages
+    made = Collection(whole=not only and set(languages) == set(known))
+    sources = {page_id(path, target.project): path for path in find_playbooks(target.project)}
+    wanted = [_one(name, sources) for name in only] or sorted(sources)
+    readers = {name: _read(name, sources[name], target, made.problems) for name in wanted}
+    for language in languages:
+        pages: list[Page | OutlinePage] = []
+        for name, runbook in readers.items():
+            if isinstance(runbook, Runbook):
+                page: Page | OutlinePage = Page(runbook, target, language, languages=known, measured=measured)
+            else:
+                page = OutlinePage(name, sources[name], target, language, languages=known)
+            try:
+                text = page.as_markdown()
+            except InvalidFile as error:  # the notes of a step: the rest of the project has its pages
+                made.problems += [problem for problem in error.problems if problem not in made.problems]
+                page = OutlinePage(name, sources[name], target, language, languages=known)
+                text = page.as_markdown()
+            if isinstance(page, OutlinePage):
+                made.problems += [problem for problem in page.problems if problem not in made.problems]
+            pages.append(page)
+            made.files[file_name(name, language, known)] = text
+        if not only:
+            inventory = target.inventory_path if target.inventory else ""
+            made.files[file_name(INDEX, language, known)] = index(
+                (p.entry() for p in pages), language, known, inventory
+            )
+    return made
+
+
+def _read(name: str, path: Path, target: Target, problems: list[Problem]) -> Runbook | None:
+    if not path.with_suffix(".meta.yml").is_file():
+        return None
+    try:
+        return read_runbook(name, path, target.project / "roles")
+    except InvalidFile as error:
+        problems += error.problems
+        return None
+
+
+def _one(wanted: str, sources: dict[str, Path]) -> str:
+    name = wanted.strip().removesuffix(".yml").replace("-", "_")
+    matches = [i for i in sources if i.replace("-", "_") in (name,) or i.rpartition("/")[2].replace("-", "_") == name]
+    if wanted in sources:
+        return wanted
+    if len(matches) == 1:
+        return matches[0]
+    if matches:
+        raise BadInput(f"several playbooks are named {wanted!r}: {', '.join(sorted(matches))}")
+    from difflib import get_close_matches
+
+    close = get_close_matches(wanted, sources, 3)
+    hint = f"; did you mean {' or '.join(close)}?" if close else ""
+    raise BadInput(f"there is no playbook {wanted!r}{hint}", next_step="pyrunbook docs build, which makes all pages")

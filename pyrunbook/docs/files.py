@@ -1,0 +1,134 @@
+"""Pages as files: written only where they change, in one move; and the check that they are what they would be."""
+
+from __future__ import annotations
+
+import contextlib
+import difflib
+import os
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from pyrunbook.errors import BadInput
+
+MARK = "`pyrunbook docs build`"
+"""In the first line of every page that was made; only such files are ever taken for stale."""
+
+
+@dataclass(frozen=True)
+class Drift:
+    """A page that is not what it would be now.
+
+    Attributes:
+        file: of the page.
+        line: the first line that differs, counting from 1.
+        kind: `changed`, `missing` or `stale`: a page that nothing makes any more.
+        diff: unified, with a newline at the end.
+    """
+
+    file: Path
+    line: int
+    kind: str
+    diff: str
+
+
+def write(output: Path, pages: Mapping[str, str], *, whole: bool) -> tuple[list[Path], list[Path]]:
+    """Write the pages that differ from what is there.
+
+    Args:
+        output: the directory.
+        pages: path below it to text.
+        whole: whether these are all pages: then made pages that are none of them are removed.
+
+    Returns:
+        the files that were written, and those that were removed.
+
+    Raises:
+        BadInput: a file cannot be written.
+    """
+    written, removed = [], []
+    try:
+        for name, text in pages.items():
+            file = output / name
+            if _read(file) != text:
+                _replace(file, text)
+                written.append(file)
+        for file in _stale(output, pages) if whole else []:
+            file.unlink()
+            removed.append(file)
+    except OSError as error:
+        raise BadInput(f"{error.filename or output}: {error.strerror}", next_step="choose another --output") from error
+    return written, removed
+
+
+def drift(output: Path, pages: Mapping[str, str], *, whole: bool) -> list[Drift]:
+    """What differs between the pages and the files; arguments as of `write`. Changes nothing."""
+    found = []
+    for name, text in pages.items():
+        file = output / name
+        there = _read(file)
+        if there != text:
+            found.append(_compare(file, there, text))
+    if whole:
+        found += [_compare(file, _read(file), None) for file in _stale(output, pages)]
+    return found
+
+
+def _compare(file: Path, there: str | None, made: str | None) -> Drift:
+    before = there.splitlines(keepends=True) if there is not None else []
+    after = made.splitlines(keepends=True) if made is not None else []
+    shown = _shown(file)
+    lines = list(difflib.unified_diff(before, after, shown, f"{shown} (made now)", n=2))
+    first = next((i for i, (a, b) in enumerate(zip(before, after, strict=False), 1) if a != b), None)
+    kind = "missing" if there is None else "stale" if made is None else "changed"
+    line = first or (min(len(before), len(after)) + 1 if kind == "changed" else 1)
+    diff = "".join(text if text.endswith("\n") else text + "\n" for text in lines)
+    return Drift(file, line, kind, diff)
+
+
+def _stale(output: Path, pages: Mapping[str, str]) -> list[Path]:
+    made = {(output / name).resolve() for name in pages}
+    found = []
+    for file in sorted(output.rglob("*.md")) if output.is_dir() else []:
+        if file.resolve() not in made and MARK in (_read(file) or "").partition("\n")[0]:
+            found.append(file)
+    return found
+
+
+def _read(file: Path) -> str | None:
+    try:
+        return file.read_bytes().decode("utf-8", errors="replace")
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise BadInput(f"{file}: {error.strerror}") from error
+
+
+def _replace(file: Path, text: str) -> None:
+    file.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(dir=file.parent, prefix=f".{file.name}.")
+    try:
+        with os.fdopen(handle, "wb") as stream:
+            stream.write(text.encode("utf-8"))
+            stream.flush()
+            os.fsync(stream.fileno())
+        Path(name).chmod(file.stat().st_mode & 0o777 if file.exists() else 0o666 & ~_umask())
+        Path(name).replace(file)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            Path(name).unlink()
+        raise
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
+def _shown(file: Path) -> str:
+    try:
+        return str(file.resolve().relative_to(Path.cwd()))
+    except ValueError:
+        return str(file)

@@ -1,0 +1,58 @@
+"""The index of the pages: by category, service, severity, owner and alert."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from functools import partial
+
+from pyrunbook.catalog import CATEGORIES
+from pyrunbook.docs.index_entry import IndexEntry, file_name
+from pyrunbook.docs.labels import label
+from pyrunbook.docs.markdown_text import cell, code
+
+INDEX = "README"
+
+
+def index(entries: Iterable[IndexEntry], language: str, languages: tuple[str, ...], inventory: str = "") -> str:
+    """The index page.
+
+    Args:
+        entries: the pages of one language.
+        language: of the index.
+        languages: all in which pages are written.
+        inventory: whose values the pages show, as a path.
+    """
+    listed = sorted(entries, key=lambda entry: entry.name)
+    t = partial(label, language=language)
+    lines = [f"<!-- {t('made', code('playbooks/'))} -->", "", f"# {t('index')}", ""]
+    others = [other for other in languages if other != language]
+    if others:
+        lines += [f"[{t('other_language')}]({file_name(INDEX, others[0], languages)})", ""]
+    lines += [t("about_index_with", code(inventory)) if inventory else t("about_index"), ""]
+    links = {entry.name: f"[{entry.title}]({entry.path})" for entry in listed}
+    lines += [f"## {t('by_category')}", ""]
+    for category in sorted({entry.category for entry in listed}, key=_order):
+        lines += [f"### {t(category) if category in CATEGORIES else category or t('other')}", ""]
+        for entry in listed:
+            if entry.category == category:
+                lines.append(f"- {links[entry.name]}{': ' + entry.summary if entry.summary else ''}")
+        lines.append("")
+    groups = (
+        ("service", [(name, entry) for entry in listed for name in entry.services]),
+        ("severity", [(t(entry.severity), entry) for entry in listed if entry.severity]),
+        ("owner", [(entry.owner, entry) for entry in listed if entry.owner]),
+        ("alert", [(alert, entry) for entry in listed for alert in entry.alerts]),
+    )
+    for column, rows in groups:
+        if not rows:
+            continue
+        lines += [f"## {t(f'by_{column}')}", "", f"| {t(column)} | {t('runbook')} |", "|---|---|"]
+        for key in sorted({key for key, _ in rows}):
+            there = ", ".join(links[entry.name] for name, entry in rows if name == key)
+            lines.append(f"| {cell(key)} | {cell(there)} |")
+        lines.append("")
+    return "\n".join(lines).rstrip("\n") + "\n"
+
+
+def _order(category: str) -> tuple[int, str]:
+    return (CATEGORIES.index(category) if category in CATEGORIES else len(CATEGORIES), category)

@@ -1,0 +1,73 @@
+"""The checks of an inventory as what a person types: a command each, and what it must show."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from typing import Any
+from urllib.parse import urljoin
+
+from pyrunbook.catalog.templates import Values
+from pyrunbook.errors import BadInput
+from pyrunbook.rollout.checks import HttpCheck
+
+_WORDS = {
+    "en": {
+        "status": "status {}", "contains": "the body contains `{}`", "json": "`{}` is `{}`",
+        "latency": "{} at most {} ms", "requests": "{} requests over new connections, {} may fail",
+    },
+    "fr": {
+        "status": "statut {}", "contains": "le corps contient `{}`", "json": "`{}` vaut `{}`",
+        "latency": "{} au plus {} ms", "requests": "{} requêtes sur de nouvelles connexions, {} échec(s) admis",
+    },
+}  # fmt: skip
+
+
+def checks_by_hand(values: Values, language: str) -> list[tuple[str, str, str]]:
+    """For each of the service's checks its name, the command, and what it must show.
+
+    A check that is malformed is left out: lint and the run itself complain about it.
+    """
+    raw = values.get("service_checks")
+    base = str(values.get("service_url", ""))
+    found = []
+    for item in raw if isinstance(raw, list) else []:
+        try:
+            check = HttpCheck.parse(dict(item))
+        except (BadInput, TypeError, ValueError):
+            continue
+        found.append((check.name, _command(check, base), _expected(check, language)))
+    return found
+
+
+def _command(check: HttpCheck, base: str) -> str:
+    url = shlex.quote(urljoin(base.rstrip("/") + "/", check.path.lstrip("/")))
+    options = ["-sS", "--max-time", f"{check.timeout:g}"]
+    if check.method != "GET":
+        options += ["-X", check.method]
+    if check.body is not None:
+        options += ["-d", shlex.quote(check.body if isinstance(check.body, str) else json.dumps(check.body))]
+    for name in check.headers:
+        options += ["-H", shlex.quote(f"{name}: {check.headers[name]}")]
+    if check.ca_file:
+        options += ["--cacert", shlex.quote(check.ca_file)]
+    if check.requests == 1:
+        return f"curl {' '.join(options)} -w '\\n%{{http_code}}\\n' {url}"
+    shown = "-o /dev/null -w '%{http_code} %{time_total}\\n'"
+    return f"for i in $(seq {check.requests}); do curl {' '.join(options)} {shown} {url}; done | sort | uniq -c"
+
+
+def _expected(check: HttpCheck, language: str) -> str:
+    words = _WORDS[language]
+    parts = [words["status"].format(", ".join(str(status) for status in check.status))]
+    if check.requests > 1:
+        parts.append(words["requests"].format(check.requests, check.allowed_failures))
+    if check.contains:
+        parts.append(words["contains"].format(check.contains))
+    parts += [words["json"].format(key, _plain(value)) for key, value in check.json.items()]
+    parts += [words["latency"].format(name, f"{limit:g}") for name, limit in check.latency.items()]
+    return "; ".join(parts)
+
+
+def _plain(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value)

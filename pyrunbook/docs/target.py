@@ -1,0 +1,87 @@
+"""Whose values a page shows: a project, and one service of an inventory of it."""
+
+from __future__ import annotations
+
+import posixpath
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from pyrunbook.catalog import STRATEGIES
+from pyrunbook.catalog.contacts import Channel, Contact, contacts_of
+from pyrunbook.catalog.inventory import Service, read_services
+from pyrunbook.errors import BadInput
+
+
+@dataclass(frozen=True)
+class Target:
+    """Whose values a page shows.
+
+    Attributes:
+        project: directory with `playbooks/`, `roles/` and `inventories/`.
+        inventory: of the service; `None` where no inventory is known.
+        service: the one whose values are shown; `None` as above.
+        services: names of all services of the inventory.
+        contacts: levels and channels of the organisation.
+    """
+
+    project: Path
+    inventory: Path | None = None
+    service: Service | None = None
+    services: tuple[str, ...] = ()
+    contacts: dict[str, Contact | Channel] = field(default_factory=dict)
+
+    @property
+    def platform(self) -> str:
+        """`kubernetes` or `host`; empty where it is not known, and then a page shows both."""
+        return str(self.service.variables.get("service_platform", "")) if self.service else ""
+
+    @property
+    def strategy(self) -> str:
+        """The strategy that the inventory selects."""
+        chosen = str(self.service.variables.get("update_strategy", "")) if self.service else ""
+        return chosen if chosen in STRATEGIES else STRATEGIES[0]
+
+    def shown(self, path: Path) -> str:
+        """A path as pages name it: relative to the project, the same on every machine; its name where it is outside."""
+        try:
+            return path.resolve().relative_to(self.project.resolve()).as_posix()
+        except ValueError:
+            return path.name
+
+    @property
+    def inventory_path(self) -> str:
+        """What `ansible-playbook -i` takes, from the project's directory."""
+        return self.shown(self.inventory) if self.inventory else "INVENTORY"
+
+    @property
+    def inventory_name(self) -> str:
+        """What `pyrunbook -i` takes: the name of an inventory below `inventories/`, otherwise its path."""
+        path = self.inventory_path
+        return posixpath.basename(path) if posixpath.dirname(path) == "inventories" else path
+
+
+def read_target(project: Path, inventory: Path | None, service: str = "") -> Target:
+    """The target of pages.
+
+    Args:
+        project: its directory.
+        inventory: of the project, or elsewhere; `None` for pages without values.
+        service: which one of the inventory; the first when empty.
+
+    Raises:
+        NotStatic: the inventory has to be run to be read.
+        InvalidFile: it is malformed.
+        BadInput: there is no such inventory or service.
+    """
+    if inventory is None:
+        return Target(project)
+    return choose(project, inventory, read_services(inventory), service)
+
+
+def choose(project: Path, inventory: Path, services: list[Service], service: str = "") -> Target:
+    """The target for services that are known already; arguments and errors as of `read_target`."""
+    names = tuple(found.name for found in services)
+    chosen = next((found for found in services if found.name == (service or names[0])), None)
+    if chosen is None:
+        raise BadInput(f"inventory {inventory}: there is no service {service!r} (there is: {', '.join(names)})")
+    return Target(project, inventory, chosen, names, contacts_of(chosen))

@@ -1,0 +1,68 @@
+"""A window in the words of a language: `Sunday, 02:00 to 04:00, UTC`; what has no such words stays as it is written."""
+
+from __future__ import annotations
+
+import re
+
+_FORM = re.compile(r"(?:(?P<nth>\w+) )?(?P<days>[A-Za-z,-]+) (?P<start>\d\d:\d\d)-(?P<end>\d\d:\d\d) (?P<zone>\S+)")
+_DAYS = {
+    "en": {
+        "Mon": "Monday",
+        "Tue": "Tuesday",
+        "Wed": "Wednesday",
+        "Thu": "Thursday",
+        "Fri": "Friday",
+        "Sat": "Saturday",
+        "Sun": "Sunday",
+    },
+    "fr": {
+        "Mon": "lundi",
+        "Tue": "mardi",
+        "Wed": "mercredi",
+        "Thu": "jeudi",
+        "Fri": "vendredi",
+        "Sat": "samedi",
+        "Sun": "dimanche",
+    },
+}
+_NTH = {
+    "en": {"first": "first {} of the month", "second": "second {} of the month", "third": "third {} of the month",
+               "fourth": "fourth {} of the month", "last": "last {} of the month"},
+    "fr": {"first": "premier {} du mois", "second": "deuxième {} du mois", "third": "troisième {} du mois",
+               "fourth": "quatrième {} du mois", "last": "dernier {} du mois"},
+}  # fmt: skip
+_WORDS = {
+    "en": {"always": "open at all times", "daily": "every day", "range": "{} to {}", "hours": "{}, {} to {} ({})"},
+    "fr": {"always": "ouverte en permanence", "daily": "tous les jours", "range": "du {} au {}",
+           "hours": "{}, de {} à {} ({})"},
+}  # fmt: skip
+
+
+def window_in_words(spec: str, language: str) -> str:
+    """A window in words.
+
+    Args:
+        spec: as `pyrunbook.windows.parse` reads it.
+        language: `en` or `fr`.
+    """
+    words = _WORDS[language]
+    if spec.strip().lower() == "always":
+        return words["always"]
+    found = _FORM.fullmatch(spec.strip())
+    if found is None:
+        return spec
+    days = _days(found["days"], language)
+    if found["nth"]:
+        days = _NTH[language].get(found["nth"].lower(), found["nth"] + " {}").format(days)
+    return words["hours"].format(days, found["start"], found["end"], found["zone"])
+
+
+def _days(text: str, language: str) -> str:
+    if text.lower() == "daily":
+        return _WORDS[language]["daily"]
+    names = _DAYS[language]
+    parts = []
+    for part in text.split(","):
+        first, dash, last = (names.get(day.capitalize(), day) for day in part.partition("-"))
+        parts.append(_WORDS[language]["range"].format(first, last) if dash else first)
+    return ", ".join(parts)
