@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import stat
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,8 @@ _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _NULL = "tag:yaml.org,2002:null"
 _MERGE = "tag:yaml.org,2002:merge"
 _UNPRINTABLE = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+Entries = dict[str, tuple[yaml.Node, yaml.Node]]
+"""Of a mapping: key as text, to the key's node and the value's."""
 _PIECE = re.compile(r"^- ", re.MULTILINE)
 
 
@@ -41,7 +44,8 @@ class LooseFile:
         self.documents = 1
         self.problems: list[Problem] = []
         self._lines = text.splitlines()
-        self._seen: set[int] = set()
+        self._said: set[tuple[int, int, str]] = set()
+        self._entries: dict[int, Entries] = {}
 
     def complain(self, node: yaml.Node, where: str, message: str) -> None:
         """List a problem at a node's place."""
@@ -49,33 +53,36 @@ class LooseFile:
 
     def complain_at(self, line: int, column: int, where: str, message: str) -> None:
         """List a problem once; line and column count from 1."""
-        problem = Problem(self.file, line, column, where, message)
-        if problem not in self.problems:
-            self.problems.append(problem)
+        if (line, column, message) not in self._said:
+            self._said.add((line, column, message))
+            self.problems.append(Problem(self.file, line, column, where, message))
 
-    def entries(
-        self, node: yaml.Node | None, where: str = "", depth: int = 0
-    ) -> dict[str, tuple[yaml.Node, yaml.Node]]:
+    def entries(self, node: yaml.Node | None, where: str = "") -> Entries:
         """The entries of a mapping: key as text, to the key's node and the value's. Empty for anything else.
 
         Merge keys are resolved; of a key that is there twice the last one counts, as for Ansible, and it is listed.
         """
         if not isinstance(node, yaml.MappingNode):
             return {}
-        found: dict[str, tuple[yaml.Node, yaml.Node]] = {}
-        merged: dict[str, tuple[yaml.Node, yaml.Node]] = {}
+        if id(node) not in self._entries:
+            self._entries[id(node)] = {}  # what a mapping gets that is merged into itself
+            self._entries[id(node)] = self._entries_of(node, where)
+        return self._entries[id(node)]
+
+    def _entries_of(self, node: yaml.MappingNode, where: str) -> Entries:
+        own: Entries = {}
+        merged: Entries = {}
         for key, value in node.value:
-            if key.tag == _MERGE and depth < 10:  # deeper: a mapping that is merged into itself
+            if key.tag == _MERGE:
                 for source in value.value if isinstance(value, yaml.SequenceNode) else [value]:
-                    merged = self.entries(source, where, depth + 1) | merged
+                    merged = self.entries(source, where) | merged
                 continue
             name = self.written(key)
-            if name in found and id(node) not in self._seen:
-                line = found[name][0].start_mark.line + 1
+            if name in own:
+                line = own[name][0].start_mark.line + 1
                 self.complain(key, where, f"the key {name[:60]} is here twice, first in line {line}")
-            found[name] = (key, value)
-        self._seen.add(id(node))
-        return merged | found
+            own[name] = (key, value)
+        return merged | own
 
     def written(self, node: yaml.Node) -> str:
         """A node as text: a scalar's value, anything else as it stands in the file, on one line."""
@@ -190,7 +197,7 @@ def _compose_pieces(loose: LooseFile, text: str) -> None:
     starts = [found.start() for found in _PIECE.finditer(text)]
     if len(starts) > _MAX_PIECES:
         return
-    for start, end in zip(starts, [*starts[1:], len(text)], strict=True):
+    for start, end in pairwise([*starts, len(text)]):
         try:
             # Empty lines before it keep the line numbers right.
             loose.roots += _composed("\n" * text.count("\n", 0, start) + text[start:end])

@@ -156,8 +156,8 @@ class _Playbooks:
             if not isinstance(root, yaml.SequenceNode):
                 loose.complain(root, "", "a playbook is a list of plays")
                 continue
-            for node in root.value:
-                entry = self._entry(loose, node, f"[{len(found)}]", (*opened, file))
+            for index, node in enumerate(root.value):
+                entry = self._entry(loose, node, f"[{index}]", (*opened, file))
                 if entry is not None:
                     found.append(entry)
         return tuple(found)
@@ -202,18 +202,19 @@ class _Playbooks:
     def _imported(
         self, loose: LooseFile, node: yaml.Node, where: str, target: str, opened: tuple[Path, ...]
     ) -> Path | None:
+        shown = target[:100]
         if not target:
             loose.complain(node, where, "names no playbook to import")
         elif is_template(target):
             return None
         elif not is_file(path := loose.file.parent / target):
-            loose.complain(node, where, f"there is no playbook {target} in this project")
+            loose.complain(node, where, f"there is no playbook {shown} in this project")
         elif not inside(path, self._project):
-            loose.complain(node, where, f"{target} stands outside of the project and was not read")
+            loose.complain(node, where, f"{shown} stands outside of the project and was not read")
         elif (path := path.resolve()) in opened:
-            loose.complain(node, where, f"{target} imports itself")
+            loose.complain(node, where, f"{shown} imports itself")
         elif len(opened) > _MAX_IMPORTS:
-            loose.complain(node, where, f"more than {_MAX_IMPORTS} playbooks import each other; {target} was not read")
+            loose.complain(node, where, f"more than {_MAX_IMPORTS} playbooks import each other; {shown} was not read")
         else:
             return path
         return None

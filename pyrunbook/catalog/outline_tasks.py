@@ -10,8 +10,8 @@ from pathlib import Path
 
 import yaml
 
-from pyrunbook.catalog.loose_yaml import LooseFile, read_loosely
-from pyrunbook.catalog.roles import RolePlaces, inside, is_file
+from pyrunbook.catalog.loose_yaml import Entries, LooseFile, read_loosely
+from pyrunbook.catalog.roles import RolePlaces, is_file
 
 _MAX_INCLUDES = 20
 _MAX_BLOCKS = 30
@@ -31,8 +31,6 @@ _ROLE_TASKS = ("import_role", "include_role")
 _INCLUDES = ("import_tasks", "include_tasks", "include")
 _BUILTIN = re.compile(r"^ansible\.(?:builtin|legacy)\.")
 _KEY_VALUE = re.compile(r"""(\w+)=("(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'|(?:\{\{.*?\}\}|\S)+)""")
-
-Entries = dict[str, tuple[yaml.Node, yaml.Node]]
 
 
 class Kind(StrEnum):
@@ -103,7 +101,7 @@ class Tasks:
     """Reads the tasks of a project's playbooks; a file is read once.
 
     Args:
-        project: the directory that nothing is read outside of.
+        project: the directory that nothing is read outside of, links resolved.
         places: where its roles stand.
     """
 
@@ -111,6 +109,7 @@ class Tasks:
         self._project = project
         self._places = places
         self._files: dict[Path, LooseFile] = {}
+        self._targets: dict[tuple[Path, str, Path], Path | None] = {}
         self._left = _MAX_ITEMS
 
     @property
@@ -249,7 +248,7 @@ class Tasks:
         if role and not is_template(role):
             path = self._places.find(role, opened[0]) or self._places.find(role, loose.file)
             if path is None:
-                loose.complain(node, "", f"the role {role} is not in this project")
+                loose.complain(node, "", f"the role {role[:100]} is not in this project")
         title = (self._name(loose, entries) if module else None) or role or module
         return self._made(Kind.ROLE, title, loose, node, entries, module=module, role=role or None, role_path=path)
 
@@ -277,23 +276,32 @@ class Tasks:
             return ()
         if is_template(target):
             return ()
-        file = next((path for path in self._candidates(loose.file, target, opened[0]) if is_file(path)), None)
+        shown = target[:100]
+        file = self._found(loose.file, target, opened[0])
         if file is None:
-            loose.complain(node, where, f"there is no {target} in this project")
-        elif not inside(file, self._project):
-            loose.complain(node, where, f"{target} stands outside of the project and was not read")
-        elif (path := file.resolve()) in opened:
-            loose.complain(node, where, f"{target} includes itself")
+            loose.complain(node, where, f"there is no {shown} in this project")
+        elif not file.is_relative_to(self._project):
+            loose.complain(node, where, f"{shown} stands outside of the project and was not read")
+        elif file in opened:
+            loose.complain(node, where, f"{shown} includes itself")
         elif len(opened) > _MAX_INCLUDES:
-            loose.complain(node, where, f"more than {_MAX_INCLUDES} files include each other; {target} was not read")
+            loose.complain(node, where, f"more than {_MAX_INCLUDES} files include each other; {shown} was not read")
         else:
-            included = self.file(path)
+            included = self.file(file)
             return tuple(
                 item
                 for index, root in enumerate(included.roots)
-                for item in self._document(included, root, index, (*opened, path))
+                for item in self._document(included, root, index, (*opened, file))
             )
         return ()
+
+    def _found(self, file: Path, target: str, playbook: Path) -> Path | None:
+        """The file that a task includes, links resolved; it may stand outside of the project."""
+        key = (file, target, playbook)
+        if key not in self._targets:
+            candidates = self._candidates(file, target, playbook)
+            self._targets[key] = next((path.resolve() for path in candidates if is_file(path)), None)
+        return self._targets[key]
 
     def _document(self, loose: LooseFile, root: yaml.Node, index: int, opened: tuple[Path, ...]) -> tuple[Item, ...]:
         # A piece of a broken file is a list of one task.

@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 import yaml
 
-from pyrunbook.catalog.loose_yaml import LooseFile, read_loosely
+from pyrunbook.catalog.loose_yaml import Entries, LooseFile, read_loosely
 from pyrunbook.catalog.metadata import Input
 from pyrunbook.catalog.yaml_file import Problem
 
@@ -46,6 +46,7 @@ class RolePlaces:
         self._project = project
         self._directories = [project / "roles", *_configured(project)]
         self._collection = _collection(project)
+        self._found: dict[tuple[str, Path], Path | None] = {}
 
     def find(self, name: str, playbook: Path) -> Path | None:
         """The directory of a role; `None` where the project does not have it.
@@ -54,10 +55,15 @@ class RolePlaces:
             name: of the role.
             playbook: whose neighbour `roles/` is looked into first.
         """
-        short = name.removeprefix(self._collection) if self._collection else name
+        key = (name, playbook.parent)
+        if key not in self._found:
+            self._found[key] = self._look(name.removeprefix(self._collection), playbook.parent)
+        return self._found[key]
+
+    def _look(self, short: str, beside: Path) -> Path | None:
         if not short or short.startswith((".", "/")) or ".." in short.split("/"):
             return None
-        for directory in (playbook.parent / "roles", *self._directories):
+        for directory in (beside / "roles", *self._directories):
             try:
                 if (directory / short).is_dir():
                     return directory / short if inside(directory / short, self._project) else None
@@ -171,7 +177,7 @@ def _main_spec(path: Path, boundary: Path) -> tuple[LooseFile | None, yaml.Node 
     return None, None
 
 
-def _line(loose: LooseFile, entries: dict[str, tuple[yaml.Node, yaml.Node]], key: str) -> str:
+def _line(loose: LooseFile, entries: Entries, key: str) -> str:
     return " ".join(loose.texts(entries[key][1])) if key in entries else ""
 
 
@@ -186,7 +192,7 @@ def _galaxy_description(path: Path, boundary: Path) -> str:
     return ""
 
 
-def _inputs(loose: LooseFile, spec: dict[str, tuple[yaml.Node, yaml.Node]]) -> Iterator[tuple[str, Input]]:
+def _inputs(loose: LooseFile, spec: Entries) -> Iterator[tuple[str, Input]]:
     _, options = spec.get("options", (None, None))
     for name, (_, node) in loose.entries(options, "argument_specs.main.options").items():
         where = f"argument_specs.main.options.{name}"
