@@ -10,6 +10,8 @@ known only then is a shell variable on a page; the first by-hand block of the ro
 | `service_start_command`, `service_stop_command` | the same with its verb, so that a reboot keeps what was done |
 | `service_active_color`, `service_preview_color`, `service_release` | `$ACTIVE`, `$PREVIEW`, `$RELEASE` |
 | `service_colors[service_active_color].address` | `$ACTIVE_ADDRESS`; so for each key of a color, and for `$PREVIEW` |
+| `service_state` | what `backup_parts` and the like ask it for: the colors' releases, `$ACTIVE_RELEASE` |
+| `kubectl_manifests` | `-f FILE` for each of `deploy_green_manifests` |
 | `service_active_log`, `service_preview_log` | the command that shows the last lines of that color's log |
 | `inventory_dir` | relative to the project, so that a page is the same on every machine |
 """
@@ -28,6 +30,11 @@ from pyrunbook.catalog.yaml_file import InvalidFile, Problem, read
 
 COLORS = ("blue", "green")
 ACTIVE, PREVIEW, RELEASE = "$ACTIVE", "$PREVIEW", "$RELEASE"
+_MANIFESTS = (
+    "{% set files = deploy_green_manifests | default('DEPLOY_GREEN_MANIFESTS', true) %}"
+    "{% for file in ([files] if files is string else files) %}"
+    """-f "{{ file }}"{{ '' if loop.last else ' ' }}{% endfor %}"""
+)
 _COLOR_KEYS = ("url", "address", "unit", "deployment")
 _UP_AND_DOWN = re.compile(r"(?<![\w.$~{}-])(?!\.{1,2}/)[\w.$-]+/\.\./")
 
@@ -106,6 +113,8 @@ def _words(known: Values) -> dict[str, Any]:
         "service_active_log": log(colors[active]),
         "service_preview_log": log(colors[preview]),
         "service_release": known.get("service_release") or RELEASE,
+        "service_state": known.get("service_state") or _state(),
+        "kubectl_manifests": _MANIFESTS,
     }
 
 
@@ -135,6 +144,10 @@ def _colors(known: Values) -> dict[str, Any]:
     for live in (ACTIVE, PREVIEW):
         colors[live] = {key: f"{live}_{key.upper()}" for key in keys}
     return colors
+
+
+def _state() -> dict[str, Any]:
+    return {"active": ACTIVE, "colors": {color: {"release": f"{color}_RELEASE"} for color in (ACTIVE, PREVIEW)}}
 
 
 def _word(value: str) -> str:

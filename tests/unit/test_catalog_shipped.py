@@ -6,6 +6,7 @@ import re
 import subprocess
 from collections.abc import Iterator
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -13,16 +14,24 @@ import pytest
 
 from pyrunbook import catalog
 from pyrunbook.catalog import Phase, Runbook, StepNotes, Text
-from pyrunbook.catalog.step_notes import ByHand
+from pyrunbook.catalog.inventory import Service, read_services
+from pyrunbook.catalog.page_values import page_values, read_role_defaults
+from pyrunbook.catalog.templates import Values
 
+ROOT = Path(__file__).parents[2]
 RUNBOOKS = {runbook.id: runbook for runbook in catalog.load()}
 STEPS = {
-    (step.role, step.notes)
+    step.role: step.notes
     for runbook in RUNBOOKS.values()
     for strategy in runbook.strategies
     for step in runbook.steps(strategy)
 }
-NOTES: dict[str, StepNotes] = {role: notes for role, notes in STEPS if notes is not None}
+NOTES: dict[str, StepNotes] = {role: notes for role, notes in STEPS.items() if notes is not None}
+DEFAULTS = read_role_defaults(ROOT / "roles")
+INVENTORIES = {"kubernetes": ROOT / "inventories/production", "host": ROOT / "docs/host/inventory.yml"}
+PLATFORMS = tuple(INVENTORIES)
+STANDS_ALONE = ("rollback", "unlock")
+"""Done when all else has failed, perhaps in a shell of their own."""
 
 
 def _texts(value: Any, where: str) -> Iterator[tuple[str, Text]]:
@@ -36,13 +45,21 @@ def _texts(value: Any, where: str) -> Iterator[tuple[str, Text]]:
             yield from _texts(item, f"{where}[{index}]")
 
 
-def _by_hand(role: str) -> list[tuple[str, ByHand]]:
-    notes = NOTES[role]
-    return [
-        (f"{role}.{platform}", item)
-        for platform in ("host", "kubernetes")
+def _values(platform: str, **changes: Any) -> Values:
+    source = INVENTORIES[platform]
+    service = read_services(source)[0]
+    return page_values(Service(service.name, service.variables | changes, service.origins), DEFAULTS, ROOT, source)
+
+
+def _by_hand(role: str, platform: str, **changes: Any) -> list[tuple[str, str]]:
+    """What is typed on a platform, templates filled; with where it stands."""
+    notes, values = NOTES[role], _values(platform, **changes)
+    found = [
+        (f"{role}: {platform}: {item.text}", values.fill(item.commands))
         for item in (*notes.by_hand.of(platform), *notes.undo.of(platform))
     ]
+    assert not values.unknown, role
+    return found
 
 
 def test_all_are_sound() -> None:
@@ -61,47 +78,112 @@ def test_metadata_is_whole_and_in_two_languages(runbook: Runbook) -> None:
         assert set(text.languages) == {"en", "fr"}, where
 
 
-@pytest.mark.parametrize("role", sorted({role for role, _ in STEPS}))
+@pytest.mark.parametrize("role", sorted(STEPS))
 def test_every_step_is_described_in_two_languages_and_by_hand_on_both_platforms(role: str) -> None:
     assert role in NOTES, f"roles/{role}/meta/step.yml is missing"
     notes = NOTES[role]
     for where, text in _texts(notes, role):
         assert set(text.languages) == {"en", "fr"}, where
     assert notes.estimate
-    for platform in ("host", "kubernetes"):
+    for platform in PLATFORMS:
         assert any(item.commands for item in notes.by_hand.of(platform)), f"nothing to do by hand on {platform}"
 
 
+@pytest.mark.parametrize("strategy", catalog.STRATEGIES)
+@pytest.mark.parametrize("platform", PLATFORMS)
 @pytest.mark.parametrize("role", sorted(NOTES))
-def test_commands_are_valid_shell(role: str) -> None:
-    commands = [(where, item.commands) for where, item in _by_hand(role)]
+def test_every_text_and_command_is_filled_from_the_inventory(role: str, platform: str, strategy: str) -> None:
+    values = _values(platform, update_strategy=strategy)
+    notes = NOTES[role]
+    troubles = [t for t in notes.troubleshooting if t.platform in (None, platform)]
+    mine = (*notes.by_hand.of(platform), *notes.undo.of(platform), *troubles, notes.purpose, notes.expected)
+    for where, text in _texts(mine, role):
+        for words in text.languages.values():
+            assert "{{" not in values.fill(words), where
+    for command in [command for trouble in troubles for command in trouble.commands]:
+        filled = values.fill(command)
+        assert filled.strip()
+        assert "{{" not in filled
+        assert ("kubectl" in filled) <= (platform == "kubernetes"), filled
+        assert (str(values.get("service_root", "/nowhere")) in filled) <= (platform == "host"), filled
+    assert not values.unknown
+
+
+@pytest.mark.parametrize("runbook", RUNBOOKS.values(), ids=RUNBOOKS)
+@pytest.mark.parametrize("platform", PLATFORMS)
+def test_every_text_of_a_runbook_is_filled_from_the_inventory(runbook: Runbook, platform: str) -> None:
+    contacts = _values("kubernetes")
+    values = _values(platform, runbook_channels=contacts.get("runbook_channels"))
+    for _, text in _texts(runbook.metadata, runbook.id):
+        for words in text.languages.values():
+            values.fill(words)
+    for trouble in runbook.metadata.troubleshooting:
+        for command in trouble.commands:
+            values.fill(command)
+    assert not values.unknown
+
+
+@pytest.mark.parametrize("platform", PLATFORMS)
+@pytest.mark.parametrize("role", sorted(NOTES))
+def test_commands_are_valid_shell(role: str, platform: str) -> None:
+    values = _values(platform)
+    commands = _by_hand(role, platform) + _by_hand(role, platform, update_strategy="controlled_stop")
     commands += [
-        (f"{role}: {trouble.error}", command) for trouble in NOTES[role].troubleshooting for command in trouble.commands
+        (f"{role}: {trouble.error}", values.fill(command))
+        for trouble in NOTES[role].troubleshooting
+        if trouble.platform in (None, platform)
+        for command in trouble.commands
     ]
     for where, text in commands:
         done = subprocess.run(["bash", "-n"], input=text, capture_output=True, text=True, timeout=20)
         assert done.returncode == 0, f"{where}: {done.stderr}\n{text}"
+        assert text == text.lstrip() and "\n\n" not in text, f"{where}: a template leaves an empty line\n{text}"
 
 
+@pytest.mark.parametrize("platform", PLATFORMS)
 @pytest.mark.parametrize("role", sorted(NOTES))
-def test_commands_use_no_variable_that_nobody_sets(role: str) -> None:
-    """Those of all steps are set by the first block of preflight, the others by the step itself."""
-    shared = set()
-    for _, item in _by_hand("preflight"):
-        shared |= set(re.findall(r"\b([A-Z_]+)=", item.commands))
-    own = {name for _, item in _by_hand(role) for name in re.findall(r"\b([A-Z_]+)=", item.commands)}
-    for where, item in _by_hand(role):
-        used = set(re.findall(r"\$\{?([A-Z_]+)", item.commands))
-        assert used <= shared | own, f"{where}: {used - shared - own}"
+def test_commands_use_no_variable_that_nobody_sets(role: str, platform: str) -> None:
+    """Those of all steps are set by the first steps, the others by the step itself; a rollback needs no other step."""
+    before = [] if role in STANDS_ALONE else ["preflight", "backup", "rollback_plan"]
+    given = [text for other in (*before, role) for _, text in _by_hand(other, platform)]
+    known = {name for text in given for name in re.findall(r"\b([A-Z_]+)=", text)}
+    for where, text in _by_hand(role, platform):
+        used = set(re.findall(r"\$\{?([A-Z_]+)", text))
+        assert used <= known, f"{where}: {used - known}"
+        if role in STANDS_ALONE:
+            assert "serving" not in text, where
+
+
+def test_commands_hold_no_placeholder() -> None:
+    placeholder = re.compile(r"under supervisor|(?<![$\"\w{])(PLAN|RUN|INVENTORY|RELEASE|COLOR)(?![\w=])")
+    for role, notes in NOTES.items():
+        everything = [text for platform in PLATFORMS for _, text in _by_hand(role, platform)]
+        everything += [command for trouble in notes.troubleshooting for command in trouble.commands]
+        assert not placeholder.search("\n".join(everything)), role
+    for runbook in RUNBOOKS.values():
+        for trouble in runbook.metadata.troubleshooting:
+            assert not placeholder.search("\n".join(trouble.commands)), runbook.id
+
+
+def test_no_change_by_hand_goes_on_after_a_failure() -> None:
+    """A block that is pasted into a shell without `set -e` must stop itself: what follows would act on wrong ground."""
+    changing = re.compile(r"^\s*(mv|rm|ln|cp|tar|systemctl (en|dis)able|kubectl.* (delete|patch|apply)) ")
+    for role in NOTES:
+        for platform in PLATFORMS:
+            for where, text in _by_hand(role, platform):
+                lines = [line for line in text.splitlines() if not line.startswith("kubectl")]
+                if sum(bool(changing.match(line)) for line in lines) > 1:
+                    assert "( set -eu" in text, f"{where}\n{text}"
 
 
 def test_the_traps_of_the_source_runbook_are_not_in_the_commands() -> None:
-    everything = "\n".join(item.commands for role in NOTES for _, item in _by_hand(role))
+    everything = "\n".join(text for role in NOTES for platform in PLATFORMS for _, text in _by_hand(role, platform))
     assert "available=false" not in everything, "a Deployment with 0 replicas stays Available"
     assert "delete_series" not in everything
     assert not re.search(r"^\s*find .*-delete", everything, re.MULTILINE)
     assert not re.search(r"delete -f .*/(blue|green)/", everything), "which color is old is read, not assumed"
-    assert '"version":"green"' not in everything.replace(" ", "")
+    assert "--type=merge" not in "".join(line for line in everything.splitlines() if "patch service" in line)
+    assert not re.search(r"selector.*green", everything), "which color is new is read, not assumed"
 
 
 def test_the_update_is_the_one_of_the_source_runbook() -> None:
