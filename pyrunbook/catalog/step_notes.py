@@ -20,13 +20,11 @@ class ByHand(Struct, frozen=True, kw_only=True):
         text: what it is for.
         commands: for bash, pasted as one; templates are filled with `page_values`.
         expected: what they should show.
-        strategy: the `update_strategy` with which it is to be done; with each when `None`.
     """
 
     text: Text
     commands: str = ""
     expected: Text | None = None
-    strategy: Literal["zero_downtime", "controlled_stop"] | None = None
 
 
 class Platforms(Struct, frozen=True, kw_only=True):
