@@ -20,15 +20,22 @@ class ByHand(Struct, frozen=True, kw_only=True):
         text: what it is for.
         commands: for bash, pasted as one; templates are filled with `page_values`.
         expected: what they should show.
+        strategy: the `update_strategy` with which it is to be done; with each when `None`.
     """
 
     text: Text
     commands: str = ""
     expected: Text | None = None
+    strategy: Literal["zero_downtime", "controlled_stop"] | None = None
 
 
 class Platforms(Struct, frozen=True, kw_only=True):
-    """By-hand instructions for each platform."""
+    """By-hand instructions for each platform.
+
+    Attributes:
+        host: where the service is processes on a machine.
+        kubernetes: where it is pods of a cluster.
+    """
 
     host: tuple[ByHand, ...] = ()
     kubernetes: tuple[ByHand, ...] = ()
@@ -42,12 +49,16 @@ class StepNotes(Struct, frozen=True, kw_only=True):
     """The file.
 
     Attributes:
+        schema: version of the file: 1.
         purpose: what the step does and why.
         expected: what is so when it has succeeded.
         estimate: how long it takes.
         by_hand: how to do it when the automation is down.
-        undo: how to undo it by hand; `undo_text` says what that means, or that there is nothing to undo.
-        check_mode: `full`: a dry run reports all that would change; `partial`: it cannot; `check_mode_why` says why.
+        undo_text: what undoing it means, or that there is nothing to undo.
+        undo: how to undo it by hand.
+        troubleshooting: its known errors.
+        check_mode: `full`: a dry run reports all that would change; `partial`: it cannot.
+        check_mode_why: why it cannot.
         verifies: whether the step only checks and changes nothing, so that there is nothing to undo.
         inputs: language to input of the role to what it means; the English words are in `meta/argument_specs.yml`.
         point_of_no_return: whether going back needs the rollback plan from here on, not only the color that still runs.
