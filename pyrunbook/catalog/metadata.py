@@ -114,7 +114,12 @@ class Trouble(Struct, frozen=True, kw_only=True):
 
 
 class Link(Struct, frozen=True, kw_only=True):
-    """A page to look at: a dashboard, a document."""
+    """A page to look at: a dashboard, a document.
+
+    Attributes:
+        title: what is there.
+        url: where.
+    """
 
     title: Text
     url: str
@@ -124,6 +129,19 @@ class Metadata(Struct, frozen=True, kw_only=True):
     """The `runbook` block.
 
     Attributes:
+        schema: version of this block: 1.
+        title: of the page and of the run.
+        owner: the team or person who answers for it.
+        summary: what it does, and what one has afterwards, in a sentence or two.
+        frequency: how often it is run, for readers.
+        window: when it may run.
+        symptoms: what one sees when there is this incident.
+        impact: what the incident, or the run, means for the users of the service.
+        prerequisites: what must hold before the first change.
+        escalation: whom to call and when.
+        rollback: what going back means here, before the rollback's own steps.
+        troubleshooting: errors that are not those of one step; a step's own are in its `meta/step.yml`.
+        links: pages to look at: dashboards, documents.
         estimate: how long a run takes.
         reserve: how long its rollback takes; a run starts only when both fit into what is left of the window.
         timeout: after this the run is ended and put back.
@@ -181,7 +199,18 @@ class Metadata(Struct, frozen=True, kw_only=True):
 
 
 class Input(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename={"kind": "type"}):
-    """An input of the playbook, as ansible-core's argument specs have it."""
+    """An input of the playbook, as ansible-core's argument specs have it.
+
+    Attributes:
+        kind: of its value.
+        description: what it means; Ansible's markup, such as `C(value)`, is taken off where it is shown.
+        required: whether a run needs it.
+        default: what it is where it is not given; for readers, Ansible sets nothing from here.
+        choices: the only values.
+        elements: type of a list's members.
+        options: of a mapping.
+        no_log: whether its value is a secret.
+    """
 
     kind: Literal["str", "bool", "int", "float", "path", "list", "dict", "raw", "jsonarg", "json", "bytes", "bits"] = (
         "str"
@@ -210,7 +239,14 @@ class Input(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
 
 class ArgumentSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """One spec of the file: ansible-core's fields, and ours in `runbook`."""
+    """One spec of the file: ansible-core's fields, and ours in `runbook`.
+
+    Attributes:
+        runbook: ours.
+        short_description: one line.
+        description: more.
+        options: the inputs, by name: what can be given with `-e`.
+    """
 
     runbook: Metadata
     short_description: str

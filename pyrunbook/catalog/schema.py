@@ -1,29 +1,55 @@
-"""JSON schemas of the files that the catalog reads, for editors and for `pyrunbook schema`."""
+"""JSON schemas of the files that the catalog reads, for editors and for `pyrunbook schema`.
+
+msgspec makes them of the types; what a type says about its fields in its docstring becomes what an editor shows. A
+schema refuses all that it can express; the reader has the last word, for what it cannot: that a window is met at some
+time, that a key is there once, that a regular expression is one of Python's, that two fields agree in their numbers.
+"""
 
 from __future__ import annotations
 
+import inspect
+import re
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import msgspec
 
-from pyrunbook.catalog.metadata import ArgumentSpec
+from pyrunbook.catalog.metadata import ArgumentSpec, Metadata, Prerequisite
+from pyrunbook.catalog.settings import Settings
 from pyrunbook.catalog.step_notes import StepNotes
-from pyrunbook.catalog.values import schema_of
+from pyrunbook.catalog.values import LANGUAGES, schema_of
+
+_DRAFT = "https://json-schema.org/draft/2020-12/schema"
+# A field and its words in a docstring, cleaned: those lines that follow and stand further right belong to it.
+_FIELD = re.compile(r"^ {4}(\w+): (.+(?:\n {8}.+)*)", re.MULTILINE)
+
+_OTHER_LANGUAGES = {"enum": [language for language in LANGUAGES if language != "en"]}
+# What `__post_init__` of a type asks for, as far as a schema can say it.
+_BETWEEN_FIELDS: dict[type[msgspec.Struct], dict[str, Any]] = {
+    Metadata: {"properties": {name: {"propertyNames": _OTHER_LANGUAGES} for name in ("titles", "inputs")}},
+    Prerequisite: {"properties": {"id": {"type": "string", "pattern": "^[a-z_][a-z0-9_]*$"}}},
+    StepNotes: {
+        "if": {"properties": {"check_mode": {"const": "partial"}}, "required": ["check_mode"]},
+        "then": {"required": ["check_mode_why"]},
+        "else": {"not": {"required": ["check_mode_why"]}},
+    },
+}
 
 
 def metadata_schema() -> dict[str, Any]:
     """Of `<name>.meta.yml`: one spec with a `runbook` block, and perhaps others of plays that have none."""
-    (spec,), definitions = msgspec.json.schema_components(
-        [ArgumentSpec], schema_hook=schema_of, ref_template="#/$defs/{name}"
-    )
+    spec, definitions = _of(ArgumentSpec)
     return {
-        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "$schema": _DRAFT,
         "title": "Metadata of a runbook",
+        "description": "Beside a playbook: `<name>.meta.yml`. ansible-core reads the inputs, pyrunbook also `runbook`.",
         "type": "object",
         "properties": {
             "argument_specs": {
+                "description": "One spec, named like its play.",
                 "type": "object",
-                "additionalProperties": {"if": {"required": ["runbook"]}, "then": spec},
+                "minProperties": 1,
+                "additionalProperties": {"if": {"required": ["runbook"]}, "then": spec, "else": {"type": "object"}},
             }
         },
         "required": ["argument_specs"],
@@ -34,7 +60,59 @@ def metadata_schema() -> dict[str, Any]:
 
 def step_schema() -> dict[str, Any]:
     """Of a role's `meta/step.yml`."""
-    (notes,), definitions = msgspec.json.schema_components(
-        [StepNotes], schema_hook=schema_of, ref_template="#/$defs/{name}"
-    )
-    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **notes, "$defs": definitions}
+    notes, definitions = _of(StepNotes)
+    return {"$schema": _DRAFT, "title": "Notes of a step: `meta/step.yml` of its role", **notes, "$defs": definitions}
+
+
+def settings_schema() -> dict[str, Any]:
+    """Of a project's `.pyrunbook.yml`."""
+    settings, definitions = _of(Settings)
+    return {"$schema": _DRAFT, "title": "Settings of a project: .pyrunbook.yml", **settings, "$defs": definitions}
+
+
+SCHEMAS: dict[str, Callable[[], dict[str, Any]]] = {
+    "runbook": metadata_schema,
+    "step": step_schema,
+    "settings": settings_schema,
+}
+"""The schemas by the name that `pyrunbook schema` takes."""
+
+
+def _of(kind: type[msgspec.Struct]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """A reference to the type's definition, and all definitions that it needs, described."""
+    values: set[type[Any]] = set()
+
+    def hook(value: type[Any]) -> dict[str, Any]:
+        values.add(value)
+        return {"$ref": f"#/$defs/{value.__name__}"}
+
+    (reference,), definitions = msgspec.json.schema_components([kind], schema_hook=hook, ref_template="#/$defs/{name}")
+    for struct in _structs(msgspec.Struct):
+        if struct.__name__ in definitions:
+            _describe(definitions[struct.__name__], struct)
+    for value in values:
+        definitions[value.__name__] = {"description": _summary(value), **schema_of(value)}
+    return reference, dict(sorted(definitions.items()))
+
+
+def _structs(kind: type[msgspec.Struct]) -> Iterator[type[msgspec.Struct]]:
+    for below in kind.__subclasses__():
+        if below.__module__.startswith("pyrunbook.catalog."):
+            yield below
+        yield from _structs(below)
+
+
+def _describe(definition: dict[str, Any], kind: type[msgspec.Struct]) -> None:
+    definition["description"] = _summary(kind)
+    _, _, attributes = inspect.cleandoc(kind.__doc__ or "").partition("Attributes:\n")
+    encoded = {field.name: field.encode_name for field in msgspec.structs.fields(kind)}
+    for name, words in _FIELD.findall(attributes):
+        definition["properties"][encoded[name]]["description"] = " ".join(words.split())
+    also = _BETWEEN_FIELDS.get(kind, {})
+    for name, rules in also.get("properties", {}).items():
+        definition["properties"][name] |= rules
+    definition |= {key: value for key, value in also.items() if key != "properties"}
+
+
+def _summary(kind: type[Any]) -> str:
+    return " ".join(inspect.cleandoc(kind.__doc__ or "").partition("Attributes:\n")[0].split())

@@ -53,7 +53,12 @@ class LintSettings(Struct, frozen=True, kw_only=True):
 
 
 class Settings(Struct, frozen=True, kw_only=True):
-    """Both."""
+    """Both.
+
+    Attributes:
+        docs: of `pyrunbook docs`.
+        lint: of `pyrunbook lint`.
+    """
 
     docs: DocsSettings = msgspec.field(default_factory=DocsSettings)
     lint: LintSettings = msgspec.field(default_factory=LintSettings)

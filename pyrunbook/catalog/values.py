@@ -126,14 +126,24 @@ def _exclusion(raw: Any, directory: Path) -> Exclusion:
     return Exclusion(text)
 
 
+# What a schema can say of `pyrunbook.windows.grammar`; in the dialect that JavaScript and Python share.
+_WINDOW = (
+    r"^\s*([Aa][Ll][Ww][Aa][Yy][Ss]"
+    r"|[Rr][Rr][Uu][Ll][Ee]:\S+\s+\d{2}:\d{2}\s+\S+\s+[A-Za-z0-9][A-Za-z0-9_+/-]*"
+    r"|(\S+\s+){1,2}\d{2}:\d{2}-\d{2}:\d{2}\s+[A-Za-z0-9][A-Za-z0-9_+/-]*)\s*$"
+)
+
+
 def schema_of(kind: type[Any]) -> dict[str, Any]:
     """The JSON schema of one of the values above; msgspec's `schema_hook`."""
     if kind is Text:
-        words = {"type": "string", "minLength": 1}
+        words = {"type": "string", "pattern": r"\S"}
         languages = {"type": "object", "properties": dict.fromkeys(LANGUAGES, words), "required": ["en"]}
         return {"anyOf": [words, languages | {"additionalProperties": False}]}
     if kind is Duration:
         return {"type": "string", "pattern": r"^(?=.)(\d{1,9}d)?(\d{1,9}h)?(\d{1,9}m)?(\d{1,9}s)?$"}
-    if kind in (WindowSpec, Exclusion):
-        return {"type": "string", "minLength": 1}
+    if kind is WindowSpec:
+        return {"type": "string", "pattern": _WINDOW}
+    if kind is Exclusion:
+        return {"type": "string", "pattern": r"^(\d{4}-\d{2}-\d{2}(\.\.\d{4}-\d{2}-\d{2})?|.*\.[Ii][Cc][Ss])$"}
     raise NotImplementedError(kind)
