@@ -32,6 +32,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "unlock": ("pyrunbook.cli.unlock:unlock", "Show who holds a service's lock; break it when its holder is dead."),
     "window": ("pyrunbook.cli.window:window", "Ask when a runbook may run, and why."),
     "docs": ("pyrunbook.cli.docs:docs", "Make the pages of runbooks; see whether they have drifted."),
+    "schema": ("pyrunbook.cli.schema:schema", "Print the JSON Schema of metadata, step notes or settings."),
     "sandbox": ("pyrunbook.cli.sandbox:sandbox", "A small service on this machine to practise on."),
     "doctor": ("pyrunbook.cli.doctor:doctor", "Check what is missing to run here."),
     "completion": ("pyrunbook.cli.completion:completion", "Print the shell completion script."),
