@@ -49,7 +49,11 @@ class PageValues(Values):
 
 
 def page_values(
-    service: Service | None, role_defaults: Mapping[str, Any], project: Path, source: Path | None
+    service: Service | None,
+    role_defaults: Mapping[str, Any],
+    project: Path,
+    source: Path | None,
+    step_variables: Mapping[str, Any] | None = None,
 ) -> Values:
     """The values that fill the templates of a page.
 
@@ -58,8 +62,9 @@ def page_values(
         role_defaults: of all roles that the page is about, see `read_role_defaults`.
         project: its directory, where the page's commands are run from.
         source: the inventory of the service.
+        step_variables: what the task that applies the role sets; goes before the inventory.
     """
-    about: dict[str, Any] = dict(service.variables) if service else {}
+    about: dict[str, Any] = {**(service.variables if service else {}), **(step_variables or {})}
     if service:
         about.setdefault("inventory_hostname", service.name)
     if source is not None:

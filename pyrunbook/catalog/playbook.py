@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
@@ -45,6 +45,7 @@ class Import:
             names steps by the same rule.
         title: the task's name, templates as written.
         conditions: the `when` of the task and of the blocks around it.
+        variables: what the task sets for the role (`vars`), templates as written.
     """
 
     id: str
@@ -53,6 +54,7 @@ class Import:
     phase: Phase
     conditions: tuple[str, ...]
     line: int
+    variables: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -159,7 +161,9 @@ def _imports(
         if applied:
             title = " ".join(str(data.get("name") or applied).split())
             line = node.start_mark.line + 1
-            yield Import(_step_id(inside.tags, applied), title, applied, phase, inside.conditions, line)
+            given = data.get("vars")
+            variables = {str(key): value for key, value in given.items()} if isinstance(given, dict) else {}
+            yield Import(_step_id(inside.tags, applied), title, applied, phase, inside.conditions, line, variables)
 
 
 def _plain(document: Document, node: yaml.Node, where: str, problems: list[Problem]) -> dict[str, Any]:
