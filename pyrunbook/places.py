@@ -9,6 +9,8 @@ from pyrunbook.errors import BadInput
 
 ENV_CONTENT = "PYRUNBOOK_CONTENT"
 """Directory that holds `playbooks/`, `roles/`, `inventories/` and `ansible.cfg` in place of the shipped ones."""
+ENV_PACKAGE = "PYRUNBOOK_PACKAGE"
+"""The directory of the package: where the ansible.cfg of a user's own project finds plugins and shipped roles."""
 ENV_HOME = "PYRUNBOOK_HOME"
 """Directory of the journal, the rollback plans, the backups and the sandbox."""
 ENV_JOURNAL = "PYRUNBOOK_JOURNAL"
@@ -26,15 +28,36 @@ def content() -> Path:
         BadInput: `PYRUNBOOK_CONTENT` names a directory without playbooks, or the installation is incomplete.
     """
     chosen = os.environ.get(ENV_CONTENT)
-    package = Path(__file__).resolve().parent
-    candidates = [Path(chosen).expanduser().resolve()] if chosen else [package.parent, package / "content"]
+    if not chosen:
+        return shipped()
+    candidate = Path(chosen).expanduser().resolve()
+    if _is_content(candidate):
+        return candidate
+    raise BadInput(f"no playbooks/ and roles/ under {candidate}", next_step=f"unset {ENV_CONTENT}")
+
+
+def package() -> Path:
+    """The directory of the package, which has the plugins; `PYRUNBOOK_PACKAGE` in the ansible.cfg of a project."""
+    return Path(__file__).resolve().parent
+
+
+def shipped() -> Path:
+    """The content that comes with pyrunbook, whatever `PYRUNBOOK_CONTENT` says.
+
+    Raises:
+        BadInput: the installation is incomplete.
+    """
+    candidates = [package().parent, package() / "content"]
     for candidate in candidates:
-        if (candidate / "playbooks").is_dir() and (candidate / "roles").is_dir():
+        if _is_content(candidate):
             return candidate
     raise BadInput(
-        f"no playbooks/ and roles/ under {' or '.join(str(c) for c in candidates)}",
-        next_step=f"unset {ENV_CONTENT}" if chosen else "reinstall pyrunbook",
+        f"no playbooks/ and roles/ under {' or '.join(str(c) for c in candidates)}", next_step="reinstall pyrunbook"
     )
+
+
+def _is_content(directory: Path) -> bool:
+    return (directory / "playbooks").is_dir() and (directory / "roles").is_dir()
 
 
 def home() -> Path:

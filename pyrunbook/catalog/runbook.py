@@ -10,6 +10,7 @@ from typing import Any
 
 import msgspec
 
+from pyrunbook import places
 from pyrunbook.catalog.metadata import ArgumentSpec, Input, Metadata, Trouble, read_metadata
 from pyrunbook.catalog.playbook import STRATEGIES, Phase, Play, Playbook, read_playbook
 from pyrunbook.catalog.step_notes import StepNotes, read_step_notes
@@ -129,7 +130,7 @@ class Runbook:
         notes: dict[str, StepNotes | None] = {}
         problems: list[Problem] = []
         for role in {item.role for item in self.playbook.imports}:
-            file = self.roles / role / "meta" / "step.yml"
+            file = self.role_home(role) / role / "meta" / "step.yml"
             try:
                 notes[role] = read_step_notes(file) if file.is_file() else None
             except InvalidFile as error:
@@ -140,6 +141,20 @@ class Runbook:
             Step(item.id, item.title, item.role, item.phase, item.conditions, item.line, notes[item.role])
             for item in self.playbook.chosen(strategy)
         ]
+
+    def role_home(self, role: str) -> Path:
+        """The directory of a role: the project's own, or the shipped one where its `ansible.cfg` goes on to it."""
+        if (self.roles / role).is_dir() or not self._uses_shipped_roles:
+            return self.roles
+        return places.shipped() / "roles"
+
+    @cached_property
+    def _uses_shipped_roles(self) -> bool:
+        try:
+            text = (self.roles.parent / "ansible.cfg").read_text(encoding="utf-8", errors="replace")
+        except OSError:
+            return False
+        return re.search(rf"(?m)^roles_path\s*=.*\${places.ENV_PACKAGE}\b", text) is not None
 
     def title_of(self, step: Step, language: str) -> str:
         """A step's title in a language, in words; the playbook's own where nobody has translated it."""

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 
 import click
 
-from pyrunbook import __version__
+from pyrunbook import __version__, places
 from pyrunbook.errors import ExitCode, PyrunbookError
 
 # name -> (module:attribute, short help). The help stands here so that `pyrunbook --help` imports no command.
@@ -30,6 +30,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "history": ("pyrunbook.cli.history:history", "List past runs."),
     "report": ("pyrunbook.cli.report:report", "Report one run: steps, evidence, outcome."),
     "unlock": ("pyrunbook.cli.unlock:unlock", "Show who holds a service's lock; break it when its holder is dead."),
+    "init": ("pyrunbook.cli.init:init", "Start a project of your own that uses the shipped roles."),
+    "new": ("pyrunbook.cli.new:new", "Start a runbook: playbook, metadata, a step role, with blanks to fill in."),
     "window": ("pyrunbook.cli.window:window", "Ask when a runbook may run, and why."),
     "docs": ("pyrunbook.cli.docs:docs", "Make the pages of runbooks; see whether they have drifted."),
     "schema": ("pyrunbook.cli.schema:schema", "Print the JSON Schema of metadata, step notes or settings."),
@@ -83,6 +85,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     Args:
         argv: arguments without the program's name; those of the process when `None`.
     """
+    # Where the ansible.cfg of a user's own project finds the plugins and the shipped roles.
+    os.environ[places.ENV_PACKAGE] = str(places.package())
     if threading.current_thread() is threading.main_thread():
         # A script that starts us in the background hands on an ignored SIGINT; who sends one by pid means it.
         signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -31,7 +31,7 @@ def _specified(runbook: catalog.Runbook) -> dict[str, dict[str, Any]]:
         for name, wanted in runbook.inputs.items()
     }
     for role in {step.role for step in runbook.playbook.imports}:
-        path = runbook.roles / role / "meta" / "argument_specs.yml"
+        path = runbook.role_home(role) / role / "meta" / "argument_specs.yml"
         if path.is_file():
             specs = yaml.safe_load(path.read_text(encoding="utf-8"))
             options |= specs["argument_specs"]["main"].get("options", {})

@@ -1,0 +1,42 @@
+"""`pyrunbook init`: a project of one's own."""
+
+from __future__ import annotations
+
+from datetime import date
+from pathlib import Path
+
+import click
+
+
+def _print_package(ctx: click.Context, _param: click.Parameter, wanted: bool) -> None:
+    if not wanted or ctx.resilient_parsing:
+        return
+    from pyrunbook import places
+
+    click.echo(places.package())
+    ctx.exit()
+
+
+@click.command()
+@click.argument("directory", type=click.Path(path_type=Path))
+@click.option(
+    "--print-package",
+    is_flag=True,
+    is_eager=True,
+    expose_value=False,
+    callback=_print_package,
+    help="Print where pyrunbook is installed, for a project's .envrc, and do nothing else.",
+)
+def init(directory: Path) -> None:
+    """Start a project in DIRECTORY that uses the roles that come with pyrunbook.
+
+    The project has its own ansible.cfg, an inventory with example values and contacts, a sandbox inventory to practise
+    with, and a first runbook. DIRECTORY is made; where it exists, it may hold nothing but .git.
+    """
+    from pyrunbook.cli.new import shortened
+    from pyrunbook.scaffold.project import FIRST, new_project
+
+    root = directory.expanduser().resolve()
+    written = new_project(root, date.today())  # noqa: DTZ011 - the author's own day
+    click.echo(f"Written: {len(written)} files below {shortened(root)}.")
+    click.echo(f"Next: cd {shortened(root)} && . ./.envrc && pyrunbook show {FIRST}; README.md goes on from there.")

@@ -1,0 +1,79 @@
+"""`pyrunbook new`: a runbook to fill in."""
+
+from __future__ import annotations
+
+import os
+from datetime import date
+from pathlib import Path
+
+import click
+
+from pyrunbook import places
+from pyrunbook.errors import BadInput
+
+CATEGORIES = ("deployment", "incidents", "maintenance")
+
+
+@click.command()
+@click.argument("category", type=click.Choice(CATEGORIES))
+@click.argument("name")
+@click.option("--role", help="Also write a step role of this name, with its molecule scenario.")
+@click.option("--project", type=click.Path(path_type=Path), help="Directory of the project. Default: this one.")
+def new(category: str, name: str, role: str | None, project: Path | None) -> None:
+    """Write a runbook NAME of CATEGORY: playbook, metadata and, with --role, a step role.
+
+    What an author has to fill in is marked with TODO; each such blank is listed with file and line. Nothing that is
+    there already is ever written over.
+    """
+    from pyrunbook.scaffold.new import new_runbook
+
+    root = own_project(project)
+    files = new_runbook(root, category, name, role, date.today())  # noqa: DTZ011 - the author's own day
+    echo_written(root, files)
+    runbook = f"{category}/{name.strip().removesuffix('.yml').replace('-', '_')}"
+    click.echo(f"Next: fill in the blanks, then: pyrunbook lint {runbook}")
+
+
+def own_project(given: Path | None) -> Path:
+    """The project to write into: what `--project` names, `PYRUNBOOK_CONTENT`, or this directory; never the package.
+
+    Raises:
+        BadInput: there are no `playbooks/`.
+    """
+    chosen = given or Path(os.environ.get(places.ENV_CONTENT) or Path.cwd())
+    root = chosen.expanduser().resolve()
+    if not (root / "playbooks").is_dir():
+        raise BadInput(
+            f"{root} has no playbooks/, so it is no project to write a runbook into",
+            next_step="pyrunbook init DIR to start one, or name one with --project DIR",
+        )
+    return root
+
+
+def echo_written(root: Path, files: dict[str, str], *, each_blank: bool = True) -> None:
+    """Say what was written, and where its blanks are."""
+    from pyrunbook.scaffold.files import blanks
+
+    shown = Path(shortened(root))
+    click.echo(f"Written: {len(files)} files.")
+    for file in files:
+        click.echo(f"  {shown / file}")
+    found = list(blanks(files, shown))
+    if not found:
+        return
+    click.echo(f"Blanks to fill in: {len(found)}.")
+    if each_blank:
+        for blank in found:
+            click.echo(f"  {blank.file}:{blank.line}: {blank.text}")
+        return
+    for path in dict.fromkeys(blank.file for blank in found):
+        lines = [str(blank.line) for blank in found if blank.file == path]
+        click.echo(f"  {path}: {'line' if len(lines) == 1 else 'lines'} {', '.join(lines)}")
+
+
+def shortened(path: Path) -> str:
+    """A path from here, where that is shorter."""
+    try:
+        return str(path.relative_to(Path.cwd()))
+    except ValueError:
+        return str(path)
