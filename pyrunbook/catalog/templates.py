@@ -108,7 +108,8 @@ class Values:
         if isinstance(value, str):
             return str(redact({name: self.fill(value)})[name])
         if isinstance(value, Mapping):
-            return {key: self._value(str(key), item) for key, item in value.items()}
+            # As a whole, too: of `{name: DB_PASSWORD, value: …}` neither key says that it is a secret.
+            return redact({key: self._value(str(key), item) for key, item in value.items()})
         if isinstance(value, (list, tuple)):
             return [self._value(name, item) for item in value]
         return value

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import re
 from collections.abc import Iterable
 
 from pyrunbook.catalog import Phase, Step
@@ -47,4 +48,5 @@ def flowchart(steps: Iterable[tuple[Step, str]], language: str) -> str:
 
 
 def _quoted(text: str) -> str:
-    return '"' + text.replace('"', "#quot;").replace("\n", " ") + '"'
+    # Within quotes Mermaid still reads entities, HTML, and Markdown between backticks.
+    return '"' + re.sub(r'[#"<>&`]', lambda found: f"#{ord(found[0])};", " ".join(text.split())) + '"'

@@ -8,7 +8,7 @@ from functools import partial
 from pyrunbook.catalog import CATEGORIES
 from pyrunbook.docs.index_entry import IndexEntry, file_name
 from pyrunbook.docs.labels import label
-from pyrunbook.docs.markdown_text import cell, code
+from pyrunbook.docs.markdown_text import cell, code, link, plain_text
 
 INDEX = "README"
 
@@ -29,13 +29,13 @@ def index(entries: Iterable[IndexEntry], language: str, languages: tuple[str, ..
     if others:
         lines += [f"[{t('other_language')}]({file_name(INDEX, others[0], languages)})", ""]
     lines += [t("about_index_with", code(inventory)) if inventory else t("about_index"), ""]
-    links = {entry.name: f"[{entry.title}]({entry.path})" for entry in listed}
+    links = {entry.name: link(entry.title, entry.path) for entry in listed}
     lines += [f"## {t('by_category')}", ""]
     for category in sorted({entry.category for entry in listed}, key=_order):
         lines += [f"### {t(category) if category in CATEGORIES else category or t('other')}", ""]
         for entry in listed:
             if entry.category == category:
-                lines.append(f"- {links[entry.name]}{': ' + entry.summary if entry.summary else ''}")
+                lines.append(f"- {links[entry.name]}{t('colon') + entry.summary if entry.summary else ''}")
         lines.append("")
     groups = (
         ("service", [(name, entry) for entry in listed for name in entry.services]),
@@ -49,7 +49,7 @@ def index(entries: Iterable[IndexEntry], language: str, languages: tuple[str, ..
         lines += [f"## {t(f'by_{column}')}", "", f"| {t(column)} | {t('runbook')} |", "|---|---|"]
         for key in sorted({key for key, _ in rows}):
             there = ", ".join(links[entry.name] for name, entry in rows if name == key)
-            lines.append(f"| {cell(key)} | {cell(there)} |")
+            lines.append(f"| {cell(plain_text(key))} | {cell(there)} |")
         lines.append("")
     return "\n".join(lines).rstrip("\n") + "\n"
 

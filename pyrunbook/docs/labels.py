@@ -6,6 +6,8 @@ _LABELS: dict[str, tuple[str, str]] = {
     # key: (English, French)
     "made": ("Made by `pyrunbook docs build` from {0}. Change that, not this page.",
              "Produit par `pyrunbook docs build` à partir de {0}. Modifier cette source, pas cette page."),
+    "colon": (": ", " : "),
+    "separator": ("; ", " ; "),
     "other_language": ("En français", "In English"),
     "symptoms": ("Symptoms", "Symptômes"),
     "impact": ("Impact", "Impact"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
@@ -13,8 +14,9 @@ from pyrunbook.catalog.outline_tasks import Item, Kind
 from pyrunbook.catalog.roles import Role, read_role
 from pyrunbook.docs.index_entry import IndexEntry, file_name
 from pyrunbook.docs.labels import label
-from pyrunbook.docs.markdown_text import code, fence, plain_text
+from pyrunbook.docs.markdown_text import code, fence, link, plain_text
 from pyrunbook.docs.target import Target
+from pyrunbook.journal import redact_text
 
 _MOST_ITEMS = 300
 """Items of a play that are listed; the rest is counted."""
@@ -64,11 +66,16 @@ class OutlinePage:
         others = [language for language in self.languages if language != self.language]
         if others:
             lines += [
-                f"[{t('other_language')}]({file_name(self.name.rpartition('/')[2], others[0], self.languages)})",
+                link(t("other_language"), file_name(self.name.rpartition("/")[2], others[0], self.languages)),
                 "",
             ]
         lines += [f"## {t('missing')}", "", *(f"- {item}" for item in self._missing()), ""]
-        lines += [f"## {t('procedure')}", "", fence(f"ansible-playbook {source} -i {self._target.inventory_path}"), ""]
+        lines += [
+            f"## {t('procedure')}",
+            "",
+            fence(f"ansible-playbook {shlex.quote(source)} -i {shlex.quote(self._target.inventory_path)}"),
+            "",
+        ]
         for entry in self._outline.entries:
             lines += self._entry(entry)
         roles = [
@@ -109,15 +116,15 @@ class OutlinePage:
             for inner in entry.entries:
                 yield from self._entry(inner)
             return
-        yield from (f"### {plain_text(entry.name)}", "")
-        facts = [f"{t('hosts')}: {code(entry.hosts or '?')}"]
+        yield from (f"### {plain_text(redact_text(entry.name))}", "")
+        facts = [f"{t('hosts')}{t('colon')}{code(entry.hosts or '?')}"]
         if entry.serial:
             facts.append(f"serial: {code(entry.serial)}")
         if entry.become:
             facts.append(f"become: {code(entry.become)}")
         if entry.tags:
-            facts.append(f"{t('tags')}: {', '.join(map(code, entry.tags))}")
-        yield from ("; ".join(facts), "")
+            facts.append(f"{t('tags')}{t('colon')}{', '.join(map(code, entry.tags))}")
+        yield from (t("separator").join(facts), "")
         for section, items in entry.sections.items():
             yield from (f"**{code(section)}**", "")
             yield from self._items(items)
@@ -137,7 +144,8 @@ class OutlinePage:
                 what = f" ({self._t('role', code(item.role))})"
                 self._remember(item)
             mark = f"*{label}* " if label and number == 1 else ""
-            yield f"{indent}{number}. {mark}{plain_text(item.title)}{what}{self._conditions(item.tags, item.when)}"
+            title = plain_text(redact_text(item.title))
+            yield f"{indent}{number}. {mark}{title}{what}{self._conditions(item.tags, item.when)}"
             if item.kind is Kind.ROLE:
                 continue  # its tasks are told under its own heading, once
             yield from self._flat(item.children, depth + 1, "")
@@ -146,7 +154,7 @@ class OutlinePage:
 
     def _conditions(self, tags: tuple[str, ...], when: tuple[str, ...]) -> str:
         parts = [f"{self._t('tags').lower()} {', '.join(map(code, tags))}"] if tags else []
-        parts += [self._t("only_when_all", " and ".join(map(code, when)))] if when else []
+        parts += [self._t("only_when_all", " and ".join(map(code, map(redact_text, when))))] if when else []
         return f"; {'; '.join(parts)}" if parts else ""
 
     def _remember(self, item: Item) -> None:

@@ -3,30 +3,31 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from dataclasses import dataclass
+import shlex
+from dataclasses import dataclass, replace
 from functools import cache, cached_property, partial
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from pyrunbook.catalog import Phase, Runbook, Step, StepNotes, Text, Trouble
-from pyrunbook.catalog.contacts import Channel, Contact
-from pyrunbook.catalog.metadata import Input
 from pyrunbook.catalog.page_values import page_values
-from pyrunbook.catalog.roles import Role, read_role
+from pyrunbook.catalog.roles import Role
 from pyrunbook.catalog.step_notes import ByHand
 from pyrunbook.catalog.templates import SECRET, Values
 from pyrunbook.docs.flow import flowchart
 from pyrunbook.docs.index_entry import IndexEntry, file_name
+from pyrunbook.docs.information import information
+from pyrunbook.docs.input_tables import InputTables, is_hidden
 from pyrunbook.docs.labels import label
-from pyrunbook.docs.markdown_text import anchor, cell, code, fence, plain_text
+from pyrunbook.docs.markdown_text import anchor, cell, code, fence, link, plain_text
 from pyrunbook.docs.measured import Measured
+from pyrunbook.docs.people import People
 from pyrunbook.docs.service_checks import checks_by_hand
 from pyrunbook.docs.target import Target
-from pyrunbook.docs.when import window_in_words
-from pyrunbook.journal.redaction import is_secret_name
-from pyrunbook.windows import format_duration, parse_duration
+from pyrunbook.docs.wording import Wording
+from pyrunbook.journal import redact_text
+from pyrunbook.windows import format_duration
 
 PLATFORMS = ("host", "kubernetes")
 
@@ -82,28 +83,45 @@ class Page:
     def roles(self) -> dict[str, Role]:
         """The roles that the steps apply, in their order."""
         names = dict.fromkeys(step.role for step in self._catalog_steps)
-        return {name: _role(str(self.runbook.roles), name) for name in names}
+        return {name: self.target.role(self.runbook.role_home(name), name) for name in names}
 
     @cached_property
     def values(self) -> Values:
         """What templates are filled with."""
         defaults = {name: value for role in self.roles.values() for name, value in (role.defaults or {}).items()}
-        return page_values(self.target.service, defaults, self.target.project, self.target.inventory)
+        service, hidden = self.target.service, self._hidden
+        masked = {name: SECRET for name in (service.variables if service else {}) if name in hidden}
+        shown = replace(service, variables=service.variables | masked) if service else None
+        defaults |= {name: SECRET for name in defaults if name in hidden}
+        return page_values(shown, defaults, self.target.project, self.target.inventory)
+
+    @cached_property
+    def _hidden(self) -> set[str]:
+        """Inputs that Ansible itself would not show."""
+        declared = [self.runbook.inputs, *(role.inputs for role in self.roles.values())]
+        return {name for inputs in declared for name, item in inputs.items() if is_hidden(item)}
 
     @cached_property
     def _catalog_steps(self) -> list[Step]:
         return self.runbook.steps(self.target.strategy)
 
+    @cached_property
+    def wording(self) -> Wording:
+        """How the page speaks."""
+        return Wording(self.values, self.language)
+
     def words(self, text: Text | str) -> str:
-        """A text in the page's language, templates filled."""
-        said = text.in_language(self.language) if isinstance(text, Text) else text
-        return self.values.fill(said).strip()
+        """A text of the metadata in the page's language."""
+        return self.wording.words(text)
 
     def as_markdown(self) -> str:
         """The page."""
         metadata = self.runbook.metadata
         steps = [self._step(number, step) for number, step in enumerate(self._catalog_steps, 1)]
         first = next((step for step in steps if step.phase == Phase.PROCEDURE), None)
+        people = People(self.target.contacts, self.wording)
+        inputs = InputTables(self.wording, self.target.service.variables if self.target.service else {})
+        notes = {step.role: step.notes for step in self._catalog_steps}
         said = _environment().get_template("page.md.j2").render(
             t=self._t,
             words=self.words,
@@ -113,17 +131,17 @@ class Page:
             incident=self.runbook.category == "incidents",
             first_action=first,
             other_page=self._other_page(),
-            information=list(self._information()),
+            information=list(information(self.runbook, self.target, self.wording, self.measured)),
             run=self._run_commands(),
-            flow=flowchart(((s, p.title) for s, p in zip(self._catalog_steps, steps, strict=True)), self.language),
+            flow=flowchart(((s, self.runbook.title_of(s, self.language)) for s in self._catalog_steps), self.language),
             steps=steps,
             by_hand=str,
             several=len(self._platforms) > 1,
             checks=self._checks(steps),
             troubles=self._troubles(steps),
-            escalation=list(self._escalation()),
-            contacts=list(self._contacts()),
-            inputs=list(self._inputs()),
+            escalation=list(people.escalation(metadata)),
+            contacts=list(people.contacts(metadata)),
+            inputs=list(inputs.of(self.runbook, self.roles, notes)),
             missing=self._missing(),
         )  # fmt: skip
         return said.rstrip("\n") + "\n"
@@ -149,66 +167,18 @@ class Page:
         others = [language for language in self.languages if language != self.language]
         return file_name(self.runbook.name, others[0], self.languages) if others else ""
 
-    def _information(self) -> Iterator[tuple[str, str]]:
-        metadata, t = self.runbook.metadata, self._t
-        yield t("runbook"), code(self.runbook.id)
-        yield t("updated"), metadata.updated.isoformat()
-        yield t("owner"), metadata.owner
-        if metadata.severity:
-            yield t("severity"), t(metadata.severity)
-        if metadata.estimate:
-            takes = [format_duration(metadata.estimate)]
-            takes += [t("reserve", format_duration(metadata.reserve))] if metadata.reserve else []
-            takes += [t("timeout", format_duration(metadata.timeout))] if metadata.timeout else []
-            yield t("estimate"), "; ".join(takes)
-        if metadata.frequency:
-            yield t("frequency"), self.words(metadata.frequency)
-        yield t("window"), self._window()
-        if metadata.risk:
-            yield t("risk"), t(metadata.risk)
-        if metadata.impact and self.runbook.category != "incidents":
-            yield t("impact"), self.words(metadata.impact)
-        if self.target.service:
-            others = self.target.services
-            name = self.target.service.name
-            yield t("service"), t("services", ", ".join(others), name) if len(others) > 1 else name
-            yield t("platform"), self.target.platform
-        if len(self.runbook.strategies) > 1:
-            yield t("strategy"), code(self.target.strategy)
-        if metadata.alerts:
-            yield t("alerts"), ", ".join(code(alert) for alert in metadata.alerts)
-        if self.measured:
-            yield t("last_tested"), self.measured.last_tested(self.runbook.id) or t("never_tested")
-            if found := self.measured.of_runs(self.runbook.id):
-                yield t("measured"), t("measured_runs", *found)
-
-    def _window(self) -> str:
-        declared = self.runbook.metadata.window
-        spec = str(self.values.get("update_window") or declared.spec or "") if declared.required else declared.spec
-        if not spec:
-            return self._t("window_closed")
-        parts = [window_in_words(spec, self.language)]
-        inventory = declared.required and self.target.service is not None
-        cutoff = self.values.get("update_window_cutoff") if inventory else None
-        if cutoff or declared.cutoff:
-            parts.append(self._t("cutoff", format_duration(parse_duration(cutoff) if cutoff else declared.cutoff)))
-        excluded = [*declared.exclusions, *((self.values.get("update_window_exclusions") or []) if inventory else [])]
-        if excluded:
-            parts.append(self._t("excluded", ", ".join(str(item) for item in excluded)))
-        return "; ".join(parts)
-
     def _run_commands(self) -> dict[str, str]:
-        inventory, attest = self.target.inventory_name, ""
+        inventory = shlex.quote(self.target.inventory_name)
         attested = [item.id for item in self.runbook.metadata.prerequisites if item.check == "attested"]
         attest = "".join(f" --attest {name}" for name in attested)
         window = " --window" if self.runbook.metadata.window.required else ""
         run = f"pyrunbook run {self.runbook.id}"
-        playbook = self.target.shown(self.runbook.path)
+        playbook = shlex.quote(self.target.shown(self.runbook.path))
         extra = f" -e '{json.dumps({'preflight_attested': attested})}'" if attested else ""
         return {
             "check": f"{run} -i {inventory} --check",
             "all": f"{run}{window} -i {inventory}{attest}",
-            "ansible": f"ansible-playbook {playbook} -i {self.target.inventory_path}{extra}",
+            "ansible": f"ansible-playbook {playbook} -i {shlex.quote(self.target.inventory_path)}{extra}",
         }
 
     # --- the steps -----------------------------------------------------------------------------------------------
@@ -219,15 +189,15 @@ class Page:
 
     def _step(self, number: int, step: Step) -> PageStep:
         notes = step.notes
-        inventory = self.target.inventory_name
-        playbook = self.target.shown(self.runbook.path)
+        playbook = shlex.quote(self.target.shown(self.runbook.path))
+        step_id, inventory = shlex.quote(step.id), shlex.quote(self.target.inventory_path)
         commands = (
-            f"pyrunbook run {self.runbook.id} -i {inventory} --step {step.id}\n"
-            f"ansible-playbook {playbook} -i {self.target.inventory_path} --tags {step.id}"
+            f"pyrunbook run {self.runbook.id} -i {shlex.quote(self.target.inventory_name)} --step {step_id}\n"
+            f"ansible-playbook {playbook} -i {inventory} --tags {step_id}"
         )
         return PageStep(
             number=number,
-            title=self.runbook.title_of(step, self.language),
+            title=plain_text(self.runbook.title_of(step, self.language)),
             anchor=f"{step.phase}-{anchor(step.id)}",
             phase=str(step.phase),
             facts=self._facts(step),
@@ -257,10 +227,10 @@ class Page:
             facts.append(t("rescue"))
         if step.phase is Phase.CONCLUDE:
             facts.append(t("conclude"))
-        facts += [t("only_when", condition) for condition in step.conditions]
+        facts += [t("only_when_all", code(redact_text(condition))) for condition in step.conditions]
         if step.notes and step.notes.point_of_no_return:
             facts.append(t("no_return"))
-        return "; ".join(facts) + "."
+        return t("separator").join(facts) + "."
 
     def _by_hand(self, items: tuple[ByHand, ...]) -> str:
         """Texts and commands one after the other; the commands at the margin, to be copied from any reader."""
@@ -272,7 +242,7 @@ class Page:
             if item.commands:
                 parts.append(fence(self.values.fill(item.commands)))
             if item.expected:
-                parts.append(f"*{self._t('expected')}*: {self.words(item.expected)}")
+                parts.append(f"*{self._t('expected')}*{self._t('colon')}{self.words(item.expected)}")
         return "\n" + ("\n\n".join(parts) if parts else self._t("nothing_by_hand"))
 
     def _troubles(self, steps: list[PageStep]) -> list[dict[str, Any]]:
@@ -287,7 +257,7 @@ class Page:
                 found.setdefault((trouble.error, str(trouble.cause)), (trouble, []))[1].append(link)
         return [
             {
-                "error": trouble.error,
+                "error": self.words(trouble.error),
                 "cause": trouble.cause,
                 "solution": trouble.solution,
                 "commands": "\n".join(self.values.fill(command).rstrip("\n") for command in trouble.commands),
@@ -296,68 +266,6 @@ class Page:
             for trouble, where in found.values()
             if trouble.platform in platforms
         ]
-
-    # --- people and inputs ---------------------------------------------------------------------------------------
-
-    def _escalation(self) -> Iterator[tuple[str, str, str]]:
-        for item in self.runbook.metadata.escalation:
-            after = self._t("after_time", format_duration(item.after)) if item.after else self._t("at_once")
-            contact = self.target.contacts.get(item.to)
-            reach = contact.reach if contact else self._t("unknown_contact")
-            yield f"{self.words(item.when)} ({after})", self._who(item.to, contact), reach
-
-    def _who(self, key: str, contact: Contact | Channel | None) -> str:
-        if isinstance(contact, Contact):
-            role = self.words(contact.role) if contact.role else ""
-            return ", ".join(part for part in (key, role, self.words(contact.name)) if part)
-        return key
-
-    def _contacts(self) -> Iterator[tuple[str, str, str, str]]:
-        metadata = self.runbook.metadata
-        for key in dict.fromkeys((*metadata.contacts, *(item.to for item in metadata.escalation))):
-            contact = self.target.contacts.get(key)
-            if isinstance(contact, Contact):
-                role = self.words(contact.role) if contact.role else ""
-                handles = self.words(contact.handles) if contact.handles else ""
-                yield f"{key} {role}".strip(), self.words(contact.name), handles, contact.reach
-            else:
-                yield key, "", "", contact.reach if contact else self._t("unknown_contact")
-
-    def _inputs(self) -> Iterator[tuple[str, list[dict[str, str]]]]:
-        if self.runbook.inputs:
-            words = self.runbook.metadata.inputs.get(self.language, {})
-            yield (
-                "",
-                [self._input(name, item, item.default, words.get(name)) for name, item in self.runbook.inputs.items()],
-            )
-        for name, role in self.roles.items():
-            if role.inputs:
-                notes = next((step.notes for step in self._catalog_steps if step.role == name), None)
-                words = notes.inputs.get(self.language, {}) if notes else {}
-                defaults = role.defaults or {}
-                yield (
-                    self._t("inputs_of", name),
-                    [
-                        self._input(key, item, defaults.get(key, item.default), words.get(key))
-                        for key, item in role.inputs.items()
-                    ],
-                )
-
-    def _input(self, name: str, item: Input, default: Any, meaning: str | None) -> dict[str, str]:
-        t = self._t
-        kind = t("list_of", item.elements) if item.kind == "list" and item.elements else item.kind
-        if item.choices:
-            kind += ": " + t("choices", ", ".join(code(choice) for choice in item.choices))
-        secret = item.no_log or is_secret_name(name)
-        shown = code(SECRET) if secret and default not in (None, "") else _shown(default)
-        if item.required and default is None:
-            shown = t("required")
-        declared = self.target.service.variables if self.target.service else {}
-        if name in declared and name not in ("update_window", "update_window_exclusions", "update_window_cutoff"):
-            here = code(SECRET) if secret else _shown(self.values.get(name))
-            if here != shown:
-                shown = f"{shown}; {t('here', here)}" if shown else t("here", here)
-        return {"name": name, "type": kind, "default": shown, "meaning": plain_text(meaning or item.text)}
 
     def _missing(self) -> list[str]:
         """What the page should have and has not: filled in by its author, found by lint."""
@@ -370,19 +278,6 @@ def _has_notes(page: Page, role: str) -> bool:
     return any(step.notes for step in page._catalog_steps if step.role == role)
 
 
-def _shown(value: Any) -> str:
-    if value is None or value == "":
-        return ""
-    return code(value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str))
-
-
-@cache
-def _role(roles: str, name: str) -> Role:
-    from pathlib import Path
-
-    return read_role(Path(roles), name)
-
-
 @cache
 def _environment() -> Environment:
     environment = Environment(
@@ -393,5 +288,5 @@ def _environment() -> Environment:
         keep_trailing_newline=True,
         autoescape=False,  # noqa: S701 - Markdown, written to files; the values come from the project itself
     )
-    environment.filters |= {"fence": fence, "cell": cell}
+    environment.filters |= {"fence": fence, "cell": cell, "link": link, "code": code}
     return environment

@@ -8,16 +8,18 @@ from typing import Any
 from urllib.parse import urljoin
 
 from pyrunbook.catalog.templates import Values
+from pyrunbook.docs.labels import label
+from pyrunbook.docs.markdown_text import code, plain_text
 from pyrunbook.errors import BadInput
 from pyrunbook.rollout.checks import HttpCheck
 
 _WORDS = {
     "en": {
-        "status": "status {}", "contains": "the body contains `{}`", "json": "`{}` is `{}`",
+        "status": "status {}", "contains": "the body contains {}", "json": "{} is {}",
         "latency": "{} at most {} ms", "requests": "{} requests over new connections, {} may fail",
     },
     "fr": {
-        "status": "statut {}", "contains": "le corps contient `{}`", "json": "`{}` vaut `{}`",
+        "status": "statut {}", "contains": "le corps contient {}", "json": "{} vaut {}",
         "latency": "{} au plus {} ms", "requests": "{} requêtes sur de nouvelles connexions, {} échec(s) admis",
     },
 }  # fmt: skip
@@ -36,7 +38,7 @@ def checks_by_hand(values: Values, language: str) -> list[tuple[str, str, str]]:
             check = HttpCheck.parse(dict(item))
         except (BadInput, TypeError, ValueError):
             continue
-        found.append((check.name, _command(check, base), _expected(check, language)))
+        found.append((plain_text(check.name), _command(check, base), _expected(check, language)))
     return found
 
 
@@ -63,10 +65,10 @@ def _expected(check: HttpCheck, language: str) -> str:
     if check.requests > 1:
         parts.append(words["requests"].format(check.requests, check.allowed_failures))
     if check.contains:
-        parts.append(words["contains"].format(check.contains))
-    parts += [words["json"].format(key, _plain(value)) for key, value in check.json.items()]
+        parts.append(words["contains"].format(code(check.contains)))
+    parts += [words["json"].format(code(key), code(_plain(value))) for key, value in check.json.items()]
     parts += [words["latency"].format(name, f"{limit:g}") for name, limit in check.latency.items()]
-    return "; ".join(parts)
+    return label("separator", language=language).join(parts)
 
 
 def _plain(value: Any) -> str:

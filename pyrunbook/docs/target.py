@@ -9,6 +9,7 @@ from pathlib import Path
 from pyrunbook.catalog import STRATEGIES
 from pyrunbook.catalog.contacts import Channel, Contact, contacts_of
 from pyrunbook.catalog.inventory import Service, read_services
+from pyrunbook.catalog.roles import Role, read_role
 from pyrunbook.errors import BadInput
 
 
@@ -29,6 +30,7 @@ class Target:
     service: Service | None = None
     services: tuple[str, ...] = ()
     contacts: dict[str, Contact | Channel] = field(default_factory=dict)
+    _roles: dict[tuple[Path, str], Role] = field(default_factory=dict, compare=False, repr=False)
 
     @property
     def platform(self) -> str:
@@ -40,6 +42,12 @@ class Target:
         """The strategy that the inventory selects."""
         chosen = str(self.service.variables.get("update_strategy", "")) if self.service else ""
         return chosen if chosen in STRATEGIES else STRATEGIES[0]
+
+    def role(self, roles: Path, name: str) -> Role:
+        """A role of a directory; read once, because many pages are about it."""
+        if (roles, name) not in self._roles:
+            self._roles[roles, name] = read_role(roles, name)
+        return self._roles[roles, name]
 
     def shown(self, path: Path) -> str:
         """A path as pages name it: relative to the project, the same on every machine; its name where it is outside."""

@@ -1,0 +1,71 @@
+"""The table at the head of a page: who, when, how long, at which risk, for what."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from pyrunbook.catalog import Runbook
+from pyrunbook.docs.markdown_text import code, plain_text
+from pyrunbook.docs.measured import Measured
+from pyrunbook.docs.target import Target
+from pyrunbook.docs.when import window_in_words
+from pyrunbook.docs.wording import Wording
+from pyrunbook.windows import format_duration, parse_duration
+
+
+def information(
+    runbook: Runbook, target: Target, wording: Wording, measured: Measured | None
+) -> Iterator[tuple[str, str]]:
+    """The rows: what it is called, and Markdown."""
+    metadata, t = runbook.metadata, wording.t
+    yield t("runbook"), code(runbook.id)
+    yield t("updated"), metadata.updated.isoformat()
+    yield t("owner"), plain_text(metadata.owner)
+    if metadata.severity:
+        yield t("severity"), t(metadata.severity)
+    if metadata.estimate:
+        takes = [format_duration(metadata.estimate)]
+        takes += [t("reserve", format_duration(metadata.reserve))] if metadata.reserve else []
+        takes += [t("timeout", format_duration(metadata.timeout))] if metadata.timeout else []
+        yield t("estimate"), t("separator").join(takes)
+    if metadata.frequency:
+        yield t("frequency"), wording.words(metadata.frequency)
+    yield t("window"), _window(runbook, target, wording)
+    if metadata.risk:
+        yield t("risk"), t(metadata.risk)
+    if metadata.impact and runbook.category != "incidents":
+        yield t("impact"), wording.words(metadata.impact)
+    if target.service:
+        name = target.service.name
+        yield t("service"), plain_text(t("services", ", ".join(target.services), name) if target.services[1:] else name)
+        yield t("platform"), plain_text(target.platform)
+    if len(runbook.strategies) > 1:
+        yield t("strategy"), code(target.strategy)
+    if metadata.alerts:
+        yield t("alerts"), ", ".join(code(alert) for alert in metadata.alerts)
+    if measured:
+        yield t("last_tested"), measured.last_tested(runbook.id) or t("never_tested")
+        if found := measured.of_runs(runbook.id):
+            yield t("measured"), t("measured_runs", *found)
+
+
+def _window(runbook: Runbook, target: Target, wording: Wording) -> str:
+    """When it may run: the inventory's window goes before the runbook's own, as for a run."""
+    t, declared = wording.t, runbook.metadata.window
+    inventory = declared.required and target.service is not None
+
+    def said(name: str) -> Any:
+        return wording.values.get(name) if inventory else None
+
+    spec = str(said("update_window") or declared.spec or "")
+    if not spec:
+        return t("window_closed")
+    parts = [window_in_words(spec, wording.language)]
+    cutoff = said("update_window_cutoff")
+    if cutoff or declared.cutoff:
+        parts.append(t("cutoff", format_duration(parse_duration(cutoff) if cutoff else declared.cutoff)))
+    excluded = [*declared.exclusions, *(said("update_window_exclusions") or [])]
+    if excluded:
+        parts.append(t("excluded", ", ".join(str(item) for item in excluded)))
+    return plain_text(t("separator").join(parts))

@@ -1,0 +1,87 @@
+"""The inputs of a runbook and of its roles: type, choices, default, the inventory's own value, meaning."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from pyrunbook.catalog import Runbook, StepNotes
+from pyrunbook.catalog.metadata import Input
+from pyrunbook.catalog.roles import Role
+from pyrunbook.catalog.templates import SECRET
+from pyrunbook.docs.markdown_text import code, plain_text
+from pyrunbook.docs.wording import Wording, shown
+from pyrunbook.journal.redaction import is_secret_name
+
+_IN_THE_HEAD = ("update_window", "update_window_exclusions", "update_window_cutoff")
+"""What the page's information says in words already."""
+
+
+@dataclass(frozen=True)
+class InputRow:
+    """One input; all but the name is Markdown."""
+
+    name: str
+    type: str
+    default: str
+    meaning: str
+
+
+class InputTables:
+    """The tables.
+
+    Args:
+        wording: of the page.
+        declared: the variables that the inventory itself sets.
+    """
+
+    def __init__(self, wording: Wording, declared: Mapping[str, Any]) -> None:
+        self._wording = wording
+        self._declared = declared
+
+    def of(
+        self, runbook: Runbook, roles: Mapping[str, Role], notes: Mapping[str, StepNotes | None]
+    ) -> Iterator[tuple[str, list[InputRow]]]:
+        """Heading and rows: those of the runbook without a heading, then those of each role."""
+        language = self._wording.language
+        if runbook.inputs:
+            words = runbook.metadata.inputs.get(language, {})
+            yield "", [self._row(name, item, item.default, words) for name, item in runbook.inputs.items()]
+        for name, role in roles.items():
+            if role.inputs:
+                noted = notes.get(name)
+                words = noted.inputs.get(language, {}) if noted else {}
+                rows = [
+                    self._row(key, item, role.defaults.get(key, item.default), words)
+                    for key, item in role.inputs.items()
+                ]
+                yield self._wording.t("inputs_of", name), rows
+
+    def _row(self, name: str, item: Input, default: Any, words: Mapping[str, str]) -> InputRow:
+        t = self._wording.t
+        kind = t("list_of", item.elements) if item.kind == "list" and item.elements else item.kind
+        if item.choices:
+            kind += t("colon") + t("choices", ", ".join(code(choice) for choice in item.choices))
+        secret = is_hidden(item) or is_secret_name(name)
+        told = code(SECRET) if secret and default not in (None, "") else shown(default)
+        if item.required and default is None:
+            told = t("required")
+        if name in self._declared and name not in _IN_THE_HEAD:
+            here = code(SECRET) if secret else shown(self._wording.values.get(name))
+            if here != told:
+                told = t("separator").join(part for part in (told, t("here", here)) if part)
+        return InputRow(name, plain_text(kind), told, plain_text(words.get(name) or item.text))
+
+
+def is_hidden(item: Input | Mapping[str, Any]) -> bool:
+    """Whether an input, or an option of it, is `no_log`: then Ansible itself would not show its value."""
+    if isinstance(item, Input):
+        return item.no_log or _any_hidden(item.options)
+    return bool(item.get("no_log")) or _any_hidden(item.get("options"))
+
+
+def _any_hidden(options: Any) -> bool:
+    return isinstance(options, Mapping) and any(
+        isinstance(option, Mapping) and is_hidden(option) for option in options.values()
+    )
