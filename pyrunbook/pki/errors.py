@@ -1,0 +1,69 @@
+"""What can go wrong with certificates, in the operator's words. None of these ever carries a key or a token."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pyrunbook.errors import BadInput, ExitCode, PyrunbookError, Refused
+
+_EXTRAS = {"vault": "hvac", "age": "pyrage"}
+
+
+class NotIssued(BadInput):
+    """The issuer did not do what it was asked for; what is deployed was not touched.
+
+    Args:
+        seen: see `PyrunbookError`.
+        means: see `PyrunbookError`.
+        next_step: see `PyrunbookError`.
+        kind: the word of `vault_health.Kind` for what is wrong, or empty where the issuer is not a Vault.
+    """
+
+    def __init__(self, seen: str, *, means: str = "", next_step: str = "", kind: str = "") -> None:
+        super().__init__(seen, means=means, next_step=next_step)
+        self.kind = kind
+
+
+class Doubtful(Refused):
+    """The gate before a deployment found a fault in the new pair; what is deployed was not touched.
+
+    Args:
+        seen: see `PyrunbookError`.
+        means: see `PyrunbookError`.
+        next_step: see `PyrunbookError`.
+        evidence: what was checked, a JSON object for the journal.
+    """
+
+    def __init__(
+        self, seen: str, *, means: str = "", next_step: str = "", evidence: dict[str, Any] | None = None
+    ) -> None:
+        super().__init__(seen, means=means, next_step=next_step)
+        self.evidence = evidence or {}
+
+
+class NotDeployed(PyrunbookError):
+    """The pair on disk could not be brought into the state asked for; an operator must look."""
+
+    exit_code = ExitCode.NOT_PUT_BACK
+
+
+class NotVerified(PyrunbookError):
+    """A backup was written and does not hold what it should; it must not be relied on."""
+
+    exit_code = ExitCode.NOT_PUT_BACK
+
+
+def missing(error: ModuleNotFoundError, *, extra: str, purpose: str) -> Exception:
+    """The error for a library that only some installations have; any other missing module stays what it is.
+
+    Args:
+        error: of the import.
+        extra: the extra of pyrunbook that brings it: `vault` or `age`.
+        purpose: what needs it, as the subject of a sentence.
+    """
+    if error.name != _EXTRAS[extra]:
+        return error
+    return BadInput(
+        f"{purpose} needs the Python package {error.name}, which is not installed",
+        next_step=f"pip install 'pyrunbook[{extra}]'",
+    )
