@@ -7,10 +7,12 @@ from pathlib import Path
 
 import pytest
 from by_hand import LOGIN, ROOT, STOPPING, Block, Operator, Shell
+from host_under_test import running
 from operation import maintain, serves
 from sandbox_under_test import Sandbox
 
 from pyrunbook.catalog import STRATEGIES
+from pyrunbook.catalog.inventory import read_services
 from pyrunbook.execution.inventory import services
 from pyrunbook.sandbox.load import Load
 
@@ -186,3 +188,21 @@ def test_a_change_behind_the_operators_back_stops_the_next_block(sandbox: Sandbo
             assert upstream.read_text() == elsewhere
     assert serves(sandbox) == ("blue", "1.0.4")
     assert (sandbox.directory / "slots/blue/release").exists()
+
+
+def test_under_systemd_what_is_done_by_hand_is_what_a_reboot_brings_back(tmp_path: Path) -> None:
+    with running(tmp_path) as machine:
+        (service,) = read_services(machine.inventory)
+        operator = Operator(service.name, service.variables, "zero_downtime", machine.inventory)
+        for blocks, color, version in (
+            (operator.forward(), "green", "1.1.0"),
+            (_rollback(operator), "blue", "1.0.4"),
+        ):
+            with Load(machine.url, 50) as load, Shell(STOPPING, machine.env, ROOT) as typed:
+                for block in blocks:
+                    typed.do(block)
+            assert load.report.failed == 0, load.report
+            assert serves(machine) == (color, version)
+            other = "green" if color == "blue" else "blue"
+            assert machine.state(color) == ("active", "enabled")
+            assert machine.state(other) == ("inactive", "disabled")
