@@ -34,6 +34,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "new": ("pyrunbook.cli.new:new", "Start a runbook: playbook, metadata, a step role, with blanks to fill in."),
     "window": ("pyrunbook.cli.window:window", "Ask when a runbook may run, and why."),
     "docs": ("pyrunbook.cli.docs:docs", "Make the pages of runbooks; see whether they have drifted."),
+    "lint": ("pyrunbook.cli.lint:lint", "Look for what will hurt at night in runbooks and Markdown pages."),
     "schema": ("pyrunbook.cli.schema:schema", "Print the JSON Schema of metadata, step notes or settings."),
     "sandbox": ("pyrunbook.cli.sandbox:sandbox", "A small service on this machine to practise on."),
     "doctor": ("pyrunbook.cli.doctor:doctor", "Check what is missing to run here."),

@@ -1,0 +1,176 @@
+"""`pyrunbook lint`: what will hurt at night, found in daylight."""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from pyrunbook.errors import BadInput, ExitCode
+
+if TYPE_CHECKING:
+    from pyrunbook.catalog.inventory import Service
+    from pyrunbook.catalog.settings import Settings
+    from pyrunbook.lint.collecting import Collection
+    from pyrunbook.lint.context import Context, Project
+    from pyrunbook.lint.subject import Subject
+
+
+@click.command()
+@click.argument("paths", nargs=-1, type=click.Path(path_type=Path), metavar="[PATH]...")
+@click.option("--project", type=click.Path(path_type=Path, file_okay=False), help="Directory of playbooks and roles.")
+@click.option(
+    "-i", "--inventory", default="", help="Inventory whose contacts and windows hold. Default: the settings'."
+)
+@click.option("--journal", is_flag=True, help="Ask the journal when each runbook was run last.")
+@click.option("--online", is_flag=True, help="Ask the web whether the pages that links lead to are there.")
+@click.option("--select", multiple=True, metavar="RULE,...", help="Only these rules.")
+@click.option("--ignore", multiple=True, metavar="RULE,...", help="Not these rules.")
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["text", "json", "sarif", "github"]),
+    default="text",
+    help="How findings are written; json is one object a line.",
+)
+@click.option("--fix", is_flag=True, help="Correct what is certain, then lint again.")
+@click.option("--strict", is_flag=True, help="Fail on notes, too.")
+@click.option("--today", type=click.DateTime(["%Y-%m-%d"]), help="The date from which ages are reckoned.")
+@click.option("--rules", "list_rules", is_flag=True, help="List the rules and their levels.")
+@click.option("--explain", metavar="RULE", default="", help="Print the page about a rule.")
+@click.pass_context
+def lint(
+    ctx: click.Context,
+    paths: tuple[Path, ...],
+    project: Path | None,
+    inventory: str,
+    journal: bool,
+    online: bool,
+    select: tuple[str, ...],
+    ignore: tuple[str, ...],
+    form: str,
+    fix: bool,
+    strict: bool,
+    today: datetime | None,
+    list_rules: bool,
+    explain: str,
+) -> None:
+    """Look for what will hurt at night: in playbooks with their metadata, roles' step.yml, Markdown pages, alert rules.
+
+    PATH is such a file, or a directory that is searched for them; without one, all playbooks of the project are
+    looked at. Nothing of a project is executed. Rules, their levels and what is allowed come from `.pyrunbook.yml` or
+    `[tool.pyrunbook.lint]` in `pyproject.toml`.
+
+    A finding that is right and stays is waived beside it, with the reason: `# pyrunbook: allow RULE because REASON`,
+    in Markdown the same in an HTML comment.
+
+    Exit codes: 0 nothing found, or notes only; 8 findings; 2 usage.
+    """
+    from pyrunbook import places
+    from pyrunbook.catalog.settings import read_settings
+    from pyrunbook.lint import collecting, formats, linting
+    from pyrunbook.lint.context import Project
+    from pyrunbook.lint.fixing import fix as correct
+    from pyrunbook.lint.tested import last_tested
+
+    if explain:
+        _explain(explain)
+        return
+    root = project or (collecting.project_of(paths[0]) if paths else places.content())
+    if not root.is_dir():
+        raise BadInput(f"{root}: no such directory")
+    settings = read_settings(root)
+    chosen = linting.chosen_rules(settings.lint, _names(select), _names(ignore))
+    if list_rules:
+        from pyrunbook.cli.table import echo_table
+
+        echo_table(
+            ["RULE", "LEVEL", "WHAT IT FINDS"], [[rule.id, level, rule.summary] for rule, level in chosen.items()]
+        )
+        return
+    services, broken = _services(root, settings, inventory)
+    tested = last_tested() if journal else None
+
+    def look() -> tuple[Collection, list[linting.Reported]]:
+        fresh = Project(root, settings, services)
+        collection = collecting.collect(paths, fresh)
+        collection.subjects += broken
+        context = _context(fresh, collection, today.date() if today else date.today(), tested)  # noqa: DTZ011
+        if online:
+            from pyrunbook.lint.online import ask
+
+            context.answers = ask(link.target for subject in collection.subjects for link in subject.links)
+        return collection, linting.lint(collection, context, chosen)
+
+    collection, found = look()
+    if fix:
+        corrected = correct(found)
+        for each in corrected:
+            at, edit = each.at, each.edit
+            click.echo(f"{formats.shown(at.file)}:{at.line}: fixed {each.rule}: {edit.done if edit else ''}", err=True)
+        if corrected:
+            collection, found = look()
+    subjects = sum(subject.kind not in ("alerts", "inventory") for subject in collection.subjects)
+    if form == "sarif":
+        click.echo(formats.as_sarif(found, chosen))
+    else:
+        lines = {"text": formats.as_text, "json": formats.as_json, "github": formats.as_github}[form](found)
+        for line in lines:
+            click.echo(line)
+    if form == "text":
+        click.echo(formats.summary(found, subjects))
+    if any(strict or each.level != "note" for each in found):
+        ctx.exit(ExitCode.FINDINGS)
+
+
+def _names(given: tuple[str, ...]) -> list[str]:
+    return [name.strip() for item in given for name in item.split(",") if name.strip()]
+
+
+def _explain(name: str) -> None:
+    from pyrunbook.lint.linting import rule_named
+    from pyrunbook.lint.rule import page_of
+
+    rule = rule_named(name, "--explain: ")
+    page = page_of(rule.id)
+    if not page.is_file():
+        raise BadInput(f"the page about {rule.id} is not installed: {page}", next_step="reinstall pyrunbook")
+    click.echo(page.read_text(encoding="utf-8").rstrip("\n"))
+
+
+def _services(root: Path, settings: Settings, given: str) -> tuple[list[Service], list[Subject]]:
+    """The services of the inventory; when it is broken, that as something to report."""
+    from pyrunbook.catalog.inventory import read_services
+    from pyrunbook.catalog.yaml_file import InvalidFile
+    from pyrunbook.cli.options import inventory_sources
+    from pyrunbook.lint.subject import Spot, Subject
+
+    if given:
+        sources = [Path(source) for source in inventory_sources((given,))]
+    else:
+        sources = [root / settings.docs.inventory] if settings.docs.inventory else []
+    services: list[Service] = []
+    broken: list[Subject] = []
+    for source in sources:
+        try:
+            services += read_services(source)
+        except InvalidFile as error:
+            broken.append(Subject("inventory", source, source.name, Spot(source, 1, 1), problems=list(error.problems)))
+    return services, broken
+
+
+def _context(project: Project, collection: Collection, today: date, tested: dict[str, date] | None) -> Context:
+    from pyrunbook.lint.collecting import alert_subjects, named_alerts
+    from pyrunbook.lint.context import Context
+
+    known = {subject.file for subject in collection.subjects}
+    configured = [subject for subject in alert_subjects(project) if subject.file not in known]
+    collection.subjects += configured
+    rules = [subject for subject in collection.subjects if subject.kind == "alerts"]
+    context = Context(project, today, collection.subjects, last_tested=tested)
+    if rules:
+        context.alerts = {alert.name: alert for subject in rules for alert in subject.alerts}
+        context.runbook_alerts = named_alerts(project)
+    return context

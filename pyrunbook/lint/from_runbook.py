@@ -1,0 +1,157 @@
+"""Fills a subject from a runbook of the catalog, or from any other playbook."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from pyrunbook.catalog import CATEGORIES, Text
+from pyrunbook.catalog.metadata import Metadata
+from pyrunbook.catalog.runbook import read_runbook
+from pyrunbook.catalog.yaml_file import Document, InvalidFile, read
+from pyrunbook.lint.context import Project
+from pyrunbook.lint.from_inventory import add_inventory
+from pyrunbook.lint.from_role import add_role
+from pyrunbook.lint.section_names import SectionName
+from pyrunbook.lint.subject import Link, Mention, Place, Role, Spot, Subject
+from pyrunbook.lint.tasks import Task, plays_of, task_files, tasks_of_file
+from pyrunbook.lint.yaml_text import key_spot, leaves, spot
+from pyrunbook.lint.yaml_texts import add_command, add_text
+
+_SECTIONS = {
+    "prerequisites": SectionName.PREREQUISITES,
+    "rollback": SectionName.ROLLBACK,
+    "troubleshooting": SectionName.TROUBLESHOOTING,
+    "contacts": SectionName.CONTACTS,
+    "escalation": SectionName.ESCALATION,
+    "symptoms": SectionName.SYMPTOMS,
+    "impact": SectionName.IMPACT,
+}
+_INSTRUCTIONS = ("how", "solution", "rollback")
+
+
+def from_playbook(playbook: Path, project: Project) -> Subject:
+    """A playbook with its metadata, the notes of the roles that it applies, and what the inventory says to it."""
+    file = playbook.with_suffix(".meta.yml")
+    of_catalog = playbook.parent.name in CATEGORIES and playbook.parent.parent.name == "playbooks"
+    kind = "runbook" if file.is_file() or of_catalog else "playbook"
+    name = f"{playbook.parent.name}/{playbook.stem}"
+    subject = Subject(kind, playbook, name, Spot(playbook, 1, 1), metadata=file.is_file())  # type: ignore[arg-type]
+    subject.files[playbook] = None
+    runbook = window_at = None
+    if file.is_file():
+        subject.files[file] = None
+        try:
+            runbook = read_runbook(name, playbook, (project.roles(playbook) or [project.root / "roles"])[0])
+        except InvalidFile as error:
+            subject.problems += error.problems
+        window_at = _add_metadata(subject, file, project)
+    loose = project.read(playbook)
+    if not file.is_file():
+        subject.problems += loose.problems
+    order = _add_tasks(subject, playbook, project)
+    for position, (role, task) in enumerate(order):
+        add_role(subject, role, task, project, position)
+    if runbook is not None:
+        add_inventory(subject, runbook.metadata, project, window_at or subject.at)
+    return subject
+
+
+def _add_metadata(subject: Subject, file: Path, project: Project) -> Spot | None:
+    """Returns where the window stands."""
+    try:
+        document = read(file)
+    except InvalidFile:
+        return None  # the catalog has said so
+    source = project.lines(file)
+    window_at: Spot | None = None
+    for _, _, spec in document.items(document.get(document.root, "argument_specs") or document.root):
+        node = document.get(spec, "runbook") if isinstance(spec, yaml.MappingNode) else None
+        if node is None:
+            continue
+        subject.at = key_spot(document, spec, "runbook") or spot(document, spec)
+        window_at = key_spot(document, node, "window")
+        subject.incident = subject.name.startswith("incidents/")
+        for key, where, value in document.items(node):
+            if key in _SECTIONS and value.tag != "tag:yaml.org,2002:null" and value.value:
+                subject.sections[_SECTIONS[key]] = spot(document, where)
+        for leaf in leaves(document, node, Metadata):
+            last = leaf.path[-1]
+            if leaf.kind is Text:
+                role = Role.INSTRUCTION if last in _INSTRUCTIONS else Role.STATEMENT
+                add_text(subject, document, leaf.node, role, source, project.settings.docs.languages)
+            elif leaf.path[0] == "troubleshooting" and "commands" in leaf.path:
+                add_command(subject, document, leaf.node, source, flow="")
+            else:
+                _add_value(subject, document, leaf.path, leaf.node)
+    return window_at
+
+
+def _add_value(subject: Subject, document: Document, path: tuple[str | int, ...], node: yaml.Node) -> None:
+    value, at = str(node.value), spot(document, node)
+    match path:
+        case ("updated",):
+            plain: Any = None
+            with suppress(ValueError):
+                plain = document.value(node)
+            subject.updated = (plain, at) if type(plain) is date else None
+        case ("contacts", int()) | ("escalation", int(), "to"):
+            subject.mentions.append(Mention("contact", value, at))
+        case ("alerts", int()):
+            subject.mentions.append(Mention("alert", value, at))
+        case ("links", int(), "url"):
+            subject.links.append(Link(value, at))
+
+
+def _add_tasks(subject: Subject, playbook: Path, project: Project) -> list[tuple[Path, Task]]:
+    """Look at every task; the roles that are applied, in order, each with the task that applies it first."""
+    order: dict[Path, Task] = {}
+    for play in plays_of(project.read(playbook)):
+        if "vars_prompt" in play.entries:
+            key, value = play.entries["vars_prompt"]
+            asked = value.value[0] if isinstance(value, yaml.SequenceNode) and value.value else key
+            subject.prompts.append(
+                Place(Spot(playbook, asked.start_mark.line + 1, asked.start_mark.column + 1), "vars_prompt")
+            )
+        if play.imports and "{{" not in play.imports and "$" not in play.imports:
+            node = play.node
+            at = Spot(playbook, node.start_mark.line + 1, node.start_mark.column + 1)
+            subject.mentions.append(Mention("playbook", play.imports, at))
+        for task in play.tasks():
+            look_at_task(subject, task, project)
+            role = task.role()
+            if role is None or "{{" in role[0] or role[0].count(".") >= 2:
+                continue
+            subject.mentions.append(Mention("role", role[0], role[1]))
+            directory = project.role(role[0], playbook)
+            if directory is not None and directory not in order:
+                order[directory] = task
+                for file in task_files(directory):
+                    subject.files[file] = None
+                    for inner in tasks_of_file(project.read(file)):
+                        look_at_task(subject, inner, project)
+    return list(order.items())
+
+
+def look_at_task(subject: Subject, task: Task, project: Project) -> None:
+    """Note prompts, and failures that are ignored without a word."""
+    pause = task.value("pause")
+    if pause is not None:
+        arguments = task.source.entries(pause[1])
+        timed = arguments.keys() & {"seconds", "minutes"} or "seconds=" in task.source.written(pause[1])
+        if "prompt" in arguments or not timed:
+            subject.prompts.append(Place(task.spot(pause[0]), "pause"))
+    ignored = task.entries.get("ignore_errors")
+    if ignored is not None and task.source.written(ignored[1]).lower() not in ("false", "no", "off"):
+        at = task.spot(ignored[0])
+        lines = project.lines(at.file)
+        near = [lines[at.line - 1], *(lines[at.line - 2 : at.line - 1] if at.line > 1 else [])]
+        begin = task.node.start_mark.line
+        above = lines[begin - 1 : begin] if begin > 0 else []
+        explained = "#" in near[0] or any(line.lstrip().startswith("#") for line in (*near[1:], *above))
+        if not explained:
+            subject.ignored_errors.append(Place(at))

@@ -1,0 +1,32 @@
+"""A window in which the runbook can never run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from pyrunbook.errors import BadInput
+from pyrunbook.lint.context import Context
+from pyrunbook.lint.rule import Finding, Rule
+from pyrunbook.lint.subject import Subject
+from pyrunbook.windows.decision import require_fit
+from pyrunbook.windows.schedule import Schedule
+
+
+def check(subject: Subject, context: Context) -> Iterator[Finding]:
+    """The runbook's own window and those of the inventory's services, with exclusions, cutoff, estimate and reserve."""
+    for window in subject.windows:
+        of = f"for {window.service}: " if window.service else ""
+        try:
+            schedule = Schedule.read(
+                window.spec,
+                exclusions=window.exclusions,
+                cutoff=window.cutoff,
+                needs=window.estimate,
+                reserve=window.reserve,
+            )
+            require_fit(schedule, context.now)
+        except BadInput as error:
+            yield Finding(window.at, f"{of}{error.seen} ({subject.name})")
+
+
+RULE = Rule("impossible-window", "error", "A runbook can never run in its window.", check)

@@ -1,0 +1,26 @@
+"""A step after which nobody can tell whether it worked."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from pyrunbook.lint.context import Context
+from pyrunbook.lint.rule import Finding, Rule
+from pyrunbook.lint.subject import Subject
+
+
+def check(subject: Subject, _context: Context) -> Iterator[Finding]:
+    """Steps without any expected result, and commands of a step whose result is not described."""
+    for step in subject.steps:
+        if not step.expected and subject.kind == "page":
+            if step.deeds:
+                yield Finding(step.at, f'the step "{step.title}" does not say what its commands should show')
+        elif not step.expected and not step.deeds:
+            yield Finding(step.at, f"the step {step.title} does not say what is so when it has succeeded")
+        elif subject.kind != "page":
+            for deed in step.deeds:
+                if deed.commands and not deed.expected:
+                    yield Finding(deed.at, f"the step {step.title} does not say what these commands should show")
+
+
+RULE = Rule("step-without-result", "warning", "A step does not say what is so when it has succeeded.", check)

@@ -1,0 +1,21 @@
+"""A role that is applied and is not there."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from pyrunbook.lint.context import Context
+from pyrunbook.lint.rule import Finding, Rule
+from pyrunbook.lint.subject import Subject
+
+
+def check(subject: Subject, context: Context) -> Iterator[Finding]:
+    """Roles without a directory. Those of collections and of a requirements file come from elsewhere."""
+    required = context.project.required_roles
+    for mention in subject.mentions:
+        known = mention.kind != "role" or mention.name in required
+        if not known and context.project.role(mention.name, subject.file) is None:
+            yield Finding(mention.at, f"there is no role {mention.name}")
+
+
+RULE = Rule("unknown-role", "error", "A playbook applies a role that does not exist.", check)

@@ -1,0 +1,34 @@
+"""A runbook or a playbook that is named and does not exist."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from difflib import get_close_matches
+
+from pyrunbook.lint.calls import playbook_calls, runbook_calls
+from pyrunbook.lint.context import Context
+from pyrunbook.lint.rule import Finding, Rule
+from pyrunbook.lint.subject import Subject
+
+
+def check(subject: Subject, context: Context) -> Iterator[Finding]:
+    """In `pyrunbook` and `ansible-playbook` commands, and in `import_playbook`."""
+    project = context.project
+    for mention in subject.mentions:
+        of_a_collection = mention.name.count(".") >= 2 and "/" not in mention.name
+        if mention.kind == "playbook" and not of_a_collection and not (subject.file.parent / mention.name).is_file():
+            yield Finding(mention.at, f"there is no playbook {mention.name} beside {subject.file.name}")
+    if not project.runbooks:
+        return
+    for call in runbook_calls(subject):
+        if call.runbook and project.runbook(call.runbook) is None:
+            close = get_close_matches(call.runbook.replace("-", "_"), project.runbooks, 1)
+            hint = f"; did you mean {close[0]}?" if close else ""
+            yield Finding(call.at, f"there is no runbook {call.runbook}{hint}")
+    for play in playbook_calls(subject):
+        first = play.path.split("/")[0]
+        if (project.root / first).is_dir() and "/" in play.path and not (project.root / play.path).is_file():
+            yield Finding(play.at, f"there is no playbook {play.path} in this project")
+
+
+RULE = Rule("unknown-runbook", "error", "A runbook or playbook is named that does not exist.", check)

@@ -1,0 +1,252 @@
+"""What rules look at, whether it was read from a runbook of the catalog, from a Markdown page or from alert rules.
+
+Everything knows where it stands. Lines and columns count from 1.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import date, timedelta
+from enum import StrEnum
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+from pyrunbook.catalog.yaml_file import Problem
+from pyrunbook.lint.section_names import SectionName
+
+
+class Spot(NamedTuple):
+    """A place in a file."""
+
+    file: Path
+    line: int
+    column: int
+
+
+class Line(NamedTuple):
+    """A line of a text as the file has it, or the part of it that belongs to the text."""
+
+    at: Spot
+    words: str
+
+
+class Role(StrEnum):
+    """What a text is for."""
+
+    INSTRUCTION = "instruction"
+    """It says what to do: a step, a solution, a way back."""
+    STATEMENT = "statement"
+    """It says how things are."""
+
+
+@dataclass(frozen=True)
+class Text:
+    """Words for readers.
+
+    Attributes:
+        lines: as written; markup is left in, code is blanked.
+        language: `en` or `fr`; empty where nobody says.
+    """
+
+    lines: tuple[Line, ...]
+    role: Role
+    language: str = ""
+
+    @property
+    def at(self) -> Spot:
+        """Where it begins."""
+        return self.lines[0].at
+
+
+@dataclass(frozen=True)
+class Command:
+    """Shell text to be typed in.
+
+    Attributes:
+        text: templates and blanks such as `<id>` masked, see `pyrunbook.lint.shell`.
+        source: the same as written.
+        starts: where each of its lines begins.
+        flow: commands of the same flow are typed into the same shell, in their order: they share variables.
+        exact: whether the columns of its lines are those of the file; not where YAML folds lines.
+        diagnostic: it stands where a reader only looks: symptoms, diagnosis, verification.
+    """
+
+    text: str
+    source: str
+    starts: tuple[Spot, ...]
+    flow: str = ""
+    exact: bool = True
+    diagnostic: bool = False
+
+    @property
+    def at(self) -> Spot:
+        """Where it begins."""
+        return self.starts[0]
+
+    def spot(self, row: int, column: int) -> Spot:
+        """The place of a character; both count from 0."""
+        start = self.starts[min(row, len(self.starts) - 1)]
+        return start._replace(column=start.column + column) if self.exact else start
+
+
+@dataclass(frozen=True)
+class Deed:
+    """Something to do within a step: commands, and whether their result is described."""
+
+    at: Spot
+    commands: tuple[Command, ...]
+    expected: bool
+
+
+@dataclass(frozen=True)
+class Step:
+    """A step of the procedure.
+
+    Attributes:
+        expected: whether it says what is so when it has succeeded.
+        deeds: what is done by hand, in order.
+        undo: whether it says how to undo it where its deeds are done.
+        platform: that its deeds are for; empty where there is only one.
+    """
+
+    title: str
+    at: Spot
+    expected: bool
+    deeds: tuple[Deed, ...] = ()
+    undo: bool = False
+    platform: str = ""
+
+    @property
+    def commands(self) -> Iterator[Command]:
+        """All of its commands."""
+        return (command for deed in self.deeds for command in deed.commands)
+
+
+@dataclass(frozen=True)
+class Block:
+    """A fenced block of code of a page; `at` is its opening fence."""
+
+    language: str
+    text: str
+    at: Spot
+    fence: str
+
+
+@dataclass(frozen=True)
+class Link:
+    """A link, as written."""
+
+    target: str
+    at: Spot
+
+
+Kind = Literal["role", "tag", "step", "runbook", "playbook", "prerequisite", "contact", "alert", "inventory"]
+
+
+@dataclass(frozen=True)
+class Mention:
+    """The name of something that has to exist elsewhere. `within` is what it should be in: the playbook of a tag."""
+
+    kind: Kind
+    name: str
+    at: Spot
+    within: str = ""
+
+
+@dataclass(frozen=True)
+class Reach:
+    """How somebody is reached: a telephone number, an address, a channel."""
+
+    who: str
+    value: str
+    at: Spot
+
+
+@dataclass(frozen=True)
+class WindowFacts:
+    """When a runbook may run and how long it takes; `service` is the inventory's word where that goes before."""
+
+    spec: str | None
+    required: bool
+    exclusions: tuple[str, ...]
+    cutoff: timedelta
+    estimate: timedelta
+    reserve: timedelta
+    at: Spot
+    service: str = ""
+
+
+@dataclass(frozen=True)
+class Alert:
+    """An alerting rule."""
+
+    name: str
+    runbook_url: str
+    at: Spot
+    url_at: Spot
+
+
+@dataclass(frozen=True)
+class Place:
+    """A place with a word to it: what is asked, why a failure is ignored, which languages are missing."""
+
+    at: Spot
+    word: str = ""
+
+
+@dataclass
+class Subject:
+    """What is linted as one.
+
+    Attributes:
+        kind: a runbook of the catalog, any other playbook, a role that none applies, a Markdown page, a file with alert
+            rules, or an inventory, of which only problems are known.
+        file: the playbook, the page, the rules.
+        name: id of the runbook; the title of a page.
+        at: where it begins: what is missing is missing there.
+        form: how a page is built: by a procedure's sections or by an alert's; empty for a page that is no runbook.
+        sections: those that are there, with their places.
+        raw: the lines of a page outside of its code, markup left in.
+        incident: whether it begins with symptoms.
+        files: all that it was read from, in order; the keys of a dict.
+        problems: what is wrong with these files.
+        metadata: whether it has any, where its kind needs some.
+        anchors: of a page: what a link can point to.
+    """
+
+    kind: Literal["runbook", "playbook", "role", "page", "alerts", "inventory"]
+    file: Path
+    name: str
+    at: Spot
+    form: Literal["procedure", "alert", ""] = ""
+    incident: bool = False
+    files: dict[Path, None] = field(default_factory=dict)
+    problems: list[Problem] = field(default_factory=list)
+    sections: dict[SectionName, Spot] = field(default_factory=dict)
+    texts: list[Text] = field(default_factory=list)
+    raw: list[str] = field(default_factory=list)
+    commands: list[Command] = field(default_factory=list)
+    steps: list[Step] = field(default_factory=list)
+    blocks: list[Block] = field(default_factory=list)
+    links: list[Link] = field(default_factory=list)
+    mentions: list[Mention] = field(default_factory=list)
+    contacts: list[Reach] = field(default_factory=list)
+    windows: list[WindowFacts] = field(default_factory=list)
+    alerts: list[Alert] = field(default_factory=list)
+    untranslated: list[Place] = field(default_factory=list)
+    prompts: list[Place] = field(default_factory=list)
+    ignored_errors: list[Place] = field(default_factory=list)
+    updated: tuple[date, Spot] | None = None
+    anchors: frozenset[str] = frozenset()
+    metadata: bool = True
+
+    @property
+    def is_runbook(self) -> bool:
+        """Whether it claims to be one, so that it has to be whole."""
+        return self.kind == "runbook" or (self.kind == "page" and self.form != "")
+
+
+def lines_of(text: str) -> Sequence[str]:
+    """The lines of a file as editors count them."""
+    return text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
