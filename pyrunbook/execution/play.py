@@ -35,6 +35,8 @@ GRACE = (("SIGINT", 0.0), ("SIGINT", 2.0), ("SIGTERM", 5.0), ("SIGKILL", 10.0))
 """Signal to ansible-playbook, and how many seconds after the decision to end it."""
 JOURNAL = "pyrunbook_journal"
 """The callback plugin that records runs."""
+LONGEST_TEMPORARY = 75
+"""Characters of a directory in which a socket still has room: 107 less `/pymp-xxxxxxxx/listener-xxxxxxxx`."""
 POLL = 0.1
 """Seconds between two looks at whether the play is to be ended."""
 
@@ -111,7 +113,9 @@ def environment(request: Request, events: Path, sockets: Path) -> dict[str, str]
     keys = os.environ.get("ANSIBLE_HOST_KEY_CHECKING") or _configured(config, "host_key_checking", "true")
     callbacks = os.environ.get("ANSIBLE_CALLBACKS_ENABLED") or _configured(config, "callbacks_enabled", "")
     enabled = [name.strip() for name in callbacks.split(",") if name.strip()]
-    return {
+    # From ansible-core 2.20 a play begins with a socket in the temporary directory, and "did not start" is all it says.
+    short = {"TMPDIR": str(sockets)} if len(tempfile.gettempdir()) > LONGEST_TEMPORARY else {}
+    return short | {
         "ANSIBLE_CONFIG": str(config),
         "ANSIBLE_HOST_KEY_CHECKING": keys,
         # Whatever else is enabled: without the journal nothing may be changed.
@@ -138,12 +142,12 @@ def command_line(request: Request) -> str:
 def _private_directories(run_id: str) -> Iterator[tuple[Path, Path]]:
     """Two directories for one play, 0700; what a killed run left of its own goes with the next play of that run.
 
-    The second is for sockets: their names must be short, which those of the first need not be. Ansible makes it when
-    it comes to use ssh; nobody else can have made it before, since nobody can guess its name.
+    The second is for sockets: their names must be short, which those of the first need not be.
     """
     leftovers.clear_directories()
     directory = Path(tempfile.mkdtemp(dir=places.private_directory(leftovers.directories()), prefix=f"{run_id}-"))
     sockets = leftovers.sockets() / f"pyrunbook-{run_id}-{secrets.token_hex(4)}"
+    sockets.mkdir(mode=0o700)
     try:
         yield directory, sockets
     finally:

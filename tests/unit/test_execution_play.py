@@ -45,6 +45,15 @@ def request(playbook: Path = ROOT / "playbooks/maintenance/unlock.yml", **change
 # --- the environment -------------------------------------------------------------------------------------------------
 
 
+def test_a_long_name_of_the_temporary_directory_leaves_room_for_sockets(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tempfile.tempdir", "/tmp/" + 71 * "x")
+    assert environment(request(), tmp_path / "events", tmp_path / "sockets")["TMPDIR"] == str(tmp_path / "sockets")
+    monkeypatch.setattr("tempfile.tempdir", "/tmp/" + 70 * "x")
+    assert "TMPDIR" not in environment(request(), tmp_path / "events", tmp_path / "sockets")
+
+
 def test_the_whole_environment(tmp_path: Path) -> None:
     assert environment(request(mode="resume"), tmp_path / "events", tmp_path / "sockets") == {
         "ANSIBLE_CALLBACKS_ENABLED": "pyrunbook_journal",
