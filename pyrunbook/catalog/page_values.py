@@ -128,14 +128,14 @@ def _kubectl(known: Values) -> str:
     for option, name in (("--kubeconfig", "service_kubeconfig"), ("--context", "service_context")):
         if value := known.get(name):
             words += [option, _word(str(value))]
-    return " ".join([*words, "-n", _word(known.fill("{{ service_namespace }}"))])
+    return " ".join([*words, "-n", _needed(known, "service_namespace")])
 
 
 def _manager(known: Values, systemd: bool) -> str:
     if systemd:
         return " ".join(_word(str(word)) for word in known.get("service_systemctl_command") or ["systemctl"])
     prefix = known.get("service_supervisor_command") or ["supervisorctl"]
-    return " ".join(_word(str(word)) for word in [*prefix, "-c", known.fill("{{ service_supervisor_config }}")])
+    return " ".join(_word(str(word)) for word in [*prefix, "-c"]) + f" {_needed(known, 'service_supervisor_config')}"
 
 
 def _colors(known: Values) -> dict[str, Any]:
@@ -153,6 +153,11 @@ def _colors(known: Values) -> dict[str, Any]:
 
 def _state() -> dict[str, Any]:
     return {"active": ACTIVE, "colors": {color: {"release": f"{color}_RELEASE"} for color in (ACTIVE, PREVIEW)}}
+
+
+def _needed(known: Values, name: str) -> str:
+    """A value as one word; where nobody sets it a template, which becomes a blank of the page that uses the word."""
+    return _word(str(known.get(name))) if name in known else f"{{{{ {name} }}}}"
 
 
 def _word(value: str) -> str:

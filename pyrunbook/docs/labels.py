@@ -102,6 +102,7 @@ _LABELS: dict[str, tuple[str, str]] = {
     "here": ("here: {0}", "ici : {0}"),
     "links": ("Links", "Liens"),
     "missing": ("What is missing on this page", "Ce qui manque à cette page"),
+    "nothing_yet": ("Nobody has written this yet.", "Personne ne l'a encore écrit."),
     "index": ("Runbooks", "Runbooks"),
     "by_category": ("By category", "Par catégorie"),
     "by_service": ("By service", "Par service"),

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import shlex
 from dataclasses import dataclass, replace
 from functools import cache, cached_property, partial
 from typing import Any
@@ -23,6 +21,7 @@ from pyrunbook.docs.labels import label
 from pyrunbook.docs.markdown_text import anchor, cell, code, fence, link, plain_text
 from pyrunbook.docs.measured import Measured
 from pyrunbook.docs.people import People
+from pyrunbook.docs.run_commands import RunCommands
 from pyrunbook.docs.service_checks import checks_by_hand
 from pyrunbook.docs.target import Target
 from pyrunbook.docs.wording import Wording
@@ -36,7 +35,7 @@ PLATFORMS = ("host", "kubernetes")
 class PageStep:
     """A step as a page shows it; `undoable` says whether its way back is worth a heading."""
 
-    number: int
+    number: str
     title: str
     anchor: str
     phase: str
@@ -117,9 +116,21 @@ class Page:
     def as_markdown(self) -> str:
         """The page."""
         metadata = self.runbook.metadata
-        steps = [self._step(number, step) for number, step in enumerate(self._catalog_steps, 1)]
+        steps = self._steps()
         first = next((step for step in steps if step.phase == Phase.PROCEDURE), None)
         people = People(self.target.contacts, self.wording)
+        contacts, checks, troubles = list(people.contacts(metadata)), self._checks(steps), self._troubles(steps)
+        there = {
+            "symptoms": metadata.symptoms or self.runbook.category != "incidents",
+            "impact": metadata.impact or self.runbook.category != "incidents",
+            "severity": metadata.severity or self.runbook.category != "incidents",
+            "estimate": metadata.estimate,
+            "verification": checks or any(step.notes and step.notes.verifies for step in steps),
+            "rollback": metadata.rollback or any(step.phase == Phase.ROLLBACK or step.undoable for step in steps),
+            "troubleshooting": troubles,
+            "contacts": contacts,
+        }
+        empty = [section for section, written in there.items() if not written]
         inputs = InputTables(self.wording, self.target.service.variables if self.target.service else {})
         notes = {step.role: step.notes for step in self._catalog_steps}
         said = _environment().get_template("page.md.j2").render(
@@ -132,17 +143,18 @@ class Page:
             first_action=first,
             other_page=self._other_page(),
             information=list(information(self.runbook, self.target, self.wording, self.measured)),
-            run=self._run_commands(),
+            run=self._commands,
             flow=flowchart(((s, self.runbook.title_of(s, self.language)) for s in self._catalog_steps), self.language),
             steps=steps,
             by_hand=str,
             several=len(self._platforms) > 1,
-            checks=self._checks(steps),
-            troubles=self._troubles(steps),
+            checks=checks,
+            troubles=troubles,
+            empty=empty,
             escalation=list(people.escalation(metadata)),
-            contacts=list(people.contacts(metadata)),
+            contacts=contacts,
             inputs=list(inputs.of(self.runbook, self.roles, notes)),
-            missing=self._missing(),
+            missing=partial(self._missing, empty),  # asked for last: filling the rest finds the blanks
         )  # fmt: skip
         return said.rstrip("\n") + "\n"
 
@@ -167,19 +179,9 @@ class Page:
         others = [language for language in self.languages if language != self.language]
         return file_name(self.runbook.name, others[0], self.languages) if others else ""
 
-    def _run_commands(self) -> dict[str, str]:
-        inventory = shlex.quote(self.target.inventory_name)
-        attested = [item.id for item in self.runbook.metadata.prerequisites if item.check == "attested"]
-        attest = "".join(f" --attest {name}" for name in attested)
-        window = " --window" if self.runbook.metadata.window.required else ""
-        run = f"pyrunbook run {self.runbook.id}"
-        playbook = shlex.quote(self.target.shown(self.runbook.path))
-        extra = f" -e '{json.dumps({'preflight_attested': attested})}'" if attested else ""
-        return {
-            "check": f"{run} -i {inventory} --check",
-            "all": f"{run}{window} -i {inventory}{attest}",
-            "ansible": f"ansible-playbook {playbook} -i {shlex.quote(self.target.inventory_path)}{extra}",
-        }
+    @cached_property
+    def _commands(self) -> RunCommands:
+        return RunCommands(self.runbook, self.target)
 
     # --- the steps -----------------------------------------------------------------------------------------------
 
@@ -187,21 +189,25 @@ class Page:
     def _platforms(self) -> tuple[str, ...]:
         return (self.target.platform,) if self.target.platform in PLATFORMS else PLATFORMS
 
-    def _step(self, number: int, step: Step) -> PageStep:
+    def _steps(self) -> list[PageStep]:
+        """The steps with their numbers; those of the rollback are counted on their own: R1, R2."""
+        made: list[PageStep] = []
+        counted = {True: 0, False: 0}
+        for step in self._catalog_steps:
+            back = step.phase is Phase.ROLLBACK
+            counted[back] += 1
+            made.append(self._step(f"{'R' if back else ''}{counted[back]}", step))
+        return made
+
+    def _step(self, number: str, step: Step) -> PageStep:
         notes = step.notes
-        playbook = shlex.quote(self.target.shown(self.runbook.path))
-        step_id, inventory = shlex.quote(step.id), shlex.quote(self.target.inventory_path)
-        commands = (
-            f"pyrunbook run {self.runbook.id} -i {shlex.quote(self.target.inventory_name)} --step {step_id}\n"
-            f"ansible-playbook {playbook} -i {inventory} --tags {step_id}"
-        )
         return PageStep(
             number=number,
             title=plain_text(self.runbook.title_of(step, self.language)),
             anchor=f"{step.phase}-{anchor(step.id)}",
             phase=str(step.phase),
             facts=self._facts(step),
-            commands=commands,
+            commands=self._commands.only(step.id),
             notes=notes,
             by_hand=[(platform, self._by_hand(notes.by_hand.of(platform))) for platform in self._platforms if notes],
             undo=[
@@ -250,11 +256,13 @@ class Page:
         found: dict[tuple[str, str], tuple[Trouble, list[str]]] = {}
         platforms = (None, *self._platforms)
         for trouble in self.runbook.metadata.troubleshooting:
-            found[trouble.error, str(trouble.cause)] = (trouble, [])
+            if trouble.platform in platforms:
+                found[trouble.error, str(trouble.cause)] = (trouble, [])
         for step in steps:
             for trouble in step.notes.troubleshooting if step.notes else ():
-                link = f"[{step.number}](#{step.anchor})"
-                found.setdefault((trouble.error, str(trouble.cause)), (trouble, []))[1].append(link)
+                if trouble.platform in platforms:
+                    where = found.setdefault((trouble.error, str(trouble.cause)), (trouble, []))[1]
+                    where.append(link(step.number, f"#{step.anchor}"))
         return [
             {
                 "error": self.words(trouble.error),
@@ -264,12 +272,12 @@ class Page:
                 "steps": ", ".join(where),
             }
             for trouble, where in found.values()
-            if trouble.platform in platforms
         ]
 
-    def _missing(self) -> list[str]:
+    def _missing(self, empty: list[str]) -> list[str]:
         """What the page should have and has not: filled in by its author, found by lint."""
-        found = [code(f"{name}") for name in sorted(self.values.unknown)] if self.target.service else []
+        found = [code(f"{name}") for name in sorted(self.values.unknown)]
+        found += [self._t(section) for section in empty]
         found += [f"{code(f'roles/{role}/meta/step.yml')}" for role in self.roles if not _has_notes(self, role)]
         return found
 

@@ -123,7 +123,7 @@ def test_without_a_service_there_are_blanks_and_general_words() -> None:
         "systemctl disable --now BLUE_UNIT"
     )
     assert filled.fill("{{ service_root }}/proxy within {{ drain_timeout }} s") == "SERVICE_ROOT/proxy within 120 s"
-    assert filled.unknown == {"service_root"}
+    assert filled.unknown == {"service_namespace", "service_root"}
 
 
 def test_secrets_are_not_shown() -> None:

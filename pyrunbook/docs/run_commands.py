@@ -1,0 +1,52 @@
+"""The commands that run a runbook, or one step of it: with pyrunbook, and with ansible-playbook alone."""
+
+from __future__ import annotations
+
+import json
+import shlex
+
+from pyrunbook.catalog import Runbook
+from pyrunbook.docs.target import Target
+
+
+class RunCommands:
+    """The commands. What only the operator knows stands in them as a blank in capitals: `-e release=RELEASE`.
+
+    Args:
+        runbook: that is run.
+        target: whose inventory they name.
+    """
+
+    def __init__(self, runbook: Runbook, target: Target) -> None:
+        inventory, path = shlex.quote(target.inventory_name), shlex.quote(target.inventory_path)
+        attested = [item.id for item in runbook.metadata.prerequisites if item.check == "attested"]
+        needed = [name for name, item in runbook.inputs.items() if item.required and item.default is None]
+        self._inputs = "".join(f" -e {name}={name.upper()}" for name in needed)
+        self._attested = "".join(f" --attest {name}" for name in attested)
+        given = f" -e {shlex.quote(json.dumps({'preflight_attested': attested}))}" if attested else ""
+        self._window = " --window" if runbook.metadata.window.required else ""
+        self._run, self._inventory = f"pyrunbook run {shlex.quote(runbook.id)}", f" -i {inventory}"
+        playbook = shlex.quote(target.shown(runbook.path))
+        self._ansible = f"ansible-playbook {playbook} -i {path}{given}{self._inputs}"
+
+    @property
+    def check(self) -> str:
+        """The dry run."""
+        return f"{self._run}{self._inventory} --check{self._inputs}"
+
+    @property
+    def all(self) -> str:
+        """The whole run."""
+        return f"{self._run}{self._window}{self._inventory}{self._attested}{self._inputs}"
+
+    @property
+    def ansible(self) -> str:
+        """The whole run without pyrunbook's command."""
+        return self._ansible
+
+    def only(self, step: str) -> str:
+        """One step, either way; the guards ask for the same as of a whole run."""
+        name = shlex.quote(step)
+        return (
+            f"{self._run}{self._inventory} --step {name}{self._attested}{self._inputs}\n{self._ansible} --tags {name}"
+        )
