@@ -128,14 +128,14 @@ def _kubectl(known: Values) -> str:
     for option, name in (("--kubeconfig", "service_kubeconfig"), ("--context", "service_context")):
         if value := known.get(name):
             words += [option, _word(str(value))]
-    return " ".join([*words, "-n", _needed(known, "service_namespace")])
+    return " ".join([*words, "-n", _needed(known, "service_namespace", "kubernetes")])
 
 
 def _manager(known: Values, systemd: bool) -> str:
     if systemd:
         return " ".join(_word(str(word)) for word in known.get("service_systemctl_command") or ["systemctl"])
     prefix = known.get("service_supervisor_command") or ["supervisorctl"]
-    return " ".join(_word(str(word)) for word in [*prefix, "-c"]) + f" {_needed(known, 'service_supervisor_config')}"
+    return " ".join(_word(str(word)) for word in [*prefix, "-c"]) + f" {_needed(known, 'service_supervisor_config', 'host')}"
 
 
 def _colors(known: Values) -> dict[str, Any]:
@@ -155,9 +155,14 @@ def _state() -> dict[str, Any]:
     return {"active": ACTIVE, "colors": {color: {"release": f"{color}_RELEASE"} for color in (ACTIVE, PREVIEW)}}
 
 
-def _needed(known: Values, name: str) -> str:
-    """A value as one word; where nobody sets it a template, which becomes a blank of the page that uses the word."""
-    return _word(str(known.get(name))) if name in known else f"{{{{ {name} }}}}"
+def _needed(known: Values, name: str, platform: str) -> str:
+    """A value as one word; where nobody sets it a template, so that only a page that uses the word has a blank.
+
+    On the other platform a template may name the word in a branch that is not taken, which is no blank of the page.
+    """
+    if name in known or known.get("service_platform", platform) != platform:
+        return _word(known.fill(f"{{{{ {name} }}}}"))
+    return f"{{{{ {name} }}}}"
 
 
 def _word(value: str) -> str:
