@@ -134,8 +134,8 @@ def _kubectl(known: Values) -> str:
 def _manager(known: Values, systemd: bool) -> str:
     if systemd:
         return " ".join(_word(str(word)) for word in known.get("service_systemctl_command") or ["systemctl"])
-    prefix = known.get("service_supervisor_command") or ["supervisorctl"]
-    return " ".join(_word(str(word)) for word in [*prefix, "-c"]) + f" {_needed(known, 'service_supervisor_config', 'host')}"
+    prefix = [*(known.get("service_supervisor_command") or ["supervisorctl"]), "-c"]
+    return " ".join([*(_word(str(word)) for word in prefix), _needed(known, "service_supervisor_config", "host")])
 
 
 def _colors(known: Values) -> dict[str, Any]:

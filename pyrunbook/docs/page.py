@@ -120,10 +120,11 @@ class Page:
         first = next((step for step in steps if step.phase == Phase.PROCEDURE), None)
         people = People(self.target.contacts, self.wording)
         contacts, checks, troubles = list(people.contacts(metadata)), self._checks(steps), self._troubles(steps)
+        no_incident = self.runbook.category != "incidents"
         there = {
-            "symptoms": metadata.symptoms or self.runbook.category != "incidents",
-            "impact": metadata.impact or self.runbook.category != "incidents",
-            "severity": metadata.severity or self.runbook.category != "incidents",
+            "symptoms": metadata.symptoms or no_incident,
+            "impact": metadata.impact or no_incident,
+            "severity": metadata.severity or no_incident,
             "estimate": metadata.estimate,
             "verification": checks or any(step.notes and step.notes.verifies for step in steps),
             "rollback": metadata.rollback or any(step.phase == Phase.ROLLBACK or step.undoable for step in steps),
@@ -276,14 +277,10 @@ class Page:
 
     def _missing(self, empty: list[str]) -> list[str]:
         """What the page should have and has not: filled in by its author, found by lint."""
-        found = [code(f"{name}") for name in sorted(self.values.unknown)]
+        found = [code(name) for name in sorted(self.values.unknown)]
         found += [self._t(section) for section in empty]
-        found += [f"{code(f'roles/{role}/meta/step.yml')}" for role in self.roles if not _has_notes(self, role)]
-        return found
-
-
-def _has_notes(page: Page, role: str) -> bool:
-    return any(step.notes for step in page._catalog_steps if step.role == role)
+        noted = {step.role for step in self._catalog_steps if step.notes}
+        return [*found, *(code(f"roles/{role}/meta/step.yml") for role in self.roles if role not in noted)]
 
 
 @cache
