@@ -1,0 +1,470 @@
+"""A certificate and its key on disk: staged beside, deployed in one move, kept, put back.
+
+    current -> versions/<version>         what the server reads: current/certificate.pem and current/key.pem
+    versions/<version>/certificate.pem    the leaf, then its chain
+    versions/<version>/key.pem            0600, or what the service needs
+    staging/<version>/                    0700: a pair that is being written
+    rotation.json                         where a rotation stands; there is none between two rotations
+    retired.json                          versions that are no longer deployed and have yet to be revoked
+    lock                                  held while any of it changes
+
+A version is complete and on the disk before `current` names it, and never changes afterwards; `current` changes by one
+rename. So there is no moment, also after a crash, at which a new certificate stands beside an old key. A server that
+opens both files while the link moves could still read one of each: servers read them when they are told to reload,
+and that happens after the move; one that reads them at another moment sees that they do not match and keeps what it
+has (Caddy, nginx and HAProxy do).
+
+What was being done is written to `rotation.json` before it is done, so that whoever comes after a killed process knows
+which way it was going (`standing`).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import os
+import re
+import shutil
+import ssl
+import stat
+import time
+from collections.abc import Iterator
+from typing import Any
+
+from . import durable
+
+CERTIFICATE, KEY = "certificate.pem", "key.pem"
+VERSION = re.compile(r"[0-9a-z][0-9a-z._-]{0,79}")
+
+STAGING, STAGED, ACTIVATING, ACTIVATED = "staging", "staged", "activating", "activated"
+RELOADED, PROVEN, PUTTING_BACK, PUT_BACK = "reloaded", "proven", "putting_back", "put_back"
+FORWARD = (STAGING, STAGED, ACTIVATING, ACTIVATED, RELOADED, PROVEN)
+"""The steps of a rotation, in order. `putting_back` and `put_back` are the way back from any of them."""
+MARKS = {RELOADED: (ACTIVATED, RELOADED), PROVEN: (RELOADED, PROVEN)}
+"""Steps that happen elsewhere and are only marked here, with those that may come before."""
+
+
+class PairError(Exception):
+    """The pair cannot be brought into the state asked for; the text is for the operator."""
+
+
+def standing(directory: str) -> dict[str, Any]:
+    """Where the pair and its rotation stand, from the disk as it is.
+
+    Returns:
+        `current` and `previous`: versions, empty where there is none; `versions`: all that are complete;
+        `rotation`: None, or `{run, new, previous, step, since, about}`; `deployed`: of the rotation, `new`, `previous`
+        or `other`; `can`: what the next command may do: `start`, `go_on`, `go_back`; `seen`: one sentence.
+
+    Raises:
+        PairError: `rotation.json` cannot be read.
+        OSError: the directory cannot be read.
+    """
+    rotation = _rotation(directory)
+    current = _linked(directory)
+    found: dict[str, Any] = {"current": current, "previous": "", "versions": _versions(directory), "rotation": rotation}
+    if rotation is None:
+        seen = "no rotation is under way; deployed: {}".format(current or "nothing")
+        return dict(found, deployed="", can=["start"], seen=seen)
+    found["previous"] = rotation["previous"]
+    old, new = rotation["previous"] or "nothing", rotation["new"]
+    where = "new" if current == new else "previous" if current == rotation["previous"] else "other"
+    began = "run {run} began to deploy {new} at {since}".format(**rotation)
+    if where == "other":
+        seen = "{}, and now {} is deployed, which it does not know: something else has changed it".format(
+            began, current or "nothing"
+        )
+        return dict(found, deployed=where, can=[], seen=seen)
+    step = rotation["step"]
+    if step in (PUTTING_BACK, PUT_BACK):
+        seen, can = {
+            "new": ("is going back, and {new} is still deployed", ["go_back"]),
+            "previous": ("put {old} back; the server may not have been reloaded since", ["go_back"]),
+        }[where]
+    elif where == "previous":
+        seen, can = "left it at that: {old} is deployed and nothing has changed", ["go_back"]
+        if step != STAGING and new in found["versions"]:
+            can = ["go_on", "go_back"]
+    else:
+        seen, can = (
+            {
+                RELOADED: "deployed it and reloaded the server; nobody has seen it served",
+                PROVEN: "deployed it, and it was seen served; only the end is missing",
+            }.get(step, "deployed it; the server may still serve {old}, because it was not reloaded"),
+            ["go_on", "go_back"],
+        )
+    return dict(found, deployed=where, can=can, seen=f"{began}; it {seen.format(old=old, new=new)}")
+
+
+def stage(
+    directory: str,
+    run: str,
+    version: str,
+    certificate: bytes,
+    key: bytes,
+    owner: int = -1,
+    group: int = -1,
+    key_mode: int = 0o600,
+    about: dict[str, Any] | None = None,
+) -> bool:
+    """Write a new pair beside the deployed one; nothing that serves changes.
+
+    Args:
+        directory: of the pair; created when it is missing.
+        run: id of the run that rotates.
+        version: name of the new version: the serial of its certificate.
+        certificate: PEM, the leaf and its chain.
+        key: PEM.
+        owner: user id that the server reads as; -1: the caller.
+        group: group id; -1: the caller's.
+        key_mode: permission bits of the key, 0600 or 0640 (for a group).
+        about: JSON-able facts to keep in `rotation.json`; no secrets.
+
+    Returns:
+        whether anything changed: False when this run has staged or deployed this version already.
+
+    Raises:
+        PairError: another rotation is under way, the version exists, or the arguments make no sense.
+        OSError: it could not be written; nothing that serves has changed.
+    """
+    if not VERSION.fullmatch(version):
+        raise PairError(f"{version!r} is not a name for a version")
+    if key_mode not in (0o600, 0o400, 0o640, 0o440):
+        raise PairError(f"mode {key_mode:04o} opens the key to more than its owner and a group")
+    for name in ("", "versions", "staging"):
+        _own_directory(os.path.join(directory, name))
+    with _locked(directory):
+        rotation = _rotation(directory)
+        if rotation is not None and (rotation["run"], rotation["new"]) == (run, version):
+            if rotation["step"] != STAGING:
+                return False
+            shutil.rmtree(os.path.join(directory, "versions", version), ignore_errors=True)
+        elif rotation is not None:
+            raise PairError(standing(directory)["seen"])
+        elif version in _versions(directory):
+            raise PairError(f"version {version} exists already in {directory}")
+        _clear(os.path.join(directory, "staging"))
+        state = {
+            "run": run,
+            "new": version,
+            "previous": _linked(directory),
+            "since": _now(),
+            "about": about or {},
+        }
+        _write(directory, dict(state, step=STAGING))
+        place = os.path.join(directory, "staging", version)
+        os.mkdir(place, 0o700)
+        _create(os.path.join(place, CERTIFICATE), certificate, 0o644, owner, group)
+        _create(os.path.join(place, KEY), key, key_mode, owner, group)
+        if (owner, group) != (-1, -1):
+            os.chown(place, owner, group)
+        os.chmod(place, 0o750 if key_mode & 0o040 else 0o700)
+        durable.sync_directory(place)
+        os.rename(place, os.path.join(directory, "versions", version))
+        durable.sync_directory(os.path.join(directory, "versions"))
+        durable.sync_directory(os.path.join(directory, "staging"))
+        _write(directory, dict(state, step=STAGED))
+    return True
+
+
+def reinstate(directory: str, run: str, version: str) -> bool:
+    """Begin a rotation to a version that was deployed before and is still kept, as if it had been staged.
+
+    Returns:
+        whether anything changed.
+
+    Raises:
+        PairError: another rotation is under way, or the version is not one that was replaced and has yet to be
+            revoked: a revoked certificate would be refused by clients.
+    """
+    with _locked(directory):
+        rotation = _rotation(directory)
+        if rotation is not None:
+            if (rotation["run"], rotation["new"]) == (run, version):
+                return False
+            raise PairError(standing(directory)["seen"])
+        kept = [each["version"] for each in _retired(directory) if each["version"] in _versions(directory)]
+        if version not in kept:
+            raise PairError(
+                "version {} was revoked or is not kept; there are: {}".format(version, ", ".join(kept) or "none")
+            )
+        state = {"run": run, "new": version, "previous": _linked(directory), "since": _now(), "about": {}, "kept": True}
+        _write(directory, dict(state, step=STAGED))
+    return True
+
+
+def activate(directory: str, run: str) -> bool:
+    """Deploy what `run` has staged: one rename of `current`. The server does not know yet.
+
+    Returns:
+        whether anything changed.
+
+    Raises:
+        PairError: nothing is staged by this run, it goes back already, or something else changed `current`.
+    """
+    with _locked(directory):
+        rotation = _of_run(directory, run)
+        if rotation["step"] not in FORWARD[1:]:
+            raise PairError(standing(directory)["seen"])
+        problem = mismatch(os.path.join(directory, "versions", rotation["new"]))
+        if problem:
+            raise PairError("version {}: {}".format(rotation["new"], problem))
+        current = _linked(directory)
+        if current == rotation["new"]:
+            if rotation["step"] in (STAGED, ACTIVATING):
+                _write(directory, dict(rotation, step=ACTIVATED))
+            return False
+        _expect(directory, current, rotation["previous"])
+        _write(directory, dict(rotation, step=ACTIVATING))
+        durable.link(os.path.join(directory, "current"), os.path.join("versions", rotation["new"]))
+        _write(directory, dict(rotation, step=ACTIVATED))
+    return True
+
+
+def mark(directory: str, run: str, step: str) -> bool:
+    """Note that the server was reloaded (`reloaded`), or that the new certificate was seen served (`proven`).
+
+    Returns:
+        whether anything changed.
+
+    Raises:
+        PairError: the steps before it have not happened.
+    """
+    with _locked(directory):
+        rotation = _of_run(directory, run)
+        if rotation["step"] == step:
+            return False
+        if rotation["step"] not in MARKS[step] or _linked(directory) != rotation["new"]:
+            raise PairError(standing(directory)["seen"])
+        _write(directory, dict(rotation, step=step))
+    return True
+
+
+def put_back(directory: str, run: str) -> bool:
+    """Deploy again what was deployed before `run`; where there was nothing, take `current` away.
+
+    The server has to be reloaded, and what it serves looked at; then `conclude`.
+
+    Returns:
+        whether `current` changed.
+
+    Raises:
+        PairError: there is no rotation of this run, or something else changed `current`.
+    """
+    with _locked(directory):
+        rotation = _of_run(directory, run)
+        current = _linked(directory)
+        if current != rotation["previous"]:
+            _expect(directory, current, rotation["new"])
+        _write(directory, dict(rotation, step=PUTTING_BACK))
+        link = os.path.join(directory, "current")
+        if current != rotation["previous"] and rotation["previous"]:
+            durable.link(link, os.path.join("versions", rotation["previous"]))
+        elif current != rotation["previous"]:
+            os.unlink(link)
+            durable.sync_directory(directory)
+        _write(directory, dict(rotation, step=PUT_BACK))
+    return bool(current != rotation["previous"])
+
+
+def conclude(directory: str, run: str, keep: int = 1) -> list[str]:
+    """End the rotation: after `proven` the previous pair is kept, after `put_back` the new one is removed.
+
+    Args:
+        directory: of the pair.
+        run: id of the run that rotated.
+        keep: how many versions beside the deployed one stay, the latest; the previous one is the first of them.
+
+    Returns:
+        the versions that were removed. One that has yet to be revoked stays (`retired`), because its certificate is
+        needed to ask whether it is.
+
+    Raises:
+        PairError: the rotation has come to neither end.
+    """
+    if keep < 1:
+        raise PairError("the previous pair is always kept: keep must be 1 or more")
+    with _locked(directory):
+        rotation = _rotation(directory)
+        if rotation is None:
+            return []
+        rotation = _of_run(directory, run)
+        if rotation["step"] not in (PROVEN, PUT_BACK):
+            raise PairError(standing(directory)["seen"])
+        current = _linked(directory)
+        back = rotation["step"] == PUT_BACK
+        _expect(directory, current, rotation["previous"] if back else rotation["new"])
+        removed = [rotation["new"]] if back and not rotation.get("kept") else []
+        waiting = _retired(directory)
+        if rotation["previous"] and not back and rotation["previous"] not in [each["version"] for each in waiting]:
+            waiting.append({"version": rotation["previous"], "since": _now()})
+        waiting = [each for each in waiting if each["version"] != current]
+        _write_json(directory, "retired.json", waiting)
+        spared = [current, rotation["new"], *(each["version"] for each in waiting)]
+        spared += [rotation["previous"]] if not back else []
+        others = [name for name in _versions(directory) if name not in spared]
+        others.sort(key=lambda name: _made(directory, name), reverse=True)
+        removed += others[keep - 1 if not back and rotation["previous"] else keep :]
+        removed = [name for name in removed if name in _versions(directory)]
+        for name in removed:
+            shutil.rmtree(os.path.join(directory, "versions", name))
+        _clear(os.path.join(directory, "staging"))
+        durable.sync_directory(os.path.join(directory, "versions"))
+        os.unlink(os.path.join(directory, "rotation.json"))
+        durable.sync_directory(directory)
+    return removed
+
+
+def retired(directory: str) -> list[dict[str, str]]:
+    """Versions that were replaced and have yet to be revoked: `{version, since}`, the oldest first."""
+    return _retired(directory)
+
+
+def settle(directory: str, version: str) -> bool:
+    """Note that a retired version has been revoked, or has expired. The next rotation may remove its files.
+
+    Returns:
+        whether anything changed.
+    """
+    with _locked(directory):
+        waiting = _retired(directory)
+        left = [each for each in waiting if each["version"] != version]
+        if left != waiting:
+            _write_json(directory, "retired.json", left)
+    return left != waiting
+
+
+def mismatch(place: str) -> str:
+    """Why certificate and key in a directory cannot serve together; empty when they can. Needs no other library."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    try:
+        # A password is given so that an encrypted key is an error, and not a question on the terminal.
+        context.load_cert_chain(os.path.join(place, CERTIFICATE), os.path.join(place, KEY), password="-")  # noqa: S106
+    except ssl.SSLError as error:
+        if error.reason == "KEY_VALUES_MISMATCH":
+            return "the private key does not belong to the certificate"
+        return "certificate or key cannot be read as PEM ({})".format(error.reason or "no reason given")
+    except OSError as error:
+        return f"certificate or key cannot be read: {error.strerror}"
+    return ""
+
+
+# --- parts ------------------------------------------------------------------------------------------------------
+
+
+@contextlib.contextmanager
+def _locked(directory: str) -> Iterator[None]:
+    descriptor = os.open(os.path.join(directory, "lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _own_directory(path: str) -> None:
+    """Make a directory in which only the caller can move things; one that others may write to is refused."""
+    if not os.path.isdir(path):
+        os.makedirs(path, 0o755)
+    status = os.lstat(path)
+    if stat.S_ISLNK(status.st_mode) or status.st_mode & 0o022 or status.st_uid not in (0, os.geteuid()):
+        raise PairError(f"{path} is a link, or others may write to it: keys are not put there")
+
+
+def _create(path: str, content: bytes, mode: int, owner: int, group: int) -> None:
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
+    with os.fdopen(descriptor, "wb") as stream:
+        stream.write(content)
+        stream.flush()
+        if (owner, group) != (-1, -1):
+            os.fchown(stream.fileno(), owner, group)
+        os.fchmod(stream.fileno(), mode)
+        os.fsync(stream.fileno())
+
+
+def _clear(directory: str) -> None:
+    for name in os.listdir(directory):
+        shutil.rmtree(os.path.join(directory, name))
+
+
+def _rotation(directory: str) -> dict[str, Any] | None:
+    path = os.path.join(directory, "rotation.json")
+    try:
+        with open(path, encoding="utf-8") as stream:
+            data = json.load(stream)
+    except FileNotFoundError:
+        return None
+    except ValueError:
+        data = None
+    if not isinstance(data, dict) or not {"run", "new", "previous", "step", "since"} <= set(data):
+        raise PairError(f"{path} cannot be read as the state of a rotation")
+    return data
+
+
+def _of_run(directory: str, run: str) -> dict[str, Any]:
+    rotation = _rotation(directory)
+    if rotation is None:
+        raise PairError(f"run {run} has begun no rotation in {directory}")
+    if rotation["run"] != run:
+        raise PairError("run {} is no part of this: {}".format(run, standing(directory)["seen"]))
+    return rotation
+
+
+def _write(directory: str, rotation: dict[str, Any]) -> None:
+    _write_json(directory, "rotation.json", rotation)
+
+
+def _write_json(directory: str, name: str, data: Any) -> None:
+    content = json.dumps(data, sort_keys=True, indent=1).encode()
+    durable.write(os.path.join(directory, name), content, 0o644)
+
+
+def _retired(directory: str) -> list[dict[str, str]]:
+    path = os.path.join(directory, "retired.json")
+    try:
+        with open(path, encoding="utf-8") as stream:
+            data = json.load(stream)
+    except FileNotFoundError:
+        return []
+    except ValueError:
+        data = None
+    if not isinstance(data, list):
+        raise PairError(f"{path} cannot be read as a list of versions")
+    return data
+
+
+def _now() -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+
+
+def _linked(directory: str) -> str:
+    """The version that `current` names; empty where there is no link."""
+    path = os.path.join(directory, "current")
+    try:
+        target = os.readlink(path)
+    except FileNotFoundError:
+        return ""
+    except OSError:
+        raise PairError(f"{path} is not a link; it must be one to a version") from None
+    return os.path.basename(target)
+
+
+def _versions(directory: str) -> list[str]:
+    try:
+        return sorted(os.listdir(os.path.join(directory, "versions")))
+    except FileNotFoundError:
+        return []
+
+
+def _made(directory: str, version: str) -> float:
+    return os.stat(os.path.join(directory, "versions", version)).st_mtime
+
+
+def _expect(directory: str, current: str, wanted: str) -> None:
+    if current != wanted:
+        raise PairError(
+            "{}: {} is deployed where {} was expected; something else has changed it".format(
+                directory, current or "nothing", wanted or "nothing"
+            )
+        )

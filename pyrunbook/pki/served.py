@@ -1,0 +1,252 @@
+"""What is served, seen by a client: a new TLS connection to every address, its serial and a chain that is accepted."""
+
+from __future__ import annotations
+
+import socket
+import ssl
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from enum import Enum
+from pathlib import Path
+from typing import Any
+
+from cryptography import x509
+
+from pyrunbook.errors import BadInput
+from pyrunbook.pki import certificate as certificates
+
+
+class Outcome(Enum):
+    """What a look at an address gave. Only `PASS` is proof."""
+
+    PASS = "pass"  # noqa: S105
+    FAIL = "fail"
+    """Something is served, and it is not what is wanted, or a client would refuse it."""
+    ERROR = "error"
+    """It could not be seen: no connection, no TLS, no answer in time."""
+
+
+@dataclass(frozen=True)
+class Address:
+    """Where a certificate is served.
+
+    Attributes:
+        host: name or IP address to connect to.
+        port: TCP port.
+        server_name: the name to ask for (SNI) and to find in the certificate; `host` by default.
+    """
+
+    host: str
+    port: int
+    server_name: str = ""
+
+    @classmethod
+    def parse(cls, text: str, server_name: str = "") -> Address:
+        """`host:port`, or `[IPv6]:port`.
+
+        Raises:
+            BadInput: it is neither.
+        """
+        host, colon, port = text.rpartition(":")
+        host = host.removeprefix("[").removesuffix("]") if host.startswith("[") else host
+        if not colon or not host or not port.isdigit() or not 0 < int(port) < 65536:
+            raise BadInput(f"{text!r} is not an address to connect to: host:port, or [IPv6]:port")
+        return cls(host, int(port), server_name)
+
+    @property
+    def asked(self) -> str:
+        """The name that is asked for."""
+        return self.server_name or self.host
+
+    def __str__(self) -> str:
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{host}:{self.port}" + (f" ({self.server_name})" if self.server_name else "")
+
+    def each(self) -> list[Address]:
+        """One address for each machine behind the name: every one of them may serve something else.
+
+        Raises:
+            OSError: the name cannot be resolved.
+        """
+        found = socket.getaddrinfo(self.host, self.port, type=socket.SOCK_STREAM)
+        hosts = dict.fromkeys(str(entry[4][0]) for entry in found)
+        return [Address(host, self.port, self.asked) for host in hosts] if list(hosts) != [self.host] else [self]
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What one address served.
+
+    Attributes:
+        address: as connected to.
+        outcome: see `Outcome`.
+        detail: one line: what was seen.
+        facts: of the certificate that was served; None where none was seen.
+        milliseconds: until the handshake was done.
+        protocol: `TLSv1.3` and the like; empty where there was no handshake.
+    """
+
+    address: str
+    outcome: Outcome
+    detail: str
+    facts: certificates.Facts | None = None
+    milliseconds: float = 0.0
+    protocol: str = ""
+
+    def as_json(self) -> dict[str, Any]:
+        """For the journal."""
+        return {
+            "address": self.address,
+            "outcome": self.outcome.value,
+            "detail": self.detail,
+            "certificate": self.facts.as_json(datetime.now(UTC)) if self.facts else None,
+            "milliseconds": round(self.milliseconds, 1),
+            "protocol": self.protocol,
+        }
+
+
+def look(
+    address: Address,
+    *,
+    ca_file: Path | None = None,
+    serial: str = "",
+    timeout: float = 5.0,
+) -> list[Seen]:
+    """Make a new TLS connection to every machine behind an address, as a client would.
+
+    Args:
+        address: where.
+        ca_file: the roots that clients trust; the system's by default.
+        serial: hex of the certificate that should be served; empty: any that a client accepts.
+        timeout: seconds for each connection.
+
+    Returns:
+        one result for each machine; one in error where the name cannot be resolved.
+
+    Raises:
+        BadInput: `ca_file` cannot be read, or `serial` is not hex.
+    """
+    wanted = certificates.serial_text(certificates.serial_number(serial)) if serial else ""
+    context = _client(ca_file)
+    try:
+        machines = address.each()
+    except OSError as error:
+        return [Seen(str(address), Outcome.ERROR, f"{address.host} cannot be resolved: {error.strerror}")]
+    return [_look(each, context, wanted, timeout) for each in machines]
+
+
+def prove(
+    addresses: Sequence[Address],
+    *,
+    serial: str,
+    ca_file: Path | None = None,
+    seconds: float = 10.0,
+    timeout: float = 5.0,
+    interval: float = 0.1,
+) -> tuple[bool, list[Seen]]:
+    """Look until every address serves the certificate `serial` with a chain that is accepted, or the time is over.
+
+    A server takes a moment to reload; nothing but having seen the serial everywhere is success.
+
+    Args:
+        addresses: where it is served; none at all is no proof.
+        serial: hex.
+        ca_file: the roots that clients trust; the system's by default.
+        seconds: how long to look again.
+        timeout: seconds for each connection.
+        interval: seconds between two looks at all of them.
+
+    Returns:
+        whether it is proven, and the last look at each machine.
+
+    Raises:
+        BadInput: there is no serial to look for, or see `look`.
+    """
+    if not serial:
+        raise BadInput("nothing says which certificate should be served")
+    deadline = time.monotonic() + seconds
+    while True:
+        seen = [
+            each for address in addresses for each in look(address, ca_file=ca_file, serial=serial, timeout=timeout)
+        ]
+        good = bool(seen) and all(each.outcome is Outcome.PASS for each in seen)
+        if good or time.monotonic() >= deadline:
+            return good, seen
+        time.sleep(interval)
+
+
+def describe(seen: Sequence[Seen]) -> str:
+    """One line for the operator: what all addresses served, the bad ones first."""
+    if not seen:
+        return "no address to look at"
+    bad = [each for each in seen if each.outcome is not Outcome.PASS]
+    if not bad:
+        return f"{len(seen)} of {len(seen)} addresses: {seen[0].detail}"
+    return "; ".join(f"{each.address}: {each.detail}" for each in bad)
+
+
+def _client(ca_file: Path | None) -> ssl.SSLContext:
+    """As strict as the strictest client: RFC 5280 to the letter, and a chain that ends in a trusted root."""
+    try:
+        context = ssl.create_default_context(cafile=str(ca_file) if ca_file else None)
+    except (OSError, ssl.SSLError) as error:
+        raise BadInput(f"{ca_file}: {error.strerror or 'no certificates in it'}") from None
+    context.verify_flags |= ssl.VerifyFlags.VERIFY_X509_STRICT
+    context.verify_flags &= ~ssl.VerifyFlags.VERIFY_X509_PARTIAL_CHAIN
+    return context
+
+
+def _look(address: Address, context: ssl.SSLContext, wanted: str, timeout: float) -> Seen:
+    began = time.perf_counter()
+    refused = ""
+    try:
+        der, protocol = _handshake(address, context, timeout)
+    except ssl.SSLCertVerificationError as error:
+        refused = error.verify_message or str(error)
+    except (OSError, ValueError) as error:
+        return Seen(str(address), Outcome.ERROR, f"no TLS connection: {_reason(error)}")
+    if refused:
+        # A client refuses it. What is it, then? Looking is safe: nothing is sent over this second connection.
+        try:
+            der, protocol = _handshake(address, _anything(), timeout)
+        except (OSError, ValueError):
+            return Seen(str(address), Outcome.FAIL, f"a client refuses what is served: {refused}")
+    milliseconds = (time.perf_counter() - began) * 1000
+    try:
+        facts = certificates.facts(x509.load_der_x509_certificate(der))
+    except (ValueError, BadInput) as error:
+        return Seen(str(address), Outcome.FAIL, f"what is served cannot be read: {error}", None, milliseconds, protocol)
+    what = f"{facts.subject or 'no subject'}, serial {facts.serial}, until {certificates.stamp(facts.not_after)}"
+    if refused:
+        outcome, detail = Outcome.FAIL, f"a client refuses what is served ({what}): {refused}"
+    elif wanted and facts.serial != wanted:
+        outcome, detail = Outcome.FAIL, f"serves serial {facts.serial}, wanted {wanted}"
+    else:
+        outcome, detail = Outcome.PASS, f"serves {what}"
+    return Seen(str(address), outcome, detail, facts, milliseconds, protocol)
+
+
+def _handshake(address: Address, context: ssl.SSLContext, timeout: float) -> tuple[bytes, str]:
+    """The leaf that is served (DER), and the protocol."""
+    with (
+        socket.create_connection((address.host, address.port), timeout=timeout) as plain,
+        context.wrap_socket(plain, server_hostname=address.asked) as secure,
+    ):
+        return secure.getpeercert(binary_form=True) or b"", secure.version() or ""
+
+
+def _anything() -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    return context
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, TimeoutError):
+        return "no answer in time"
+    if isinstance(error, ssl.SSLError):
+        return (error.reason or str(error)).replace("_", " ").lower()
+    return getattr(error, "strerror", None) or str(error) or type(error).__name__
