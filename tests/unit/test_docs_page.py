@@ -1,0 +1,412 @@
+"""A page: its sections, their order, and what stands in them, with the values of an inventory."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+from sample_project import SLOW, UPDATE, edit, write
+
+from pyrunbook.catalog.settings import read_settings
+from pyrunbook.docs.collection import collect
+from pyrunbook.docs.target import Target, read_target
+
+LANGUAGES = ("en", "fr")
+SECTIONS = {
+    "en": ["Information", "Prerequisites", "Procedure", "Verification", "Rollback", "Troubleshooting",
+           "Contacts and escalation", "Inputs", "Links"],
+    "fr": ["Informations", "Prérequis", "Procédure", "Vérification", "Retour arrière", "Dépannage",
+           "Contacts et escalade", "Paramètres", "Liens"],
+}  # fmt: skip
+
+
+def target(project: Path, inventory: str = "production", service: str = "") -> Target:
+    return read_target(project, project / "inventories" / inventory if inventory else None, service)
+
+
+def page(project: Path, name: str = UPDATE, language: str = "en", inventory: str = "production", **more: str) -> str:
+    made = collect(target(project, inventory, **more), (language,), only=[name], all_languages=LANGUAGES)
+    assert not made.problems
+    (text,) = made.files.values()
+    return text
+
+
+def section(text: str, heading: str) -> str:
+    """What stands between a heading of the second level and the next one."""
+    found = re.search(rf"^## {re.escape(heading)}\n(.*?)(?=^## |\Z)", text, re.DOTALL | re.MULTILINE)
+    assert found, f"no section {heading}"
+    return found[1]
+
+
+def step(text: str, title: str) -> str:
+    """What stands below the heading of a step."""
+    found = re.search(rf"^### \d+\. {re.escape(title)}\n(.*?)(?=^#|^<a |\Z)", text, re.DOTALL | re.MULTILINE)
+    assert found, f"no step {title}"
+    return found[1]
+
+
+def headings(text: str, level: int) -> list[str]:
+    without_code = re.sub(r"^(`{3,}).*?^\1$", "", text, flags=re.DOTALL | re.MULTILINE)
+    return re.findall(rf"^{'#' * level} (.+)$", without_code, re.MULTILINE)
+
+
+def rows(text: str) -> dict[str, list[str]]:
+    """The rows of tables: first cell to the others."""
+    lines = [line for line in text.splitlines() if line.startswith("| ") and not line.startswith("| |")]
+    cells = [[cell.strip() for cell in re.split(r"(?<!\\)\|", line)[1:-1]] for line in lines]
+    return {row[0]: row[1:] for row in cells}
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    return write(tmp_path / "shop")
+
+
+# --- the order of the source guide ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_the_sections_stand_in_the_order_of_the_guide(project: Path, language: str) -> None:
+    text = page(project, language=language)
+    assert headings(text, 2) == SECTIONS[language]
+    assert headings(text, 1) == [{"en": "Update", "fr": "Mise à jour"}[language]]
+
+
+def test_the_shipped_pages_have_the_sections_of_the_source_guide() -> None:
+    """Those of its template, in its order."""
+    root = Path(__file__).parents[2]
+    guide = (root / "tests/source/runbook-authoring.md").read_text(encoding="utf-8")
+    template = guide.partition("## Structure d'un Runbook")[2].partition("## Exemple")[0]
+    asked = re.findall(r"^## (\S+)", template, re.MULTILINE)
+    assert asked == [
+        "Informations",
+        "Prérequis",
+        "Procédure",
+        "Vérification",
+        "Rollback",
+        "Troubleshooting",
+        "Contacts",
+    ]
+    ours = {"Rollback": "Retour arrière", "Troubleshooting": "Dépannage", "Contacts": "Contacts et escalade"}
+    settings = read_settings(root).docs
+    made = collect(read_target(root, root / settings.inventory), ("fr",), all_languages=settings.languages)
+    pages = [name for name in made.files if "/" in name]
+    assert pages
+    for name in pages:
+        there = [heading for heading in headings(made.files[name], 2) if heading in SECTIONS["fr"]]
+        assert [ours.get(heading, heading) for heading in asked] == there[:7], name
+
+
+@pytest.mark.parametrize(
+    ("language", "begin"),
+    [("en", ["Symptoms", "Information"]), ("fr", ["Symptômes", "Informations"])],
+)
+def test_an_incident_begins_with_what_is_seen_and_what_to_do_first(
+    project: Path, language: str, begin: list[str]
+) -> None:
+    text = page(project, SLOW, language)
+    assert headings(text, 2)[:2] == begin
+    head = section(text, begin[0])
+    if language == "en":
+        assert re.findall(r"^- (.+)$", head, re.MULTILINE) == ["Answers take more than 2 s.", "Customers complain."]
+        words = ["**Impact**: Customers leave.", "**Severity**: high", "**First action**: [Look at the service]"]
+    else:
+        words = [
+            "**Impact** : Les clients partent.",
+            "**Sévérité** : élevé",
+            "**Première action** : [Regarder le servi",
+        ]
+    places = [head.index(word) for word in words]
+    assert places == sorted(places)
+    link = re.search(r"\(#([\w-]+)\)", head)
+    assert link and f'<a id="{link[1]}"></a>' in text
+
+
+def test_what_nobody_has_written_is_said_and_listed(project: Path) -> None:
+    text = page(project, SLOW)
+    for heading in ("Rollback", "Troubleshooting", "Contacts and escalation"):
+        assert section(text, heading).strip() == "Nobody has written this yet.", heading
+    assert section(text, "Prerequisites").strip() == "None."
+    missing = section(text, "What is missing on this page")
+    assert re.findall(r"^- (.+)$", missing, re.MULTILINE) == [
+        "Estimated time", "Rollback", "Troubleshooting", "Contacts and escalation",
+    ]  # fmt: skip
+    edit(
+        project / "playbooks/incidents/slow_answers.meta.yml",
+        "      impact: {en: Customers leave., fr: Les clients",
+        "",
+    )
+    assert "**Impact**: Nobody has written this yet." in page(write(project, **{
+        "playbooks/incidents/slow_answers.meta.yml": """
+            argument_specs:
+              Slow answers:
+                short_description: x
+                runbook: {schema: 1, title: Slow, owner: "@x", updated: 2026-11-20}
+        """,
+    }), SLOW)  # fmt: skip
+
+
+# --- information and prerequisites ----------------------------------------------------------------------------------
+
+
+def test_the_information(project: Path) -> None:
+    assert rows(section(page(project), "Information")) == {
+        "**Runbook**": ["`maintenance/update`"],
+        "**Last reviewed**": ["2026-11-20"],
+        "**Owner**": ["@shop-oncall"],
+        "**Estimated time**": ["30 min; 10 min in reserve for a rollback; ended and put back after 45 min"],
+        "**Frequency**": ["Each release"],
+        "**Window**": ["Sunday, 02:00 to 04:00 (UTC); nothing starts in its last 40 min; closed: 2026-12-24"],
+        "**Risk**": ["medium"],
+        "**Impact**": ["None."],
+        "**Service**": ["shop"],
+        "**Platform**": ["kubernetes"],
+        "**Strategy**": ["`controlled_stop`"],
+        "**Alerts**": ["`ShopUpdateFailed`"],
+    }
+
+
+@pytest.mark.parametrize(
+    ("spec", "english", "french"),
+    [
+        ("always", "open at all times", "ouverte en permanence"),
+        ("daily 22:00-24:00 UTC", "every day, 22:00 to 24:00 (UTC)", "tous les jours, de 22:00 à 24:00 (UTC)"),
+        ("Mon-Fri 08:00-18:00 Europe/Paris", "Monday to Friday, 08:00 to 18:00 (Europe/Paris)",
+         "du lundi au vendredi, de 08:00 à 18:00 (Europe/Paris)"),
+        ("first Sun 02:00-04:00 UTC", "first Sunday of the month, 02:00 to 04:00 (UTC)",
+         "premier dimanche du mois, de 02:00 à 04:00 (UTC)"),
+        ("Sat,Sun 01:00-02:00 UTC", "Saturday, Sunday, 01:00 to 02:00 (UTC)",
+         "samedi, dimanche, de 01:00 à 02:00 (UTC)"),
+        ("RRULE:FREQ=MONTHLY;BYMONTHDAY=1 02:00 2h UTC", "RRULE:FREQ=MONTHLY;BYMONTHDAY=1 02:00 2h UTC",
+         "RRULE:FREQ=MONTHLY;BYMONTHDAY=1 02:00 2h UTC"),
+    ],
+)  # fmt: skip
+def test_a_window_in_words(project: Path, spec: str, english: str, french: str) -> None:
+    edit(project / "inventories/production/group_vars/services.yml", "Sun 02:00-04:00 UTC", spec)
+    assert rows(section(page(project), "Information"))["**Window**"][0].startswith(f"{english};")
+    assert rows(section(page(project, language="fr"), "Informations"))["**Fenêtre**"][0].startswith(f"{french} ;")
+
+
+def test_the_runbooks_own_window_where_the_inventory_names_none(project: Path) -> None:
+    window = rows(section(page(project, inventory="metal"), "Information"))["**Window**"]
+    assert window == ["Saturday, 03:00 to 05:00 (UTC); nothing starts in its last 15 min; closed: 2026-12-24"]
+    edit(project / "playbooks/maintenance/update.meta.yml", "spec: Sat 03:00-05:00 UTC, ", "")
+    assert "closed until the inventory names one" in page(project, inventory="metal")
+
+
+def test_prerequisites_say_who_checks(project: Path) -> None:
+    assert section(page(project), "Prerequisites").strip().splitlines() == [
+        "- [ ] **Nobody else deploys** (`quiet`). Checked by the run. The lock is free.",
+        "- [ ] **Support has been told** (`told`). Attested by the operator: `--attest told`.",
+    ]
+
+
+# --- the steps ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("inventory", "titles"),
+    [
+        ("production", ["1. Check that it may start", "2. Drain the active color first", "3. Deploy the release",
+                        "4. Verify the service", "5. Free the lock"]),
+        ("metal", ["1. Check that it may start", "2. Deploy the release", "3. Verify the service",
+                   "4. Drain the old color", "5. Free the lock"]),
+    ],
+)  # fmt: skip
+def test_the_steps_stand_in_the_order_of_the_inventorys_strategy(
+    project: Path, inventory: str, titles: list[str]
+) -> None:
+    text = page(project, inventory=inventory)
+    assert [title for title in headings(text, 3) if re.match(r"\d+\. ", title)] == titles
+    assert "The whole run: Put back what was there" in headings(text, 3)
+    assert "only when a step has failed" in section(text, "Rollback")
+    assert "in any case" in step(text, "Free the lock")
+
+
+def test_a_step_has_what_an_operator_needs(project: Path) -> None:
+    playbook = "ansible-playbook playbooks/maintenance/update.yml -i inventories/production"
+    assert step(page(project), "Deploy the release").strip().split("\n\n") == [
+        (
+            "Step `deploy`, role `deploy`; about 5 min; only when `release != ''`; "
+            "from here on, going back needs the rollback plan."
+        ),
+        "Start the release.",
+        "A dry run cannot tell all of it: Readiness shows only live.",
+        "Just this step, with its guards:",
+        (
+            "```bash\n"
+            "pyrunbook run maintenance/update -i production --step deploy --attest told -e release=RELEASE\n"
+            f"""{playbook} -e '{{"preflight_attested": ["told"]}}' -e release=RELEASE --tags deploy\n```"""
+        ),
+        "**By hand**",
+        "Apply the manifests.",
+        '```bash\nkubectl --context prod-eu -n shop apply -f "deploy/$PREVIEW"\n```',
+        "**Expected result**: It runs.",
+    ]
+
+
+def test_commands_have_the_values_of_the_inventory_and_its_platform(project: Path) -> None:
+    kubernetes, host = page(project), page(project, inventory="metal")
+    assert 'kubectl --context prod-eu -n shop scale "deployment/$ACTIVE_DEPLOYMENT" --replicas=0' in kubernetes
+    assert "Wait, 300 s at most." in kubernetes
+    assert "sudo" not in kubernetes and "kubectl" not in host
+    assert 'sudo -n systemctl disable --now "$ACTIVE_UNIT"' in host
+    assert 'ACTIVE=$(cat "/srv/shop/active")' in host
+    assert "https://shop.example.com/health | sort" not in host
+    assert "(2) Tell support that it is down." in kubernetes  # only with controlled_stop
+    assert "Tell support" not in host
+    assert "Nothing to type." in step(host, "Verify the service")
+
+
+def test_each_service_of_an_inventory_can_be_asked_for(project: Path) -> None:
+    other = page(project, inventory="metal", service="shop-b")
+    assert 'cat "/srv/b/active"' in other
+    assert rows(section(other, "Information"))["**Service**"] == ["shop-a, shop-b (values of shop-b)"]
+
+
+def test_what_no_inventory_says_is_a_blank_and_listed(project: Path) -> None:
+    text = page(project, inventory="metal")
+    assert "enable --now shop-SHOP_FLAVOR" in text
+    assert "[Dashboard](DASHBOARD_URL/shop)" in text
+    assert re.findall(r"^- (.+)$", section(text, "What is missing on this page"), re.MULTILINE) == [
+        "`dashboard_url`", "`shop_flavor`",
+    ]  # fmt: skip
+    assert "What is missing" not in page(project)
+
+
+def test_without_an_inventory_all_values_are_blanks_and_both_platforms_are_shown(project: Path) -> None:
+    text = page(project, inventory="")
+    assert "kubectl -n SERVICE_NAMESPACE apply" in text
+    assert 'cat "SERVICE_ROOT/active"' in text
+    deploy = step(text, "Deploy the release")
+    assert deploy.index("**By hand, platform host**") < deploy.index("**By hand, platform kubernetes**")
+    assert "pyrunbook run maintenance/update -i INVENTORY --check" in text
+    listed = re.findall(r"^- `(.+)`$", section(text, "What is missing on this page"), re.MULTILINE)
+    assert {"service_namespace", "service_root", "service_url", "shop_flavor"} <= set(listed)
+    assert "Platform" not in section(text, "Information")
+
+
+def test_a_role_without_notes_is_listed(project: Path) -> None:
+    (project / "roles/deploy/meta/step.yml").unlink()
+    text = page(project)
+    assert "- `roles/deploy/meta/step.yml`" in section(text, "What is missing on this page")
+    assert "--tags deploy" in step(text, "Deploy the release")
+
+
+def test_undo_stands_in_the_reverse_order(project: Path) -> None:
+    undo = [title for title in headings(page(project), 3) if title.startswith("After step")]
+    assert undo == ["After step 3: Deploy the release", "After step 2: Drain the active color first"]
+    rollback = section(page(project), "Rollback")
+    assert "- After step 5: Free the lock: Nothing to undo.\n- After step 1:" in rollback
+    assert "After step 4" not in rollback  # it only verifies
+    assert 'delete -f "deploy/$PREVIEW"' in rollback
+
+
+def test_verification_repeats_what_must_hold(project: Path) -> None:
+    text = section(page(project), "Verification")
+    assert "- [ ] 4. [Verify the service](#procedure-verify): Each answer is 200." in text
+    assert "must hold: status 200; 20 requests over new connections, 0 may fail; p95 at most 500 ms" in text
+    assert "for i in $(seq 20); do curl -sS --max-time 5" in text
+    assert "https://shop.example.com/health; done" in text
+
+
+# --- trouble, people, inputs ----------------------------------------------------------------------------------------
+
+
+def test_known_errors_are_there_once_and_only_those_of_the_platform(project: Path) -> None:
+    kubernetes, host = page(project), page(project, inventory="metal")
+    errors = [title for title in headings(kubernetes, 3) if title.startswith("Error")]
+    assert errors == ["Error: The lock is held", "Error: pods left"]
+    assert [t for t in headings(host, 3) if t.startswith("Error")] == [
+        "Error: The lock is held",
+        "Error: port still open",
+    ]
+    trouble = section(kubernetes, "Troubleshooting")
+    assert "*Step [1](#prerequisite-guard), [5](#conclude-free)*" in trouble
+    assert "pyrunbook unlock -i inventories/production" in trouble
+    both = page(project, inventory="")
+    assert "Error: pods left" in both and "Error: port still open" in both
+
+
+def test_the_same_error_on_both_platforms_hides_neither(project: Path) -> None:
+    notes = project / "roles/drain/meta/step.yml"
+    edit(notes, "error: pods left", "error: still there")
+    edit(notes, "error: port still open", "error: still there")
+    edit(notes, "A finalizer., fr: Un finalizer.", "Something., fr: Quelque chose.")
+    edit(notes, "A stray process., fr: Un processus perdu.", "Something., fr: Quelque chose.")
+    assert "Look at it." in page(project)
+    assert "End it." in page(project, inventory="metal")
+
+
+def test_contacts_and_escalation_are_resolved(project: Path) -> None:
+    english = section(page(project), "Contacts and escalation")
+    assert "| It failed. (at once) | L2, Support, Second line | +33-222 |" in english
+    assert "| It still fails. (after 20 min) | slack | #shop |" in english
+    assert "| Nobody answers. (at once) | L9 | not in the inventory |" in english
+    assert "| L1 Operator | On call | runbooks | +33-111 |" in english
+    french = section(page(project, language="fr"), "Contacts et escalade")
+    assert "| Elle a échoué. (immédiatement) | L2, Technique, Deuxième ligne | +33-222 |" in french
+    assert "| L1 Opérateur | Astreinte | runbooks | +33-111 |" in french
+
+
+def test_inputs(project: Path) -> None:
+    text = section(page(project), "Inputs")
+    assert rows(text) == {
+        "Input": ["Type", "Default", "Meaning"],
+        "`release`": ["str", "required", "What to deploy."],
+        "`pace`": ["str: one of `calm`, `brisk`", "`calm`", "How fast it goes."],
+        "`windows_closed`": ["list of str", "`[]`", "Days without one."],
+        "`signing_token`": ["str", "`[secret]`", "Signs the release."],
+        "`drain_timeout`": ["float", "`120`; here: `300`", "Seconds until nothing is left."],
+        "`drain_color`": ["str: one of `blue`, `green`", "`{{ service_active_color }}`", "Which one."],
+        "`deploy_manifests`": ["path", "`deploy/{{ service_preview_color }}`", "Of the release."],
+    }
+    french = rows(section(page(project, language="fr"), "Paramètres"))
+    assert french["`pace`"] == ["str : parmi `calm`, `brisk`", "`calm`", "À quelle vitesse."]
+    assert french["`drain_timeout`"] == ["float", "`120` ; ici : `300`", "Secondes avant qu'il ne reste rien."]
+    assert rows(section(page(project, inventory="metal"), "Inputs"))["`drain_timeout`"][1] == "`120`"
+
+
+# --- the diagram ----------------------------------------------------------------------------------------------------
+
+NODE = re.compile(r'  (\w+)(?:\(\["(.*)"\]\)|\["(.*)"\]|\[/"(.*)"/\])')
+EDGE = re.compile(r'  (\w+) (?:-->|-\.->|-\. "(?:[^"]*)" \.->) (\w+)')
+
+
+def flow(text: str) -> tuple[dict[str, str], list[tuple[str, str]]]:
+    """Nodes with their labels, and edges; fails for a line that is neither."""
+    found = re.search(r"^```mermaid\nflowchart TD\n(.*?)\n```$", text, re.DOTALL | re.MULTILINE)
+    assert found
+    nodes: dict[str, str] = {}
+    edges = []
+    for line in found[1].split("\n"):
+        if node := NODE.fullmatch(line):
+            nodes[node[1]] = next(label for label in node.groups()[1:] if label is not None)
+        else:
+            edge = EDGE.fullmatch(line)
+            assert edge, f"neither node nor edge: {line}"
+            edges.append((edge[1], edge[2]))
+    return nodes, edges
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize("inventory", ["production", "metal"])
+def test_the_diagram_shows_every_step_once_and_joins_them(project: Path, inventory: str, language: str) -> None:
+    nodes, edges = flow(page(project, language=language, inventory=inventory))
+    assert len(nodes) == 6 + 3  # start and two ends
+    assert {end for edge in edges for end in edge} == set(nodes)
+    names = {label: node for node, label in nodes.items()}
+    if language == "en":
+        deploy, back = names["Deploy the release"], names["Put back what was there"]
+        assert (deploy, back) in edges
+        assert (names["Check that it may start"], back) not in edges  # it refuses, nothing has changed
+        assert (names["Free the lock"], names["Succeeded"]) in edges
+        assert (back, names["Failed and put back"]) in edges
+
+
+def test_labels_of_the_diagram_hold_any_title(project: Path) -> None:
+    edit(project / "playbooks/maintenance/update.yml", "Verify the service", "'\"A\" [b] <i>`c`</i> #1 ```'")
+    nodes, _ = flow(page(project))
+    (label,) = [label for label in nodes.values() if "[b]" in label]
+    assert not set('"<>`&') & set(label)
