@@ -7,21 +7,19 @@ in three moves with time between them, so that no client meets a chain that it d
 
 from __future__ import annotations
 
-import secrets
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Literal
 
 from cryptography import x509
-from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from pyrunbook.errors import BadInput, Refused
 from pyrunbook.pki import certificate as certificates
 from pyrunbook.pki.errors import NotIssued
 from pyrunbook.pki.issuers import Issued, Request
+from pyrunbook.pki.issuers import local_certificates as made
 from pyrunbook.pki.issuers.local_store import Authority, Leaf, Record, Store
-from pyrunbook.pki.keys import PrivateKey, digest_for, names_extension
+from pyrunbook.pki.keys import PrivateKey
 
 BACKDATE = timedelta(minutes=1)
 """How far back a lifetime begins: clients whose clock is a little slow accept the certificate at once."""
@@ -92,7 +90,7 @@ class LocalAuthority:
             not_after = now + request.lifetime
             if not_after > issuer.not_valid_after_utc:
                 raise self._too_long(issuer, not_after, now)
-            leaf = self._leaf(request, key, issuer, self._store.key(issuing), now, not_after)
+            leaf = made.leaf(request, key, issuer, self._store.key(issuing), now - BACKDATE, not_after)
             found = certificates.facts(leaf)
             record.leaves[found.serial] = Leaf(
                 found.serial, issuing.id, found.subject, certificates.stamp(leaf.not_valid_after_utc)
@@ -132,7 +130,17 @@ class LocalAuthority:
                 return []
             record.crl_number += 1
             self._store.save(record)
-            return [self._crl(record, each, now) for each in signing]
+            return [
+                made.crl(
+                    self._store.certificate(each),
+                    self._store.key(each),
+                    record.crl_number,
+                    [leaf for leaf in record.leaves.values() if leaf.authority == each.id and leaf.revoked],
+                    now,
+                    now + CRL_LIFETIME,
+                )
+                for each in signing
+            ]
 
     def ocsp(self, request: bytes) -> bytes | None:  # noqa: ARG002  # the protocol's signature
         """None: this authority has no OCSP, its list is enough."""
@@ -255,9 +263,9 @@ class LocalAuthority:
     def _add_root(self, record: Record) -> Authority:
         key = PrivateKey.new("ec-p384")
         now = self._now()
-        name = self._name("root", now)
-        made = self._authority(name, name, key, key, None, now - BACKDATE, now + self._root_lifetime)
-        return self._store.add(record, "root", "", made, key)
+        name = made.name_of(self._title, "root", now)
+        root = made.authority(name, key, key, None, now - BACKDATE, now + self._root_lifetime)
+        return self._store.add(record, "root", "", root, key)
 
     def _issue_below(self, record: Record, root: Authority) -> Authority:
         parent, now = self._store.certificate(root), self._now()
@@ -268,94 +276,12 @@ class LocalAuthority:
                 next_step="trust a new root, then issue from it",
             )
         key = PrivateKey.new("ec-p256")
-        name = self._name("intermediate", now)
-        made = self._authority(name, parent.subject, key, self._store.key(root), parent, now - BACKDATE, not_after)
-        added = self._store.add(record, "intermediate", root.id, made, key)
+        name = made.name_of(self._title, "intermediate", now)
+        below = made.authority(name, key, self._store.key(root), parent, now - BACKDATE, not_after)
+        added = self._store.add(record, "intermediate", root.id, below, key)
         record.issuing = added.id
         self._store.save(record)
         return added
-
-    def _name(self, kind: Literal["root", "intermediate"], now: datetime) -> x509.Name:
-        return x509.Name(
-            [
-                x509.NameAttribute(NameOID.ORGANIZATION_NAME, self._title),
-                # Tells two generations apart in what a browser or openssl shows.
-                x509.NameAttribute(
-                    NameOID.COMMON_NAME, f"{self._title[:24]} {kind} {now:%Y-%m-%d} {secrets.token_hex(4)}"
-                ),
-            ]
-        )
-
-    @staticmethod
-    def _authority(
-        subject: x509.Name,
-        issuer: x509.Name,
-        key: PrivateKey,
-        signer: PrivateKey,
-        parent: x509.Certificate | None,
-        not_before: datetime,
-        not_after: datetime,
-    ) -> x509.Certificate:
-        """A root (`parent` None) or an intermediate, which may sign leaves only."""
-        builder = (
-            x509.CertificateBuilder()
-            .subject_name(subject)
-            .issuer_name(issuer)
-            .public_key(key.public_key)
-            .serial_number(x509.random_serial_number())
-            .not_valid_before(max(not_before, parent.not_valid_before_utc) if parent else not_before)
-            .not_valid_after(not_after)
-            .add_extension(x509.BasicConstraints(ca=True, path_length=0 if parent else 1), critical=True)
-            .add_extension(_usage(sign_certificates=True), critical=True)
-            .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key), critical=False)
-            .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(signer.public_key), critical=False)
-        )
-        return builder.sign(signer.unwrap(), digest_for(signer))
-
-    @staticmethod
-    def _leaf(
-        request: Request,
-        key: PrivateKey,
-        issuer: x509.Certificate,
-        signer: PrivateKey,
-        now: datetime,
-        not_after: datetime,
-    ) -> x509.Certificate:
-        attributes = [x509.NameAttribute(NameOID.COMMON_NAME, request.subject)] if request.subject else []
-        builder = (
-            x509.CertificateBuilder()
-            .subject_name(x509.Name(attributes))
-            .issuer_name(issuer.subject)
-            .public_key(key.public_key)
-            .serial_number(x509.random_serial_number())
-            .not_valid_before(max(now - BACKDATE, issuer.not_valid_before_utc))
-            .not_valid_after(not_after)
-            .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
-            .add_extension(_usage(encipher=key.kind.startswith("rsa")), critical=True)
-            .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
-            .add_extension(names_extension(request.dns_names, request.ip_names), critical=not attributes)
-            .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key), critical=False)
-            .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(signer.public_key), critical=False)
-        )
-        return builder.sign(signer.unwrap(), digest_for(signer))
-
-    def _crl(self, record: Record, authority: Authority, now: datetime) -> x509.CertificateRevocationList:
-        issuer, key = self._store.certificate(authority), self._store.key(authority)
-        builder = (
-            x509.CertificateRevocationListBuilder()
-            .issuer_name(issuer.subject)
-            .last_update(now)
-            .next_update(min(now + CRL_LIFETIME, issuer.not_valid_after_utc))
-            .add_extension(x509.CRLNumber(record.crl_number), critical=False)
-            .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(key.public_key), critical=False)
-        )
-        for leaf in record.leaves.values():
-            if leaf.authority == authority.id and leaf.revoked and datetime.fromisoformat(leaf.not_after) > now:
-                revoked = x509.RevokedCertificateBuilder(
-                    certificates.serial_number(leaf.serial), datetime.fromisoformat(leaf.revoked)
-                )
-                builder = builder.add_revoked_certificate(revoked.build())
-        return builder.sign(key.unwrap(), digest_for(key))
 
     def _too_long(self, issuer: x509.Certificate, not_after: datetime, now: datetime) -> NotIssued:
         ends = issuer.not_valid_after_utc
@@ -373,17 +299,3 @@ class LocalAuthority:
             next_step="ask for a shorter lifetime, or make a new intermediate first",
             kind="authority expires first",
         )
-
-
-def _usage(*, sign_certificates: bool = False, encipher: bool = False) -> x509.KeyUsage:
-    return x509.KeyUsage(
-        digital_signature=not sign_certificates,
-        key_encipherment=encipher,
-        key_cert_sign=sign_certificates,
-        crl_sign=sign_certificates,
-        content_commitment=False,
-        data_encipherment=False,
-        key_agreement=False,
-        encipher_only=False,
-        decipher_only=False,
-    )
