@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -39,6 +39,7 @@ class Step:
         conditions: what else must hold for it to happen, as Ansible writes it.
         line: of the playbook, counting from 1.
         notes: of the role; `None` where it has none.
+        variables: what the playbook sets for the role, templates as written.
     """
 
     id: str
@@ -48,6 +49,7 @@ class Step:
     conditions: tuple[str, ...]
     line: int
     notes: StepNotes | None
+    variables: dict[str, Any] = field(default_factory=dict)
 
     @property
     def estimate(self) -> Duration:
@@ -138,7 +140,7 @@ class Runbook:
         if problems:
             raise InvalidFile(problems)
         return [
-            Step(item.id, item.title, item.role, item.phase, item.conditions, item.line, notes[item.role])
+            Step(item.id, item.title, item.role, item.phase, item.conditions, item.line, notes[item.role], item.variables)
             for item in self.playbook.chosen(strategy)
         ]
 
