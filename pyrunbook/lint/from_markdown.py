@@ -13,12 +13,12 @@ from pyrunbook.catalog.values import LANGUAGES
 from pyrunbook.catalog.yaml_file import Problem
 from pyrunbook.lint import page_steps
 from pyrunbook.lint.anchors import anchors_of
-from pyrunbook.lint.code import SHELLS, looks_like_shell, typed_in
 from pyrunbook.lint.masks import masked
-from pyrunbook.lint.section_names import SectionName, plain, recognised
 from pyrunbook.lint.subject import Block, Command, Line, Link, Reach, Role, Spot, Subject, Text
 from pyrunbook.markdown import CodeBlock, Html, Item, Label, ListItem, Page, Paragraph, Section, Table, read_page
+from pyrunbook.markdown.code import SHELLS, looks_like_shell, typed_in
 from pyrunbook.markdown.page import flattened
+from pyrunbook.markdown.section_names import SectionName, plain, recognised
 
 _PROCEDURE = {
     SectionName.PREREQUISITES, SectionName.PROCEDURE, SectionName.VERIFICATION, SectionName.ROLLBACK,

@@ -11,11 +11,11 @@ from pyrunbook.catalog import Text
 from pyrunbook.catalog.step_notes import StepNotes, read_step_notes
 from pyrunbook.catalog.yaml_file import Document, InvalidFile, read
 from pyrunbook.lint.context import Project
-from pyrunbook.lint.section_names import SectionName
 from pyrunbook.lint.subject import Command, Deed, Role, Spot, Step, Subject
 from pyrunbook.lint.tasks import Task
 from pyrunbook.lint.yaml_text import key_spot, leaves, spot
 from pyrunbook.lint.yaml_texts import add_command, add_text, command_of
+from pyrunbook.markdown.section_names import SectionName
 
 PLATFORMS = ("host", "kubernetes")
 NOTES = Path("meta") / "step.yml"

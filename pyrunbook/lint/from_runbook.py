@@ -16,11 +16,11 @@ from pyrunbook.catalog.yaml_file import Document, InvalidFile, read
 from pyrunbook.lint.context import Project
 from pyrunbook.lint.from_inventory import add_inventory
 from pyrunbook.lint.from_role import add_role
-from pyrunbook.lint.section_names import SectionName
 from pyrunbook.lint.subject import Link, Mention, Place, Role, Spot, Subject
 from pyrunbook.lint.tasks import Task, plays_of, task_files, tasks_of_file
 from pyrunbook.lint.yaml_text import key_spot, leaves, spot
 from pyrunbook.lint.yaml_texts import add_command, add_text
+from pyrunbook.markdown.section_names import SectionName
 
 _SECTIONS = {
     "prerequisites": SectionName.PREREQUISITES,

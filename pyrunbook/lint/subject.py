@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Literal, NamedTuple
 
 from pyrunbook.catalog.yaml_file import Problem
-from pyrunbook.lint.section_names import SectionName
+from pyrunbook.markdown.section_names import SectionName
 
 
 class Spot(NamedTuple):

@@ -14,8 +14,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from pyrunbook.lint.code import SHELLS
 from pyrunbook.lint.subject import Block, Spot
+from pyrunbook.markdown.code import SHELLS
 
 _FORM = r"pyrunbook:\s*allow\s+(?P<rule>[\w-]+)(?:\s+because\s+(?P<reason>\S.*?))?\s*"
 _HASH = re.compile(rf"(?:^|(?<=\s))#\s*{_FORM}$")

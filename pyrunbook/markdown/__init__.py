@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pyrunbook.markdown.page import (
     CodeBlock,
+    Definition,
     Html,
     Item,
     Label,
@@ -19,6 +20,7 @@ from pyrunbook.markdown.words import plain_title
 
 __all__ = [
     "CodeBlock",
+    "Definition",
     "Html",
     "Item",
     "Label",

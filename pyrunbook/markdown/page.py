@@ -25,6 +25,16 @@ class Link:
 
 
 @dataclass(frozen=True)
+class Definition:
+    """What `[label]: target` says, which links refer to as `[text][label]`; the label in upper case."""
+
+    label: str
+    target: str
+    line: int
+    end: int
+
+
+@dataclass(frozen=True)
 class Paragraph:
     """Running text.
 
@@ -198,11 +208,13 @@ class Page:
     Attributes:
         lines: of the source, without their ends.
         root: the section of level 0: what stands before the first heading; all others are below it.
+        definitions: of targets that links refer to.
     """
 
     file: Path
     lines: tuple[str, ...]
     root: Section
+    definitions: tuple[Definition, ...] = ()
 
     def walk(self) -> Iterator[Section]:
         """All sections in the order of the page, the one of level 0 first; not those of embedded pages."""

@@ -7,13 +7,14 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
 from pyrunbook.markdown.fences import prepared
 from pyrunbook.markdown.inline import labels_in, links_of, plain_text
-from pyrunbook.markdown.page import CodeBlock, Html, Item, Link, ListItem, Page, Paragraph, Section, Table
+from pyrunbook.markdown.page import CodeBlock, Definition, Html, Item, Link, ListItem, Page, Paragraph, Section, Table
 from pyrunbook.markdown.words import plain_title
 
 _CHECKBOX = re.compile(r"\[([ xX])\][ \t]+")
@@ -41,8 +42,13 @@ def _page(lines: list[str], file: Path, offset: int, depth: int, source: Sequenc
     """A page from the lines of a file, or of a block of it whose first line has `offset` lines before it."""
     whole = tuple(source) if source is not None else tuple(lines)
     reader = _Reader(whole, file, offset, depth)
-    tokens = _parser().parse("\n".join(prepared(lines)))
-    return Page(file, whole, reader.sections(tokens, last=offset + len(lines)))
+    environment: dict[str, Any] = {}
+    tokens = _parser().parse("\n".join(prepared(lines)), environment)
+    definitions = tuple(
+        Definition(label, found["href"], found["map"][0] + 1 + offset, found["map"][1] + offset)
+        for label, found in environment.get("references", {}).items()
+    )
+    return Page(file, whole, reader.sections(tokens, last=offset + len(lines)), definitions)
 
 
 class _Reader:

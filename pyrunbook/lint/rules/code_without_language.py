@@ -6,10 +6,10 @@ import json
 import re
 from collections.abc import Iterator
 
-from pyrunbook.lint.code import PROMPT, looks_like_shell
 from pyrunbook.lint.context import Context
 from pyrunbook.lint.rule import Edit, Finding, Rule
 from pyrunbook.lint.subject import Subject
+from pyrunbook.markdown.code import PROMPT, looks_like_shell
 
 
 def check(subject: Subject, _context: Context) -> Iterator[Finding]:

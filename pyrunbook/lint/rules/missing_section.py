@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from pyrunbook.lint.context import Context
 from pyrunbook.lint.effects import changes
 from pyrunbook.lint.rule import Finding, Rule
-from pyrunbook.lint.section_names import SectionName
 from pyrunbook.lint.shell import parse
 from pyrunbook.lint.subject import Subject
+from pyrunbook.markdown.section_names import SectionName
 
 _NEEDED = {
     SectionName.PREREQUISITES: "what must hold before it begins",

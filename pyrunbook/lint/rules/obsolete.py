@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 from pyrunbook.lint.context import Context
 from pyrunbook.lint.rule import Finding, Rule
-from pyrunbook.lint.section_names import SectionName
 from pyrunbook.lint.subject import Subject
+from pyrunbook.markdown.section_names import SectionName
 from pyrunbook.windows.duration import format_duration
 
 

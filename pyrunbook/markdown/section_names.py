@@ -8,7 +8,7 @@ from enum import StrEnum
 
 
 class SectionName(StrEnum):
-    """The sections that rules ask for; those of a procedure first, then those of an alert."""
+    """The sections that a reader looks for; those of a procedure first, then those of an alert."""
 
     INFORMATION = "information"
     PREREQUISITES = "prerequisites"
@@ -33,7 +33,7 @@ _BEGINNINGS = {
     r"|plan rollback|procedure de (retour|rollback)",
     SectionName.PROCEDURE: r"procedure\b|procedures?$|etapes\b|steps\b|actions immediates|immediate actions"
     r"|first action|premiere action|instructions|deroulement|marche a suivre|how to (?!(verify|check))|commandes\b",
-    SectionName.VERIFICATION: r"verif|validation|post-?checks|controle final",
+    SectionName.VERIFICATION: r"verif|validation|post-?checks|controle final|check-?list",
     SectionName.TROUBLESHOOTING: r"trouble-?shooting|depannage|known (errors|issues|problems)|erreurs connues"
     r"|problemes connus|faq\b",
     SectionName.ESCALATION: r"escalation|escalade|escalate",
@@ -51,9 +51,7 @@ _NUMBER = re.compile(r"(?:\d+[.)]\s*)+")
 def plain(title: str) -> str:
     """A title to compare: lower case, without accents, number and punctuation around it."""
     bare = "".join(c for c in unicodedata.normalize("NFKD", title) if not unicodedata.combining(c))
-    bare = (
-        bare.replace("\N{RIGHT SINGLE QUOTATION MARK}", "'").lower().strip(" :*_#-\N{EN DASH}\N{EM DASH}\N{MIDDLE DOT}")
-    )
+    bare = bare.replace("\N{RIGHT SINGLE QUOTATION MARK}", "'").lower().strip(" :*_#-\u2013\u2014\u00b7")
     return _NUMBER.sub("", bare, count=1) if _NUMBER.match(bare) else bare
 
 
