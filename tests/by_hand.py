@@ -15,10 +15,10 @@ from pyrunbook.catalog import Step, load
 from pyrunbook.catalog.inventory import Service
 from pyrunbook.catalog.page_values import page_values, read_role_defaults
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[1]
 STOPPING = ("bash", "--noprofile", "--norc", "-euo", "pipefail")
 """Stops at the first failure."""
-LOGIN = ("bash", "--noprofile", "--norc", "-i")
+LOGIN = ("bash", "--noprofile", "--norc", "--noediting", "-i")
 """As an operator has it: goes on after a failure."""
 
 

