@@ -29,7 +29,7 @@ class Sandbox:
             "PYRUNBOOK_HOME": str(home),
             "PYRUNBOOK_SANDBOX": str(directory),
             "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]]),
-            "ANSIBLE_HOME": str(home / "ansible"),
+            "ANSIBLE_HOME": str(directory.parent / "ansible"),  # in the state directory it would be open to others
         }
 
     def run(self, *args: str, timeout: float = 120, **options: Any) -> subprocess.CompletedProcess[str]:

@@ -87,7 +87,9 @@ def test_a_host_key_that_is_unknown_or_another_one_refuses_the_run(
     assert "Host key verification failed" in other.stdout
     assert "IDENTIFICATION HAS CHANGED" in other.stdout
     direct = [DIRECT[0], DIRECT[1], "-i", operator.env["PYRUNBOOK_INVENTORY"], *DIRECT[-2:]]
-    played = subprocess.run(direct, env=operator.env, cwd=ROOT, capture_output=True, text=True, check=False)
+    # A long TMPDIR ends ansible-core 2.20 and later by itself, where no CLI gives it a shorter one.
+    env = {name: value for name, value in operator.env.items() if name != "TMPDIR"}
+    played = subprocess.run(direct, env=env, cwd=ROOT, capture_output=True, text=True, check=False)
     assert played.returncode == 4, played.stdout
     assert "Host key verification failed" in played.stdout
     assert untouched(sandbox, operator)
