@@ -16,6 +16,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 # Stamps: what is installed, for which Python.
 VERSION := $(shell $(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2])' 2>/dev/null)
 SANDBOX := $(VENV)/.sandbox-$(VERSION)
+SITE := $(VENV)/.site-$(VERSION)
 DEV := $(VENV)/.dev-$(VERSION)
 PYTEST := $(BIN)/python -m pytest
 # Tests of real processes wait more than they compute; more of them at a time than there are processors.
@@ -25,7 +26,7 @@ PARALLEL := -n $(WORKERS) --reruns 1
 # What `make unit PYTEST_ARGS='-k window'` adds.
 PYTEST_ARGS ?=
 
-.PHONY: help demo test lint unit cli integration cluster molecule packaging bench test-matrix clean \
+.PHONY: help demo site test lint unit cli integration cluster molecule packaging bench test-matrix clean \
 	ruff mypy imports yamllint ansible-lint
 
 help:  ## List the targets
@@ -33,6 +34,9 @@ help:  ## List the targets
 
 demo: $(SANDBOX)  ## Update the sandbox under traffic; again: in the other direction
 	@$(BIN)/python -m pyrunbook.sandbox.demo
+
+site: $(SITE)  ## Build the HTML site of docs/ into site/: guides, runbooks in all languages, search, printable
+	properdocs build --clean --config-file .config/properdocs.yml
 
 test: lint unit cli integration cluster molecule packaging  ## Run all that CI runs
 
@@ -99,10 +103,13 @@ endef
 $(SANDBOX): pyproject.toml
 	$(call install,sandbox)
 
+$(SITE): pyproject.toml
+	$(call install,site)
+
 $(DEV): pyproject.toml
 	$(call install,dev)
-	@touch $(SANDBOX)
+	@touch $(SANDBOX) $(SITE)
 
 clean:  ## Remove what make and the tests made; the sandbox and the journal stay
-	rm -rf $(VENV) .venv-* dist build .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache .ansible .cache
+	rm -rf $(VENV) .venv-* dist build site .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache .ansible .cache
 	find . -name __pycache__ -type d -not -path './.git/*' -exec rm -rf {} +
