@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cache, cached_property, partial
 from typing import Any
@@ -87,12 +88,15 @@ class Page:
     @cached_property
     def values(self) -> Values:
         """What templates are filled with."""
+        return self._values_of({})
+
+    def _values_of(self, step_variables: Mapping[str, Any]) -> Values:
         defaults = {name: value for role in self.roles.values() for name, value in (role.defaults or {}).items()}
         service, hidden = self.target.service, self._hidden
         masked = {name: SECRET for name in (service.variables if service else {}) if name in hidden}
         shown = replace(service, variables=service.variables | masked) if service else None
         defaults |= {name: SECRET for name in defaults if name in hidden}
-        return page_values(shown, defaults, self.target.project, self.target.inventory)
+        return page_values(shown, defaults, self.target.project, self.target.inventory, step_variables)
 
     @cached_property
     def _hidden(self) -> set[str]:
@@ -210,11 +214,10 @@ class Page:
             facts=self._facts(step),
             commands=self._commands.only(step.id),
             notes=notes,
-            by_hand=[(platform, self._by_hand(notes.by_hand.of(platform))) for platform in self._platforms if notes],
+            by_hand=[(name, self._by_hand(step, notes.by_hand.of(name))) for name in self._platforms if notes],
             undo=[
-                (platform, self._by_hand(notes.undo.of(platform)))
-                for platform in self._platforms
-                if notes and notes.undo.of(platform)
+                (name, self._by_hand(step, notes.undo.of(name)))
+                for name in self._platforms if notes and notes.undo.of(name)
             ],
         )  # fmt: skip
 
@@ -239,17 +242,18 @@ class Page:
             facts.append(t("no_return"))
         return t("separator").join(facts) + "."
 
-    def _by_hand(self, items: tuple[ByHand, ...]) -> str:
+    def _by_hand(self, step: Step, items: tuple[ByHand, ...]) -> str:
         """Texts and commands one after the other; the commands at the margin, to be copied from any reader."""
-        parts = []
+        parts, values = [], self._values_of(step.variables) if step.variables else self.values
         here = [item for item in items if item.strategy in (None, self.target.strategy)]
         for number, item in enumerate(here, 1):
             said = self.words(item.text)
             parts.append(f"({number}) {said}" if len(here) > 1 else said)
             if item.commands:
-                parts.append(fence(self.values.fill(item.commands)))
+                parts.append(fence(values.fill(item.commands)))
             if item.expected:
                 parts.append(f"*{self._t('expected')}*{self._t('colon')}{self.words(item.expected)}")
+        self.values.unknown |= values.unknown
         return "\n" + ("\n\n".join(parts) if parts else self._t("nothing_by_hand"))
 
     def _troubles(self, steps: list[PageStep]) -> list[dict[str, Any]]:
