@@ -15,7 +15,7 @@ from pyrunbook.errors import BadInput
 from pyrunbook.lint.context import Project
 from pyrunbook.lint.from_alerts import from_alerts, is_alert_rules
 from pyrunbook.lint.from_markdown import from_page
-from pyrunbook.lint.from_role import NOTES, add_role
+from pyrunbook.lint.from_role import NOTES, read_role
 from pyrunbook.lint.from_runbook import from_playbook
 from pyrunbook.lint.subject import Spot, Subject
 from pyrunbook.lint.tasks import plays_of
@@ -91,7 +91,8 @@ def collect(paths: Sequence[Path], project: Project) -> Collection:
                 "nor a Markdown page"
             )
     found.subjects += [from_playbook(playbook, project) for playbook in playbooks]
-    found.subjects += list(_others(others, found.subjects, project))
+    found.subjects += list(_others(others, project))
+    found.subjects += project.role_subjects.values()
     if found.only:  # what is named beside a step's notes is wanted whole
         found.only |= {file for s in found.subjects if s.file in whole or s.kind == "page" for file in s.files}
         if any(path.is_dir() for path in paths):
@@ -99,16 +100,12 @@ def collect(paths: Sequence[Path], project: Project) -> Collection:
     return found
 
 
-def _others(files: Iterable[Path], known: Sequence[Subject], project: Project) -> Iterator[Subject]:
+def _others(files: Iterable[Path], project: Project) -> Iterator[Subject]:
     for file in files:
         if file.suffix in _PAGES:
             yield from_page(file)
         elif file.parts[-2:] == NOTES.parts:
-            if not any(file in subject.files for subject in known):
-                role = file.parent.parent
-                subject = Subject("role", file, role.name, Spot(file, 1, 1))
-                add_role(subject, role, None, project, 0)
-                yield subject
+            read_role(file.parent.parent, project)
         else:
             yield from_alerts(file, project)
 

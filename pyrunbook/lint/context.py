@@ -14,10 +14,10 @@ from pyrunbook.catalog.inventory import Service
 from pyrunbook.catalog.loose_yaml import LooseFile, read_loosely
 from pyrunbook.catalog.metadata import read_metadata
 from pyrunbook.catalog.settings import LintSettings, Settings
-from pyrunbook.catalog.yaml_file import InvalidFile
+from pyrunbook.catalog.yaml_file import Document, InvalidFile, read
 from pyrunbook.lint.rule import Finding
 from pyrunbook.lint.shell_syntax import Fault, faults
-from pyrunbook.lint.subject import Alert, Command, Spot, Subject
+from pyrunbook.lint.subject import Alert, Command, Reach, Spot, Subject
 from pyrunbook.lint.tasks import plays_of, task_files, tasks_of_file
 
 ALWAYS_THERE = ("always", "never", "all", "tagged", "untagged")
@@ -31,6 +31,8 @@ class Project:
         root: the directory.
         settings: of `.pyrunbook.yml` or `pyproject.toml`.
         services: of the inventory; none where there is none.
+        reaches: how the people are reached that a service's inventory names, by the service; filled when it is read.
+        role_subjects: the roles that were read, by their directory.
     """
 
     def __init__(self, root: Path, settings: Settings, services: list[Service] | None = None) -> None:
@@ -38,6 +40,9 @@ class Project:
         self.settings = settings
         self.services = services or []
         self._loose: dict[Path, LooseFile] = {}
+        self.reaches: dict[str, list[Reach]] = {}
+        self.role_subjects: dict[Path, Subject] = {}
+        self._strict: dict[Path, Document | InvalidFile] = {}
         self._lines: dict[Path, list[str]] = {}
         self._tags: dict[Path, frozenset[str]] = {}
 
@@ -71,6 +76,22 @@ class Project:
         if file not in self._loose:
             self._loose[file] = read_loosely(file)
         return self._loose[file]
+
+    def document(self, file: Path) -> Document:
+        """A YAML file of ours, strictly.
+
+        Raises:
+            InvalidFile: it is not YAML, or has a key twice.
+        """
+        if file not in self._strict:
+            try:
+                self._strict[file] = read(file)
+            except InvalidFile as error:
+                self._strict[file] = error
+        found = self._strict[file]
+        if isinstance(found, InvalidFile):
+            raise found
+        return found
 
     def roles(self, playbook: Path) -> list[Path]:
         """The directories in which a playbook's roles are looked for."""
@@ -167,6 +188,19 @@ class Context:
     def now(self) -> datetime:
         """The beginning of today, in UTC."""
         return datetime(self.today.year, self.today.month, self.today.day, tzinfo=UTC)
+
+    def goes_back(self, role: Subject) -> bool:
+        """Whether a role is applied only where something is put back: what it changes is the way back itself."""
+        sections = self._applied.get(role.file.parent.parent, set())
+        return bool(sections) and sections <= {"rescue", "always"}
+
+    @cached_property
+    def _applied(self) -> dict[Path, set[str]]:
+        found: dict[Path, set[str]] = {}
+        for subject in self.subjects:
+            for role, sections in subject.roles.items():
+                found.setdefault(role, set()).update(sections)
+        return found
 
     @cached_property
     def syntax(self) -> dict[Command, Fault]:

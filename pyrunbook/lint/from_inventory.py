@@ -26,7 +26,9 @@ def add_inventory(subject: Subject, metadata: Metadata, project: Project, at: Sp
     if declared.spec is not None:
         subject.windows.append(facts)
     for service in project.services:
-        subject.contacts += _reaches(service, project)
+        if service.name not in project.reaches:
+            project.reaches[service.name] = _reaches(service, project)
+        subject.contacts += project.reaches[service.name]
         said = {key: service.variables.get(f"update_{key}") for key in ("window", "window_exclusions", "window_cutoff")}
         if declared.required and any(said.values()) and "{{" not in str(said):
             origin = next(service.origins[f"update_{key}"] for key, value in said.items() if value)

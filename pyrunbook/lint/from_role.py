@@ -1,4 +1,4 @@
-"""Adds to a subject what a role's `meta/step.yml` says: its words, what is done by hand, how it is undone."""
+"""Fills a subject from a role: what its `meta/step.yml` says, and what its tasks do."""
 
 from __future__ import annotations
 
@@ -8,78 +8,94 @@ from pathlib import Path
 import yaml
 
 from pyrunbook.catalog import Text
-from pyrunbook.catalog.step_notes import StepNotes, read_step_notes
-from pyrunbook.catalog.yaml_file import Document, InvalidFile, read
+from pyrunbook.catalog.step_notes import StepNotes
+from pyrunbook.catalog.strict import read_struct
+from pyrunbook.catalog.yaml_file import Document, InvalidFile
 from pyrunbook.lint.context import Project
-from pyrunbook.lint.subject import Command, Deed, Role, Spot, Step, Subject
-from pyrunbook.lint.tasks import Task
+from pyrunbook.lint.looking import look_at_task
+from pyrunbook.lint.subject import Command, Deed, Mention, Role, Spot, Step, Subject
+from pyrunbook.lint.tasks import task_files, tasks_of_file
+from pyrunbook.lint.translations import add_role_inputs
 from pyrunbook.lint.yaml_text import key_spot, leaves, spot
-from pyrunbook.lint.yaml_texts import add_command, add_text, command_of
+from pyrunbook.lint.yaml_texts import add_text, command_of
 from pyrunbook.markdown.section_names import SectionName
 
 PLATFORMS = ("host", "kubernetes")
 NOTES = Path("meta") / "step.yml"
-_INSTRUCTIONS = ("text", "undo_text", "solution")
-_UNDONE_ANYWAY = ("rescue", "always")
+BACK = ("rescue", "always")
 """Parts of a block whose steps are a way back, or a last word, themselves."""
+_INSTRUCTIONS = ("text", "undo_text", "solution")
 
 
-def add_role(subject: Subject, role: Path, task: Task | None, project: Project, position: int) -> None:
-    """Add a role's notes.
+def read_role(role: Path, project: Project) -> Subject:
+    """A role, with its notes where it has any (`Subject.metadata`); read once."""
+    if role not in project.role_subjects:
+        project.role_subjects[role] = _read_role(role, project)
+    return project.role_subjects[role]
 
-    Args:
-        subject: that gets them.
-        role: its directory.
-        task: that applies it; `None` where the role is linted by itself.
-        project: that it is of.
-        position: of the role in the playbook.
-    """
-    file = role / NOTES
-    title = role.name
-    at = task.spot(task.node) if task else Spot(file, 1, 1)
-    section = task.section if task else ""
-    if not file.is_file():
-        if subject.kind == "runbook" and section not in ("handlers",):
-            subject.steps.append(Step(title, at, expected=False, undo=True))
-        return
-    subject.files[file] = None
+
+def _read_role(role: Path, project: Project) -> Subject:
+    notes = role / NOTES
+    subject = Subject("role", notes, role.name, Spot(notes, 1, 1), metadata=notes.is_file())
+    _add_tasks(subject, role, project)
+    if not notes.is_file():
+        return subject
+    subject.files[notes] = None
     try:
-        document = read(file)
-        read_step_notes(file)
+        document = project.document(notes)
     except InvalidFile as error:
         subject.problems += error.problems
-        try:
-            document = read(file)
-        except InvalidFile:
-            return
-    source = project.lines(file)
-    if document.get(document.root, "troubleshooting") is not None:
-        subject.sections.setdefault(SectionName.TROUBLESHOOTING, Spot(file, 1, 1))
-    verifies = document.get(document.root, "verifies")
+        return subject
+    read_struct(document, document.root, StepNotes, "", subject.problems)
+    _add_notes(subject, document, project)
+    add_role_inputs(subject, role, document, project)
+    return subject
+
+
+def _add_tasks(subject: Subject, role: Path, project: Project) -> None:
+    for file in task_files(role):
+        subject.files[file] = None
+        loose = project.read(file)
+        subject.problems += loose.problems
+        for task in tasks_of_file(loose):
+            look_at_task(subject, task, project)
+            named = task.role()
+            if named is not None and "{{" not in named[0] and named[0].count(".") < 2:
+                subject.mentions.append(Mention("role", named[0], named[1]))
+
+
+def _add_notes(subject: Subject, document: Document, project: Project) -> None:
+    source, root = project.lines(document.file), document.root
+    subject.at = key_spot(document, root, "purpose") or subject.at
+    if document.get(root, "troubleshooting") is not None:
+        subject.sections[SectionName.TROUBLESHOOTING] = subject.at
+    verifies = document.get(root, "verifies")
     checks = verifies is not None and str(verifies.value).lower() == "true"
-    if checks and position > 0 and section not in _UNDONE_ANYWAY:  # what is checked first is a prerequisite
-        subject.sections.setdefault(SectionName.VERIFICATION, at)
-    for leaf in leaves(document, document.root, StepNotes):
+    if checks:
+        subject.sections[SectionName.VERIFICATION] = subject.at
+    trouble: list[Command] = []
+    for leaf in leaves(document, root, StepNotes):
         if leaf.kind is Text:
             kind = Role.INSTRUCTION if leaf.path[-1] in _INSTRUCTIONS else Role.STATEMENT
             add_text(subject, document, leaf.node, kind, source, project.settings.docs.languages)
         elif leaf.path[0] == "troubleshooting" and "commands" in leaf.path:
-            add_command(subject, document, leaf.node, source, flow="")
-    expected = document.get(document.root, "expected") is not None
-    at_notes = key_spot(document, document.root, "purpose") or Spot(file, 1, 1)
+            command = command_of(document, leaf.node, source, flow="")
+            trouble += [command] if command else []
+    expected = document.get(root, "expected") is not None
     undoes = {platform: list(_deeds(document, "undo", platform, source)) for platform in PLATFORMS}
     for platform in PLATFORMS:
         deeds = tuple(_deeds(document, "by_hand", platform, source))
-        undo = checks or section in _UNDONE_ANYWAY or bool(undoes[platform]) or not any(undoes.values())
-        subject.steps.append(Step(title, at_notes, expected, deeds, undo, platform))
+        undo = checks or bool(undoes[platform]) or not any(undoes.values())
+        subject.steps.append(Step(subject.name, subject.at, expected, deeds, undo, platform))
         for deed in (*deeds, *undoes[platform]):
             subject.commands += deed.commands
+    subject.commands += trouble  # typed in after what the steps have set
 
 
 def _deeds(document: Document, key: str, platform: str, source: list[str]) -> Iterator[Deed]:
     items = document.get(document.get(document.root, key), platform)
     for item in items.value if isinstance(items, yaml.SequenceNode) else []:
         node = document.get(item, "commands") if isinstance(item, yaml.MappingNode) else None
-        found: Command | None = command_of(document, node, source, platform) if node is not None else None
+        found = command_of(document, node, source, platform) if node is not None else None
         expected = document.get(item, "expected") is not None
         yield Deed(spot(document, item), (found,) if found else (), expected)

@@ -12,12 +12,14 @@ import yaml
 from pyrunbook.catalog import CATEGORIES, Text
 from pyrunbook.catalog.metadata import Metadata
 from pyrunbook.catalog.runbook import read_runbook
-from pyrunbook.catalog.yaml_file import Document, InvalidFile, read
+from pyrunbook.catalog.yaml_file import Document, InvalidFile
 from pyrunbook.lint.context import Project
 from pyrunbook.lint.from_inventory import add_inventory
-from pyrunbook.lint.from_role import add_role
-from pyrunbook.lint.subject import Link, Mention, Place, Role, Spot, Subject
-from pyrunbook.lint.tasks import Task, plays_of, task_files, tasks_of_file
+from pyrunbook.lint.from_role import BACK, read_role
+from pyrunbook.lint.looking import look_at_task
+from pyrunbook.lint.subject import Link, Mention, Place, Role, Spot, Step, Subject
+from pyrunbook.lint.tasks import Play, Task, plays_of
+from pyrunbook.lint.translations import add_titles_and_inputs
 from pyrunbook.lint.yaml_text import key_spot, leaves, spot
 from pyrunbook.lint.yaml_texts import add_command, add_text
 from pyrunbook.markdown.section_names import SectionName
@@ -53,10 +55,9 @@ def from_playbook(playbook: Path, project: Project) -> Subject:
     loose = project.read(playbook)
     if not file.is_file():
         subject.problems += loose.problems
-    order = _add_tasks(subject, playbook, project)
-    for position, (role, task) in enumerate(order):
-        add_role(subject, role, task, project, position)
+    _add_tasks(subject, playbook, project)
     if runbook is not None:
+        add_titles_and_inputs(subject, runbook, project)
         add_inventory(subject, runbook.metadata, project, window_at or subject.at)
     return subject
 
@@ -64,7 +65,7 @@ def from_playbook(playbook: Path, project: Project) -> Subject:
 def _add_metadata(subject: Subject, file: Path, project: Project) -> Spot | None:
     """Returns where the window stands."""
     try:
-        document = read(file)
+        document = project.document(file)
     except InvalidFile:
         return None  # the catalog has said so
     source = project.lines(file)
@@ -107,20 +108,11 @@ def _add_value(subject: Subject, document: Document, path: tuple[str | int, ...]
             subject.links.append(Link(value, at))
 
 
-def _add_tasks(subject: Subject, playbook: Path, project: Project) -> list[tuple[Path, Task]]:
-    """Look at every task; the roles that are applied, in order, each with the task that applies it first."""
-    order: dict[Path, Task] = {}
+def _add_tasks(subject: Subject, playbook: Path, project: Project) -> None:
+    """Look at every task, and take from the roles that are applied what a reader of the runbook gets to see."""
+    seen: set[Path] = set()
     for play in plays_of(project.read(playbook)):
-        if "vars_prompt" in play.entries:
-            key, value = play.entries["vars_prompt"]
-            asked = value.value[0] if isinstance(value, yaml.SequenceNode) and value.value else key
-            subject.prompts.append(
-                Place(Spot(playbook, asked.start_mark.line + 1, asked.start_mark.column + 1), "vars_prompt")
-            )
-        if play.imports and "{{" not in play.imports and "$" not in play.imports:
-            node = play.node
-            at = Spot(playbook, node.start_mark.line + 1, node.start_mark.column + 1)
-            subject.mentions.append(Mention("playbook", play.imports, at))
+        _add_play(subject, play)
         for task in play.tasks():
             look_at_task(subject, task, project)
             role = task.role()
@@ -128,30 +120,28 @@ def _add_tasks(subject: Subject, playbook: Path, project: Project) -> list[tuple
                 continue
             subject.mentions.append(Mention("role", role[0], role[1]))
             directory = project.role(role[0], playbook)
-            if directory is not None and directory not in order:
-                order[directory] = task
-                for file in task_files(directory):
-                    subject.files[file] = None
-                    for inner in tasks_of_file(project.read(file)):
-                        look_at_task(subject, inner, project)
-    return list(order.items())
+            if directory is not None:
+                subject.roles.setdefault(directory, set()).add(task.section)
+                if directory not in seen:
+                    _add_role(subject, task, directory, project, first=not seen)
+                seen.add(directory)
 
 
-def look_at_task(subject: Subject, task: Task, project: Project) -> None:
-    """Note prompts, and failures that are ignored without a word."""
-    pause = task.value("pause")
-    if pause is not None:
-        arguments = task.source.entries(pause[1])
-        timed = arguments.keys() & {"seconds", "minutes"} or "seconds=" in task.source.written(pause[1])
-        if "prompt" in arguments or not timed:
-            subject.prompts.append(Place(task.spot(pause[0]), "pause"))
-    ignored = task.entries.get("ignore_errors")
-    if ignored is not None and task.source.written(ignored[1]).lower() not in ("false", "no", "off"):
-        at = task.spot(ignored[0])
-        lines = project.lines(at.file)
-        near = [lines[at.line - 1], *(lines[at.line - 2 : at.line - 1] if at.line > 1 else [])]
-        begin = task.node.start_mark.line
-        above = lines[begin - 1 : begin] if begin > 0 else []
-        explained = "#" in near[0] or any(line.lstrip().startswith("#") for line in (*near[1:], *above))
-        if not explained:
-            subject.ignored_errors.append(Place(at))
+def _add_play(subject: Subject, play: Play) -> None:
+    if "vars_prompt" in play.entries:
+        key, value = play.entries["vars_prompt"]
+        asked = value.value[0] if isinstance(value, yaml.SequenceNode) and value.value else key
+        subject.prompts.append(Place(play.spot(asked), "vars_prompt"))
+    if play.imports and "{{" not in play.imports and "$" not in play.imports:
+        subject.mentions.append(Mention("playbook", play.imports, play.spot(play.node)))
+
+
+def _add_role(subject: Subject, task: Task, directory: Path, project: Project, *, first: bool) -> None:
+    role = read_role(directory, project)
+    subject.before += role.commands
+    if not role.metadata and subject.kind == "runbook" and task.section != "handlers":
+        subject.steps.append(Step(role.name, task.spot(task.node), expected=False, undo=True))
+    for name, at in role.sections.items():
+        # What is checked first is a prerequisite, what is checked in a rescue is the way back.
+        if name is not SectionName.VERIFICATION or not (first or task.section in BACK):
+            subject.sections.setdefault(name, at)

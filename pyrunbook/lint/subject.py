@@ -207,6 +207,8 @@ class Subject:
         at: where it begins: what is missing is missing there.
         form: how a page is built: by a procedure's sections or by an alert's; empty for a page that is no runbook.
         sections: those that are there, with their places.
+        before: of a runbook: the commands of the roles that it applies, in order; they are typed in before its own.
+        roles: the directories of these roles, each with the sections of the play in which it is applied.
         raw: the lines of a page outside of its code, markup left in.
         incident: whether it begins with symptoms.
         files: all that it was read from, in order; the keys of a dict.
@@ -227,6 +229,8 @@ class Subject:
     texts: list[Text] = field(default_factory=list)
     raw: list[str] = field(default_factory=list)
     commands: list[Command] = field(default_factory=list)
+    before: list[Command] = field(default_factory=list)
+    roles: dict[Path, set[str]] = field(default_factory=dict)
     steps: list[Step] = field(default_factory=list)
     blocks: list[Block] = field(default_factory=list)
     links: list[Link] = field(default_factory=list)
@@ -244,7 +248,7 @@ class Subject:
     @property
     def is_runbook(self) -> bool:
         """Whether it claims to be one, so that it has to be whole."""
-        return self.kind == "runbook" or (self.kind == "page" and self.form != "")
+        return self.kind in ("runbook", "role") or (self.kind == "page" and self.form != "")
 
 
 def lines_of(text: str) -> Sequence[str]:

@@ -81,6 +81,10 @@ class Play:
     entries: dict[str, tuple[yaml.Node, yaml.Node]]
     imports: str = ""
 
+    def spot(self, node: yaml.Node) -> Spot:
+        """Where a node of it stands."""
+        return Spot(self.source.file, node.start_mark.line + 1, node.start_mark.column + 1)
+
     def tasks(self) -> Iterator[Task]:
         """All of its tasks in order, those inside of blocks too."""
         for section in _SECTIONS:

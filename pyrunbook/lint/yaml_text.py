@@ -7,6 +7,7 @@ field means is said once, in the catalog, and no new field can be forgotten here
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import cache
 from typing import Any, NamedTuple, get_args, get_origin
 
 import msgspec
@@ -32,7 +33,7 @@ def leaves(document: Document, node: yaml.Node, kind: Any, path: Path = ()) -> I
     kind, _ = without_none(kind)
     origin, arguments = get_origin(kind), get_args(kind)
     if isinstance(kind, type) and issubclass(kind, msgspec.Struct):
-        fields = {field.encode_name: field.type for field in msgspec.structs.fields(kind)}
+        fields = _fields(kind)
         for name, _, value in document.items(node):
             if name in fields:
                 yield from leaves(document, value, fields[name], (*path, name))
@@ -44,6 +45,11 @@ def leaves(document: Document, node: yaml.Node, kind: Any, path: Path = ()) -> I
             yield from leaves(document, value, arguments[1], (*path, name))
     else:
         yield Leaf(path, node, kind)
+
+
+@cache
+def _fields(kind: type[msgspec.Struct]) -> dict[str, Any]:
+    return {field.encode_name: field.type for field in msgspec.structs.fields(kind)}
 
 
 def spot(document: Document, node: yaml.Node) -> Spot:

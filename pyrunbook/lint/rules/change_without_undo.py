@@ -11,9 +11,9 @@ from pyrunbook.lint.shell import parse
 from pyrunbook.lint.subject import Subject
 
 
-def check(subject: Subject, _context: Context) -> Iterator[Finding]:
+def check(subject: Subject, context: Context) -> Iterator[Finding]:
     """The first command of a step that changes something, where nothing says how to undo it."""
-    if not subject.is_runbook:
+    if not subject.is_runbook or (subject.kind == "role" and context.goes_back(subject)):
         return
     for step in subject.steps:
         if step.undo:

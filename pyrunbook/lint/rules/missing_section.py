@@ -30,7 +30,7 @@ _ALERT = (SectionName.MEANING, SectionName.IMPACT, SectionName.DIAGNOSIS, Sectio
 
 def check(subject: Subject, _context: Context) -> Iterator[Finding]:
     """One finding for each section that is missing, at the runbook's beginning."""
-    if not subject.is_runbook or not subject.metadata:
+    if not subject.is_runbook or subject.kind == "role" or not subject.metadata:
         return
     if subject.kind == "runbook" and subject.at.file == subject.file:
         return  # its metadata could not be read; that is said elsewhere
@@ -51,7 +51,12 @@ def _wanted(subject: Subject) -> Iterator[SectionName]:
     if subject.kind == "page":
         yield SectionName.PROCEDURE
         yield SectionName.VERIFICATION
-    altering = any(changes(each) for c in subject.commands if not c.diagnostic for each in parse(c.text).invocations)
+    altering = any(
+        changes(each)
+        for c in (*subject.before, *subject.commands)
+        if not c.diagnostic
+        for each in parse(c.text).invocations
+    )
     if altering or subject.kind == "runbook":
         yield SectionName.ROLLBACK
     yield SectionName.TROUBLESHOOTING

@@ -13,7 +13,7 @@ from pyrunbook.windows.duration import format_duration
 
 def check(subject: Subject, context: Context) -> Iterator[Finding]:
     """Compares the date of the review, and with a journal that of the last run, with what the settings allow."""
-    if not subject.is_runbook:
+    if not subject.is_runbook or subject.kind == "role":
         return
     settings = context.project.lint
     if subject.updated is None:

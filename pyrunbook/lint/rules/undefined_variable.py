@@ -72,12 +72,12 @@ _GUARDS = (":-", ":=", "-", "=", ":?", "?", ":+", "+")
 
 def check(subject: Subject, _context: Context) -> Iterator[Finding]:
     """Each variable once, where it is read first."""
-    if subject.kind == "playbook":
-        return
+    if subject.kind not in ("runbook", "page"):
+        return  # a role's commands are typed in between those of others: the runbook knows which
     known: defaultdict[str, set[str]] = defaultdict(set)
     prose = " ".join(subject.raw)
     said: set[tuple[str, str]] = set()
-    for command in subject.commands:
+    for command in (*subject.before, *subject.commands):
         script = parse(command.text)
         mine = known[command.flow]
         everywhere = mine if command.flow else set().union(*known.values())
