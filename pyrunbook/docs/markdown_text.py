@@ -57,7 +57,7 @@ def plain_text(text: str) -> str:
 
 def link(text: str, target: str) -> str:
     """A link; the text is Markdown already."""
-    url = re.sub(r"[\s<>()\[\]`\\|]", lambda found: quote(found[0]), target.strip())
+    url = quote(target.strip(), safe="/:?#[]@!$&'*+,;=%~", errors="replace")
     shown = _BRACKET.sub(r"\\\g<0>", text)
     return f"[{shown}]({url})"
 
