@@ -22,79 +22,35 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
-import json
 import os
 import re
 import shutil
 import ssl
 import stat
-import time
 from collections.abc import Iterator
 from typing import Any
 
 from . import durable
+from . import rotation_state as state
+from .rotation_state import (
+    ACTIVATED,
+    ACTIVATING,
+    CERTIFICATE,
+    FORWARD,
+    KEY,
+    PROVEN,
+    PUT_BACK,
+    PUTTING_BACK,
+    RELOADED,
+    STAGED,
+    STAGING,
+    PairError,
+    standing,
+)
 
-CERTIFICATE, KEY = "certificate.pem", "key.pem"
+MARKS = {RELOADED: ACTIVATED, PROVEN: RELOADED}
+"""Steps that happen elsewhere and are only marked here, each with the one that must come before."""
 VERSION = re.compile(r"[0-9a-z][0-9a-z._-]{0,79}")
-
-STAGING, STAGED, ACTIVATING, ACTIVATED = "staging", "staged", "activating", "activated"
-RELOADED, PROVEN, PUTTING_BACK, PUT_BACK = "reloaded", "proven", "putting_back", "put_back"
-FORWARD = (STAGING, STAGED, ACTIVATING, ACTIVATED, RELOADED, PROVEN)
-"""The steps of a rotation, in order. `putting_back` and `put_back` are the way back from any of them."""
-MARKS = {RELOADED: (ACTIVATED, RELOADED), PROVEN: (RELOADED, PROVEN)}
-"""Steps that happen elsewhere and are only marked here, with those that may come before."""
-
-
-class PairError(Exception):
-    """The pair cannot be brought into the state asked for; the text is for the operator."""
-
-
-def standing(directory: str) -> dict[str, Any]:
-    """Where the pair and its rotation stand, from the disk as it is.
-
-    Returns:
-        `current` and `previous`: versions, empty where there is none; `versions`: all that are complete;
-        `rotation`: None, or `{run, new, previous, step, since, about}`; `deployed`: of the rotation, `new`, `previous`
-        or `other`; `can`: what the next command may do: `start`, `go_on`, `go_back`; `seen`: one sentence.
-
-    Raises:
-        PairError: `rotation.json` cannot be read.
-        OSError: the directory cannot be read.
-    """
-    rotation = _rotation(directory)
-    current = _linked(directory)
-    found: dict[str, Any] = {"current": current, "previous": "", "versions": _versions(directory), "rotation": rotation}
-    if rotation is None:
-        seen = "no rotation is under way; deployed: {}".format(current or "nothing")
-        return dict(found, deployed="", can=["start"], seen=seen)
-    found["previous"] = rotation["previous"]
-    old, new = rotation["previous"] or "nothing", rotation["new"]
-    where = "new" if current == new else "previous" if current == rotation["previous"] else "other"
-    began = "run {run} began to deploy {new} at {since}".format(**rotation)
-    if where == "other":
-        seen = "{}, and now {} is deployed, which it does not know: something else has changed it".format(
-            began, current or "nothing"
-        )
-        return dict(found, deployed=where, can=[], seen=seen)
-    step = rotation["step"]
-    if step in (PUTTING_BACK, PUT_BACK):
-        seen, can = {
-            "new": ("is going back, and {new} is still deployed", ["go_back"]),
-            "previous": ("put {old} back; the server may not have been reloaded since", ["go_back"]),
-        }[where]
-    elif where == "previous":
-        seen, can = "left it at that: {old} is deployed and nothing has changed", ["go_back"]
-        if step != STAGING and new in found["versions"]:
-            can = ["go_on", "go_back"]
-    else:
-        seen, can = (
-            {
-                RELOADED: "deployed it and reloaded the server; nobody has seen it served",
-                PROVEN: "deployed it, and it was seen served; only the end is missing",
-            }.get(step, "deployed it; the server may still serve {old}, because it was not reloaded"),
-            ["go_on", "go_back"],
-        )
-    return dict(found, deployed=where, can=can, seen=f"{began}; it {seen.format(old=old, new=new)}")
 
 
 def stage(
@@ -135,24 +91,24 @@ def stage(
     for name in ("", "versions", "staging"):
         _own_directory(os.path.join(directory, name))
     with _locked(directory):
-        rotation = _rotation(directory)
+        rotation = state.rotation(directory)
         if rotation is not None and (rotation["run"], rotation["new"]) == (run, version):
             if rotation["step"] != STAGING:
                 return False
             shutil.rmtree(os.path.join(directory, "versions", version), ignore_errors=True)
         elif rotation is not None:
             raise PairError(standing(directory)["seen"])
-        elif version in _versions(directory):
+        elif version in state.versions(directory):
             raise PairError(f"version {version} exists already in {directory}")
         _clear(os.path.join(directory, "staging"))
-        state = {
+        begun = {
             "run": run,
             "new": version,
-            "previous": _linked(directory),
-            "since": _now(),
+            "previous": state.linked(directory),
+            "since": state.now(),
             "about": about or {},
         }
-        _write(directory, dict(state, step=STAGING))
+        state.write(directory, dict(begun, step=STAGING))
         place = os.path.join(directory, "staging", version)
         os.mkdir(place, 0o700)
         _create(os.path.join(place, CERTIFICATE), certificate, 0o644, owner, group)
@@ -164,7 +120,7 @@ def stage(
         os.rename(place, os.path.join(directory, "versions", version))
         durable.sync_directory(os.path.join(directory, "versions"))
         durable.sync_directory(os.path.join(directory, "staging"))
-        _write(directory, dict(state, step=STAGED))
+        state.write(directory, dict(begun, step=STAGED))
     return True
 
 
@@ -179,18 +135,25 @@ def reinstate(directory: str, run: str, version: str) -> bool:
             revoked: a revoked certificate would be refused by clients.
     """
     with _locked(directory):
-        rotation = _rotation(directory)
+        rotation = state.rotation(directory)
         if rotation is not None:
             if (rotation["run"], rotation["new"]) == (run, version):
                 return False
             raise PairError(standing(directory)["seen"])
-        kept = [each["version"] for each in _retired(directory) if each["version"] in _versions(directory)]
+        kept = [each["version"] for each in state.retired(directory) if each["version"] in state.versions(directory)]
         if version not in kept:
             raise PairError(
                 "version {} was revoked or is not kept; there are: {}".format(version, ", ".join(kept) or "none")
             )
-        state = {"run": run, "new": version, "previous": _linked(directory), "since": _now(), "about": {}, "kept": True}
-        _write(directory, dict(state, step=STAGED))
+        begun = {
+            "run": run,
+            "new": version,
+            "previous": state.linked(directory),
+            "since": state.now(),
+            "about": {},
+            "kept": True,
+        }
+        state.write(directory, dict(begun, step=STAGED))
     return True
 
 
@@ -210,15 +173,15 @@ def activate(directory: str, run: str) -> bool:
         problem = mismatch(os.path.join(directory, "versions", rotation["new"]))
         if problem:
             raise PairError("version {}: {}".format(rotation["new"], problem))
-        current = _linked(directory)
+        current = state.linked(directory)
         if current == rotation["new"]:
             if rotation["step"] in (STAGED, ACTIVATING):
-                _write(directory, dict(rotation, step=ACTIVATED))
+                state.write(directory, dict(rotation, step=ACTIVATED))
             return False
         _expect(directory, current, rotation["previous"])
-        _write(directory, dict(rotation, step=ACTIVATING))
+        state.write(directory, dict(rotation, step=ACTIVATING))
         durable.link(os.path.join(directory, "current"), os.path.join("versions", rotation["new"]))
-        _write(directory, dict(rotation, step=ACTIVATED))
+        state.write(directory, dict(rotation, step=ACTIVATED))
     return True
 
 
@@ -235,9 +198,9 @@ def mark(directory: str, run: str, step: str) -> bool:
         rotation = _of_run(directory, run)
         if rotation["step"] == step:
             return False
-        if rotation["step"] not in MARKS[step] or _linked(directory) != rotation["new"]:
+        if rotation["step"] != MARKS.get(step) or state.linked(directory) != rotation["new"]:
             raise PairError(standing(directory)["seen"])
-        _write(directory, dict(rotation, step=step))
+        state.write(directory, dict(rotation, step=step))
     return True
 
 
@@ -254,59 +217,49 @@ def put_back(directory: str, run: str) -> bool:
     """
     with _locked(directory):
         rotation = _of_run(directory, run)
-        current = _linked(directory)
+        current = state.linked(directory)
         if current != rotation["previous"]:
             _expect(directory, current, rotation["new"])
-        _write(directory, dict(rotation, step=PUTTING_BACK))
+        state.write(directory, dict(rotation, step=PUTTING_BACK))
         link = os.path.join(directory, "current")
         if current != rotation["previous"] and rotation["previous"]:
             durable.link(link, os.path.join("versions", rotation["previous"]))
         elif current != rotation["previous"]:
             os.unlink(link)
             durable.sync_directory(directory)
-        _write(directory, dict(rotation, step=PUT_BACK))
+        state.write(directory, dict(rotation, step=PUT_BACK))
     return bool(current != rotation["previous"])
 
 
-def conclude(directory: str, run: str, keep: int = 1) -> list[str]:
+def conclude(directory: str, run: str) -> list[str]:
     """End the rotation: after `proven` the previous pair is kept, after `put_back` the new one is removed.
 
-    Args:
-        directory: of the pair.
-        run: id of the run that rotated.
-        keep: how many versions beside the deployed one stay, the latest; the previous one is the first of them.
-
     Returns:
-        the versions that were removed. One that has yet to be revoked stays (`retired`), because its certificate is
-        needed to ask whether it is.
+        the versions that were removed. One that has yet to be revoked stays (`rotation_state.retired`): it can still
+        be reinstated, and its certificate is needed to ask whether it is revoked.
 
     Raises:
         PairError: the rotation has come to neither end.
     """
-    if keep < 1:
-        raise PairError("the previous pair is always kept: keep must be 1 or more")
     with _locked(directory):
-        rotation = _rotation(directory)
+        rotation = state.rotation(directory)
         if rotation is None:
             return []
         rotation = _of_run(directory, run)
         if rotation["step"] not in (PROVEN, PUT_BACK):
             raise PairError(standing(directory)["seen"])
-        current = _linked(directory)
+        current = state.linked(directory)
         back = rotation["step"] == PUT_BACK
         _expect(directory, current, rotation["previous"] if back else rotation["new"])
-        removed = [rotation["new"]] if back and not rotation.get("kept") else []
-        waiting = _retired(directory)
+        waiting = state.retired(directory)
         if rotation["previous"] and not back and rotation["previous"] not in [each["version"] for each in waiting]:
-            waiting.append({"version": rotation["previous"], "since": _now()})
+            waiting.append({"version": rotation["previous"], "since": state.now()})
         waiting = [each for each in waiting if each["version"] != current]
-        _write_json(directory, "retired.json", waiting)
-        spared = [current, rotation["new"], *(each["version"] for each in waiting)]
-        spared += [rotation["previous"]] if not back else []
-        others = [name for name in _versions(directory) if name not in spared]
-        others.sort(key=lambda name: _made(directory, name), reverse=True)
-        removed += others[keep - 1 if not back and rotation["previous"] else keep :]
-        removed = [name for name in removed if name in _versions(directory)]
+        state.write_retired(directory, waiting)
+        # What was never proven goes; of what was, the previous one and those that have yet to be revoked stay.
+        spared = {current, rotation["previous"], *(each["version"] for each in waiting)}
+        spared |= {rotation["new"]} if rotation.get("kept") else set()
+        removed = [name for name in state.versions(directory) if name not in spared]
         for name in removed:
             shutil.rmtree(os.path.join(directory, "versions", name))
         _clear(os.path.join(directory, "staging"))
@@ -316,11 +269,6 @@ def conclude(directory: str, run: str, keep: int = 1) -> list[str]:
     return removed
 
 
-def retired(directory: str) -> list[dict[str, str]]:
-    """Versions that were replaced and have yet to be revoked: `{version, since}`, the oldest first."""
-    return _retired(directory)
-
-
 def settle(directory: str, version: str) -> bool:
     """Note that a retired version has been revoked, or has expired. The next rotation may remove its files.
 
@@ -328,10 +276,10 @@ def settle(directory: str, version: str) -> bool:
         whether anything changed.
     """
     with _locked(directory):
-        waiting = _retired(directory)
+        waiting = state.retired(directory)
         left = [each for each in waiting if each["version"] != version]
         if left != waiting:
-            _write_json(directory, "retired.json", left)
+            state.write_retired(directory, left)
     return left != waiting
 
 
@@ -388,77 +336,13 @@ def _clear(directory: str) -> None:
         shutil.rmtree(os.path.join(directory, name))
 
 
-def _rotation(directory: str) -> dict[str, Any] | None:
-    path = os.path.join(directory, "rotation.json")
-    try:
-        with open(path, encoding="utf-8") as stream:
-            data = json.load(stream)
-    except FileNotFoundError:
-        return None
-    except ValueError:
-        data = None
-    if not isinstance(data, dict) or not {"run", "new", "previous", "step", "since"} <= set(data):
-        raise PairError(f"{path} cannot be read as the state of a rotation")
-    return data
-
-
 def _of_run(directory: str, run: str) -> dict[str, Any]:
-    rotation = _rotation(directory)
+    rotation = state.rotation(directory)
     if rotation is None:
         raise PairError(f"run {run} has begun no rotation in {directory}")
     if rotation["run"] != run:
         raise PairError("run {} is no part of this: {}".format(run, standing(directory)["seen"]))
     return rotation
-
-
-def _write(directory: str, rotation: dict[str, Any]) -> None:
-    _write_json(directory, "rotation.json", rotation)
-
-
-def _write_json(directory: str, name: str, data: Any) -> None:
-    content = json.dumps(data, sort_keys=True, indent=1).encode()
-    durable.write(os.path.join(directory, name), content, 0o644)
-
-
-def _retired(directory: str) -> list[dict[str, str]]:
-    path = os.path.join(directory, "retired.json")
-    try:
-        with open(path, encoding="utf-8") as stream:
-            data = json.load(stream)
-    except FileNotFoundError:
-        return []
-    except ValueError:
-        data = None
-    if not isinstance(data, list):
-        raise PairError(f"{path} cannot be read as a list of versions")
-    return data
-
-
-def _now() -> str:
-    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
-
-
-def _linked(directory: str) -> str:
-    """The version that `current` names; empty where there is no link."""
-    path = os.path.join(directory, "current")
-    try:
-        target = os.readlink(path)
-    except FileNotFoundError:
-        return ""
-    except OSError:
-        raise PairError(f"{path} is not a link; it must be one to a version") from None
-    return os.path.basename(target)
-
-
-def _versions(directory: str) -> list[str]:
-    try:
-        return sorted(os.listdir(os.path.join(directory, "versions")))
-    except FileNotFoundError:
-        return []
-
-
-def _made(directory: str, version: str) -> float:
-    return os.stat(os.path.join(directory, "versions", version)).st_mtime
 
 
 def _expect(directory: str, current: str, wanted: str) -> None:

@@ -17,6 +17,7 @@ from cryptography import x509
 
 from pyrunbook.errors import BadInput, PyrunbookError, Refused
 from pyrunbook.on_target import certificate_pair as disk
+from pyrunbook.on_target import rotation_state
 from pyrunbook.pki import certificate as certificates
 from pyrunbook.pki.due import Found
 from pyrunbook.pki.errors import NotDeployed
@@ -26,7 +27,7 @@ from pyrunbook.pki.keys import PrivateKey
 
 @dataclass(frozen=True)
 class Standing:
-    """Where the pair and its rotation stand (see `certificate_pair.standing`).
+    """Where the pair and its rotation stand (see `rotation_state.standing`).
 
     Attributes:
         current: the deployed version, empty where there is none.
@@ -81,17 +82,20 @@ class Pair:
     @property
     def certificate_file(self) -> Path:
         """What the server's configuration names as its certificate (leaf and chain)."""
-        return self.directory / "current" / disk.CERTIFICATE
+        return self.directory / "current" / rotation_state.CERTIFICATE
 
     @property
     def key_file(self) -> Path:
         """What the server's configuration names as its key."""
-        return self.directory / "current" / disk.KEY
+        return self.directory / "current" / rotation_state.KEY
 
     def found(self) -> Found:
         """What is deployed, for `due.decide`: a file that cannot be read is a finding, not an error."""
-        if not self.certificate_file.exists() and not self.key_file.exists():
-            return Found()
+        try:
+            if not self.certificate_file.exists() and not self.key_file.exists():
+                return Found()
+        except OSError as error:
+            return Found(unreadable=f"{error.filename}: {error.strerror}")
         facts, problems, leaf = None, [], None
         try:
             leaf = certificates.read(self.certificate_file)[0]
@@ -113,7 +117,7 @@ class Pair:
             NotDeployed: the directory or its state file cannot be read.
         """
         with self._worded():
-            found = disk.standing(str(self.directory))
+            found = rotation_state.standing(str(self.directory))
         rotation = found["rotation"] or {}
         return Standing(
             current=found["current"],
@@ -171,17 +175,17 @@ class Pair:
         with self._worded():
             return disk.put_back(str(self.directory), run)
 
-    def conclude(self, run: str, keep: int = 1) -> list[str]:
+    def conclude(self, run: str) -> list[str]:
         """End the rotation. See `certificate_pair.conclude`."""
         with self._worded():
-            return disk.conclude(str(self.directory), run, keep)
+            return disk.conclude(str(self.directory), run)
 
     def retired(self) -> list[Retired]:
         """The versions that were replaced and have yet to be revoked, the oldest first."""
         with self._worded():
             return [
                 Retired(each["version"], datetime.fromisoformat(each["since"]))
-                for each in disk.retired(str(self.directory))
+                for each in rotation_state.retired(str(self.directory))
             ]
 
     def retired_certificate(self, version: str) -> list[x509.Certificate]:
@@ -190,7 +194,7 @@ class Pair:
         Raises:
             BadInput: it is not kept.
         """
-        return certificates.read(self.directory / "versions" / version / disk.CERTIFICATE)
+        return certificates.read(self.directory / "versions" / version / rotation_state.CERTIFICATE)
 
     def settle(self, version: str) -> bool:
         """Note that a retired version has been revoked, or has expired. See `certificate_pair.settle`."""
@@ -201,7 +205,7 @@ class Pair:
     def _worded(self, kind: type[PyrunbookError] = NotDeployed) -> Iterator[None]:
         try:
             yield
-        except disk.PairError as error:
+        except rotation_state.PairError as error:
             raise kind(str(error), next_step="pyrunbook certs status") from None
         except OSError as error:
             where = error.filename or self.directory
