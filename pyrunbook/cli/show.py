@@ -32,15 +32,13 @@ _HEADINGS = {
     show_default=True,
     help="Steps of which strategy.",
 )
-@click.option(
-    "--by-hand", type=click.Choice(["host", "kubernetes"]), help="Also the commands that do it by hand there."
-)
 @click.option("--language", type=click.Choice(["en", "fr"]), default="en", show_default=True, help="Of the texts.")
 @json_option
-def show(runbook: str, strategy: str, by_hand: str | None, language: str, as_json: bool) -> None:
+def show(runbook: str, strategy: str, language: str, as_json: bool) -> None:
     """Show what RUNBOOK is: window, prerequisites, inputs, steps, known errors, whom to call.
 
-    With --by-hand each step comes with the commands for the day when the automation is down.
+    `pyrunbook docs show RUNBOOK` shows its page, with the values of an inventory and the commands for the day when the
+    automation is down.
     """
     from pyrunbook.catalog import load
 
@@ -49,7 +47,7 @@ def show(runbook: str, strategy: str, by_hand: str | None, language: str, as_jso
     if as_json:
         click.echo(json.dumps(_as_dict(found, steps, strategy), ensure_ascii=False))
         return
-    for line in _lines(found, steps, strategy, by_hand, language):
+    for line in _lines(found, steps, strategy, language):
         click.echo(line)
 
 
@@ -75,7 +73,7 @@ def _as_dict(runbook: Runbook, steps: list[Step], strategy: str) -> dict[str, An
     }
 
 
-def _lines(runbook: Runbook, steps: list[Step], strategy: str, by_hand: str | None, language: str) -> Iterator[str]:
+def _lines(runbook: Runbook, steps: list[Step], strategy: str, language: str) -> Iterator[str]:
     from pyrunbook.windows.duration import format_duration
 
     metadata = runbook.metadata
@@ -108,7 +106,7 @@ def _lines(runbook: Runbook, steps: list[Step], strategy: str, by_hand: str | No
             if item.how:
                 yield f"    {item.how.in_language(language)}"
     yield from _inputs(runbook)
-    yield from _steps(steps, strategy, runbook.strategies, by_hand, language)
+    yield from _steps(steps, strategy, runbook.strategies, language)
     if metadata.rollback:
         yield from ("", "Rollback", f"  {metadata.rollback.in_language(language)}")
     if metadata.troubleshooting:
@@ -127,7 +125,8 @@ def _lines(runbook: Runbook, steps: list[Step], strategy: str, by_hand: str | No
     if metadata.links:
         yield from ("", "Links")
         yield from (f"  {link.title.in_language(language)}: {link.url}" for link in metadata.links)
-    yield from ("", f"Look what a run would do now: pyrunbook plan {runbook.id}")
+    yield from ("", f"What a run would do now: pyrunbook plan {runbook.id}")
+    yield f"Its page, with the commands to do it by hand: pyrunbook docs show {runbook.id}"
 
 
 def _window(runbook: Runbook) -> str:
@@ -164,9 +163,7 @@ def _inputs(runbook: Runbook) -> Iterator[str]:
             yield f"    {item.text}"
 
 
-def _steps(
-    steps: list[Step], strategy: str, strategies: tuple[str, ...], by_hand: str | None, language: str
-) -> Iterator[str]:
+def _steps(steps: list[Step], strategy: str, strategies: tuple[str, ...], language: str) -> Iterator[str]:
     from pyrunbook.windows.duration import format_duration
 
     varies = f" with strategy {strategy} (the other one: --strategy)" if len(strategies) > 1 else ""
@@ -183,19 +180,3 @@ def _steps(
         if step.notes:
             yield f"       {step.notes.purpose.in_language(language)}"
             yield f"       Expected: {step.notes.expected.in_language(language)}"
-            if by_hand:
-                yield from _by_hand(step, by_hand, language)
-
-
-def _by_hand(step: Step, platform: str, language: str) -> Iterator[str]:
-    notes = step.notes
-    if notes is None:
-        return
-    for heading, items in (("By hand", notes.by_hand.of(platform)), ("To undo", notes.undo.of(platform))):
-        for item in items:
-            yield f"       {heading}: {item.text.in_language(language)}"
-            yield from (f"         {line}" for line in item.commands.splitlines())
-            if item.expected:
-                yield f"         -> {item.expected.in_language(language)}"
-    if not notes.undo.of(platform):
-        yield f"       To undo: {notes.undo_text.in_language(language)}"

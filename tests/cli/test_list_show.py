@@ -103,23 +103,20 @@ def test_show(run: Run) -> None:
         "Deploy the release to the preview color  [deploy_green]",
         "slack",
         f"pyrunbook plan {UPDATE}",
+        f"pyrunbook docs show {UPDATE}",
     ):
         assert said in output
     assert "[drain_first]" not in output
     assert "kubectl -n" not in output
 
 
-def test_show_a_strategy_a_language_and_the_commands(run: Run) -> None:
+def test_show_a_strategy_and_a_language(run: Run) -> None:
     stop = run("show", "production-update", "--strategy", "controlled_stop")[1]
     assert stop.index("[drain_first]") < stop.index("[deploy_green]")
     assert "[drain]" not in stop
     french = run("show", UPDATE, "--language", "fr")[1]
     assert "Mise à jour de la production" in french
     assert "Équipe on-call disponible" in french
-    by_hand = run("show", UPDATE, "--by-hand", "kubernetes")[1]
-    assert "kubectl -n" in by_hand
-    assert "systemctl" not in by_hand
-    assert "systemctl stop" in run("show", UPDATE, "--by-hand", "host")[1]
 
 
 def test_show_json(run: Run) -> None:
