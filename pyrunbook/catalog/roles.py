@@ -13,6 +13,7 @@ from typing import Any
 import msgspec
 import yaml
 
+from pyrunbook import places
 from pyrunbook.catalog.loose_yaml import Entries, LooseFile, read_loosely
 from pyrunbook.catalog.metadata import Input
 from pyrunbook.catalog.yaml_file import Problem
@@ -72,16 +73,24 @@ class RolePlaces:
         return None
 
 
+def shipped_roles(project: Path) -> Path | None:
+    """The directory of the roles that come with pyrunbook, where the project's `ansible.cfg` goes on to them."""
+    uses = any(part.startswith(f"${places.ENV_PACKAGE}/") for part in _roles_path(project))
+    return places.shipped() / "roles" if uses else None
+
+
 def _configured(project: Path) -> Iterator[Path]:
+    return (project / part for part in _roles_path(project) if not part.startswith(("~", "$", "/")))
+
+
+def _roles_path(project: Path) -> list[str]:
     parser = RawConfigParser(strict=False, allow_no_value=True)
     try:
         parser.read_string((project / "ansible.cfg").read_text(encoding="utf-8", errors="replace"))
         written = parser.get("defaults", "roles_path", fallback="") or ""
     except (OSError, MalformedIni):
-        return
-    for part in written.replace("\n", "").split(":"):
-        if part.strip() and not part.strip().startswith(("~", "$", "/")):
-            yield project / part.strip()
+        return []
+    return [part.strip() for part in written.replace("\n", "").split(":") if part.strip()]
 
 
 def _collection(project: Path) -> str:

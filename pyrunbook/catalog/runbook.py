@@ -10,9 +10,9 @@ from typing import Any
 
 import msgspec
 
-from pyrunbook import places
 from pyrunbook.catalog.metadata import ArgumentSpec, Input, Metadata, Trouble, read_metadata
 from pyrunbook.catalog.playbook import STRATEGIES, Phase, Play, Playbook, read_playbook
+from pyrunbook.catalog.roles import shipped_roles
 from pyrunbook.catalog.step_notes import StepNotes, read_step_notes
 from pyrunbook.catalog.values import NO_TIME, Duration, Text
 from pyrunbook.catalog.yaml_file import InvalidFile, Problem
@@ -146,17 +146,13 @@ class Runbook:
 
     def role_home(self, role: str) -> Path:
         """The directory of a role: the project's own, or the shipped one where its `ansible.cfg` goes on to it."""
-        if (self.roles / role).is_dir() or not self._uses_shipped_roles:
+        if (self.roles / role).is_dir() or self._shipped_roles is None:
             return self.roles
-        return places.shipped() / "roles"
+        return self._shipped_roles
 
     @cached_property
-    def _uses_shipped_roles(self) -> bool:
-        try:
-            text = (self.roles.parent / "ansible.cfg").read_text(encoding="utf-8", errors="replace")
-        except OSError:
-            return False
-        return re.search(rf"(?m)^roles_path\s*=.*\${places.ENV_PACKAGE}\b", text) is not None
+    def _shipped_roles(self) -> Path | None:
+        return shipped_roles(self.roles.parent)
 
     def title_of(self, step: Step, language: str) -> str:
         """A step's title in a language, in words; the playbook's own where nobody has translated it."""

@@ -13,6 +13,7 @@ from pyrunbook.catalog import CATEGORIES
 from pyrunbook.catalog.inventory import Service
 from pyrunbook.catalog.loose_yaml import LooseFile, read_loosely
 from pyrunbook.catalog.metadata import read_metadata
+from pyrunbook.catalog.roles import shipped_roles
 from pyrunbook.catalog.settings import LintSettings, Settings
 from pyrunbook.catalog.yaml_file import Document, InvalidFile, read
 from pyrunbook.lint.rule import Finding
@@ -100,6 +101,8 @@ class Project:
             *(parent / "roles" for parent in playbook.parents),
             self.root / "roles",
         ]
+        if shipped := shipped_roles(self.root):
+            candidates.append(shipped)
         return [path for path in dict.fromkeys(candidates) if path.is_dir()]
 
     def role(self, name: str, playbook: Path) -> Path | None:
