@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import shlex
 from typing import Any
-from urllib.parse import urljoin
 
 from pyrunbook.catalog.templates import Values
 from pyrunbook.docs.labels import label
@@ -43,7 +42,8 @@ def checks_by_hand(values: Values, language: str) -> list[tuple[str, str, str]]:
 
 
 def _command(check: HttpCheck, base: str) -> str:
-    url = shlex.quote(urljoin(base.rstrip("/") + "/", check.path.lstrip("/")))
+    # Joined as text: an address without its password, or one that is malformed, is shown all the same.
+    url = shlex.quote(check.path if "://" in check.path else f"{base.rstrip('/')}/{check.path.lstrip('/')}")
     options = ["-sS", "--max-time", f"{check.timeout:g}"]
     if check.method != "GET":
         options += ["-X", check.method]
