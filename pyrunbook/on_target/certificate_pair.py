@@ -88,8 +88,8 @@ def stage(
         raise PairError(f"{version!r} is not a name for a version")
     if key_mode not in (0o600, 0o400, 0o640, 0o440):
         raise PairError(f"mode {key_mode:04o} opens the key to more than its owner and a group")
-    for name in ("", "versions", "staging"):
-        _own_directory(os.path.join(directory, name))
+    for path in (directory.rstrip("/"), os.path.join(directory, "versions"), os.path.join(directory, "staging")):
+        _own_directory(path)
     with _locked(directory):
         rotation = state.rotation(directory)
         if rotation is not None and (rotation["run"], rotation["new"]) == (run, version):
