@@ -27,7 +27,7 @@ PARALLEL := -n $(WORKERS) --reruns 1
 PYTEST_ARGS ?=
 
 .PHONY: help demo site test lint unit cli integration cluster molecule packaging bench test-matrix clean \
-	ruff mypy imports yamllint ansible-lint
+	ruff mypy imports yamllint ansible-lint runbooks
 
 help:  ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -71,7 +71,7 @@ test-matrix:  ## Test on the oldest and the newest pair of Python and ansible-co
 
 # --- linters: one definition, used by `make lint`, by pre-commit and by CI ---------------------------------------
 
-lint: ruff mypy imports yamllint ansible-lint  ## Run all linters
+lint: ruff mypy imports yamllint ansible-lint runbooks  ## Run all linters
 
 ruff: $(DEV)
 	ruff check .
@@ -90,6 +90,10 @@ yamllint: $(DEV)
 ansible-lint: export ANSIBLE_CONFIG := $(CURDIR)/ansible.cfg
 ansible-lint: $(DEV)
 	ansible-lint --config-file .config/ansible-lint.yml playbooks roles inventories
+
+runbooks: $(DEV)
+	pyrunbook lint --project .
+	pyrunbook docs check --project .
 
 # --- the environment --------------------------------------------------------------------------------------------
 
