@@ -202,6 +202,82 @@ def test_steps_begin_and_end_where_the_playbook_imports_a_role(play: Play) -> No
     assert "hunter2!" not in json.dumps(played.events)
 
 
+KNOWN = """
+    schema: 1
+    purpose: x
+    expected: x
+    undo_text: x
+    troubleshooting:
+      - error: is broken
+        cause: It was used.
+        solution: Mend it.
+        commands:
+          - 'ls "{{ service_root }}/{{ inventory_hostname }}" {{ break_depth }}'
+          - 'ask {{ service_colors[service_active_color].address }} as {{ sealed }}, {{ db_password }}, {{ asked }}'
+          - '{{ service_start_command }} {{ no_such_filter | no_such_filter }}'
+      - error: broken
+        platform: kubernetes
+        cause: Elsewhere.
+        solution: x
+"""
+
+
+@pytest.fixture
+def known(tmp_path: Path, play: Play) -> list[str]:  # which has made the role
+    """Notes for the role that fails; options of a play with variables, one of them vaulted."""
+    (tmp_path / "password").write_text("p")
+    argv = [
+        ANSIBLE.replace("-playbook", "-vault"),
+        "encrypt_string",
+        "--vault-password-file",
+        str(tmp_path / "password"),
+    ]
+    sealed = subprocess.run(
+        [*argv, "hunter2!", "--name", "sealed"],
+        capture_output=True, text=True, check=True, timeout=60,
+        env={**os.environ, "ANSIBLE_HOME": str(tmp_path / "ansible")},
+    ).stdout  # fmt: skip
+    (tmp_path / "vars.yml").write_text(
+        "service_root: '{{ base }}/shop'\nbase: /srv\ndb_password: hunter3!\nasked: 'as=hunter3!'\n"
+        "service_active_color: blue\n"
+        "service_colors: {blue: {address: '127.0.0.1:1'}, green: {address: '127.0.0.1:2'}}\n" + sealed
+    )
+    role = tmp_path / "roles" / "break"
+    for name, text in {"meta/step.yml": KNOWN, "defaults/main.yml": "break_depth: 3\n"}.items():
+        (role / name).parent.mkdir(parents=True)
+        (role / name).write_text(textwrap.dedent(text))
+    return ["-e", f"@{tmp_path}/vars.yml", "--vault-password-file", str(tmp_path / "password")]
+
+
+BROKEN = HEAD.format(serial=2) + "        - ansible.builtin.import_role: {name: break}\n"
+
+
+def test_a_known_error_comes_with_commands_for_this_service_and_without_secrets(play: Play, known: list[str]) -> None:
+    played = play(BROKEN, *known, code=2)
+    (told,) = next(event for event in played.events if event.get("step") == "break" and "known" in event)["known"]
+    assert (told["cause"], told["solution"]) == ("It was used.", "Mend it.")
+    look, ask, unfilled = told["commands"]
+    assert look == 'ls "/srv/shop/web" 3'
+    assert ask.startswith("ask 127.0.0.1:1 as [")
+    assert "hunter" not in played.out + json.dumps(played.events)
+    assert unfilled == "{{ service_start_command }} {{ no_such_filter | no_such_filter }}"
+    assert "JOURNAL" not in played.out
+
+
+def test_without_a_cli_a_known_error_is_printed(play: Play, known: list[str]) -> None:
+    played = play(BROKEN, *known, "--limit", "shop", code=2, PYRUNBOOK_EVENTS="")
+    assert 'Known: It was used. Mend it.\n  ls "/srv/shop/shop" 3\n' in played.out
+    assert "hunter" not in played.out
+    assert "Elsewhere" not in played.out
+
+
+def test_notes_that_cannot_be_read_are_no_second_failure(play: Play, known: list[str], tmp_path: Path) -> None:
+    (tmp_path / "roles/break/meta/step.yml").write_text("schema: 7\n")
+    played = play(BROKEN, *known, code=2)
+    assert "journal cannot be written" not in played.out
+    assert [event["known"] for event in played.events if event.get("step") == "break" and "known" in event] == [[], []]
+
+
 def test_a_batch_that_fails_keeps_the_later_ones_from_being_touched(play: Play) -> None:
     book = (
         HEAD.format(serial=1)

@@ -242,9 +242,7 @@ class CallbackModule(CallbackBase):
         try:
             from ansible.template import Templar
 
-            variables = self.play.get_variable_manager()
-            known = variables.get_vars(play=self.play, host=variables._inventory.get_host(host))
-            return str(Templar(loader=self.play.get_loader(), variables=known).template(raw))
+            return str(Templar(loader=self.play.get_loader(), variables=self._variables(host)).template(raw))
         except Exception:  # a title is no reason to fail: the template itself says what it is about
             return str(raw)
 
@@ -262,27 +260,31 @@ class CallbackModule(CallbackBase):
             detail=step.detail,
             error=step.error,
             bad_input=step.bad_input,
-            known=self._known(step),
+            known=self._known(step, host),
             seconds=round(time.monotonic() - step.began, 3),
         )
 
-    def _known(self, step: _Step) -> list[dict[str, Any]]:
+    def _known(self, step: _Step, host: str) -> list[dict[str, Any]]:
         """The entries of the step's troubleshooting that its failure is about; told here where no CLI listens."""
-        notes = Path(str(step.include._role_path)) / "meta" / "step.yml"
-        if not step.error or not notes.is_file():
+        if not step.error:
             return []
-        from pyrunbook.catalog.step_notes import read_step_notes
+        from pyrunbook.plugins.known_errors import known_errors
 
-        found = [trouble for trouble in read_step_notes(notes).troubleshooting if trouble.found_in(step.error)]
-        known = [
-            {"error": t.error, "cause": str(t.cause), "solution": str(t.solution), "commands": list(t.commands)}
-            for t in found
-        ]
+        try:
+            variables = self._variables(host)
+        except Exception:  # as for a title
+            variables = {}
+        known = known_errors(Path(str(step.include._role_path)) / "meta" / "step.yml", step.error, host, variables)
         if not os.environ.get(ENV_EVENTS):
             for entry in known:
                 self._display.display(f"Known: {entry['cause']} {entry['solution']}")
                 for command in entry["commands"]:
                     self._display.display(f"  {command}")
+        return known
+
+    def _variables(self, host: str) -> dict[str, Any]:
+        variables = self.play.get_variable_manager()
+        known: dict[str, Any] = variables.get_vars(play=self.play, host=variables._inventory.get_host(host))
         return known
 
     def _end_steps(self) -> None:
