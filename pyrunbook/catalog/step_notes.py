@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from pathlib import Path
 from typing import Literal
 
@@ -85,14 +86,27 @@ class StepNotes(Struct, frozen=True, kw_only=True):
 
 
 def read_step_notes(file: Path) -> StepNotes:
-    """Read a role's notes.
+    """Read a role's notes. Many runbooks apply the same roles, so a file that has not changed is read once.
 
     Raises:
         InvalidFile: with every mistake in the file.
     """
+    try:
+        found = file.stat()
+    except OSError:
+        return _read(file)  # which says what is wrong
+    return _read_once(file, found.st_mtime_ns, found.st_size)
+
+
+def _read(file: Path) -> StepNotes:
     document = read(file)
     problems: list[Problem] = []
     notes = read_struct(document, document.root, StepNotes, "", problems)
     if notes is None:
         raise InvalidFile(problems)
     return notes
+
+
+@lru_cache(maxsize=256)
+def _read_once(file: Path, _modified: int, _size: int) -> StepNotes:
+    return _read(file)

@@ -9,6 +9,8 @@ import pytest
 
 from pyrunbook.catalog.outline import read_outline
 from pyrunbook.catalog.project import find_playbooks, page_id
+from pyrunbook.catalog.step_notes import read_step_notes
+from pyrunbook.catalog.yaml_file import InvalidFile
 
 CHECKOUT = Path(__file__).parents[2]
 
@@ -114,3 +116,15 @@ def test_a_thousand_playbooks_are_found_and_read_quickly(tmp_path: Path) -> None
     started = time.process_time()
     assert all(read_outline(file, tmp_path).plays for file in found[:100])
     assert time.process_time() - started < 2
+
+
+def test_the_notes_of_a_role_are_read_once_and_again_when_they_have_changed(tmp_path: Path) -> None:
+    file = put(tmp_path, "step.yml", "schema: 1\npurpose: A\nexpected: x\nundo_text: x\n")
+    first = read_step_notes(file)
+    assert read_step_notes(file) is first
+    put(tmp_path, "step.yml", "schema: 1\npurpose: Bee\nexpected: x\nundo_text: x\n")
+    assert read_step_notes(file).purpose == "Bee"
+    put(tmp_path, "step.yml", "schema: 2\n")
+    for _ in range(2):
+        with pytest.raises(InvalidFile):
+            read_step_notes(file)
