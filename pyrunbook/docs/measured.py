@@ -5,9 +5,13 @@ from __future__ import annotations
 from collections import defaultdict
 from datetime import timedelta
 from statistics import median
+from typing import TYPE_CHECKING
 
-from pyrunbook.journal import Journal, Outcome
+from pyrunbook.journal import Outcome
 from pyrunbook.windows import format_duration
+
+if TYPE_CHECKING:
+    from pyrunbook.journal import Journal
 
 RUNS = 1000
 """How many of the latest runs are looked at."""
