@@ -13,9 +13,24 @@ from jinja2.runtime import ChainableUndefined
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from pyrunbook.journal import redact
-from pyrunbook.journal.redaction import is_secret_name
+from pyrunbook.journal.redaction import MASK, is_secret_name
 
-SECRET = "[secret]"  # noqa: S105
+
+class _Secret(str):
+    """Hides also what a template asks of it: `{{ db_credentials.user }}`."""
+
+    __slots__ = ()
+
+    def __getattr__(self, name: str) -> _Secret:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        return self
+
+    def __getitem__(self, key: Any) -> _Secret:
+        return self
+
+
+SECRET = _Secret("[secret]")
 """What stands on a page in place of a secret."""
 
 
@@ -103,13 +118,22 @@ class Values:
         return self.get(name)
 
     def _value(self, name: str, value: Any) -> Any:
-        if is_secret_name(name):
+        if is_secret_name(name) or isinstance(value, _Secret):
             return SECRET
         if isinstance(value, str):
             return str(redact({name: self.fill(value)})[name])
         if isinstance(value, Mapping):
             # As a whole, too: of `{name: DB_PASSWORD, value: …}` neither key says that it is a secret.
-            return redact({key: self._value(str(key), item) for key, item in value.items()})
+            return _hidden(redact({key: self._value(str(key), item) for key, item in value.items()}))
         if isinstance(value, (list, tuple)):
             return [self._value(name, item) for item in value]
         return value
+
+
+def _hidden(value: Any) -> Any:
+    """The same with `SECRET` for each mask of the journal."""
+    if isinstance(value, dict):
+        return {key: _hidden(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_hidden(item) for item in value]
+    return SECRET if value == MASK else value

@@ -3,53 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cache, cached_property, partial
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from pyrunbook.catalog import Phase, Runbook, Step, StepNotes, Text, Trouble
+from pyrunbook.catalog import Phase, Runbook, Step, Text, Trouble
 from pyrunbook.catalog.page_values import page_values
 from pyrunbook.catalog.roles import Role
-from pyrunbook.catalog.step_notes import ByHand
 from pyrunbook.catalog.templates import SECRET, Values
 from pyrunbook.docs.flow import flowchart
 from pyrunbook.docs.index_entry import IndexEntry, file_name
 from pyrunbook.docs.information import information
 from pyrunbook.docs.input_tables import InputTables, is_hidden
 from pyrunbook.docs.labels import label
-from pyrunbook.docs.markdown_text import anchor, cell, code, fence, link, plain_text
+from pyrunbook.docs.markdown_text import cell, code, fence, link
 from pyrunbook.docs.measured import Measured
 from pyrunbook.docs.people import People
 from pyrunbook.docs.run_commands import RunCommands
 from pyrunbook.docs.service_checks import checks_by_hand
+from pyrunbook.docs.steps import PageStep, Steps
 from pyrunbook.docs.target import Target
 from pyrunbook.docs.wording import Wording
-from pyrunbook.journal import redact_text
-from pyrunbook.windows import format_duration
 
 PLATFORMS = ("host", "kubernetes")
-
-
-@dataclass(frozen=True)
-class PageStep:
-    """A step as a page shows it; `undoable` says whether its way back is worth a heading."""
-
-    number: str
-    title: str
-    anchor: str
-    phase: str
-    facts: str
-    commands: str
-    notes: StepNotes | None
-    by_hand: list[tuple[str, str]]
-    undo: list[tuple[str, str]]
-
-    @property
-    def undoable(self) -> bool:
-        """Checks change nothing, and the rollback is the way back itself."""
-        return self.notes is not None and self.phase != Phase.ROLLBACK and not self.notes.verifies
 
 
 class Page:
@@ -92,11 +70,13 @@ class Page:
 
     def _values_of(self, step_variables: Mapping[str, Any]) -> Values:
         defaults = {name: value for role in self.roles.values() for name, value in (role.defaults or {}).items()}
-        service, hidden = self.target.service, self._hidden
-        masked = {name: SECRET for name in (service.variables if service else {}) if name in hidden}
-        shown = replace(service, variables=service.variables | masked) if service else None
-        defaults |= {name: SECRET for name in defaults if name in hidden}
-        return page_values(shown, defaults, self.target.project, self.target.inventory, step_variables)
+        service = self.target.service
+        shown = replace(service, variables=self._public(service.variables)) if service else None
+        given = self._public(step_variables)
+        return page_values(shown, self._public(defaults), self.target.project, self.target.inventory, given)
+
+    def _public(self, variables: Mapping[str, Any]) -> dict[str, Any]:
+        return {name: SECRET if name in self._hidden else value for name, value in variables.items()}
 
     @cached_property
     def _hidden(self) -> set[str]:
@@ -113,6 +93,14 @@ class Page:
         """How the page speaks."""
         return Wording(self.values, self.language)
 
+    def _wording_of(self, step: Step) -> Wording:
+        """The same for what a step says, which may name what the playbook sets for it."""
+        if not step.variables:
+            return self.wording
+        values = self._values_of(step.variables)
+        values.unknown = self.values.unknown  # its blanks are the page's
+        return Wording(values, self.language)
+
     def words(self, text: Text | str) -> str:
         """A text of the metadata in the page's language."""
         return self.wording.words(text)
@@ -120,7 +108,9 @@ class Page:
     def as_markdown(self) -> str:
         """The page."""
         metadata = self.runbook.metadata
-        steps = self._steps()
+        steps = Steps(self.runbook, self.target, self._platforms, self._wording_of, self.measured).made(
+            self._catalog_steps
+        )
         first = next((step for step in steps if step.phase == Phase.PROCEDURE), None)
         people = People(self.target.contacts, self.wording)
         contacts, checks, troubles = list(people.contacts(metadata)), self._checks(steps), self._troubles(steps)
@@ -148,7 +138,7 @@ class Page:
             first_action=first,
             other_page=self._other_page(),
             information=list(information(self.runbook, self.target, self.wording, self.measured)),
-            run=self._commands,
+            run=RunCommands(self.runbook, self.target),
             flow=flowchart(((s, self.runbook.title_of(s, self.language)) for s in self._catalog_steps), self.language),
             steps=steps,
             by_hand=str,
@@ -184,77 +174,16 @@ class Page:
         others = [language for language in self.languages if language != self.language]
         return file_name(self.runbook.name, others[0], self.languages) if others else ""
 
-    @cached_property
-    def _commands(self) -> RunCommands:
-        return RunCommands(self.runbook, self.target)
-
     # --- the steps -----------------------------------------------------------------------------------------------
 
     @property
     def _platforms(self) -> tuple[str, ...]:
         return (self.target.platform,) if self.target.platform in PLATFORMS else PLATFORMS
 
-    def _steps(self) -> list[PageStep]:
-        """The steps with their numbers; those of the rollback are counted on their own: R1, R2."""
-        made: list[PageStep] = []
-        counted = {True: 0, False: 0}
-        for step in self._catalog_steps:
-            back = step.phase is Phase.ROLLBACK
-            counted[back] += 1
-            made.append(self._step(f"{'R' if back else ''}{counted[back]}", step))
-        return made
-
-    def _step(self, number: str, step: Step) -> PageStep:
-        notes = step.notes
-        return PageStep(
-            number=number,
-            title=plain_text(self.runbook.title_of(step, self.language)),
-            anchor=f"{step.phase}-{anchor(step.id)}",
-            phase=str(step.phase),
-            facts=self._facts(step),
-            commands=self._commands.only(step.id),
-            notes=notes,
-            by_hand=[(name, self._by_hand(step, notes.by_hand.of(name))) for name in self._platforms if notes],
-            undo=[
-                (name, self._by_hand(step, notes.undo.of(name)))
-                for name in self._platforms if notes and notes.undo.of(name)
-            ],
-        )  # fmt: skip
-
     def _checks(self, steps: list[PageStep]) -> list[tuple[str, str, str]]:
         """The inventory's checks, where the runbook verifies at all."""
         verifies = any(step.notes and step.notes.verifies for step in steps)
         return checks_by_hand(self.values, self.language) if verifies else []
-
-    def _facts(self, step: Step) -> str:
-        t = self._t
-        facts = [t("step_facts", step.id, step.role)]
-        if step.estimate:
-            facts.append(t("about", format_duration(step.estimate)))
-        if self.measured and (found := self.measured.of_step(self.runbook.id, step.id)):
-            facts.append(f"{t('measured').lower()} {t('measured_runs', *found)}")
-        if step.phase is Phase.ROLLBACK:
-            facts.append(t("rescue"))
-        if step.phase is Phase.CONCLUDE:
-            facts.append(t("conclude"))
-        facts += [t("only_when_all", code(redact_text(condition))) for condition in step.conditions]
-        if step.notes and step.notes.point_of_no_return:
-            facts.append(t("no_return"))
-        return t("separator").join(facts) + "."
-
-    def _by_hand(self, step: Step, items: tuple[ByHand, ...]) -> str:
-        """Texts and commands one after the other; the commands at the margin, to be copied from any reader."""
-        parts, values = [], self._values_of(step.variables) if step.variables else self.values
-        here = [item for item in items if item.strategy in (None, self.target.strategy)]
-        for number, item in enumerate(here, 1):
-            said = self.words(item.text)
-            parts.append(f"({number}) {said}" if len(here) > 1 else said)
-            if item.commands:
-                parts.append(fence(values.fill(item.commands)))
-            if item.expected:
-                parts.append(f"*{self._t('expected')}*{self._t('colon')}{self.words(item.expected)}")
-        self.values.unknown |= values.unknown
-        return "\n" + ("\n\n".join(parts) if parts else self._t("nothing_by_hand"))
 
     def _troubles(self, steps: list[PageStep]) -> list[dict[str, Any]]:
         """The runbook's known errors, then those of its steps, each once."""

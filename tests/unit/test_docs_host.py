@@ -101,4 +101,5 @@ def test_links_of_the_pages_lead_somewhere(page: Path) -> None:
         if anchor:
             headings = re.findall(r"^#+ (.*)$", other.read_text(), re.MULTILINE)
             slugs = {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+            slugs |= set(re.findall(r'<a id="([^"]+)">', other.read_text()))
             assert anchor in slugs, f"{page.name}: {target}"

@@ -410,3 +410,21 @@ def test_labels_of_the_diagram_hold_any_title(project: Path) -> None:
     nodes, _ = flow(page(project))
     (label,) = [label for label in nodes.values() if "[b]" in label]
     assert not set('"<>`&') & set(label)
+
+
+# --- what the playbook sets for a step ------------------------------------------------------------------------------
+
+
+def test_what_the_playbook_sets_for_a_step_fills_its_texts_and_commands(project: Path) -> None:
+    edit(
+        project / "playbooks/maintenance/update.yml",
+        "import_role: {name: deploy}",
+        "import_role: {name: deploy}\n          vars: {deploy_manifests: '{{ shop_release_directory }}/v2'}",
+    )
+    edit(project / "roles/deploy/meta/step.yml", "{en: Start the release., fr: Démarrer la version.}",
+         "'Start it from {{ deploy_manifests }}.'")  # fmt: skip
+    text = page(project)
+    assert "Start it from SHOP_RELEASE_DIRECTORY/v2." in text
+    assert 'apply -f "SHOP_RELEASE_DIRECTORY/v2"' in step(text, "Deploy the release")
+    assert 'delete -f "SHOP_RELEASE_DIRECTORY/v2"' in section(text, "Rollback")
+    assert "- `shop_release_directory`" in section(text, "What is missing on this page")

@@ -65,6 +65,8 @@ def project(tmp_path: Path) -> Path:
         (f"login: 'Bearer {CANARY}xyz'", "{{ login }}"),
         (f"hook: https://hooks.slack.com/services/T1/B2/{CANARY}", "{{ hook }}"),
         (f"db_password: {CANARY}\nline: 'login {{{{ db_password }}}}'", "{{ line }}"),
+        (f"db_credentials: {{user: {CANARY}}}", "{{ db_credentials.user }}"),
+        (f"shop: {{db_credentials: {{user: {CANARY}}}}}", "{{ shop.db_credentials['user'] }}"),
         (f"db_pin: [{CANARY}]", "{{ db_pin | join }}"),
         (f"quiet: {VAULTED}", "{{ quiet }}"),
         (f"shop: {{x: 1}}\nquiet:\n  - {VAULTED}", "{{ quiet }}"),
@@ -163,6 +165,11 @@ def test_inputs_show_no_secret(project: Path) -> None:
     assert CANARY not in text
     assert "@git.example.org/shop.git" in text
     assert "| `deploy_code` | str | `[secret]` |" in text
+    given = f"import_role: {{name: deploy}}\n          vars: {{deploy_code: {CANARY}6, deploy_source: visible}}"
+    edit(project / "playbooks/maintenance/update.yml", "import_role: {name: deploy}", given)
+    text = shown(project)
+    assert CANARY not in text
+    assert "echo visible\n" in text
 
 
 def test_conditions_and_titles_show_no_secret(project: Path) -> None:

@@ -1,0 +1,135 @@
+"""The steps of a runbook as its page shows them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from pyrunbook.catalog import Phase, Runbook, Step, StepNotes, Text
+from pyrunbook.catalog.step_notes import ByHand
+from pyrunbook.docs.markdown_text import anchor, code, fence, plain_text
+from pyrunbook.docs.measured import Measured
+from pyrunbook.docs.run_commands import RunCommands
+from pyrunbook.docs.target import Target
+from pyrunbook.docs.wording import Wording
+from pyrunbook.journal import redact_text
+from pyrunbook.windows import format_duration
+
+
+@dataclass(frozen=True)
+class PageStep:
+    """A step.
+
+    Attributes:
+        number: counted from 1; those of the rollback on their own: `R1`.
+        title: Markdown, like `facts`, `by_hand` and `undo`.
+        anchor: where links to it lead.
+        phase: as of the catalog.
+        facts: one line: its id and role, how long it takes, when it happens.
+        commands: that run only it.
+        notes: of its role; `None` where it has none.
+        words: says the texts of its notes.
+        by_hand: platform to what is done there.
+        undo: the same for its way back; without the platforms where there is nothing to type.
+    """
+
+    number: str
+    title: str
+    anchor: str
+    phase: str
+    facts: str
+    commands: str
+    notes: StepNotes | None
+    words: Callable[[Text], str]
+    by_hand: list[tuple[str, str]]
+    undo: list[tuple[str, str]]
+
+    @property
+    def undoable(self) -> bool:
+        """Whether its way back is worth a heading: checks change nothing, and the rollback is the way back itself."""
+        return self.notes is not None and self.phase != Phase.ROLLBACK and not self.notes.verifies
+
+
+class Steps:
+    """Makes them.
+
+    Args:
+        runbook: whose steps they are.
+        target: whose values the page shows.
+        platforms: that it is about.
+        wording_of: how the page speaks about a step.
+        measured: what a journal says, if it is asked.
+    """
+
+    def __init__(
+        self,
+        runbook: Runbook,
+        target: Target,
+        platforms: tuple[str, ...],
+        wording_of: Callable[[Step], Wording],
+        measured: Measured | None,
+    ) -> None:
+        self._runbook = runbook
+        self._target = target
+        self._platforms = platforms
+        self._wording_of = wording_of
+        self._measured = measured
+        self._commands = RunCommands(runbook, target)
+
+    def made(self, steps: Iterable[Step]) -> list[PageStep]:
+        """The steps in their order, numbered."""
+        found: list[PageStep] = []
+        counted = {True: 0, False: 0}
+        for step in steps:
+            back = step.phase is Phase.ROLLBACK
+            counted[back] += 1
+            found.append(self._step(f"{'R' if back else ''}{counted[back]}", step))
+        return found
+
+    def _step(self, number: str, step: Step) -> PageStep:
+        notes, wording = step.notes, self._wording_of(step)
+        return PageStep(
+            number=number,
+            title=plain_text(self._runbook.title_of(step, wording.language)),
+            anchor=f"{step.phase}-{anchor(step.id)}",
+            phase=str(step.phase),
+            facts=self._facts(step, wording),
+            commands=self._commands.only(step.id),
+            notes=notes,
+            words=wording.words,
+            by_hand=[(name, self._by_hand(notes.by_hand.of(name), wording)) for name in self._platforms if notes],
+            undo=[
+                (name, self._by_hand(notes.undo.of(name), wording))
+                for name in self._platforms
+                if notes and notes.undo.of(name)
+            ],
+        )
+
+    def _facts(self, step: Step, wording: Wording) -> str:
+        t = wording.t
+        facts = [t("step_facts", step.id, step.role)]
+        if step.estimate:
+            facts.append(t("about", format_duration(step.estimate)))
+        if self._measured and (found := self._measured.of_step(self._runbook.id, step.id)):
+            facts.append(f"{t('measured').lower()} {t('measured_runs', *found)}")
+        if step.phase is Phase.ROLLBACK:
+            facts.append(t("rescue"))
+        if step.phase is Phase.CONCLUDE:
+            facts.append(t("conclude"))
+        facts += [t("only_when_all", code(redact_text(condition))) for condition in step.conditions]
+        if step.notes and step.notes.point_of_no_return:
+            facts.append(t("no_return"))
+        return t("separator").join(facts) + "."
+
+    def _by_hand(self, items: tuple[ByHand, ...], wording: Wording) -> str:
+        """Texts and commands one after the other; the commands at the margin, to be copied from any reader."""
+        parts = []
+        here = [item for item in items if item.strategy in (None, self._target.strategy)]
+        for number, item in enumerate(here, 1):
+            said = wording.words(item.text)
+            parts.append(f"({number}) {said}" if len(here) > 1 else said)
+            if item.commands:
+                parts.append(fence(wording.values.fill(item.commands)))
+            if item.expected:
+                parts.append(f"*{wording.t('expected')}*{wording.t('colon')}{wording.words(item.expected)}")
+        return "\n" + ("\n\n".join(parts) if parts else wording.t("nothing_by_hand"))
