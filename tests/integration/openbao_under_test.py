@@ -167,8 +167,12 @@ class OpenBao:
             headers={"X-Vault-Token": self.root if token is None else token} if token != "" else {},
         )
         context = ssl.create_default_context(cafile=str(self.place.ca_file) if self.place.ca_file else None)
-        with urllib.request.urlopen(request, timeout=20, context=context) as response:
-            body = response.read()
+        try:
+            with urllib.request.urlopen(request, timeout=20, context=context) as response:
+                body = response.read()
+        except urllib.error.HTTPError as error:
+            error.add_note(error.read(2000).decode("utf-8", "replace"))
+            raise
         return json.loads(body) if body else {}
 
     def set_up(self) -> None:
