@@ -100,7 +100,22 @@ def test_what_each_step_did_is_undone_in_reverse(
 
 
 def _rollback(operator: Operator) -> list[Block]:
-    return list(operator.blocks(operator.step("rollback", "deployment/rollback")))
+    """What the page of the rollback says: what serves now is recorded, too."""
+    steps = [step for step in operator.steps("deployment/rollback") if step.phase != "rollback"]
+    assert [step.id for step in steps] == ["preflight", "rollback_plan", "rollback", "conclude"]
+    return [block for step in steps for block in operator.blocks(step)]
+
+
+def test_an_update_that_went_wrong_is_put_back_in_the_same_shell(sandbox: Sandbox, operator: Operator) -> None:
+    with shell(sandbox) as typed:
+        for step in operator.steps()[:6]:
+            for block in operator.blocks(step):
+                typed.do(block)
+        assert serves(sandbox) == ("green", "1.1.0")
+        for block in operator.blocks(operator.step("rollback")):
+            typed.do(block)
+    assert serves(sandbox) == ("blue", "1.0.4")
+    assert sandbox.status()["colors"]["green"]["running"] is False
 
 
 @pytest.mark.parametrize("lost", [False, True], ids=["kept", "release-lost"])
