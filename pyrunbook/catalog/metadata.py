@@ -7,6 +7,7 @@ Ansible reads the same file. Ours is the `runbook` block inside the spec.
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from datetime import date
 from pathlib import Path
 from typing import Any, Literal
@@ -257,8 +258,12 @@ class ArgumentSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     seealso: list[Any] = []
 
 
-def read_metadata(file: Path) -> tuple[str, ArgumentSpec]:
+def read_metadata(file: Path, open_file: Callable[[Path], Document] = read) -> tuple[str, ArgumentSpec]:
     """Read a runbook's metadata.
+
+    Args:
+        file: its path.
+        open_file: gives its nodes; for whoever wants to keep them.
 
     Returns:
         the name of the spec, which is the name of its play, and the spec.
@@ -266,7 +271,7 @@ def read_metadata(file: Path) -> tuple[str, ArgumentSpec]:
     Raises:
         InvalidFile: with every mistake in the file.
     """
-    document = read(file)
+    document = open_file(file)
     problems: list[Problem] = []
     found = _find_spec(document, problems)
     spec = None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -15,7 +16,7 @@ from pyrunbook.catalog.playbook import STRATEGIES, Phase, Play, Playbook, read_p
 from pyrunbook.catalog.roles import shipped_roles
 from pyrunbook.catalog.step_notes import StepNotes, read_step_notes
 from pyrunbook.catalog.values import NO_TIME, Duration, Text
-from pyrunbook.catalog.yaml_file import InvalidFile, Problem
+from pyrunbook.catalog.yaml_file import Document, InvalidFile, Problem, read
 from pyrunbook.errors import BadInput
 
 # What the variables of titles are called where they have no value: on a page, in a plan.
@@ -189,8 +190,16 @@ def plain(value: Any) -> Any:
     return value if value is None or isinstance(value, (bool, int, float)) else str(value)
 
 
-def read_runbook(runbook_id: str, playbook: Path, roles: Path) -> Runbook:
+def read_runbook(
+    runbook_id: str, playbook: Path, roles: Path, open_file: Callable[[Path], Document] = read
+) -> Runbook:
     """Read a runbook.
+
+    Args:
+        runbook_id: `<category>/<name>`.
+        playbook: its path.
+        roles: the directory with the roles.
+        open_file: gives the nodes of the metadata; for whoever wants to keep them.
 
     Raises:
         InvalidFile: with every mistake in the playbook and in the metadata.
@@ -205,7 +214,7 @@ def read_runbook(runbook_id: str, playbook: Path, roles: Path) -> Runbook:
         problems += error.problems
     if file.is_file():
         try:
-            spec_name, spec = read_metadata(file)
+            spec_name, spec = read_metadata(file, open_file)
         except InvalidFile as error:
             problems += error.problems
     else:

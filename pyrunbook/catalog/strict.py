@@ -79,10 +79,9 @@ class _Reader:
             return self._complain(node, where, str(error))
 
     def value(self, node: yaml.Node, kind: Any, where: str) -> Any:
-        kind, optional = without_none(kind)
+        kind, optional, origin, arguments = _taken_apart(kind)
         if optional and node.tag == "tag:yaml.org,2002:null":
             return None
-        origin, arguments = get_origin(kind), get_args(kind)
         if isinstance(kind, type) and issubclass(kind, msgspec.Struct):
             return self.struct(node, kind, where)
         if origin in (list, tuple):
@@ -112,6 +111,12 @@ class _Reader:
 @cache
 def _fields(kind: type[msgspec.Struct]) -> dict[str, msgspec.structs.FieldInfo]:
     return {field.encode_name: field for field in msgspec.structs.fields(kind)}
+
+
+@cache
+def _taken_apart(kind: Any) -> tuple[Any, bool, Any, tuple[Any, ...]]:
+    kind, optional = without_none(kind)
+    return kind, optional, get_origin(kind), get_args(kind)
 
 
 def without_none(kind: Any) -> tuple[Any, bool]:

@@ -134,6 +134,8 @@ def construct(node: yaml.Node, loader: Any = None) -> Any:
     Raises:
         ValueError: it looks like a date or a number and is none.
     """
+    if node.tag == "tag:yaml.org,2002:str" and isinstance(node, yaml.ScalarNode):
+        return node.value  # most values are texts, and this is what the constructor makes of them
     try:
         return (loader or _Loader("")).construct_document(node)
     except yaml.YAMLError as error:

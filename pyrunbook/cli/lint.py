@@ -73,7 +73,6 @@ def lint(
     from pyrunbook.lint import collecting, formats, linting
     from pyrunbook.lint.context import Project
     from pyrunbook.lint.fixing import fix as correct
-    from pyrunbook.lint.tested import last_tested
 
     if explain:
         _explain(explain)
@@ -91,7 +90,11 @@ def lint(
         )
         return
     services, broken = _services(root, settings, inventory)
-    tested = last_tested() if journal else None
+    tested = None
+    if journal:
+        from pyrunbook.lint.tested import last_tested  # loads the database's library
+
+        tested = last_tested()
 
     def look() -> tuple[Collection, list[linting.Reported]]:
         fresh = Project(root, settings, services)

@@ -92,7 +92,9 @@ def collect(paths: Sequence[Path], project: Project) -> Collection:
             )
     found.subjects += [from_playbook(playbook, project) for playbook in playbooks]
     found.subjects += list(_others(others, project))
-    found.subjects += project.role_subjects.values()
+    # Roles that come with pyrunbook, or from elsewhere, are not this project's to correct.
+    home = project.root.resolve()
+    found.subjects += [s for path, s in project.role_subjects.items() if path.resolve().is_relative_to(home)]
     if found.only:  # what is named beside a step's notes is wanted whole
         found.only |= {file for s in found.subjects if s.file in whole or s.kind == "page" for file in s.files}
         if any(path.is_dir() for path in paths):

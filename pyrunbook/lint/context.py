@@ -6,21 +6,24 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
+from difflib import get_close_matches
 from functools import cached_property
 from pathlib import Path
 
 from pyrunbook.catalog import CATEGORIES
 from pyrunbook.catalog.inventory import Service
 from pyrunbook.catalog.loose_yaml import LooseFile, read_loosely
-from pyrunbook.catalog.metadata import read_metadata
-from pyrunbook.catalog.roles import shipped_roles
+from pyrunbook.catalog.metadata import ArgumentSpec, read_metadata
+from pyrunbook.catalog.roles import RolePlaces, shipped_roles
 from pyrunbook.catalog.settings import LintSettings, Settings
-from pyrunbook.catalog.yaml_file import Document, InvalidFile, read
+from pyrunbook.catalog.yaml_file import InvalidFile
 from pyrunbook.lint.rule import Finding
 from pyrunbook.lint.shell_syntax import Fault, faults
 from pyrunbook.lint.subject import Alert, Command, Reach, Spot, Subject
 from pyrunbook.lint.tasks import plays_of, task_files, tasks_of_file
 
+_KEPT = 64
+"""How many YAML files are kept as nodes."""
 ALWAYS_THERE = ("always", "never", "all", "tagged", "untagged")
 """Tags that Ansible knows by itself."""
 
@@ -43,7 +46,11 @@ class Project:
         self._loose: dict[Path, LooseFile] = {}
         self.reaches: dict[str, list[Reach]] = {}
         self.role_subjects: dict[Path, Subject] = {}
-        self._strict: dict[Path, Document | InvalidFile] = {}
+        self._prerequisites: dict[Path, frozenset[str] | None] = {}
+        self._close: dict[str, str] = {}
+        self._places = RolePlaces(root)
+        self._role_homes: dict[Path, list[Path]] = {}
+        self._roles: dict[tuple[str, Path], Path | None] = {}
         self._lines: dict[Path, list[str]] = {}
         self._tags: dict[Path, frozenset[str]] = {}
 
@@ -73,42 +80,30 @@ class Project:
         return self._lines[file]
 
     def read(self, file: Path) -> LooseFile:
-        """A YAML file as far as it can be read."""
+        """A YAML file as far as it can be read. A few are kept: trees of nodes are large."""
         if file not in self._loose:
+            if len(self._loose) >= _KEPT:
+                self._loose.pop(next(iter(self._loose)))
             self._loose[file] = read_loosely(file)
         return self._loose[file]
 
-    def document(self, file: Path) -> Document:
-        """A YAML file of ours, strictly.
-
-        Raises:
-            InvalidFile: it is not YAML, or has a key twice.
-        """
-        if file not in self._strict:
-            try:
-                self._strict[file] = read(file)
-            except InvalidFile as error:
-                self._strict[file] = error
-        found = self._strict[file]
-        if isinstance(found, InvalidFile):
-            raise found
-        return found
-
     def roles(self, playbook: Path) -> list[Path]:
         """The directories in which a playbook's roles are looked for."""
-        candidates = [
-            playbook.parent / "roles",
-            *(parent / "roles" for parent in playbook.parents),
-            self.root / "roles",
-        ]
-        if shipped := shipped_roles(self.root):
-            candidates.append(shipped)
-        return [path for path in dict.fromkeys(candidates) if path.is_dir()]
+        beside = playbook.parent
+        if beside not in self._role_homes:
+            found = [beside / "roles", *(parent / "roles" for parent in beside.parents), self.root / "roles"]
+            if shipped := shipped_roles(self.root):
+                found.append(shipped)
+            self._role_homes[beside] = [path for path in dict.fromkeys(found) if path.is_dir()]
+        return self._role_homes[beside]
 
     def role(self, name: str, playbook: Path) -> Path | None:
         """The directory of a role."""
-        found = (directory / name for directory in self.roles(playbook))
-        return next((path for path in found if path.is_dir()), None)
+        key = (name, playbook.parent)
+        if key not in self._roles:
+            found = [self._places.find(name, playbook), *(directory / name for directory in self.roles(playbook))]
+            self._roles[key] = next((path for path in found if path is not None and path.is_dir()), None)
+        return self._roles[key]
 
     @cached_property
     def required_roles(self) -> frozenset[str]:
@@ -128,13 +123,25 @@ class Project:
             return self.runbooks[wanted]
         return next((path for each, path in self.runbooks.items() if each.partition("/")[2] == wanted), None)
 
+    def close_runbook(self, name: str) -> str:
+        """The id of a runbook that is named like this one; empty where none is."""
+        if name not in self._close:
+            self._close[name] = next(iter(get_close_matches(name.replace("-", "_"), self.runbooks, 1)), "")
+        return self._close[name]
+
     def prerequisites(self, playbook: Path) -> frozenset[str] | None:
         """The ids of a runbook's prerequisites; `None` where its metadata cannot be read."""
-        try:
-            _, spec = read_metadata(playbook.with_suffix(".meta.yml"))
-        except InvalidFile:
-            return None
-        return frozenset(each.id for each in spec.runbook.prerequisites)
+        if playbook not in self._prerequisites:
+            try:
+                _, spec = read_metadata(playbook.with_suffix(".meta.yml"))
+                self.note_prerequisites(playbook, spec)
+            except InvalidFile:
+                self._prerequisites[playbook] = None
+        return self._prerequisites[playbook]
+
+    def note_prerequisites(self, playbook: Path, spec: ArgumentSpec) -> None:
+        """Remember a runbook's prerequisites, so that its metadata is not read again for them."""
+        self._prerequisites[playbook] = frozenset(each.id for each in spec.runbook.prerequisites)
 
     def role_names(self, playbook: Path) -> frozenset[str]:
         """The roles that a playbook applies."""

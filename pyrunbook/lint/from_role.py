@@ -10,7 +10,7 @@ import yaml
 from pyrunbook.catalog import Text
 from pyrunbook.catalog.step_notes import StepNotes
 from pyrunbook.catalog.strict import read_struct
-from pyrunbook.catalog.yaml_file import Document, InvalidFile
+from pyrunbook.catalog.yaml_file import Document, InvalidFile, read
 from pyrunbook.lint.context import Project
 from pyrunbook.lint.looking import look_at_task
 from pyrunbook.lint.subject import Command, Deed, Mention, Role, Spot, Step, Subject
@@ -42,7 +42,7 @@ def _read_role(role: Path, project: Project) -> Subject:
         return subject
     subject.files[notes] = None
     try:
-        document = project.document(notes)
+        document = read(notes)
     except InvalidFile as error:
         subject.problems += error.problems
         return subject

@@ -11,8 +11,8 @@ import yaml
 
 from pyrunbook.catalog import CATEGORIES, Text
 from pyrunbook.catalog.metadata import Metadata
-from pyrunbook.catalog.runbook import read_runbook
-from pyrunbook.catalog.yaml_file import Document, InvalidFile
+from pyrunbook.catalog.runbook import Runbook, read_runbook
+from pyrunbook.catalog.yaml_file import Document, InvalidFile, read
 from pyrunbook.lint.context import Project
 from pyrunbook.lint.from_inventory import add_inventory
 from pyrunbook.lint.from_role import BACK, read_role
@@ -44,31 +44,36 @@ def from_playbook(playbook: Path, project: Project) -> Subject:
     name = f"{playbook.parent.name}/{playbook.stem}"
     subject = Subject(kind, playbook, name, Spot(playbook, 1, 1), metadata=file.is_file())  # type: ignore[arg-type]
     subject.files[playbook] = None
-    runbook = window_at = None
+    runbook: Runbook | None = None
+    document: Document | None = None
     if file.is_file():
         subject.files[file] = None
+        opened: list[Document] = []
+
+        def keep(path: Path) -> Document:
+            opened.append(read(path))
+            return opened[-1]
+
         try:
-            runbook = read_runbook(name, playbook, (project.roles(playbook) or [project.root / "roles"])[0])
+            runbook = read_runbook(name, playbook, (project.roles(playbook) or [project.root / "roles"])[0], keep)
         except InvalidFile as error:
             subject.problems += error.problems
-        window_at = _add_metadata(subject, file, project)
+        document = opened[0] if opened else None
+    window_at = _add_metadata(subject, document, project) if document else None
     loose = project.read(playbook)
     if not file.is_file():
         subject.problems += loose.problems
     _add_tasks(subject, playbook, project)
-    if runbook is not None:
-        add_titles_and_inputs(subject, runbook, project)
+    if runbook is not None and document is not None:
+        project.note_prerequisites(playbook, runbook.spec)
+        add_titles_and_inputs(subject, runbook, document, project)
         add_inventory(subject, runbook.metadata, project, window_at or subject.at)
     return subject
 
 
-def _add_metadata(subject: Subject, file: Path, project: Project) -> Spot | None:
+def _add_metadata(subject: Subject, document: Document, project: Project) -> Spot | None:
     """Returns where the window stands."""
-    try:
-        document = project.document(file)
-    except InvalidFile:
-        return None  # the catalog has said so
-    source = project.lines(file)
+    source = project.lines(document.file)
     window_at: Spot | None = None
     for _, _, spec in document.items(document.get(document.root, "argument_specs") or document.root):
         node = document.get(spec, "runbook") if isinstance(spec, yaml.MappingNode) else None

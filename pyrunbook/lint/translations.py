@@ -8,7 +8,7 @@ from pathlib import Path
 import yaml
 
 from pyrunbook.catalog.runbook import Runbook
-from pyrunbook.catalog.yaml_file import Document, InvalidFile
+from pyrunbook.catalog.yaml_file import Document, InvalidFile, read
 from pyrunbook.lint.context import Project
 from pyrunbook.lint.subject import Place, Spot, Subject
 from pyrunbook.lint.yaml_text import key_spot
@@ -16,9 +16,15 @@ from pyrunbook.lint.yaml_text import key_spot
 SPECS = Path("meta") / "argument_specs.yml"
 
 
-def add_titles_and_inputs(subject: Subject, runbook: Runbook, project: Project) -> None:
-    """Note the steps without a title, and the inputs without a meaning, in a language of the project."""
-    document = project.document(runbook.path.with_suffix(".meta.yml"))
+def add_titles_and_inputs(subject: Subject, runbook: Runbook, document: Document, project: Project) -> None:
+    """Note the steps without a title, and the inputs without a meaning, in a language of the project.
+
+    Args:
+        subject: that gets them.
+        runbook: which.
+        document: its metadata.
+        project: that it is of.
+    """
     spec = next(
         (node for _, _, node in document.items(document.get(document.root, "argument_specs") or document.root)
          if document.get(node, "runbook") is not None),
@@ -41,7 +47,7 @@ def add_role_inputs(subject: Subject, role: Path, notes: Document, project: Proj
     if not file.is_file():
         return
     try:
-        document = project.document(file)
+        document = read(file)
     except InvalidFile as error:
         subject.problems += error.problems
         return

@@ -30,26 +30,30 @@ class Leaf(NamedTuple):
 
 def leaves(document: Document, node: yaml.Node, kind: Any, path: Path = ()) -> Iterator[Leaf]:
     """The values of a struct in the order of the file; what does not fit the struct is left out."""
-    kind, _ = without_none(kind)
-    origin, arguments = get_origin(kind), get_args(kind)
-    if isinstance(kind, type) and issubclass(kind, msgspec.Struct):
-        fields = _fields(kind)
+    kind, fields, members = _shape(kind)
+    if fields is not None:
         for name, _, value in document.items(node):
             if name in fields:
                 yield from leaves(document, value, fields[name], (*path, name))
-    elif origin in (list, tuple) and isinstance(node, yaml.SequenceNode):
+    elif members is not None and isinstance(node, yaml.SequenceNode):
         for index, item in enumerate(node.value):
-            yield from leaves(document, item, arguments[0], (*path, index))
-    elif origin is dict and isinstance(node, yaml.MappingNode):
+            yield from leaves(document, item, members, (*path, index))
+    elif members is not None and isinstance(node, yaml.MappingNode):
         for name, _, value in document.items(node):
-            yield from leaves(document, value, arguments[1], (*path, name))
+            yield from leaves(document, value, members, (*path, name))
     else:
         yield Leaf(path, node, kind)
 
 
 @cache
-def _fields(kind: type[msgspec.Struct]) -> dict[str, Any]:
-    return {field.encode_name: field.type for field in msgspec.structs.fields(kind)}
+def _shape(kind: Any) -> tuple[Any, dict[str, Any] | None, Any]:
+    """A type without its `None`; the types of a struct's fields; the type of the members of a list or a mapping."""
+    kind, _ = without_none(kind)
+    if isinstance(kind, type) and issubclass(kind, msgspec.Struct):
+        return kind, {field.encode_name: field.type for field in msgspec.structs.fields(kind)}, None
+    if get_origin(kind) in (list, tuple):
+        return kind, None, get_args(kind)[0]
+    return kind, None, get_args(kind)[1] if get_origin(kind) is dict else None
 
 
 def spot(document: Document, node: yaml.Node) -> Spot:

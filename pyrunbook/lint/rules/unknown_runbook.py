@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from difflib import get_close_matches
 
 from pyrunbook.lint.calls import playbook_calls, runbook_calls
 from pyrunbook.lint.context import Context
@@ -22,8 +21,8 @@ def check(subject: Subject, context: Context) -> Iterator[Finding]:
         return
     for call in runbook_calls(subject):
         if call.runbook and project.runbook(call.runbook) is None:
-            close = get_close_matches(call.runbook.replace("-", "_"), project.runbooks, 1)
-            hint = f"; did you mean {close[0]}?" if close else ""
+            close = project.close_runbook(call.runbook)
+            hint = f"; did you mean {close}?" if close else ""
             yield Finding(call.at, f"there is no runbook {call.runbook}{hint}")
     for play in playbook_calls(subject):
         first = play.path.split("/")[0]
