@@ -39,4 +39,4 @@ def init(directory: Path) -> None:
     root = directory.expanduser().resolve()
     written = new_project(root, date.today())  # noqa: DTZ011 - the author's own day
     click.echo(f"Written: {len(written)} files below {shortened(root)}.")
-    click.echo(f"Next: cd {shortened(root)} && . ./.envrc && pyrunbook show {FIRST}; README.md goes on from there.")
+    click.echo(f"Next: cd {shortened(root)} && . ./.envrc && pyrunbook docs show {FIRST}; README.md goes on.")

@@ -32,6 +32,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "unlock": ("pyrunbook.cli.unlock:unlock", "Show who holds a service's lock; break it when its holder is dead."),
     "init": ("pyrunbook.cli.init:init", "Start a project of your own that uses the shipped roles."),
     "new": ("pyrunbook.cli.new:new", "Start a runbook: playbook, metadata, a step role, with blanks to fill in."),
+    "import": ("pyrunbook.cli.import_:import_", "Turn a Markdown runbook into runbooks with steps to automate."),
     "window": ("pyrunbook.cli.window:window", "Ask when a runbook may run, and why."),
     "docs": ("pyrunbook.cli.docs:docs", "Make the pages of runbooks; see whether they have drifted."),
     "lint": ("pyrunbook.cli.lint:lint", "Look for what will hurt at night in runbooks and Markdown pages."),

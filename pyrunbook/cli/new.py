@@ -30,8 +30,7 @@ def new(category: str, name: str, role: str | None, project: Path | None) -> Non
     root = own_project(project)
     files = new_runbook(root, category, name, role, date.today())  # noqa: DTZ011 - the author's own day
     echo_written(root, files)
-    runbook = f"{category}/{name.strip().removesuffix('.yml').replace('-', '_')}"
-    click.echo(f"Next: fill in the blanks, then: pyrunbook lint {runbook}")
+    click.echo(f"Next: fill in the blanks, then: pyrunbook lint {Path(shortened(root)) / next(iter(files))}")
 
 
 def own_project(given: Path | None) -> Path:

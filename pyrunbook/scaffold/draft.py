@@ -15,6 +15,17 @@ BLANK = "TODO"
 """The word that marks what an author has to fill in."""
 
 
+FRENCH_TITLES = {
+    "preflight": "Vérifier que l'exécution peut commencer",
+    "backup": "Sauvegarder le service",
+    "rollback_plan": "Enregistrer le plan de retour arrière",
+    "verify": "Contrôler le service",
+    "rollback": "Rétablir l'existant",
+    "conclude": "Conclure l'exécution",
+}
+"""Of the steps that stand around those of the author in every playbook."""
+
+
 @dataclass(frozen=True)
 class Deed:
     """Something to do by hand: what for, the commands, what they should show."""
@@ -91,6 +102,11 @@ class RunbookDraft:
     whole: bool = True
     origin: str = ""
 
+    def french_titles(self, own: dict[str, str]) -> dict[str, dict[str, str]]:
+        """The field `titles`: of the steps around, and of the author's own by their tags."""
+        around = {tag: title for tag, title in FRENCH_TITLES.items() if tag != "backup" or self.backs_up}
+        return {"fr": {**around, **own}}
+
     @property
     def id(self) -> str:
         """`<category>/<name>`."""
@@ -99,7 +115,8 @@ class RunbookDraft:
 
 def identifier(text: str, longest: int = 50) -> str:
     """A name for files, roles and tags: `Mise à jour` → `mise_a_jour`; empty where no letter is left."""
-    split = re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", text.replace("\u0153", "oe"))
+    text = text.replace("\u0153", "oe").replace("\u0152", "Oe")
+    split = re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", text)
     plain = unicodedata.normalize("NFKD", split).encode("ascii", "ignore").decode().lower()
     words = [word for word in re.split(r"[^a-z0-9]+", plain) if word]
     while words and words[0].isdigit():

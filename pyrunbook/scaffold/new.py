@@ -40,6 +40,8 @@ def new_runbook(project: Path, category: str, name: str, role: str | None, today
     if role is not None:
         draft.steps = [blank_step(free_role(project, role))]
         draft.whole = True
+    own = {step.tag: f"{BLANK} : {step.title}" for step in draft.steps}
+    draft.metadata["titles"] = draft.french_titles(own)
     files = runbook_files(draft)
     write_new(project, files)
     return files

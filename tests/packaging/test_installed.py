@@ -58,7 +58,9 @@ def test_the_wheel_has_all_content_and_nothing_else(distributions: Distributions
     strays = [
         name
         for name in there
-        if ("/molecule/" in name and "/content/" in name) or name.endswith(".pyc") or not name.startswith(("pyrunbook/", "pyrunbook-"))
+        if ("/molecule/" in name and "/content/" in name)
+        or name.endswith(".pyc")
+        or not name.startswith(("pyrunbook/", "pyrunbook-"))
     ]
     assert strays == []
 

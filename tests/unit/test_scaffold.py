@@ -1,0 +1,260 @@
+"""New runbooks, roles and projects: what is written, and that the rest of the house can read it."""
+
+from __future__ import annotations
+
+import configparser
+import re
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from pyrunbook import places
+from pyrunbook.catalog import CATEGORIES, Catalog, Phase
+from pyrunbook.catalog.settings import read_settings
+from pyrunbook.errors import BadInput
+from pyrunbook.scaffold.draft import free, identifier
+from pyrunbook.scaffold.files import blanks, write_new
+from pyrunbook.scaffold.new import new_runbook
+from pyrunbook.scaffold.project import COPIED, FIRST, new_project
+from pyrunbook.scaffold.yaml_text import LONGEST, Shared, dumped, scalar, with_long_lines_allowed
+
+CHECKOUT = Path(__file__).parents[2]
+TODAY = date(2026, 11, 21)
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    new_project(tmp_path / "project", TODAY)
+    return tmp_path / "project"
+
+
+# --- files -------------------------------------------------------------------------------------------------------
+
+
+def test_nothing_is_written_when_anything_is_there(tmp_path: Path) -> None:
+    (tmp_path / "b").mkdir()
+    (tmp_path / "b" / "two").write_text("mine")
+    (tmp_path / "three").symlink_to("nowhere")
+    with pytest.raises(BadInput) as caught:
+        write_new(tmp_path, {"a/one": "1", "b/two": "2", "three": "3"})
+    assert str(tmp_path / "b" / "two") in str(caught.value)
+    assert str(tmp_path / "three") in str(caught.value)
+    assert "a/one" not in str(caught.value)
+    assert not (tmp_path / "a").exists()
+    assert (tmp_path / "b" / "two").read_text() == "mine"
+
+
+def test_what_cannot_be_written_whole_is_not_written_at_all(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(BadInput, match="Nothing was written"):
+        write_new(tmp_path, {"a/one": "1", "file/below": "2"})
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["file"]
+
+
+def test_blanks_have_their_lines() -> None:
+    text = "one: 1\n# TODO: estimate: 30m\nwords: 'TODO: why'\nTODOS: none\nmytodo: TODO_LIST\n"
+    found = list(blanks({"x.yml": text}, Path("p")))
+    assert [(blank.file, blank.line, blank.text) for blank in found] == [
+        (Path("p/x.yml"), 2, "TODO: estimate: 30m"),
+        (Path("p/x.yml"), 3, "words: 'TODO: why'"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [
+        ("Mise à jour", "mise_a_jour"),
+        ("KubeAPIDown", "kube_api_down"),
+        ("NodeRAIDDegraded", "node_raid_degraded"),
+        ("2. Œuvre d'art!", "oeuvre_d_art"),
+        ("42", ""),
+        ("a" * 70, "a" * 50),
+        ("one two " * 20, "one_two_one_two_one_two_one_two_one_two_one_two"),
+        ("日本", ""),
+    ],
+)
+def test_identifiers(text: str, name: str) -> None:
+    assert identifier(text) == name
+
+
+def test_a_name_that_is_taken_gets_a_number() -> None:
+    taken = {"a"}
+    assert [free(name, taken) for name in ("a", "a", "b")] == ["a_2", "a_3", "b"]
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["plain", "a: b", "yes", "it's", "# no comment", "{{ x }}", "", "- dash", "tab\there", "ends:", "é 🚀 ⚠️", "1.10"],
+)
+def test_scalars_and_dumps_read_back(text: str) -> None:
+    assert yaml.safe_load(f"key: {scalar(text)}") == {"key": " ".join(text.split())}
+    for data in ([text], {"key": text}, {"key": f"{text}\n  {text}\n"}, {"key": f"{text} word" * 40}):
+        assert yaml.safe_load(dumped(data, indent=4)) == data
+
+
+def test_a_shared_list_is_written_once() -> None:
+    listed = Shared([{"text": "once"}])
+    text = dumped({"host": listed, "kubernetes": listed})
+    assert text.count("once") == 1
+    assert yaml.safe_load(text) == {"host": [{"text": "once"}], "kubernetes": [{"text": "once"}]}
+
+
+def test_a_long_command_stays_one_line_and_yamllint_is_told() -> None:
+    command = "kubectl" + " --flag value" * 20
+    text = with_long_lines_allowed(f"---\n{dumped({'commands': command + chr(10) + 'ls' + chr(10)})}")
+    assert "# yamllint disable rule:line-length" in text
+    assert max(map(len, text.splitlines())) > LONGEST
+    assert with_long_lines_allowed("---\na: b\n") == "---\na: b\n"
+
+
+# --- new ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("category", CATEGORIES)
+def test_a_new_runbook_can_be_read_and_names_its_blanks(project: Path, category: str) -> None:
+    files = new_runbook(project, category, "high-load", "shed_load", TODAY)
+    runbook = Catalog(project).get(f"{category}/high-load")
+    steps = runbook.steps()
+    assert [step.id for step in steps if step.phase is Phase.PROCEDURE][-2:] == ["shed_load", "verify"]
+    assert all(step.notes for step in steps), "the shipped roles are found, too"
+    assert runbook.metadata.updated == TODAY
+    assert set(runbook.metadata.titles["fr"]) == {step.id for step in steps}
+    for name, text in files.items():
+        assert (project / name).read_text(encoding="utf-8") == text
+    listed = {(blank.file.as_posix(), blank.line) for blank in blanks(files)}
+    assert (f"playbooks/{category}/high_load.meta.yml", 5) in listed
+    assert ("roles/shed_load/tasks/host.yml", 2) in listed
+    assert len(listed) > 25
+
+
+def test_an_incident_has_what_an_incident_needs(project: Path) -> None:
+    new_runbook(project, "incidents", "down", None, TODAY)
+    metadata = Catalog(project).get("incidents/down").metadata
+    assert metadata.symptoms and metadata.impact and metadata.severity and metadata.alerts
+    assert not metadata.window.required, "an incident waits for no window"
+
+
+def test_maintenance_is_closed_until_somebody_names_a_window(project: Path) -> None:
+    new_runbook(project, "maintenance", "tidy", None, TODAY)
+    window = Catalog(project).get("maintenance/tidy").metadata.window
+    assert (window.required, window.spec) == (True, None)
+
+
+def test_without_a_role_the_place_of_the_steps_is_a_blank(project: Path) -> None:
+    files = new_runbook(project, "deployment", "canary", None, TODAY)
+    assert any("the steps go here" in blank.text for blank in blanks(files))
+    assert "preflight_deploys" not in files["playbooks/deployment/canary.yml"]
+
+
+@pytest.mark.parametrize(
+    ("category", "name", "role", "words"),
+    [
+        ("maintenance", "Bad Name", None, "is no name of a runbook"),
+        ("maintenance", "../x", None, "is no name of a runbook"),
+        ("maintenance", "good", "9lives", "is no name of a role"),
+        ("maintenance", "good", "drain", "pyrunbook ships a role drain"),
+        ("elsewhere", "good", None, "there is no category"),
+    ],
+)
+def test_names_that_are_refused(project: Path, category: str, name: str, role: str | None, words: str) -> None:
+    before = sorted(project.rglob("*"))
+    with pytest.raises(BadInput, match=words):
+        new_runbook(project, category, name, role, TODAY)
+    assert sorted(project.rglob("*")) == before
+
+
+def test_new_writes_over_nothing(project: Path) -> None:
+    new_runbook(project, "incidents", "down", "restart", TODAY)
+    before = {path: path.read_bytes() for path in project.rglob("*") if path.is_file()}
+    for role in (None, "other"):
+        with pytest.raises(BadInput, match=r"down\.meta\.yml"):
+            new_runbook(project, "incidents", "down", role, TODAY)
+    with pytest.raises(BadInput, match="the role restart is there already"):
+        new_runbook(project, "incidents", "up", "restart", TODAY)
+    assert {path: path.read_bytes() for path in project.rglob("*") if path.is_file()} == before
+
+
+def test_a_new_role_fails_until_it_is_written(project: Path) -> None:
+    new_runbook(project, "incidents", "down", "restart", TODAY)
+    for platform in ("host", "kubernetes"):
+        (task,) = yaml.safe_load((project / f"roles/restart/tasks/{platform}.yml").read_text())
+        assert "not automated yet" in task["ansible.builtin.fail"]["msg"]
+
+
+# --- init --------------------------------------------------------------------------------------------------------
+
+
+def test_a_project_has_runbooks_that_can_be_read(project: Path) -> None:
+    catalog = Catalog(project)
+    assert catalog.broken == {}
+    assert set(catalog.ids) == {FIRST, *COPIED}
+    first = catalog.get(FIRST)
+    assert all(step.notes for step in first.steps())
+    assert first.metadata.updated == TODAY
+    assert set(first.metadata.titles["fr"]) == {step.id for step in first.steps()}
+    assert "TODO" not in first.path.with_suffix(".meta.yml").read_text()
+    settings = read_settings(project)
+    assert settings.docs.languages == ("en", "fr")
+    assert (project / settings.docs.inventory).is_dir()
+    for category in CATEGORIES:
+        assert (project / "playbooks" / category).is_dir()
+
+
+def test_a_project_may_begin_in_a_fresh_git_repository_and_in_nothing_else(tmp_path: Path) -> None:
+    (tmp_path / "a" / ".git").mkdir(parents=True)
+    new_project(tmp_path / "a", TODAY)
+    (tmp_path / "b").mkdir()
+    (tmp_path / "b" / "notes.txt").write_text("")
+    with pytest.raises(BadInput, match=r"holds notes\.txt"):
+        new_project(tmp_path / "b", TODAY)
+    with pytest.raises(BadInput, match="is a file"):
+        new_project(tmp_path / "b" / "notes.txt", TODAY)
+    assert [path.name for path in (tmp_path / "b").iterdir()] == ["notes.txt"]
+
+
+def _settings(path: Path) -> dict[str, dict[str, str]]:
+    parser = configparser.ConfigParser(interpolation=None)
+    parser.read(path, encoding="utf-8")
+    return {section: dict(parser[section]) for section in parser.sections()}
+
+
+def test_the_settings_of_a_project_are_those_of_the_package(project: Path) -> None:
+    """Only the paths differ; each of the project's is found from the package, as a wheel and as a checkout."""
+    ours, theirs = _settings(CHECKOUT / ".config/ansible.wheel.cfg"), _settings(project / "ansible.cfg")
+    wanted = {
+        section: {k: v.replace("../", f"${places.ENV_PACKAGE}/") for k, v in ours[section].items()} for section in ours
+    }
+    wanted["defaults"]["roles_path"] = f"roles:${places.ENV_PACKAGE}/content/roles:${places.ENV_PACKAGE}/../roles"
+    assert theirs == wanted
+    package = str(places.package())
+    for value in theirs["defaults"].values():
+        if value.startswith("$"):
+            assert Path(value.replace(f"${places.ENV_PACKAGE}", package)).is_dir(), value
+    assert (places.package().parent / "roles").is_dir()
+    assert str(CHECKOUT) not in (project / "ansible.cfg").read_text() + (project / ".envrc").read_text()
+
+
+@pytest.mark.parametrize("name", ["config.yml", "create.yml", "destroy.yml"])
+def test_a_project_has_our_molecule_configuration(project: Path, name: str) -> None:
+    assert (project / ".config/molecule" / name).read_bytes() == (CHECKOUT / ".config/molecule" / name).read_bytes()
+
+
+def test_a_project_is_linted_as_we_are(project: Path) -> None:
+    def rules(path: Path) -> Any:
+        return yaml.safe_load(path.read_text())
+
+    assert rules(project / ".yamllint")["rules"] == rules(CHECKOUT / ".config/yamllint.yml")["rules"]
+    theirs, ours = rules(project / ".ansible-lint"), rules(CHECKOUT / ".config/ansible-lint.yml")
+    for key in ("profile", "offline", "kinds", "skip_list"):
+        assert theirs[key] == ours[key], key
+
+
+def test_the_roles_of_a_project_are_found_by_what_its_ansible_cfg_says(project: Path) -> None:
+    runbook = Catalog(project).get(FIRST)
+    assert runbook.role_home("validate") == places.shipped() / "roles"
+    text = (project / "ansible.cfg").read_text()
+    (project / "ansible.cfg").write_text(re.sub(r"(?m)^roles_path = .*", "roles_path = roles", text))
+    assert Catalog(project).get(FIRST).role_home("validate") == project / "roles"
