@@ -223,7 +223,10 @@ def _output(project: Path, given: Path | None) -> Path:
             "the shipped runbooks are part of the installation, which is no place for pages",
             next_step="--output DIRECTORY",
         )
-    return project / read_settings(project).docs.output
+    output = project / read_settings(project).docs.output
+    if not output.resolve().is_relative_to(project.resolve()):  # the settings may be anybody's
+        raise BadInput(f"docs.output of the settings leads out of the project: {output}", next_step="--output DIRECTORY")
+    return output
 
 
 def _complain(made: Collection) -> None:

@@ -45,12 +45,14 @@ def write(output: Path, pages: Mapping[str, str], *, whole: bool) -> tuple[list[
         the files that were written, and those that were removed.
 
     Raises:
-        BadInput: a file cannot be written.
+        BadInput: a file cannot be written, or would stand outside of the directory.
     """
     written, removed = [], []
     try:
         for name, text in pages.items():
             file = output / name
+            if not file.parent.resolve().is_relative_to(output.resolve()):
+                raise BadInput(f"{file.parent} leads out of {output}", next_step="choose another --output")
             if _read(file) != text:
                 _replace(file, text)
                 written.append(file)
@@ -83,7 +85,7 @@ def _compare(file: Path, there: str | None, made: str | None) -> Drift:
     first = next((i for i, (a, b) in enumerate(zip(before, after, strict=False), 1) if a != b), None)
     kind = "missing" if there is None else "stale" if made is None else "changed"
     line = first or (min(len(before), len(after)) + 1 if kind == "changed" else 1)
-    diff = "".join(text if text.endswith("\n") else text + "\n" for text in lines)
+    diff = "".join(text if text.endswith("\n") else f"{text}\n\\ No newline at end of file\n" for text in lines)
     return Drift(file, line, kind, diff)
 
 
