@@ -225,7 +225,7 @@ def _output(project: Path, given: Path | None) -> Path:
         )
     output = project / read_settings(project).docs.output
     if not output.resolve().is_relative_to(project.resolve()):  # the settings may be anybody's
-        raise BadInput(f"docs.output of the settings leads out of the project: {output}", next_step="--output DIRECTORY")
+        raise BadInput(f"docs.output leads out of the project: {output}", next_step="--output DIRECTORY")
     return output
 
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import shutil
 import stat
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -144,10 +146,9 @@ def test_no_drift(tmp_path: Path) -> None:
     assert drift(tmp_path, {}, whole=False) == []
 
 
+@pytest.mark.skipif(not shutil.which("patch"), reason="needs patch(1)")
 def test_a_diff_can_be_applied(tmp_path: Path) -> None:
     """It is a unified diff; of a page without a newline at its end it says so."""
-    import subprocess
-
     for end in ("\n", ""):
         (tmp_path / "a.md").write_text(f"a\nb\nc\nd{end}")
         (found,) = drift(tmp_path, {"a.md": "a\nB\nc\nd\ne\n"}, whole=True)
