@@ -44,8 +44,13 @@ def lock(sandbox: Sandbox) -> Path:
 def test_an_update_by_hand_swaps_the_colors_and_loses_no_request(
     sandbox: Sandbox, operator: Operator, argv: tuple[str, ...]
 ) -> None:
+    said, runs = {}, {}
     with Load(sandbox.url, 50) as load, shell(sandbox, argv) as typed:
-        said = {str(block.step): typed.do(block) for block in operator.forward()}
+        for block in operator.forward():
+            said[block.step] = typed.do(block)
+            if block.step in ("verify", "drain"):
+                runs[block.step] = sandbox.status()["colors"]["blue"]["running"]
+    assert runs == {"verify": True, "drain": False}
     assert serves(sandbox) == ("green", "1.1.0")
     assert load.report.failed == 0, load.report
     assert load.report.succeeded > 100
