@@ -154,6 +154,22 @@ def test_commands_use_no_variable_that_nobody_sets(role: str, platform: str) -> 
             assert "serving" not in text, where
 
 
+def test_a_step_is_done_by_hand_with_what_the_playbook_sets_for_it() -> None:
+    """The same role checks the preview at its own address, and afterwards the service at the clients'."""
+    asked = {}
+    for step in RUNBOOKS["maintenance/production_update"].steps():
+        values = _values("kubernetes", **step.variables)
+        if step.role == "validate":
+            asked[step.id] = values.fill(NOTES["validate"].by_hand.kubernetes[0].commands)
+    assert '"$PREVIEW_URL/health"' in asked["validate"]
+    assert '"https://agent-factory.example.com/health"' in asked["verify"]
+    undone = {step.id: step for step in RUNBOOKS["deployment/rollback"].steps() if step.phase is Phase.PROCEDURE}
+    read = _values("host", **undone["rollback"].variables).fill(NOTES["rollback"].by_hand.host[0].commands)
+    assert 'grep -vxF "${RECORDED:-none}"' in read, (
+        "a rollback that was asked for leaves out what was recorded for itself"
+    )
+
+
 def test_commands_hold_no_placeholder() -> None:
     placeholder = re.compile(r"under supervisor|(?<![$\"\w{])(PLAN|RUN|INVENTORY|RELEASE|COLOR)(?![\w=])")
     for role, notes in NOTES.items():

@@ -116,6 +116,33 @@ def test_a_key_of_a_color_that_is_the_organisations_own_has_a_live_name() -> Non
     assert values(service_colors=colors).fill("{{ service_colors[service_active_color].log }}") == "$ACTIVE_LOG"
 
 
+@pytest.mark.parametrize(
+    ("manifests", "options"),
+    [
+        ("green/", '-f "green/"'),
+        ("{{ base }}/{{ service_preview_color }}", '-f "m/$PREVIEW"'),
+        (["a", "{{ base }}/b.yaml"], '-f "a" -f "m/b.yaml"'),
+        ("", '-f "DEPLOY_GREEN_MANIFESTS"'),
+    ],
+)
+def test_kubectl_gets_each_of_the_manifests(manifests: Any, options: str) -> None:
+    assert values(deploy_green_manifests=manifests, base="m").fill("{{ kubectl_manifests }}") == options
+
+
+def test_what_is_known_of_the_live_state_is_a_shell_variable() -> None:
+    defaults = {"backup_parts": ["releases/{{ service_state.colors[service_active_color].release }}", "data"]}
+    filled = page_values(Service("shop", {}, {}), defaults, ROOT, None)
+    assert filled.fill("{{ backup_parts | join(' ') }}") == "releases/$ACTIVE_RELEASE data"
+
+
+def test_what_a_task_sets_for_its_role_goes_before_the_inventory() -> None:
+    service = Service("shop", {"validate_url": "u", "service_colors": COLORS}, {})
+    filled = page_values(
+        service, {}, ROOT, None, {"validate_url": "{{ service_colors[service_preview_color].address }}"}
+    )
+    assert filled.fill("{{ validate_url }}") == "$PREVIEW_ADDRESS"
+
+
 def test_without_a_service_there_are_blanks_and_general_words() -> None:
     filled = page_values(None, {"drain_timeout": 120}, ROOT, None)
     assert filled.fill("{{ kubectl }}") == "kubectl -n SERVICE_NAMESPACE"
