@@ -321,6 +321,12 @@ def test_a_name_is_for_one_procedure(tmp_path: Path) -> None:
         Imported(tmp_path / "six", SOURCE / "operations-runbook.md", name="disk-full")
 
 
+def test_the_name_of_a_page_cannot_end_the_comment_that_it_stands_in(tmp_path: Path) -> None:
+    done = imported(tmp_path, ALERT, "a\n- hosts: all\n#.md")
+    assert "# Imported from a?- hosts: all?#.md:5." in done.files["playbooks/incidents/node_disk_filling.yml"]
+    assert done.catalog.broken == {}
+
+
 def test_a_dry_run_writes_nothing(tmp_path: Path) -> None:
     done = imported(tmp_path, ALERT, dry_run=True)
     assert done.files
@@ -459,6 +465,22 @@ def test_no_command_of_any_page_is_lost(tmp_path_factory: pytest.TempPathFactory
         for number, line in code.commands():
             listed = any(each.first <= number <= each.last for each in done.found.leftovers)
             assert listed or " ".join(line.split()).lstrip("# ") in " ".join(texts.split()), (number, line)
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    words=st.text(min_size=1, max_size=60)
+    | st.sampled_from(["a: b # c", "- x", "{{ y }}", "'", "long " * 50, "*a", "!t"])
+)
+def test_whatever_a_page_says_can_be_read_back(tmp_path_factory: pytest.TempPathFactory, words: str) -> None:
+    file = tmp_path_factory.mktemp("any") / "page.md"
+    step = "   ```sh\n   {}\n   ```\n"
+    said = f"# {words}\n## Meaning\n{words}\n## Steps\n1. {words}\n{step.format(words)}2. b\n{step.format('ls')}"
+    file.write_text(said, encoding="utf-8", errors="replace")
+    done = Imported(file.parent / "project", file)
+    assert done.catalog.broken == {}
+    for draft in done.found.drafts:
+        done.catalog.get(draft.id).steps()
 
 
 def test_blanks_of_an_import_are_in_its_files(tmp_path: Path) -> None:

@@ -118,11 +118,11 @@ class _Reader:
             deploys=False,
             backs_up=False,
             automated=False,
-            origin=f"{page.file.name}:{procedure.section.line}",
+            origin=f"{_one_line(page.file.name)}:{procedure.section.line}",
         )
         wording = Wording(self._language, [each for inside in (page, *page.embedded()) for each in inside.definitions])
         self._facts = Facts(self._draft, wording, placed)
-        self._steps = Steps(name, page.file.name, wording, placed, roles)
+        self._steps = Steps(name, _one_line(page.file.name), wording, placed, roles)
 
     def draft(self) -> RunbookDraft:
         """Read it."""
@@ -189,6 +189,11 @@ class _Reader:
     def _take_steps(self, part: Part) -> None:
         for step, back in self._steps.of(part):
             (self._draft.way_back if back else self._draft.steps).append(step)
+
+
+def _one_line(name: str) -> str:
+    """The name of a file for a comment of another one; a file may be named anything."""
+    return "".join(character if character.isprintable() else "?" for character in name)
 
 
 def _place_around(page: Page, found: list[Procedure], placed: Placed) -> None:
