@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from urllib.parse import quote
 
 _TICKS = re.compile(r"`+")
@@ -35,6 +36,7 @@ def code(text: object) -> str:
     return f"{marks} {shown} {marks}" if "`" in shown else f"{marks}{shown}{marks}"
 
 
+@lru_cache(maxsize=4096)
 def plain_text(text: str) -> str:
     """A text as one line of a paragraph, whatever it holds: it opens no block, no HTML, and no code that does not end.
 

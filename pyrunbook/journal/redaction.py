@@ -9,6 +9,7 @@ import json
 import math
 import re
 from collections.abc import Collection, Iterator, Mapping
+from functools import lru_cache
 from typing import Any
 
 MASK = "[redacted]"
@@ -18,6 +19,7 @@ TEXT_LIMIT = 20_000
 """Longest text that is kept, in characters."""
 
 _DEPTH_LIMIT = 40
+_SHORT = 200
 
 _SECRET_WORDS = frozenset({
     "password", "passwords", "passwd", "passphrase", "passcode", "pass", "pwd", "pw", "token", "tokens",
@@ -62,6 +64,7 @@ _INDENTED_LINES = re.compile(r"(?:[|>][+-]?[0-9]?[ \t]*)?(?:\r?\n[ \t]+[^\r\n]*)
 _WORD_WITH_URL = re.compile(r"(?<![^\s'\"<>])[^\s'\"<>]++")
 
 
+@lru_cache(maxsize=4096)
 def is_secret_name(name: str) -> bool:
     """Whether a value under this key, option or variable name has to be taken for a secret."""
     words = [word.lower() for word in _WORD.findall(name)]
@@ -163,6 +166,16 @@ def _redact_text(text: str, secrets: list[str], depth: int = 0) -> str:
 
 
 def _redact_shapes(text: str) -> str:
+    return _redact_short(text) if len(text) <= _SHORT else _without_shapes(text)
+
+
+@lru_cache(maxsize=4096)
+def _redact_short(text: str) -> str:
+    """Keys, names and values of an inventory come by again and again: on each page, in each task."""
+    return _without_shapes(text)
+
+
+def _without_shapes(text: str) -> str:
     text = _redact_assignments(text)
     text = _WORD_WITH_URL.sub(lambda word: _redact_user_in_url(word[0]), text)
     for shape, replacement in _SHAPES:
