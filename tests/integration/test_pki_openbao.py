@@ -9,16 +9,18 @@ import contextlib
 import json
 import os
 import re
+import subprocess
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
 
 import pytest
-from openbao_under_test import OpenBao
+from openbao_under_test import POLICY, PROGRAM, OpenBao
 
 from pyrunbook.pki import certificate as certificates
 from pyrunbook.pki import revocation, signing_keys, vault_health
@@ -152,6 +154,41 @@ def test_what_the_role_does_not_allow_is_said_in_its_words(issuer: VaultPki, req
     kind, text = failing(lambda: issuer.issue(request_))
     assert kind == Kind.REJECTED.value
     assert said in text
+
+
+def test_the_set_up_of_the_guide_works_as_it_is_written(own: OpenBao, tmp_path: Path) -> None:
+    """All that docs/pki/README.md tells an administrator to type, in a namespace of its own."""
+    namespace = f"guide-{own.suffix}"
+    own.ask("POST", f"sys/namespaces/{namespace}")
+    place = replace(own.place, namespace=namespace)
+    env = {"PATH": f"{PROGRAM.parent}:/usr/bin:/bin", "HOME": str(tmp_path), "BAO_TOKEN": own.root,
+           **dict(each.split("=") for each in place.environment().split())}  # fmt: skip
+    (tmp_path / "docs" / "pki").mkdir(parents=True)
+    (tmp_path / "docs" / "pki" / POLICY.name).write_text(POLICY.read_text())
+    said = []
+    for block in re.findall(r"```sh\n(.*?)```", (POLICY.parent / "README.md").read_text(encoding="utf-8"), re.S):
+        done = subprocess.run(
+            ["sh", "-e"],
+            input=block.replace("/role-id\n", "/role-id; echo\n"),
+            cwd=tmp_path,
+            env=env,
+            capture_output=True,
+            text=True,
+            timeout=90,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+        said.append(done.stdout)
+    role_id, wrapping = said[-1].split()
+    with Vault(place, AppRole(role_id, Secret(wrapping), wrapped=True)) as session:
+        issuer = VaultPki(session, "agent-factory", trust_file=tmp_path / "root.pem")
+        paths = vault_health.needed("pki", "agent-factory", transit="transit", key="agent-factory-templates")
+        assert kinds(vault_health.examine(issuer, lifetime=timedelta(days=10), paths=paths)) == []
+        issued = issuer.issue(REQUEST)
+        require(check(issued.certificate, issued.chain, issued.key, trust=issued.trust, dns_names=[NAME]))
+        assert [certificates.facts(each).common_name for each in issued.chain] == ["Example intermediate"]
+        assert issuer.trust() == VaultPki(session, "agent-factory").trust(), "the engine knows the root, too"
+        signing_keys.prove(TransitKeys(session, "agent-factory-templates"))
 
 
 # --- who we are ------------------------------------------------------------------------------------------------
