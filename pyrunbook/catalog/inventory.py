@@ -195,9 +195,14 @@ def _directory_variables(directory: Path, name: str) -> dict[str, tuple[Any, Ori
     for file in files:
         if not file.is_file() or file.name.startswith("."):
             continue
-        with file.open("rb") as stream:
-            if stream.read(14) == b"$ANSIBLE_VAULT":
-                continue
+        if is_vaulted(file):
+            continue
         document = read(file)
         found |= _variables(document, document.root)
     return found
+
+
+def is_vaulted(file: Path) -> bool:
+    """Whether a file is vaulted as a whole."""
+    with file.open("rb") as stream:
+        return stream.read(14) == b"$ANSIBLE_VAULT"

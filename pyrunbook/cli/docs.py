@@ -175,8 +175,8 @@ def _collect(
 
 
 def _target(project: Path, inventory: str, service: str) -> Target:
-    from pyrunbook.catalog.inventory import NotStatic, Service
-    from pyrunbook.docs.target import choose, read_target
+    from pyrunbook.catalog.inventory import NotStatic
+    from pyrunbook.docs.target import choose, read_target, told_by_ansible
 
     if inventory in ("", NO_INVENTORY):
         return read_target(project, None)
@@ -188,8 +188,7 @@ def _target(project: Path, inventory: str, service: str) -> Target:
             raise  # nothing of a foreign project is run, its inventory neither
     from pyrunbook.execution.inventory import services
 
-    found = [Service(name, variables, {}) for name, variables in services((str(path),)).items()]
-    return choose(project, path, found, service)
+    return choose(project, path, told_by_ansible(path, services((str(path),))), service)
 
 
 def _inventory(project: Path, named: str) -> Path:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import posixpath
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from pyrunbook.catalog import STRATEGIES
 from pyrunbook.catalog.contacts import Channel, Contact, contacts_of
-from pyrunbook.catalog.inventory import Service, read_services
+from pyrunbook.catalog.inventory import Origin, Service, is_vaulted, read_services
 from pyrunbook.catalog.roles import Role, read_role
+from pyrunbook.catalog.yaml_file import VAULTED
 from pyrunbook.errors import BadInput
 
 
@@ -93,3 +96,34 @@ def choose(project: Path, inventory: Path, services: list[Service], service: str
     if chosen is None:
         raise BadInput(f"inventory {inventory}: there is no service {service!r} (there is: {', '.join(names)})")
     return Target(project, inventory, chosen, names, contacts_of(chosen))
+
+
+def told_by_ansible(source: Path, variables: Mapping[str, Mapping[str, Any]]) -> list[Service]:
+    """Services as `ansible-inventory` tells them, which has to be asked where a plugin makes the inventory.
+
+    Args:
+        source: the inventory.
+        variables: name of each service to its variables.
+
+    Raises:
+        BadInput: a file of variables is vaulted as a whole. Ansible decrypts it where it has the password, and then
+            nothing tells its secrets from what may be shown.
+    """
+    directory = source if source.is_dir() else source.parent
+    for file in sorted(file for kind in ("group_vars", "host_vars") for file in (directory / kind).rglob("*")):
+        if file.is_file() and is_vaulted(file):
+            raise BadInput(
+                f"{file} is vaulted as a whole, and inventory {source} has to be run to be read",
+                means="On a page its secrets could not be told from other values.",
+                next_step="ansible-vault encrypt_string for each secret of the file, or name an inventory in YAML",
+            )
+    return [
+        Service(name, {key: _plain(value) for key, value in said.items()}, dict.fromkeys(said, Origin(source, 1, 1)))
+        for name, said in variables.items()
+    ]
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return VAULTED if set(value) == {"__ansible_vault"} else {key: _plain(item) for key, item in value.items()}
+    return [_plain(item) for item in value] if isinstance(value, list) else value
