@@ -43,7 +43,7 @@ test: lint unit cli integration cluster molecule packaging  ## Run all that CI r
 # --- tests ------------------------------------------------------------------------------------------------------
 
 unit: $(DEV)  ## Test the parts
-	$(PYTEST) tests/unit $(PYTEST_ARGS)
+	$(PYTEST) $(PARALLEL) tests/unit $(PYTEST_ARGS)
 
 cli: $(DEV)  ## Test every command and exit code
 	$(PYTEST) tests/cli $(PYTEST_ARGS)

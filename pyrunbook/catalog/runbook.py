@@ -141,8 +141,8 @@ class Runbook:
         if problems:
             raise InvalidFile(problems)
         return [
-            Step(item.id, item.title, item.role, item.phase, item.conditions, item.line, notes[item.role], item.variables)
-            for item in self.playbook.chosen(strategy)
+            Step(i.id, i.title, i.role, i.phase, i.conditions, i.line, notes[i.role], i.variables)
+            for i in self.playbook.chosen(strategy)
         ]
 
     def role_home(self, role: str) -> Path:
@@ -190,9 +190,7 @@ def plain(value: Any) -> Any:
     return value if value is None or isinstance(value, (bool, int, float)) else str(value)
 
 
-def read_runbook(
-    runbook_id: str, playbook: Path, roles: Path, open_file: Callable[[Path], Document] = read
-) -> Runbook:
+def read_runbook(runbook_id: str, playbook: Path, roles: Path, open_file: Callable[[Path], Document] = read) -> Runbook:
     """Read a runbook.
 
     Args:

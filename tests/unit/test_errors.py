@@ -27,6 +27,8 @@ def test_the_exit_codes_are_an_interface() -> None:
         "REFUSED": 3,
         "PUT_BACK": 4,
         "NOT_PUT_BACK": 5,
+        "DRIFT": 7,
+        "FINDINGS": 8,
         "INTERRUPTED": 130,
     }
 
