@@ -176,7 +176,7 @@ def _collect(
 
 def _target(project: Path, inventory: str, service: str) -> Target:
     from pyrunbook.catalog.inventory import NotStatic
-    from pyrunbook.docs.target import choose, read_target, told_by_ansible
+    from pyrunbook.docs.target import choose, read_target, refuse_vaulted, told_by_ansible
 
     if inventory in ("", NO_INVENTORY):
         return read_target(project, None)
@@ -188,6 +188,7 @@ def _target(project: Path, inventory: str, service: str) -> Target:
             raise  # nothing of a foreign project is run, its inventory neither
     from pyrunbook.execution.inventory import services
 
+    refuse_vaulted(path)
     return choose(project, path, told_by_ansible(path, services((str(path),))), service)
 
 

@@ -98,16 +98,12 @@ def choose(project: Path, inventory: Path, services: list[Service], service: str
     return Target(project, inventory, chosen, names, contacts_of(chosen))
 
 
-def told_by_ansible(source: Path, variables: Mapping[str, Mapping[str, Any]]) -> list[Service]:
-    """Services as `ansible-inventory` tells them, which has to be asked where a plugin makes the inventory.
-
-    Args:
-        source: the inventory.
-        variables: name of each service to its variables.
+def refuse_vaulted(source: Path) -> None:
+    """Refuse an inventory that has to be run and that has a file of variables which is vaulted as a whole.
 
     Raises:
-        BadInput: a file of variables is vaulted as a whole. Ansible decrypts it where it has the password, and then
-            nothing tells its secrets from what may be shown.
+        BadInput: it has: Ansible decrypts such a file where it has the password, and then nothing tells its secrets
+            from what may be shown.
     """
     directory = source if source.is_dir() else source.parent
     for file in sorted(file for kind in ("group_vars", "host_vars") for file in (directory / kind).rglob("*")):
@@ -117,6 +113,15 @@ def told_by_ansible(source: Path, variables: Mapping[str, Mapping[str, Any]]) ->
                 means="On a page its secrets could not be told from other values.",
                 next_step="ansible-vault encrypt_string for each secret of the file, or name an inventory in YAML",
             )
+
+
+def told_by_ansible(source: Path, variables: Mapping[str, Mapping[str, Any]]) -> list[Service]:
+    """Services as `ansible-inventory` tells them, which has to be asked where a plugin makes the inventory.
+
+    Args:
+        source: the inventory; see `refuse_vaulted`.
+        variables: name of each service to its variables.
+    """
     return [
         Service(name, {key: _plain(value) for key, value in said.items()}, dict.fromkeys(said, Origin(source, 1, 1)))
         for name, said in variables.items()
