@@ -13,7 +13,7 @@ from pyrunbook.catalog.values import LANGUAGES
 from pyrunbook.catalog.yaml_file import Problem
 from pyrunbook.lint import page_steps
 from pyrunbook.lint.anchors import anchors_of
-from pyrunbook.lint.masks import masked
+from pyrunbook.lint.masks import masked, without_code
 from pyrunbook.lint.subject import Block, Command, Line, Link, Reach, Role, Spot, Subject, Text
 from pyrunbook.markdown import CodeBlock, Html, Item, Label, ListItem, Page, Paragraph, Section, Table, read_page
 from pyrunbook.markdown.code import SHELLS, looks_like_shell, typed_in
@@ -40,7 +40,6 @@ _LOOKING = {
     SectionName.IMPACT,
 }
 _CALLING = {SectionName.CONTACTS, SectionName.ESCALATION}
-_CODE_SPAN = re.compile(r"(`+)(?!`).*?(?<!`)\1(?!`)")
 _UPDATED = re.compile(
     r"(derniere mise a jour|mise a jour|mis a jour( le)?|last[ _-]?(updated|reviewed|modified)|updated|reviewed"
     r"|last[ _-]?reviewed|review date|date de revue)$"
@@ -153,6 +152,9 @@ class _Reader:
     def _words(self, item: Item, within: frozenset[SectionName]) -> None:
         if isinstance(item, Table):
             lines = [*item.row_lines]
+            for number, row in zip(item.row_lines, item.rows, strict=True):
+                if len(row) > 1 and _UPDATED.fullmatch(plain(row[0])):
+                    self._updated(row[1], number)
         elif isinstance(item, ListItem):
             lines = list(range(item.line, item.line + max(item.source.count("\n"), 0) + 1))
         else:
@@ -172,7 +174,7 @@ class _Reader:
     def _line(self, number: int) -> Line:
         raw = self._page.lines[number - 1]
         column = len(raw) - len(raw.lstrip())
-        words = _CODE_SPAN.sub(lambda span: "\N{NO-BREAK SPACE}" * len(span[0]), raw[column:])
+        words = without_code(raw[column:])
         return Line(Spot(self._file, number, column + 1), words.rstrip())
 
     # --- code ----------------------------------------------------------------------------------------------------

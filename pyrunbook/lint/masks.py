@@ -18,6 +18,14 @@ BLANKS = re.compile(r"(?<![<\w$&])<(?P<name>[A-Za-z](?:[\w .:/|'-]*[\w.])?)>(?![
 """`<id>`, `<name of the pod>`: what the shell would take for redirections."""
 
 
+_CODE_SPAN = re.compile(r"(`+)(?!`).*?(?<!`)\1(?!`)")
+
+
+def without_code(line: str) -> str:
+    """A line of Markdown with its code spans blanked; it stays as long as it is."""
+    return _CODE_SPAN.sub(lambda span: "\N{NO-BREAK SPACE}" * len(span[0]), line)
+
+
 def masked(source: str, *, templates: bool) -> str:
     """A command with its blanks masked, and its templates where it has any; each line stays as long as it is."""
     if templates:

@@ -73,10 +73,17 @@ def _alone(text: str, plain: str) -> Fault | None:
     if not said:
         return None
     line, message = said[0]
-    message = re.sub(r"^syntax error:? ?", "", re.sub(r"`([^`']+)'", r'"\1"', message)) or "syntax error"
+    message = _in_words(message)
     row = min(line - 1, plain.count("\n"))
     place = script.fault if script.fault and script.fault[0] == row else None
     return Fault(row, place[1] if place else 0, message)
+
+
+def _in_words(message: str) -> str:
+    left_open = re.search(r"unexpected EOF while looking for matching `(.+?)'", message)
+    if left_open:
+        return f"{left_open[1]} is left open"
+    return re.sub(r"^syntax error:? ?", "", re.sub(r"`(.+?)'", r'"\1"', message)) or "a syntax error"
 
 
 def _first_bad(texts: Sequence[str]) -> int | None:

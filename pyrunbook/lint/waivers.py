@@ -14,6 +14,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from pyrunbook.lint.masks import without_code
 from pyrunbook.lint.subject import Block, Spot
 from pyrunbook.markdown.code import SHELLS
 
@@ -51,7 +52,13 @@ def in_page(file: Path, lines: Sequence[str], blocks: Sequence[Block]) -> Iterat
             inside[number] = block
     for index, line in enumerate(lines):
         around = inside.get(index + 1)
-        found = _HTML.search(line) if around is None else _HASH.search(line) if around.language in SHELLS else None
+        found = (
+            _HTML.search(without_code(line))
+            if around is None
+            else _HASH.search(line)
+            if around.language in SHELLS
+            else None
+        )
         if found is None:
             continue
         rest = line[: found.start()] + line[found.end() :]

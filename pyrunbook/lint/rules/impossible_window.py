@@ -36,7 +36,7 @@ def _why_not(
     try:
         require_fit(Schedule.read(spec, exclusions=exclusions, cutoff=cutoff, needs=needs, reserve=reserve), now)
     except BadInput as error:
-        return error.seen
+        return error.seen.replace(": closed: ", ": ")
     return ""
 
 
