@@ -297,6 +297,30 @@ def test_a_page_without_usual_sections_is_one_runbook(tmp_path: Path) -> None:
     assert "nothing says which category" in remark.text
 
 
+def test_a_comment_stays_where_words_before_it_say_what_the_commands_are_for(tmp_path: Path) -> None:
+    done = imported(tmp_path, "# X\n\nBecause.\n\nLook:\n\n```sh\n# slow\nls\n\n# fast\npwd\n```\n")
+    notes = done.notes("x_x")
+    assert notes["purpose"] == "Because."
+    assert [(deed["text"], deed["commands"]) for deed in notes["by_hand"]["host"]] == [
+        ("Look:", "# slow\nls\n"),
+        ("fast", "pwd\n"),
+    ]
+
+
+def test_a_section_of_a_runbook_is_no_runbook_of_its_own(tmp_path: Path) -> None:
+    done = imported(tmp_path, "# X\n## Meaning\nm\n## Diagnosis\n### Network\n**Symptoms:** slow\n```sh\nping\n```\n")
+    (draft,) = done.found.drafts
+    assert (draft.title, [step.title for step in draft.steps]) == ("X", ["Network"])
+
+
+def test_the_fences_around_an_embedded_runbook_are_not_left_over(tmp_path: Path) -> None:
+    done = Imported(tmp_path, SOURCE / "runbook-authoring.md")
+    lines = done.found.page.lines
+    around = [number for number in (29, 76, 80, 202) if lines[number - 1].startswith("```")]
+    assert around == [29, 76, 80, 202]
+    assert not any(each.first <= number <= each.last for each in done.found.leftovers for number in around)
+
+
 def test_a_page_without_a_title_is_named_as_its_file(tmp_path: Path) -> None:
     done = imported(tmp_path, "```sh\nls\n```\n", "look-around.md", category="deployment")
     assert done.catalog.ids == ["deployment/look_around"]

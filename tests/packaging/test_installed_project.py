@@ -1,0 +1,27 @@
+"""A project of one's own, started by an installed pyrunbook, finds what the package holds."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from installation import Installed
+
+pytestmark = [pytest.mark.packaging, pytest.mark.timeout(600)]
+
+
+def test_a_project_uses_the_roles_of_the_wheel(installed: Installed, tmp_path: Path) -> None:
+    project = tmp_path / "project"
+    installed.ok("pyrunbook", "init", str(project))
+    installed.ok("pyrunbook", "new", "incidents", "slow", "--role", "speed_up", "--project", str(project))
+    here = {"PYRUNBOOK_CONTENT": str(project)}
+    assert "incidents/slow" in installed.ok("pyrunbook", "list", **here)
+    page = installed.ok("pyrunbook", "docs", "show", "maintenance/check_service", "--project", str(project))
+    assert "kubectl" in page, "the notes of the shipped roles are found"
+    package = installed.ok("pyrunbook", "init", "--print-package").strip()
+    checked = installed.ok(
+        "ansible-playbook", "--syntax-check", "-i", str(project / "inventories/production"),
+        *(str(project / f"playbooks/{name}.yml") for name in ("incidents/slow", "maintenance/check_service")),
+        ANSIBLE_CONFIG=str(project / "ansible.cfg"), PYRUNBOOK_PACKAGE=package,
+    )  # fmt: skip
+    assert checked.count("playbook: ") == 2
