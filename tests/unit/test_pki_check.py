@@ -92,6 +92,8 @@ def test_a_chain_of_another_authority_stops_it(issued: Issued, tmp_path: Path) -
     other = issue(authority(tmp_path / "other"))
     assert bad(look(issued, chain=other.chain)) == {"chain", "chain at its end"}
     assert bad(look(issued, trust=other.trust)) == {"chain", "chain at its end"}
+    # An intermediate is no root, even where clients' file holds it.
+    assert bad(look(issued, trust=issued.chain)) == {"chain", "chain at its end"}
     # A root that comes with the chain is not trusted for that.
     assert bad(look(issued, chain=[*issued.chain, *issued.trust], trust=other.trust)) == {"chain", "chain at its end"}
 

@@ -320,6 +320,50 @@ def test_killed_between_any_two_changes_of_the_disk(
     assert len(standings) >= 6
 
 
+def test_killed_on_the_way_back_it_does_not_go_forward_again(
+    pair: Pair, issuer: LocalAuthority, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    old, new = issue(issuer), issue(issuer)
+    rotate(pair, "run1", old)
+    pair.stage("run2", new)
+    pair.activate("run2")
+    link = durable.link
+
+    def link_and_die(path: str, target: str) -> None:
+        link(path, target)
+        raise Killed
+
+    with monkeypatch.context() as patch:
+        patch.setattr(durable, "link", link_and_die)
+        with pytest.raises(Killed):
+            pair.put_back("run2")
+    assert pair.standing().can == ("go_back",)
+    assert f"{old.serial} is put back; the server may not have been reloaded" in pair.standing().seen
+    with pytest.raises(NotDeployed):
+        pair.activate("run2")
+    assert served(pair) == old.serial
+
+
+def test_killed_while_staging_the_same_pair_can_be_staged_again(
+    pair: Pair, issuer: LocalAuthority, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    issued = issue(issuer)
+    rename = os.rename
+
+    def rename_and_die(*names: str) -> None:
+        rename(*names)
+        raise Killed
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "rename", rename_and_die)
+        with pytest.raises(Killed):
+            pair.stage("run1", issued)
+    assert pair.standing().can == ("go_back",)
+    assert pair.stage("run1", issued)
+    pair.activate("run1")
+    assert served(pair) == issued.serial
+
+
 # --- what is found ----------------------------------------------------------------------------------------------
 
 
