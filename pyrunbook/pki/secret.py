@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import stat
 from pathlib import Path
 from typing import NoReturn
@@ -75,6 +76,11 @@ def _text(content: bytes, origin: str) -> str:
     except UnicodeDecodeError:
         pass  # the error would carry the content
     raise BadInput(f"{origin} does not hold a text in UTF-8")
+
+
+def forbid_core_dumps() -> None:
+    """See that this process and its children write no core file, which would hold every key that they have read."""
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 
 
 def read_private(path: Path, *, allowed: int = 0o600, limit: int = 1 << 20) -> bytes:

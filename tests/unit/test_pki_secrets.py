@@ -182,6 +182,17 @@ except BadInput as error:
     assert f"Next: pip install 'pyrunbook[{extra}]'" in done.stdout
 
 
+def test_a_process_that_crashes_leaves_no_core_file(tmp_path: Path) -> None:
+    program = "from pyrunbook.pki.secret import forbid_core_dumps as f; f(); import os, resource; "
+    program += "print(resource.getrlimit(resource.RLIMIT_CORE), flush=True); os.abort()"
+    done = subprocess.run(
+        ["sh", "-c", 'ulimit -c unlimited; exec "$0" -c "$1"', sys.executable, program],
+        cwd=tmp_path, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert (done.returncode, done.stdout) == (-6, "(0, 0)\n")
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_nothing_of_the_package_imports_the_optional_libraries() -> None:
     program = """
 import pkgutil, sys, importlib, pyrunbook.pki
