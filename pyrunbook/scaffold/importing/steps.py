@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from pyrunbook.markdown import CodeBlock, Html, Item, Label, ListItem, Paragraph, Section, Table
 from pyrunbook.markdown.code import SHELLS, looks_like_shell, typed_in
@@ -258,8 +258,3 @@ def _with_headings(section: Section, placed: Placed) -> Iterable[Item]:
         title = bare_title(below.title)
         yield Paragraph(title, f"**{title}**", below.line, below.column, below.line)
         yield from _with_headings(below, placed)
-
-
-def retitled(step: StepDraft, title: str) -> StepDraft:
-    """The step under another title."""
-    return replace(step, title=title)
