@@ -11,7 +11,7 @@ KINDS = ("runbook", "step", "settings")
 
 
 @click.command()
-@click.argument("kind", type=click.Choice(KINDS), default="runbook")
+@click.argument("kind", metavar="[KIND]", type=click.Choice(KINDS), default="runbook")
 @click.option(
     "-o",
     "--output",
@@ -20,7 +20,7 @@ KINDS = ("runbook", "step", "settings")
     help="Write it to a file instead of printing it; its directory is made when it is missing.",
 )
 def schema(kind: str, output: Path | None) -> None:
-    """Print the JSON Schema of a file, for editors and validators.
+    """Print the JSON Schema of a KIND of file, for editors and validators; of a runbook's metadata by default.
 
     \b
     runbook    <playbook>.meta.yml, beside a playbook
