@@ -167,16 +167,37 @@ def read(file: Path) -> Document:
     if root is None:
         raise InvalidFile([Problem(file, 1, 1, "", "the file is empty")])
     document = Document(file, root, loader)
-    duplicates = list(_duplicate_keys(document, root, ""))
-    if duplicates:
-        raise InvalidFile(duplicates)
+    if _has_duplicate_keys(root):
+        raise InvalidFile(list(_duplicate_keys(document, root, "", set())))
     return document
 
 
-def _duplicate_keys(document: Document, node: yaml.Node, where: str) -> Iterator[Problem]:
+def _has_duplicate_keys(root: yaml.Node) -> bool:
+    """The quick look; a node that aliases name often is looked at once."""
+    seen: set[int] = set()
+    left = [root]
+    while left:
+        node = left.pop()
+        if isinstance(node, yaml.ScalarNode) or id(node) in seen:
+            continue
+        seen.add(id(node))
+        if isinstance(node, yaml.MappingNode):
+            names = [str(key.value) for key, _ in node.value if key.value != "<<"]
+            if len(set(names)) < len(names):
+                return True
+            left += [value for _, value in node.value]
+        else:
+            left += node.value
+    return False
+
+
+def _duplicate_keys(document: Document, node: yaml.Node, where: str, seen: set[int]) -> Iterator[Problem]:
+    if id(node) in seen:
+        return
+    seen.add(id(node))
     if isinstance(node, yaml.SequenceNode):
         for index, item in enumerate(node.value):
-            yield from _duplicate_keys(document, item, f"{where}[{index}]")
+            yield from _duplicate_keys(document, item, f"{where}[{index}]", seen)
     elif isinstance(node, yaml.MappingNode):
         first: dict[str, yaml.Node] = {}
         for key, value in node.value:
@@ -186,7 +207,7 @@ def _duplicate_keys(document: Document, node: yaml.Node, where: str) -> Iterator
                 line = first[name].start_mark.line + 1
                 yield document.problem(key, path, f"the key is here twice, first in line {line}")
             first.setdefault(name, key)
-            yield from _duplicate_keys(document, value, path)
+            yield from _duplicate_keys(document, value, path, seen)
 
 
 def _shown(file: Path) -> str:

@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 
 import pytest
+import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -311,6 +312,7 @@ def test_files_that_double_each_other_come_to_an_end(project: Path) -> None:
 def test_yaml_that_unfolds_without_end_is_read_at_once(project: Path, text: str) -> None:
     started = time.monotonic()
     assert len(outline(project, text).plays) == 1
+    assert isinstance(yaml_file.read(project / "site.yml").root, yaml.SequenceNode)
     assert time.monotonic() - started < 2
 
 
