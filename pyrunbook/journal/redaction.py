@@ -116,6 +116,8 @@ def _secret_values(value: Any, *, under_secret: bool, depth: int) -> Iterator[st
 def _redact(value: Any, secrets: list[str], depth: int) -> Any:
     if value is None or isinstance(value, bool):
         return value
+    if type(value) is str and depth <= _DEPTH_LIMIT:  # what comes from a vault is of a type of its own
+        return _redact_text(value, secrets, depth)
     if _is_vaulted(value) or depth > _DEPTH_LIMIT:
         return MASK
     if isinstance(value, (int, float)):
@@ -154,6 +156,18 @@ def _redact_mapping(value: Mapping[Any, Any], secrets: list[str], depth: int) ->
 
 
 def _redact_text(text: str, secrets: list[str], depth: int = 0) -> str:
+    if not secrets and len(text) <= _SHORT:
+        return _redact_short(text)
+    return _redact_anew(text, secrets, depth)
+
+
+@lru_cache(maxsize=4096)
+def _redact_short(text: str) -> str:
+    """Keys, names and values of an inventory come by again and again: on each page, in each task."""
+    return _redact_anew(text, [], 0)
+
+
+def _redact_anew(text: str, secrets: list[str], depth: int) -> str:
     text = text.encode("utf-8", "replace").decode("utf-8").replace("\0", "\N{REPLACEMENT CHARACTER}")
     text = _redact_json_text(text, secrets, depth)
     for secret in secrets:
@@ -166,16 +180,6 @@ def _redact_text(text: str, secrets: list[str], depth: int = 0) -> str:
 
 
 def _redact_shapes(text: str) -> str:
-    return _redact_short(text) if len(text) <= _SHORT else _without_shapes(text)
-
-
-@lru_cache(maxsize=4096)
-def _redact_short(text: str) -> str:
-    """Keys, names and values of an inventory come by again and again: on each page, in each task."""
-    return _without_shapes(text)
-
-
-def _without_shapes(text: str) -> str:
     text = _redact_assignments(text)
     text = _WORD_WITH_URL.sub(lambda word: _redact_user_in_url(word[0]), text)
     for shape, replacement in _SHAPES:
