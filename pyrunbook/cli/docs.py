@@ -90,7 +90,7 @@ def build(
         for file in files:
             click.echo(f"{verb} {_shown(file)}")
     unchanged = len(made.files) - len(written)
-    click.echo(f"{len(made.files)} pages: {len(written)} written, {unchanged} unchanged.")
+    click.echo(f"{_counted(len(made.files))}: {len(written)} written, {unchanged} unchanged.")
 
 
 @docs.command()
@@ -127,11 +127,11 @@ def check(
         click.echo(f"{_shown(item.file)}:{item.line}: {meaning}")
         click.echo(item.diff)
     if found:
-        click.echo(f"{len(found)} of {len(made.files)} pages have drifted.\nNext: pyrunbook docs build", err=True)
+        click.echo(f"Drifted: {len(found)} of {_counted(len(made.files))}.\nNext: pyrunbook docs build", err=True)
         ctx.exit(ExitCode.DRIFT)
     if made.problems:
         ctx.exit(ExitCode.BAD_INPUT)
-    click.echo(f"{len(made.files)} pages are what the runbooks say.")
+    click.echo(f"{_counted(len(made.files))}, each as the runbooks say.")
 
 
 @docs.command()
@@ -232,6 +232,10 @@ def _output(project: Path, given: Path | None) -> Path:
 def _complain(made: Collection) -> None:
     for problem in made.problems:
         click.echo(str(problem), err=True)
+
+
+def _counted(pages: int) -> str:
+    return f"{pages} page{'' if pages == 1 else 's'}"
 
 
 def _shown(file: Path) -> str:

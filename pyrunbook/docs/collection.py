@@ -57,19 +57,18 @@ def collect(
     made = Collection(whole=not only and set(languages) == set(known))
     sources = {page_id(path, target.project): path for path in find_playbooks(target.project)}
     wanted = [_one(name, sources) for name in only] or sorted(sources)
-    readers = {name: _read(name, sources[name], target, made.problems) for name in wanted}
+    readers = {name: _read(name, sources[name], target) for name in wanted}
     for language in languages:
         pages: list[Page | OutlinePage] = []
         for name, runbook in readers.items():
             if isinstance(runbook, Runbook):
                 page: Page | OutlinePage = Page(runbook, target, language, languages=known, measured=measured)
             else:
-                page = OutlinePage(name, sources[name], target, language, languages=known)
+                page = OutlinePage(name, sources[name], target, language, languages=known, broken=runbook)
             try:
                 text = page.as_markdown()
             except InvalidFile as error:  # the notes of a step: the rest of the project has its pages
-                made.problems += [problem for problem in error.problems if problem not in made.problems]
-                page = OutlinePage(name, sources[name], target, language, languages=known)
+                page = OutlinePage(name, sources[name], target, language, languages=known, broken=error.problems)
                 text = page.as_markdown()
             if isinstance(page, OutlinePage):
                 made.problems += [problem for problem in page.problems if problem not in made.problems]
@@ -83,14 +82,14 @@ def collect(
     return made
 
 
-def _read(name: str, path: Path, target: Target, problems: list[Problem]) -> Runbook | None:
+def _read(name: str, path: Path, target: Target) -> Runbook | tuple[Problem, ...]:
+    """The runbook; without metadata, or when something of it is wrong, what is wrong."""
     if not path.with_suffix(".meta.yml").is_file():
-        return None
+        return ()
     try:
         return read_runbook(name, path, target.project / "roles")
     except InvalidFile as error:
-        problems += error.problems
-        return None
+        return error.problems
 
 
 def _one(wanted: str, sources: dict[str, Path]) -> str:

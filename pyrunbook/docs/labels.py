@@ -119,7 +119,7 @@ _LABELS: dict[str, tuple[str, str]] = {
                          "Chaque page est produite à partir du playbook exécuté, avec les valeurs de {0}."),
     "other": ("Other playbooks", "Autres playbooks"),
     "no_metadata": ("Metadata: {0} is not there", "Métadonnées : {0} n'existe pas"),
-    "metadata_broken": ("Metadata: {0} cannot be read", "Métadonnées : {0} est illisible"),
+    "metadata_broken": ("Metadata: {0} cannot be used", "Métadonnées : {0} est inutilisable"),
     "prompts": ("It asks for {0} in the terminal, which hangs under a runner",
                 "Il demande {0} dans le terminal, ce qui bloque sous un exécuteur"),
     "imports": ("Imports {0}", "Importe {0}"),

@@ -31,22 +31,33 @@ class OutlinePage:
         target: the project, and whose inventory its commands name.
         language: `en` or `fr`.
         languages: all in which pages are written; the first has no suffix.
+        broken: why the metadata, or the notes of a step, cannot be used.
     """
 
-    def __init__(self, name: str, path: Path, target: Target, language: str, *, languages: tuple[str, ...]) -> None:
+    def __init__(
+        self,
+        name: str,
+        path: Path,
+        target: Target,
+        language: str,
+        *,
+        languages: tuple[str, ...],
+        broken: tuple[Problem, ...] = (),
+    ) -> None:
         self.name = name
         self.language = language
         self.languages = languages
         self._path = path
         self._target = target
         self._t = partial(label, language=language)
+        self._broken = broken
         self._outline: Outline = read_outline(path, target.project)
         self._roles: dict[str, Role] = {}
 
     @property
     def problems(self) -> tuple[Problem, ...]:
-        """What is wrong in the playbook and in what it includes."""
-        return self._outline.problems
+        """What is wrong in the playbook and in what it includes, in its metadata and in the notes of its steps."""
+        return tuple(dict.fromkeys((*self._broken, *self._outline.problems)))
 
     @property
     def title(self) -> str:
@@ -92,7 +103,10 @@ class OutlinePage:
 
     def _missing(self) -> Iterator[str]:
         meta = self._path.with_suffix(".meta.yml")
-        yield self._t("metadata_broken" if meta.is_file() else "no_metadata", code(self._target.shown(meta)))
+        if not meta.is_file():
+            yield self._t("no_metadata", code(self._target.shown(meta)))
+        for file in dict.fromkeys(problem.file for problem in self._broken):
+            yield self._t("metadata_broken", code(self._target.shown(file)))
         for key in (
             "owner",
             "estimate",

@@ -101,6 +101,8 @@ def test_a_page_whose_playbook_is_gone_is_removed_with_the_next_build(built: Pat
         (project / f"playbooks/{SLOW}{suffix}").unlink()
     assert run("build", "update")[1].endswith("2 pages: 0 written, 2 unchanged.\n")
     assert (built / f"{SLOW}.md").exists(), "a build of one runbook removes nothing"
+    assert run("build", "--lang", "en")[1].endswith("2 pages: 1 written, 1 unchanged.\n")
+    assert (built / f"{SLOW}.fr.md").exists(), "a build of one language removes nothing"
     code, output, _ = run("build")
     assert code == 0
     assert {line for line in output.splitlines() if "removed" in line} == {
@@ -237,7 +239,7 @@ def test_the_pages_of_an_installation_go_elsewhere(run: Run, tmp_path: Path, mon
 
 def test_check_of_pages_that_are_as_they_should_be(built: Path, project: Path, run: Run) -> None:
     before = tree(project)
-    assert run("check") == (0, "6 pages are what the runbooks say.\n", "")
+    assert run("check") == (0, "6 pages, each as the runbooks say.\n", "")
     assert run("check", "update", "--lang", "fr")[0] == 0
     assert tree(project) == before
 
@@ -246,7 +248,7 @@ def drifted(run: Run, *given: object) -> tuple[list[tuple[str, int, str]], str]:
     """Run the check, which must find drift: file, line and meaning of each page, and all that was printed."""
     code, output, errors = run("check", *given)
     assert code == ExitCode.DRIFT == 7
-    assert "have drifted" in errors and "Next: pyrunbook docs build" in errors
+    assert "Drifted: " in errors and "Next: pyrunbook docs build" in errors
     found = re.findall(r"^(\S+\.md):(\d+): (.+)$", output, re.MULTILINE)
     assert len(found) == output.count("\n--- ") == output.count("\n+++ ")
     return [(file, int(line), meaning) for file, line, meaning in found], output

@@ -1,0 +1,244 @@
+"""Pages of anybody's project: nothing of it is run, what is broken is reported, and the rest has its page."""
+
+from __future__ import annotations
+
+import os
+import sys
+import textwrap
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from markdown_it import MarkdownIt
+from sample_project import write as write_sample
+
+from pyrunbook.cli.main import main
+
+Run = Callable[..., tuple[int, str, str]]
+INSTEAD = """
+    import os, pathlib
+    pathlib.Path(os.environ["CANARY"]).touch()
+"""
+FILES = {
+    "site.yml": """
+        ---
+        - import_playbook: playbooks/web.yml
+        - import_playbook: "{{ lookup('pipe', 'touch $CANARY') }}.yml"
+        - hosts: db
+          name: "Databases {{ lookup('pipe', 'touch $CANARY') }}"
+          vars_prompt: [{name: password, prompt: Which}]
+          vars: {api_token: c4n4ry}
+          tasks:
+            - name: Restart <database> | now `x
+              service: {name: db, state: restarted}
+              when: "'{{ lookup(\\"pipe\\", \\"touch $CANARY\\") }}' != ''"
+              tags: [restart]
+            - debug: {msg: "{{ 1 | boom }}"}
+    """,
+    "playbooks/web.yml": """
+        - hosts: "{{ target | default('web') }}"
+          serial: [1, "30%"]
+          become: true
+          roles: [nginx, {role: app-server, tags: [app]}]
+          tasks:
+            - block:
+                - name: Deploy
+                  include_role: {name: nginx, tasks_from: deploy}
+              rescue:
+                - name: Go back
+                  command: /opt/back
+              always:
+                - name: Tell
+                  debug:
+    """,
+    "playbooks/with space & (more).yml": "- hosts: all\n  tasks: []\n",
+    "playbooks/vault.yml": """
+        - hosts: all
+          vars:
+            secret: !vault |
+              $ANSIBLE_VAULT;1.1;AES256
+              63c4n4ry
+            text: !unsafe "{{ not a template }}"
+          tasks: [{name: Say, debug: {msg: hello}}]
+    """,
+    "playbooks/broken.yml": "- hosts: all\n  tasks:\n    - name: One\n      debug:\n    - name: [unclosed\n",
+    "playbooks/tabs.yml": "- hosts: all\n  tasks:\n\t- name: One\n",
+    "playbooks/notplay.yml": "hosts: all\n",
+    "playbooks/half.yml": "- hosts: all\n  tasks:\n    - include_tasks: gone.yml\n",
+    "playbooks/half.meta.yml": "argument_specs:\n  Half:\n    runbook: {schema: 1}\n",
+    "roles/nginx/tasks/main.yml": "- name: Install\n  apt: {name: nginx}\n",
+    "roles/nginx/meta/main.yml": "galaxy_info: {description: A web server}\n",
+    "roles/nginx/README.md": "# nginx\n\n![badge](x.svg)\n\nServes <b>pages</b> | fast.\n",
+    "roles/app-server/meta/argument_specs.yml":
+        "argument_specs: {main: {options: {app_port: {type: int, description: Where it listens | here.}}}}\n",
+    "filter_plugins/boom.py": INSTEAD,
+    "lookup_plugins/boom.py": INSTEAD,
+    "library/service.py": INSTEAD,
+    "callback_plugins/boom.py": INSTEAD,
+    "conftest.py": INSTEAD,
+    "ansible.cfg": "[defaults]\ninventory = hosts.py\nlibrary = library\nfilter_plugins = filter_plugins\n",
+}  # fmt: skip
+
+
+@pytest.fixture
+def canary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A file that whatever of the project is run creates."""
+    monkeypatch.setenv("CANARY", str(tmp_path / "it_ran"))
+    return tmp_path / "it_ran"
+
+
+@pytest.fixture
+def project(tmp_path: Path, canary: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    root = tmp_path / "theirs"
+    for name, text in FILES.items():
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_text(textwrap.dedent(text).lstrip("\n"), encoding="utf-8")
+    script = root / "hosts.py"
+    script.write_text(f"#!{sys.executable}\n{textwrap.dedent(INSTEAD)}print('{{}}')\n")
+    script.chmod(0o755)
+    (root / "plugin.yml").write_text("plugin: boom\n")
+    monkeypatch.chdir(root)
+    assert not canary.exists()
+    return root
+
+
+@pytest.fixture
+def run(capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
+    monkeypatch.setenv("PYRUNBOOK_HOME", str(tmp_path / "state"))
+
+    def run(*arguments: object) -> tuple[int, str, str]:
+        with pytest.raises(SystemExit) as ended:
+            main(["docs", *map(str, arguments)])
+        assert isinstance(ended.value.code, int)
+        return ended.value.code, *capsys.readouterr()
+
+    return run
+
+
+def test_the_pages_of_a_project_without_metadata(project: Path, run: Run) -> None:
+    code, output, errors = run("build")
+    assert code == 0
+    assert "Traceback" not in errors
+    made = {str(path.relative_to(project / "docs/runbooks")) for path in (project / "docs/runbooks").rglob("*.md")}
+    assert made == {"README.md", "site.md", *(f"playbooks/{name}.md" for name in (
+        "web", "with space & (more)", "vault", "broken", "tabs", "half"))}  # fmt: skip
+    assert f"{len(made)} pages" in output
+    site = (project / "docs/runbooks/site.md").read_text(encoding="utf-8")
+    assert "- Metadata: `site.meta.yml` is not there" in site
+    assert "- Rollback" in site and "- Owner" in site
+    assert "- It asks for `password` in the terminal" in site
+    assert "Hosts: `{{ target | default('web') }}`; serial: `1,30%`; become: `true`" in site
+    assert "1. nginx (role `nginx`)" in site
+    assert "1. *rescue* Go back (`command`)" in site and "1. *always* Tell (`debug`)" in site
+    assert "Restart \\<database> | now \\`x (`service`); tags `restart`; only when" in site
+    assert "A web server" in site and "Serves" in site
+    assert "- `app_port` (int): Where it listens | here." in site
+
+
+def test_every_page_is_sound_markdown(project: Path, run: Run) -> None:
+    run("build")
+    for page in (project / "docs/runbooks").rglob("*.md"):
+        text = page.read_text(encoding="utf-8")
+        tokens = MarkdownIt("commonmark").enable("table").parse(text)
+        assert [token.content[:8] for token in tokens if token.type == "html_block"] == ["<!-- Mad"], page
+        assert not [child for token in tokens for child in token.children or () if child.type == "html_inline"], page
+        assert "code_block" not in {token.type for token in tokens}, page
+        assert text.endswith("\n") and not text.endswith("\n\n"), page
+
+
+def test_the_index_links_to_each_page(project: Path, run: Run) -> None:
+    from urllib.parse import unquote
+
+    run("build")
+    root = project / "docs/runbooks"
+    tokens = MarkdownIt().parse((root / "README.md").read_text(encoding="utf-8"))
+    links = [
+        str(child.attrs["href"]) for token in tokens for child in token.children or () if child.type == "link_open"
+    ]
+    assert len(links) == 7
+    for target in links:
+        assert (root / unquote(target)).is_file(), target
+    page = (root / "playbooks/with space & (more).md").read_text(encoding="utf-8")
+    assert "ansible-playbook 'playbooks/with space & (more).yml' -i INVENTORY" in page
+
+
+def test_nothing_of_the_project_is_run(project: Path, canary: Path, run: Run) -> None:
+    run("build")
+    run("check")
+    run("show", "site", "--raw")
+    for inventory in ("hosts.py", "plugin.yml"):
+        for command in ("build", "check"):
+            code, output, errors = run(command, "-i", inventory)
+            assert (code, output) == (2, "")
+            assert "would have to be run" in errors
+    assert not canary.exists()
+    assert not list(project.rglob("__pycache__"))
+
+
+def test_the_canary_would_be_seen(project: Path, canary: Path) -> None:
+    import subprocess
+
+    subprocess.run([project / "hosts.py"], check=True, capture_output=True)
+    assert canary.exists()
+
+
+def test_what_is_broken_is_reported_and_the_rest_goes_on(project: Path, run: Run) -> None:
+    code, _, errors = run("build")
+    assert code == 0
+    places = {line.partition(": ")[0] for line in errors.splitlines()}
+    assert any(place.startswith("playbooks/broken.yml:") for place in places)
+    assert any(place.startswith("playbooks/tabs.yml:3:") for place in places)
+    assert any(place.startswith("playbooks/half.yml:3:") for place in places)
+    assert any(place.startswith("playbooks/half.meta.yml:") for place in places)
+    assert all(place.count(":") == 2 for place in places), places
+    page = (project / "docs/runbooks/playbooks/broken.md").read_text(encoding="utf-8")
+    assert "## Could not be read" in page and "`playbooks/broken.yml:" in page
+    half = (project / "docs/runbooks/playbooks/half.md").read_text(encoding="utf-8")
+    assert "- Metadata: `playbooks/half.meta.yml` cannot be used" in half
+    code, _, errors_of_check = run("check")
+    assert code == 2, "the pages are as they should be, and files are broken"
+    assert errors_of_check == errors
+
+
+def test_a_sound_project_is_sound(project: Path, run: Run) -> None:
+    for name in ("broken.yml", "tabs.yml", "half.yml", "half.meta.yml"):
+        (project / "playbooks" / name).unlink()
+    assert run("build")[::2] == (0, "")
+    assert run("check")[::2] == (0, "")
+
+
+def test_no_secret_of_the_project_is_on_a_page(project: Path, run: Run) -> None:
+    _, output, errors = run("build")
+    text = "".join(path.read_text(encoding="utf-8") for path in (project / "docs").rglob("*.md"))
+    assert "c4n4ry" not in text + output + errors
+
+
+def test_only_some_runbooks_have_metadata(tmp_path: Path, run: Run) -> None:
+    project = write_sample(tmp_path / "shop")
+    (project / "playbooks/maintenance/extra.yml").write_text("- hosts: services\n  tasks: []\n")
+    (project / "roles/drain/meta/step.yml").write_text("schema: 1\nno_such_field: x\n")
+    code, _, errors = run("build", "--project", project)
+    assert code == 0
+    assert "roles/drain/meta/step.yml:2:1: no_such_field: unknown field" in errors
+    update = (project / "docs/runbooks/maintenance/update.md").read_text(encoding="utf-8")
+    assert "- Metadata: `roles/drain/meta/step.yml` cannot be used" in update
+    assert "update.meta.yml" not in update
+    assert "- `roles/drain/meta/step.yml:2:1`: unknown field" in update
+    assert "Verify the service (role `probe`)" in update
+    assert "# Slow answers" in (project / "docs/runbooks/incidents/slow_answers.md").read_text(encoding="utf-8")
+    index = (project / "docs/runbooks/README.md").read_text(encoding="utf-8")
+    assert "- [Extra](maintenance/extra.md)" in index
+
+
+@pytest.mark.parametrize("make", ["empty", "no playbooks", "unreadable"])
+def test_a_project_with_nothing_to_show(tmp_path: Path, run: Run, make: str) -> None:
+    project = tmp_path / "none"
+    (project / "playbooks").mkdir(parents=True)
+    if make == "no playbooks":
+        (project / "playbooks/vars.yml").write_text("a: 1\n")
+    if make == "unreadable":
+        (project / "playbooks/loop.yml").symlink_to("loop.yml")
+        os.mkfifo(project / "playbooks/pipe.yml")
+    code, output, errors = run("build", "--project", project)
+    assert (code, errors) == (0, "")
+    assert output.endswith("1 page: 1 written, 0 unchanged.\n")
