@@ -56,7 +56,7 @@ def _lost(pipe: Pipeline) -> str:
     if first is None or last is None or "xargs" in last.through or first.program in _SOURCES or not can_fail(first):
         return ""
     kept = bool([name for name in pipe.writes if not name.startswith("/dev/")]) and last.program in _KEEPS
-    if kept or last.program in _RUNS or changes(last) or (changes(first) and last.program != "tee"):
+    if kept or last.program in _RUNS or changes(last) or changes(first):
         return first.program
     return ""
 

@@ -83,7 +83,12 @@ def check(subject: Subject, _context: Context) -> Iterator[Finding]:
         everywhere = mine if command.flow else set().union(*known.values())
         own = {name for name, _ in script.sets}
         for read in script.reads:
-            if read.name in _OF_THE_SHELL or read.operator in _GUARDS or read.name in everywhere | own:
+            if (
+                read.name.isdigit()
+                or read.name in _OF_THE_SHELL
+                or read.operator in _GUARDS
+                or read.name in everywhere | own
+            ):
                 continue
             if (command.flow, read.name) in said or _told(read.name, prose):
                 continue

@@ -10,10 +10,10 @@ from pyrunbook.lint.subject import Subject
 
 
 def check(subject: Subject, context: Context) -> Iterator[Finding]:
-    """Roles without a directory. Those of collections and of a requirements file come from elsewhere."""
+    """Roles without a directory. Those of Galaxy (`author.role`) and of a requirements file come from elsewhere."""
     required = context.project.required_roles
     for mention in subject.mentions:
-        known = mention.kind != "role" or mention.name in required
+        known = mention.kind != "role" or "." in mention.name or mention.name in required
         if not known and context.project.role(mention.name, subject.file) is None:
             yield Finding(mention.at, f"there is no role {mention.name}")
 
