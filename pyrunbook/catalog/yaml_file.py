@@ -82,7 +82,7 @@ class Document:
 
 
 _MAX_DEPTH = 100
-_BLOCK_INDENT = re.compile(r"^ *(?:[-?:] +)*", re.MULTILINE)
+_FAR_RIGHT = re.compile(rf"^[-?: ]{{{_MAX_DEPTH // 2}}}", re.MULTILINE)
 _PAIR = re.compile(r"""[\[{][^\[\]{}"'#\n]*[\]}]""")
 
 
@@ -92,10 +92,7 @@ def too_deep(text: str) -> bool:
     A quick look at the text nearly always suffices; where it does not, the events are counted, which needs no stack.
     """
     # A level of block style moves a line's first word to the right, or is a list that stands below its key.
-    indent = max((len(found) for found in _BLOCK_INDENT.findall(text)), default=0)
-    # A closing bracket may stand in a comment or in quotes; only pairs that are surely pairs are taken out: {{ x }}.
-    brackets = _PAIR.sub("", _PAIR.sub("", text))
-    if indent < _MAX_DEPTH // 2 and brackets.count("[") + brackets.count("{") < _MAX_DEPTH // 2:
+    if not _FAR_RIGHT.search(text) and not _many_brackets(text):
         return False
     depth = 0
     try:
@@ -109,6 +106,14 @@ def too_deep(text: str) -> bool:
     except yaml.YAMLError:
         pass  # whoever reads it says so
     return False
+
+
+def _many_brackets(text: str) -> bool:
+    if text.count("[") + text.count("{") < _MAX_DEPTH // 2:
+        return False
+    # A closing bracket may stand in a comment or in quotes; only pairs that are surely pairs are taken out: {{ x }}.
+    left = _PAIR.sub("", _PAIR.sub("", text))
+    return left.count("[") + left.count("{") >= _MAX_DEPTH // 2
 
 
 class _Loader(_Base):  # type: ignore[misc]
