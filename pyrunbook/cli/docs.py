@@ -153,7 +153,7 @@ def show(
         return
     from pyrunbook.cli.page_view import rendered
 
-    click.echo_via_pager(rendered(text), color=True)
+    click.echo_via_pager(rendered(text))
 
 
 def _collect(
