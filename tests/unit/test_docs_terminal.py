@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import pty
 import re
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -20,6 +22,7 @@ from pyrunbook.docs.target import read_target
 ROOT = Path(__file__).parents[2]
 
 
+@cache
 def page(language: str = "en") -> str:
     """One that ships: long commands, wide tables, a diagram."""
     target = read_target(ROOT, ROOT / "inventories/production")
@@ -88,7 +91,6 @@ def test_a_code_block_within_a_longer_fence() -> None:
 def on_a_terminal(project: Path, *arguments: str, **environment: str) -> str:
     """What `pyrunbook docs show` writes to a terminal of 80 columns."""
     leader, follower = pty.openpty()
-    os.set_blocking(leader, False)
     kept = {name: value for name, value in os.environ.items() if name not in ("PAGER", "LESS", "NO_COLOR", "COLUMNS")}
     process = subprocess.Popen(
         [sys.executable, "-m", "pyrunbook", "docs", "show", *arguments], cwd=project, stdin=follower, stdout=follower,
@@ -96,17 +98,9 @@ def on_a_terminal(project: Path, *arguments: str, **environment: str) -> str:
     )  # fmt: skip
     os.close(follower)
     seen = b""
-    while True:
-        done = process.poll() is not None
-        try:
-            while chunk := os.read(leader, 65536):
-                seen += chunk
-        except BlockingIOError:
-            pass
-        except OSError:  # the other side is closed
-            done = True
-        if done:
-            break
+    with contextlib.suppress(OSError):  # how Linux says that nobody has the terminal open any more
+        while chunk := os.read(leader, 65536):
+            seen += chunk
     os.close(leader)
     assert process.stderr is not None
     assert (process.wait(timeout=60), process.stderr.read()) == (0, b"")
