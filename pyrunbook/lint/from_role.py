@@ -22,8 +22,6 @@ from pyrunbook.markdown.section_names import SectionName
 
 PLATFORMS = ("host", "kubernetes")
 NOTES = Path("meta") / "step.yml"
-BACK = ("rescue", "always")
-"""Parts of a block whose steps are a way back, or a last word, themselves."""
 _INSTRUCTIONS = ("text", "undo_text", "solution")
 
 
@@ -71,8 +69,6 @@ def _add_notes(subject: Subject, document: Document, project: Project) -> None:
         subject.sections[SectionName.TROUBLESHOOTING] = subject.at
     verifies = document.get(root, "verifies")
     checks = verifies is not None and str(verifies.value).lower() == "true"
-    if checks:
-        subject.sections[SectionName.VERIFICATION] = subject.at
     trouble: list[Command] = []
     for leaf in leaves(document, root, StepNotes):
         if leaf.kind is Text:

@@ -15,7 +15,7 @@ from pyrunbook.catalog.runbook import Runbook, read_runbook
 from pyrunbook.catalog.yaml_file import Document, InvalidFile, read
 from pyrunbook.lint.context import Project
 from pyrunbook.lint.from_inventory import add_inventory
-from pyrunbook.lint.from_role import BACK, read_role
+from pyrunbook.lint.from_role import read_role
 from pyrunbook.lint.looking import look_at_task
 from pyrunbook.lint.subject import Link, Mention, Place, Role, Spot, Step, Subject
 from pyrunbook.lint.tasks import Play, Task, plays_of
@@ -128,7 +128,7 @@ def _add_tasks(subject: Subject, playbook: Path, project: Project) -> None:
             if directory is not None:
                 subject.roles.setdefault(directory, set()).add(task.section)
                 if directory not in seen:
-                    _add_role(subject, task, directory, project, first=not seen)
+                    _add_role(subject, task, directory, project)
                 seen.add(directory)
 
 
@@ -141,12 +141,10 @@ def _add_play(subject: Subject, play: Play) -> None:
         subject.mentions.append(Mention("playbook", play.imports, play.spot(play.node)))
 
 
-def _add_role(subject: Subject, task: Task, directory: Path, project: Project, *, first: bool) -> None:
+def _add_role(subject: Subject, task: Task, directory: Path, project: Project) -> None:
     role = read_role(directory, project)
     subject.before += role.commands
     if not role.metadata and subject.kind == "runbook" and task.section != "handlers":
         subject.steps.append(Step(role.name, task.spot(task.node), expected=False, undo=True))
     for name, at in role.sections.items():
-        # What is checked first is a prerequisite, what is checked in a rescue is the way back.
-        if name is not SectionName.VERIFICATION or not (first or task.section in BACK):
-            subject.sections.setdefault(name, at)
+        subject.sections.setdefault(name, at)

@@ -41,4 +41,4 @@ def _spoken(template: str) -> str:
     if not template.startswith("{{"):  # a statement leaves nothing behind
         return _cover(template, " ")
     spoken = _SPOKEN.get(template.strip("{} "), "")
-    return spoken.ljust(len(template)) if spoken and len(spoken) <= len(template) else ""
+    return spoken.ljust(len(template)) if spoken else ""

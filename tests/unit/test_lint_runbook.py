@@ -31,7 +31,8 @@ Look = Callable[..., list[str]]
 
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
-    return write_project(tmp_path)
+    (tmp_path / "project").mkdir()
+    return write_project(tmp_path / "project")
 
 
 @pytest.fixture
@@ -121,7 +122,6 @@ def test_a_language_of_a_text_is_asked_only_for_its_own_words(project: Path, loo
          f"{META}:4:7 missing-translation"),
         (META, "      contacts: [L1]\n", "", f"{META}:4:5 missing-section"),
         (META, PREREQUISITES, "", f"{META}:4:5 missing-section"),
-        ("roles/check/meta/step.yml", "verifies: true\n", "", ""),
         (META, "to: L2", "to: L9", f"{META}:23:15 dead-contact"),
         (META, "contacts: [L1]", "contacts: [L1, phone]", f"{META}:25:22 dead-contact"),
         (META, "alerts: [AgentFactoryDown]", "alerts: [Down]", f"{META}:26:16 unknown-alert"),
@@ -147,11 +147,6 @@ def test_what_is_wrong_is_found_at_its_line(
         change(project, path, old, new)
     found = look()
     assert (wanted in found) if wanted else found == [], found
-
-
-def test_the_verification_is_a_step_that_verifies(project: Path, look: Look) -> None:
-    change(project, "roles/check/meta/step.yml", "verifies: true\n", "")
-    assert look() == [], "the metadata of a runbook has no field for it; the step may be named otherwise"
 
 
 def test_a_variable_is_known_from_the_step_before(project: Path, look: Look) -> None:
@@ -192,6 +187,14 @@ def test_roles_shared_by_runbooks_are_reported_once(project: Path, look: Look) -
         (project / f"playbooks/maintenance/again{suffix}").write_text(text)
     change(project, NOTES, 'ls "$ROOT/logs"', "rm -r logs")
     assert look() == [f"{NOTES}:10:9 destructive-command"]
+
+
+def test_a_contact_of_the_inventory_is_reported_once(project: Path, look: Look) -> None:
+    for suffix in (".yml", ".meta.yml"):
+        text = (project / PLAY).with_suffix(suffix).read_text()
+        (project / f"playbooks/maintenance/again{suffix}").write_text(text)
+    change(project, "inventories/production.yml", "+33 1 70 18 99 00", "+33-XXX")
+    assert look() == ["inventories/production.yml:8:16 dead-contact"]
 
 
 def test_only_the_step_that_is_named_is_reported(project: Path, look: Look) -> None:
@@ -277,6 +280,12 @@ def test_the_window_of_the_inventory_goes_before_the_own_one(project: Path, look
     assert look() == []
 
 
+def test_a_runbook_that_needs_no_window_is_not_held_to_the_inventorys(project: Path, look: Look) -> None:
+    change(project, "inventories/production.yml", "  vars:\n", "  vars:\n    update_window: Sun 02:00-02:10 UTC\n")
+    change(project, META, 'window: {spec: "Sun 02:00-04:00 UTC"}', "window: {required: false}")
+    assert look() == []
+
+
 def test_a_run_that_is_too_long_ago_makes_a_runbook_obsolete(look: Look) -> None:
     assert look(tested={"maintenance/restart": date(2026, 10, 1)}) == []
     assert look(tested={"maintenance/restart": date(2026, 1, 1)}) == [f"{META}:4:5 obsolete"]
@@ -299,9 +308,16 @@ def test_alert_rules_that_are_not_there_are_refused(project: Path, look: Look) -
         look()
 
 
-def test_roles_of_elsewhere_are_not_this_projects_to_correct(project: Path, look: Look, tmp_path: Path) -> None:
+def test_roles_of_elsewhere_are_not_this_projects_to_correct(project: Path, look: Look) -> None:
+    outside = project.parent / "roles" / "elsewhere"
+    (outside / "meta").mkdir(parents=True)
+    (outside / "meta/step.yml").write_text(FILES[NOTES].replace('ls "$ROOT/logs"', "rm -r logs"))
+    change(project, PLAY, "name: check\n", "name: elsewhere\n")
+    assert look() == []
+
+
+def test_shipped_roles_are_known_where_the_project_uses_them(project: Path, look: Look) -> None:
     change(project, PLAY, "name: check\n", "name: unlock\n")
+    assert f"{PLAY}:11:15 unknown-role" in look()
     (project / "ansible.cfg").write_text("[defaults]\nroles_path = roles:$PYRUNBOOK_PACKAGE/../roles\n")
-    found = look()
-    assert [each for each in found if "unlock" in each] == []
-    assert not any("unknown-role" in each for each in found)
+    assert not any("unknown-role" in each or "unlock" in each for each in look())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -182,6 +183,16 @@ def test_bash_executes_nothing_and_reads_no_environment(tmp_path: Path, monkeypa
     monkeypatch.setenv("BASH_FUNC_echo%%", f"() {{ touch {trap}; }}")
     faults([command(f"touch {trap}"), command(f"echo $(touch {trap}); done"), command(f"`touch {trap}`")])
     assert not trap.exists()
+
+
+def test_bash_is_given_nothing_of_the_readers_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its language would change the words that are read, and its functions what is known."""
+    asked = {}
+    run = subprocess.run
+    monkeypatch.setattr(subprocess, "run", lambda argv, **given: asked.update(given) or run(argv, **given))
+    monkeypatch.setenv("LC_ALL", "fr_FR.UTF-8")
+    assert next(iter(faults([command("done")]).values())).message == 'near unexpected token "done"'
+    assert asked["env"] == {"PATH": "/usr/bin:/bin", "LC_ALL": "C"}
 
 
 def test_without_bash_the_grammar_decides(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -48,15 +48,15 @@ def _wanted(subject: Subject) -> Iterator[SectionName]:
         yield from (SectionName.SYMPTOMS, SectionName.IMPACT)
     else:
         yield SectionName.PREREQUISITES
-    if subject.kind == "page":
-        yield SectionName.PROCEDURE
-        yield SectionName.VERIFICATION
     altering = any(
         changes(each)
         for c in (*subject.before, *subject.commands)
         if not c.diagnostic
         for each in parse(c.text).invocations
     )
+    if subject.kind == "page":  # each step of a runbook says what is so when it has succeeded
+        yield SectionName.PROCEDURE
+        yield SectionName.VERIFICATION
     if altering or subject.kind == "runbook":
         yield SectionName.ROLLBACK
     yield SectionName.TROUBLESHOOTING
