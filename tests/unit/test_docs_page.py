@@ -254,9 +254,15 @@ def test_commands_have_the_values_of_the_inventory_and_its_platform(project: Pat
     assert 'sudo -n systemctl disable --now "$ACTIVE_UNIT"' in host
     assert 'ACTIVE=$(cat "/srv/shop/active")' in host
     assert "https://shop.example.com/health | sort" not in host
-    assert "(2) Tell support that it is down." in kubernetes  # only with controlled_stop
-    assert "Tell support" not in host
+    assert "(2) Tell support that it is down." in kubernetes
     assert "Nothing to type." in step(host, "Verify the service")
+
+
+def test_what_is_done_with_one_strategy_is_not_told_with_the_other(project: Path) -> None:
+    edit(project / "inventories/production/group_vars/services.yml", "controlled_stop", "zero_downtime")
+    text = page(project)
+    assert "Wait, 300 s at most." in text and "(1)" not in text
+    assert "Tell support" not in text
 
 
 def test_each_service_of_an_inventory_can_be_asked_for(project: Path) -> None:
@@ -344,7 +350,12 @@ def test_contacts_and_escalation_are_resolved(project: Path) -> None:
     assert "| It failed. (at once) | L2, Support, Second line | +33-222 |" in english
     assert "| It still fails. (after 20 min) | slack | #shop |" in english
     assert "| Nobody answers. (at once) | L9 | not in the inventory |" in english
-    assert "| L1 Operator | On call | runbooks | +33-111 |" in english
+    assert english.strip().splitlines()[-4:] == [
+        "| L1 Operator | On call | runbooks | +33-111 |",
+        "| slack |  |  | #shop |",
+        "| L2 Support | Second line |  | +33-222 |",
+        "| L9 |  |  | not in the inventory |",
+    ]
     french = section(page(project, language="fr"), "Contacts et escalade")
     assert "| Elle a échoué. (immédiatement) | L2, Technique, Deuxième ligne | +33-222 |" in french
     assert "| L1 Opérateur | Astreinte | runbooks | +33-111 |" in french
@@ -366,6 +377,8 @@ def test_inputs(project: Path) -> None:
     assert french["`pace`"] == ["str : parmi `calm`, `brisk`", "`calm`", "À quelle vitesse."]
     assert french["`drain_timeout`"] == ["float", "`120` ; ici : `300`", "Secondes avant qu'il ne reste rien."]
     assert rows(section(page(project, inventory="metal"), "Inputs"))["`drain_timeout`"][1] == "`120`"
+    edit(project / "inventories/production/group_vars/services.yml", "drain_timeout: 300", "drain_timeout: 120")
+    assert rows(section(page(project), "Inputs"))["`drain_timeout`"][1] == "`120`"
 
 
 # --- the diagram ----------------------------------------------------------------------------------------------------
