@@ -81,6 +81,7 @@ _SECTIONS = (
     ("tasks", Phase.PROCEDURE),
     ("post_tasks", Phase.CONCLUDE),
 )
+_TASKS = {"pre_tasks", "tasks", "post_tasks", "handlers", "block", "rescue", "always"}
 
 
 @dataclass(frozen=True)
@@ -167,12 +168,15 @@ def _imports(
 
 
 def _plain(document: Document, node: yaml.Node, where: str, problems: list[Problem]) -> dict[str, Any]:
-    try:
-        data = document.value(node)
-    except ValueError as error:
-        problems.append(document.problem(node, where, str(error)))
-        return {"hosts": ""}
-    return data if isinstance(data, dict) else {}
+    """The keywords of a play or a task; a list of tasks in it is `None` here, because each has its own turn."""
+    data: dict[str, Any] = {}
+    for name, _, value in document.items(node):
+        try:
+            data[name] = None if name in _TASKS else document.value(value)
+        except ValueError as error:
+            problems.append(document.problem(value, f"{where}.{name}", str(error)))
+            data[name] = ""
+    return data
 
 
 def _role_of(data: dict[str, Any]) -> str | None:
