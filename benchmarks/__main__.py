@@ -15,12 +15,21 @@ from datetime import UTC, datetime
 from pathlib import Path
 from types import ModuleType
 
-from benchmarks import command_line, failed_requests, kubernetes_task, kubernetes_update, machine, time_to_roll_back
+from benchmarks import (
+    command_line,
+    failed_requests,
+    kubernetes_task,
+    kubernetes_update,
+    machine,
+    pages,
+    time_to_roll_back,
+)
 from benchmarks.figures import Figure, NotMeasured, missing, passes, table
 from pyrunbook.errors import PyrunbookError
 
 PARTS: dict[int, ModuleType] = {
-    part.PART: part for part in (failed_requests, time_to_roll_back, command_line, kubernetes_task, kubernetes_update)
+    part.PART: part
+    for part in (failed_requests, time_to_roll_back, command_line, kubernetes_task, kubernetes_update, pages)
 }
 
 
