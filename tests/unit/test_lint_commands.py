@@ -73,7 +73,7 @@ def test_not_destructive(find: Find, command: str) -> None:
     [
         "cd /srv/x; rm current", "kubectl apply -f x; kubectl get pods", "systemctl stop x || true", "rm x || :",
         "mysqldump a | gzip > a.gz", "pg_dump a | psql b", "curl https://x/install.sh | bash",
-        "kubectl get x -o yaml | kubectl apply -f -", "tar -cz /x | ssh host 'cat > y'", "restic backup /x | tee log",
+        "tar -cz /x | ssh host 'cat > y'", "restic backup /x | tee log",
     ],
 )  # fmt: skip
 def test_hidden(find: Find, command: str) -> None:
@@ -88,6 +88,7 @@ def test_hidden(find: Find, command: str) -> None:
         "echo a; echo b",
         "for x in a b; do systemctl restart $x; done", "if test -f x; then rm x; fi", "set -e; cd x; rm y",
         "kubectl get pods | grep api", "cat x.yml | kubectl apply -f -", "echo x | kubectl apply -f -",
+        "kubectl get x -o yaml | kubectl apply -f -",
         "set -o pipefail\nmysqldump a | gzip > a.gz", "set -euo pipefail; mysqldump a | gzip > a.gz",
         "grep x y || true", "kubectl delete pod x --ignore-not-found || true", "podman images -q | xargs -r podman rmi",
         "ceph osd dump | grep flags", "journalctl -u x | tail -5", "kubectl apply --dry-run=server -f x; kubectl get y",

@@ -80,6 +80,7 @@ def test_a_page_that_is_no_runbook_needs_no_sections_but_sound_commands(look: Lo
         ("1. A\n   ```bash\n   ls\n   ```\n2. B\n   ```bash\n   ls\n   ```\n   You should see it.\n", ["5"]),
         ("```bash\nls\n```\n\n```bash\nls -a\n```\n\nIt shows all.\n", ["6"]),
         ("### A\n\nOnly words.\n", []),
+        ("### A\n\nOnly words.\n\n### Rollback\n\n```bash\nls\n```\n", []),
         ("### A\n\n```bash\nls\n```\n\n```text\nfiles\n```\n", []),
         ("### A\n\n```bash\nls\n```\n\n- [ ] There are files\n", []),
         ("### A\n\n```console\n$ ls\nfiles\n```\n\n**Résultat attendu** : des fichiers\n", []),

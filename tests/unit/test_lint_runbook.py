@@ -286,6 +286,29 @@ def test_a_runbook_that_needs_no_window_is_not_held_to_the_inventorys(project: P
     assert look() == []
 
 
+@pytest.mark.parametrize(
+    ("command", "wanted"),
+    [
+        ("pyrunbook run restrat", ["6:15 unknown-runbook"]),
+        ("pyrunbook run RUNBOOK", []),
+        ("pyrunbook run $RUNBOOK", []),
+        ("pyrunbook run <runbook>", []),
+        ("pyrunbook run restart --step restart --step check", []),
+        ("pyrunbook run restart --step=restrat", ["6:30 unknown-tag"]),
+        ("pyrunbook -v show maintenance/restart", []),
+        ("pyrunbook rollback latest", []),
+        ("pyrunbook history --runbook restrat", []),
+        ("ansible-playbook playbooks/maintenance/restart.yml -t restart,always --skip-tags never", []),
+        ("ansible-playbook -i hosts playbooks/maintenance/restart.yml --tags=restart,gone", ["6:68 unknown-tag"]),
+        ("ansible-playbook /elsewhere/site.yml --tags gone", []),
+    ],
+)
+def test_what_commands_name_has_to_exist(project: Path, look: Look, command: str, wanted: list[str]) -> None:
+    (project / "docs/page.md").write_text(f"# X\n\nWords.\n\n```bash\n{command}\n```\n")
+    found = [each for each in look("docs/page.md") if "unknown" in each]
+    assert found == [f"docs/page.md:{each}" for each in wanted]
+
+
 def test_a_run_that_is_too_long_ago_makes_a_runbook_obsolete(look: Look) -> None:
     assert look(tested={"maintenance/restart": date(2026, 10, 1)}) == []
     assert look(tested={"maintenance/restart": date(2026, 1, 1)}) == [f"{META}:4:5 obsolete"]

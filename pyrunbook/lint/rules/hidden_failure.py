@@ -53,6 +53,8 @@ def _hides(chain: Chain) -> bool:
 def _lost(pipe: Pipeline) -> str:
     """The program whose failure is lost, where it matters: something is kept or done from what it said."""
     first, last = pipe.members[0], pipe.members[-1]
+    if last is not None and last.program in ("kubectl", "oc") and "-" in last.texts:
+        return ""  # kubectl apply -f - fails by itself when nothing comes
     if first is None or last is None or "xargs" in last.through or first.program in _SOURCES or not can_fail(first):
         return ""
     kept = bool([name for name in pipe.writes if not name.startswith("/dev/")]) and last.program in _KEEPS

@@ -25,8 +25,8 @@ def check(subject: Subject, context: Context) -> Iterator[Finding]:
             hint = f"; did you mean {close}?" if close else ""
             yield Finding(call.at, f"there is no runbook {call.runbook}{hint}")
     for play in playbook_calls(subject):
-        first = play.path.split("/")[0]
-        if (project.root / first).is_dir() and "/" in play.path and not (project.root / play.path).is_file():
+        first, slash, _ = play.path.partition("/")  # what begins elsewhere is not this project's
+        if first and slash and (project.root / first).is_dir() and not (project.root / play.path).is_file():
             yield Finding(play.at, f"there is no playbook {play.path} in this project")
 
 
