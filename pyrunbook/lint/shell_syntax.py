@@ -16,6 +16,8 @@ from pyrunbook.lint.shell import BLANK, TEMPLATE, parse
 from pyrunbook.lint.subject import Command
 
 _SECONDS = 30
+DANGLING = re.compile(r"(\||&&|\|\||\\)\s*$")
+"""The end of a line that goes on in the next one."""
 
 
 class Fault(NamedTuple):
@@ -40,6 +42,12 @@ def faults(commands: Sequence[Command]) -> dict[Command, Fault]:
         bad[text] = _alone(text, texts[text])
         joined = joined[stopped + 1 :]
     return {command: fault for command in commands if (fault := bad.get(command.text)) is not None}
+
+
+def goes_on(command: Command, fault: Fault) -> bool:
+    """Whether Bash stops only because the last line goes on behind the end."""
+    rows = command.source.split("\n")
+    return fault.row == len(rows) - 1 and DANGLING.search(rows[-1]) is not None
 
 
 def _plain(text: str) -> str:

@@ -124,6 +124,19 @@ def test_incomplete(find: Find, command: str, words: str, said: list[str]) -> No
 
 
 @pytest.mark.parametrize(
+    ("command", "rules_that_speak"),
+    [
+        ("ls |", {"incomplete-command"}),
+        ("ls &&", {"incomplete-command"}),
+        ("NAME (READY)\n...\n| x |", {"shell-syntax"}),
+        ("ls\ndone |", {"incomplete-command"}),
+    ],
+)
+def test_a_mistake_is_reported_by_one_rule(find: Find, command: str, rules_that_speak: set[str]) -> None:
+    assert {name for name in ("incomplete-command", "shell-syntax") if find(name, command)} == rules_that_speak
+
+
+@pytest.mark.parametrize(
     ("command", "words", "said"),
     [
         ("ls $A", "", ["$A has no value: no command before sets it"]),

@@ -9,21 +9,22 @@ from pyrunbook.lint.context import Context
 from pyrunbook.lint.masks import BLANKS
 from pyrunbook.lint.rule import Finding, Rule
 from pyrunbook.lint.shell import BLANK
+from pyrunbook.lint.shell_syntax import DANGLING, goes_on
 from pyrunbook.lint.subject import Command, Subject
 
 _TO_DO = re.compile(
     r"(?<![\w./-])(?:TODO|FIXME|TBD|X{3,}|CHANGE[_-]?ME|REPLACE[_-]?ME|YOUR[_-][A-Z_-]+|your-[a-z-]+-here)(?!\w)"
     r"|(?<=\s)(?:\.\.\.|…)(?=\s|$)"
 )
-_DANGLING = re.compile(r"(\||&&|\|\||\\)\s*$")
 
 
-def check(subject: Subject, _context: Context) -> Iterator[Finding]:
+def check(subject: Subject, context: Context) -> Iterator[Finding]:
     """Blanks, each once; words that stand for a blank, and a last line that goes on behind the end."""
     said: set[str] = set()
     prose = " ".join(line.words for text in subject.texts for line in text.lines)
     for command in subject.commands:
         rows = command.source.split("\n")
+        fault = context.syntax.get(command)  # what is no shell is output, and dots in it stand for more output
         explained = prose + " ".join(comment for row in rows for comment in re.findall(r"(?:^|\s)#\s(.*)", row))
         for row, line in enumerate(rows):
             code = re.sub(r"(?:^|(?<=\s))#\s.*", "", line)
@@ -36,10 +37,10 @@ def check(subject: Subject, _context: Context) -> Iterator[Finding]:
                     yield _finding(
                         command, row, found.start(), f"{found[0]} has to be filled in, and nothing says with what"
                     )
-            for found in _TO_DO.finditer(code):
+            for found in _TO_DO.finditer(code) if fault is None else ():
                 yield _finding(command, row, found.start(), f"{found[0]} stands where something has to be filled in")
-        dangling = _DANGLING.search(rows[-1])
-        if dangling:
+        dangling = DANGLING.search(rows[-1])
+        if dangling and (fault is None or goes_on(command, fault)):
             message = f"the command goes on behind {dangling[1]}, and there is nothing"
             yield _finding(command, len(rows) - 1, dangling.start(), message)
 
