@@ -9,8 +9,9 @@ from urllib.parse import quote
 _TICKS = re.compile(r"`+")
 # A no-break space stays: French has one before a colon.
 _BLANKS = re.compile(r"[^\S\u00a0\u202f]+")
-# What CommonMark takes for the beginning of a block: heading, quote, list, fence, rule, definition of a link.
-_BLOCK = re.compile(r"#{1,6}(?=\s|$)|>|[-+*](?=\s|$)|~{3,}|(?:[-_*] ?){3,}$|\[(?=[^\]]*\]:)|={1,}$|\|")
+# What CommonMark takes for the beginning of a block: heading, quote, list, fence, rule, definition of a link. Two marks
+# make a rule behind the one of a list: `- --`.
+_BLOCK = re.compile(r"#{1,6}(?=\s|$)|>|[-+*](?=\s|$)|~{3,}|(?:[-_*] ?){2,}$|\[(?=[^\]]*\]:)|={1,}$|\|")
 _BRACKET = re.compile(r"(?<!\\)[\[\]]")
 _NUMBER = re.compile(r"(\d{1,9})([.)])(?=\s|$)")
 

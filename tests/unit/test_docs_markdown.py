@@ -60,6 +60,7 @@ def inlines(markdown: str) -> list[str]:
 
 
 @given(nasty)
+@example("--")
 @example("```")
 @example("\\`x` y`")
 def test_a_plain_text_is_one_paragraph_wherever_it_stands(text: str) -> None:
