@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from pyrunbook.lint.shell import BLANK, TEMPLATE, Word, parse
+from pyrunbook.lint.script import BLANK, TEMPLATE, Word
+from pyrunbook.lint.shell import parse
 from pyrunbook.lint.subject import Command, Spot, Subject
 
 _WITH_RUNBOOK = (("run",), ("show",), ("plan",), ("window", "explain"), ("window", "check"), ("docs", "show"))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
-from pyrunbook.lint.shell import Invocation
+from pyrunbook.lint.script import Invocation
 
 
 def _words(text: str) -> frozenset[str]:

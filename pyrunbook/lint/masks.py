@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from pyrunbook.lint.shell import BLANK, TEMPLATE
+from pyrunbook.lint.script import BLANK, TEMPLATE
 
 _TEMPLATE = re.compile(r"\{\{.*?\}\}|\{%.*?%\}|\{#.*?#\}", re.DOTALL)
 _SPOKEN = {

@@ -8,17 +8,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from functools import cache, lru_cache
 from typing import TYPE_CHECKING
 
+from pyrunbook.lint.script import Chain, Invocation, Pipeline, Script, Variable, Word
+
 if TYPE_CHECKING:
     from tree_sitter import Node, Parser
-
-TEMPLATE = "\ue000"
-"""Stands, as often as it is long, in place of a template `{{ … }}`: what is known before the shell reads it."""
-BLANK = "\ue001"
-"""Stands in place of `<id>` and the like, which would be redirections to the shell."""
 
 _WRAPPERS: dict[str, tuple[str, ...]] = {
     "sudo": ("-u", "-g", "-C", "-h", "-p", "-D", "-T"), "doas": ("-u", "-C"), "env": ("-u", "-C", "-S"), "time": (),
@@ -28,101 +24,6 @@ _WRAPPERS: dict[str, tuple[str, ...]] = {
 }  # fmt: skip
 """Programs that start another one, with those of their options that take a value."""
 _SHELLS = ("bash", "sh", "zsh", "dash", "ksh", "ash")
-
-
-@dataclass(frozen=True)
-class Variable:
-    """A variable that is read. `operator` is what follows its name in braces: `:-`, `:?`, …; empty for none."""
-
-    name: str
-    operator: str
-    row: int
-    column: int
-
-
-@dataclass(frozen=True)
-class Word:
-    """A word of a command: quotes taken away, variables as `$NAME`.
-
-    Attributes:
-        variables: that it is made of.
-        literal: whether the shell takes it as it is: no variable, no substitution, no pattern.
-    """
-
-    text: str
-    row: int
-    column: int
-    variables: tuple[Variable, ...] = ()
-    literal: bool = True
-
-
-@dataclass(frozen=True)
-class Invocation:
-    """A simple command.
-
-    Attributes:
-        program: its name without a directory; what `sudo`, `env` and the like start, not they themselves.
-        arguments: what follows.
-        through: the programs that start it: `sudo`, `xargs`.
-        given: the text that a here-document or here-string feeds to it.
-        writes: the files that its output goes to.
-    """
-
-    program: str
-    arguments: tuple[Word, ...]
-    row: int
-    column: int
-    given: str = ""
-    writes: tuple[str, ...] = ()
-    through: tuple[str, ...] = ()
-
-    @property
-    def texts(self) -> tuple[str, ...]:
-        """The arguments as texts."""
-        return tuple(word.text for word in self.arguments)
-
-
-@dataclass(frozen=True)
-class Pipeline:
-    """`a | b | c`: its members, `None` for one that is no simple command, and where its output goes."""
-
-    members: tuple[Invocation | None, ...]
-    writes: tuple[str, ...]
-    row: int
-    column: int
-
-
-@dataclass(frozen=True)
-class Chain:
-    """Commands that a mark joins; `row` and `column` are the mark's."""
-
-    before: tuple[Invocation, ...]
-    after: tuple[Invocation, ...]
-    row: int
-    column: int
-
-
-@dataclass
-class Script:
-    """What a shell text consists of.
-
-    Attributes:
-        chains: joined by `;` in one line.
-        alternatives: joined by `||`.
-        reads: variables.
-        sets: names of variables with the row in which each gets a value.
-        options: what `set` switches on: `e`, `u`, `o pipefail`.
-        fault: row and column of the first place that the grammar does not understand.
-    """
-
-    invocations: list[Invocation] = field(default_factory=list)
-    pipelines: list[Pipeline] = field(default_factory=list)
-    chains: list[Chain] = field(default_factory=list)
-    alternatives: list[Chain] = field(default_factory=list)
-    reads: list[Variable] = field(default_factory=list)
-    sets: list[tuple[str, int]] = field(default_factory=list)
-    options: set[str] = field(default_factory=set)
-    fault: tuple[int, int] | None = None
 
 
 @cache

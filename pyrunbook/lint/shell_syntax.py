@@ -12,7 +12,8 @@ import subprocess
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from pyrunbook.lint.shell import BLANK, TEMPLATE, parse
+from pyrunbook.lint.script import BLANK, TEMPLATE
+from pyrunbook.lint.shell import parse
 from pyrunbook.lint.subject import Command
 
 _SECONDS = 30

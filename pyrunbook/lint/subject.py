@@ -64,7 +64,7 @@ class Command:
     """Shell text to be typed in.
 
     Attributes:
-        text: templates and blanks such as `<id>` masked, see `pyrunbook.lint.shell`.
+        text: templates and blanks such as `<id>` masked, see `pyrunbook.lint.masks`.
         source: the same as written.
         starts: where each of its lines begins.
         flow: commands of the same flow are typed into the same shell, in their order: they share variables.

@@ -9,7 +9,8 @@ import pytest
 
 from pyrunbook.lint import shell_syntax
 from pyrunbook.lint.masks import masked
-from pyrunbook.lint.shell import BLANK, TEMPLATE, parse
+from pyrunbook.lint.script import BLANK, TEMPLATE
+from pyrunbook.lint.shell import parse
 from pyrunbook.lint.shell_syntax import faults
 from pyrunbook.lint.subject import Command, Spot
 from pyrunbook.markdown.code import typed_in

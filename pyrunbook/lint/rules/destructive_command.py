@@ -8,7 +8,8 @@ from collections.abc import Iterator
 from pyrunbook.lint.context import Context
 from pyrunbook.lint.effects import after, verb_of
 from pyrunbook.lint.rule import Finding, Rule
-from pyrunbook.lint.shell import BLANK, TEMPLATE, Invocation, Word, parse
+from pyrunbook.lint.script import BLANK, TEMPLATE, Invocation, Word
+from pyrunbook.lint.shell import parse
 from pyrunbook.lint.subject import Subject
 
 _DELETING = re.compile(

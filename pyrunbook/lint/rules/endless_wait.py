@@ -8,7 +8,8 @@ from collections.abc import Iterator
 from pyrunbook.lint.context import Context
 from pyrunbook.lint.effects import verb_of
 from pyrunbook.lint.rule import Finding, Rule
-from pyrunbook.lint.shell import Invocation, parse
+from pyrunbook.lint.script import Invocation
+from pyrunbook.lint.shell import parse
 from pyrunbook.lint.subject import Subject
 
 

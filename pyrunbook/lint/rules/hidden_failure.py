@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from pyrunbook.lint.context import Context
 from pyrunbook.lint.effects import can_fail, changes
 from pyrunbook.lint.rule import Finding, Rule
-from pyrunbook.lint.shell import Chain, Pipeline, parse
+from pyrunbook.lint.script import Chain, Pipeline
+from pyrunbook.lint.shell import parse
 from pyrunbook.lint.subject import Subject
 
 _IGNORING = ("true", ":")

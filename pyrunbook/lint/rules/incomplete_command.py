@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pyrunbook.lint.context import Context
 from pyrunbook.lint.masks import BLANKS
 from pyrunbook.lint.rule import Finding, Rule
-from pyrunbook.lint.shell import BLANK
+from pyrunbook.lint.script import BLANK
 from pyrunbook.lint.shell_syntax import DANGLING, goes_on
 from pyrunbook.lint.subject import Command, Subject
 
