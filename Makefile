@@ -92,7 +92,7 @@ ansible-lint: $(DEV)
 	ansible-lint --config-file .config/ansible-lint.yml playbooks roles inventories
 
 runbooks: $(DEV)
-	pyrunbook lint --project .
+	pyrunbook lint --project . playbooks roles docs README.md CONTRIBUTING.md
 	pyrunbook docs check --project .
 
 # --- the environment --------------------------------------------------------------------------------------------
