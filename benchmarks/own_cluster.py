@@ -89,6 +89,8 @@ def running() -> Iterator[Machine]:
             **{key: value for key, value in os.environ.items() if not key.startswith(("PYRUNBOOK_", "ANSIBLE_"))},
             "PYRUNBOOK_HOME": str(directory / "home"),
             "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]]),
+            # The stand-in sends no bookmarks, which kubectl 1.35 and later waits for.
+            "KUBE_FEATURE_WatchListClient": "false",
             "ANSIBLE_HOME": str(directory / "ansible"),
             "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"),
             "KUBECACHEDIR": str(directory / "kubectl-cache"),

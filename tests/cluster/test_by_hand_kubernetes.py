@@ -37,10 +37,12 @@ class Desk:
     def __init__(self, api: Api, front: Front, directory: Path, strategy: str) -> None:
         self.api, self.directory = api, directory
         (directory / "bin").mkdir(parents=True)
-        # The stand-in has no schemas to validate by.
-        validate = "" if api.standin is None else "--validate=false"
+        # The stand-in has no schemas to validate by, and no bookmarks, which kubectl 1.35 and later waits for.
+        validate, watch = ("", "") if api.standin is None else (
+            "--validate=false", "export KUBE_FEATURE_WatchListClient=false\n"
+        )  # fmt: skip
         (directory / "bin" / "kubectl").write_text(
-            f'#!/bin/sh\ncase " $* " in *" create "* | *" apply "* | *" replace "*) set -- "$@" {validate};; esac\n'
+            f'#!/bin/sh\n{watch}case " $* " in *" create "* | *" apply "* | *" replace "*) set -- "$@" {validate};; esac\n'
             f'exec {KUBECTL} "$@"\n'
         )
         (directory / "bin" / "kubectl").chmod(0o755)
