@@ -42,7 +42,8 @@ class Desk:
             "--validate=false", "export KUBE_FEATURE_WatchListClient=false\n"
         )  # fmt: skip
         (directory / "bin" / "kubectl").write_text(
-            f'#!/bin/sh\n{watch}case " $* " in *" create "* | *" apply "* | *" replace "*) set -- "$@" {validate};; esac\n'
+            f"#!/bin/sh\n{watch}"
+            f'case " $* " in *" create "* | *" apply "* | *" replace "*) set -- "$@" {validate};; esac\n'
             f'exec {KUBECTL} "$@"\n'
         )
         (directory / "bin" / "kubectl").chmod(0o755)
