@@ -311,6 +311,16 @@ def test_a_lock_is_shown_and_broken_only_on_request(sandbox: Sandbox) -> None:
     assert not lock(sandbox).exists()
 
 
+def test_a_rollback_without_a_plan_is_refused(sandbox: Sandbox) -> None:
+    """It would put back what is there, and call that a success."""
+    maintain(sandbox)
+    refused = sandbox.run("run", "deployment/rollback")
+    assert refused.returncode == 2, refused.stdout + refused.stderr
+    assert "plan is missing (-e plan=" in refused.stdout + refused.stderr
+    assert serves(sandbox)[0] == "green"
+    assert not lock(sandbox).exists()
+
+
 def test_secrets_reach_neither_journal_nor_output_nor_temporary_files(sandbox: Sandbox, tmp_path: Path) -> None:
     canary = "cAnArY-7d1f0a"
     temporary = tmp_path / "temporary"

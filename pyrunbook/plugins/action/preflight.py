@@ -18,6 +18,9 @@ from pyrunbook.journal import Journal
 from pyrunbook.plugins.step_action import ENV_RUN_ID, StepAction
 from pyrunbook.rollout import plan
 
+ENV_MODE = "PYRUNBOOK_MODE"
+"""Why the play was started, see `execution.play.Request`."""
+
 
 def operator() -> str:
     """Who runs this: `PYRUNBOOK_OPERATOR` (a team's controller sets it), or the person behind sudo, or the user."""
@@ -99,6 +102,10 @@ class ActionModule(StepAction):
                 continue
             spec[name] = {key: option[key] for key in ("type", "choices", "elements") if option.get(key) is not None}
         messages = ArgumentSpecValidator(spec).validate(given).error_messages
+        # A recovery brings to an end what was given to the run that it is about.
+        if os.environ.get(ENV_MODE) != "recover":
+            needed = [name for name, wanted in runbook.inputs.items() if wanted.required and wanted.default is None]
+            messages += [f"{name} is missing (-e {name}=…)" for name in needed if name not in task_vars]
         if messages:
             raise BadInput(
                 f"inputs of {runbook.id}: {'; '.join(messages)}",
