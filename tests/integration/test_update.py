@@ -88,6 +88,13 @@ def test_every_fault_ends_in_exit_4_with_the_old_version_serving(sandbox: Sandbo
     assert told["cause"]
 
 
+def _verified(sandbox: Sandbox, run: str) -> bool:
+    """Whether the run got past its verification, which takes 0.1 s: then it is finished, not put back."""
+    told = json.loads(sandbox.run("report", run, "--format", "json").stdout)
+    steps = [step for service in told["services"] for step in service["steps"] if step["step"] == "verify"]
+    return any(step["outcome"] is not None for step in steps if step["attempt"] == 1)
+
+
 @pytest.mark.parametrize("step", STEPS)
 def test_after_a_kill_of_ansible_at_any_step_recover_brings_it_to_an_end(sandbox: Sandbox, step: str) -> None:
     with started(sandbox, "maintenance", "--window", "--yes") as process:
@@ -117,7 +124,7 @@ def test_after_a_kill_of_the_cli_at_any_step_recover_brings_it_to_an_end(sandbox
     assert recovered.returncode == 0, recovered.stdout + recovered.stderr
     assert gone(run)
     color, version = serves(sandbox)
-    finished = step in ("drain", "cleanup", "conclude")
+    finished = step in ("drain", "cleanup", "conclude") or _verified(sandbox, run)
     assert (color, version) == (("green", "1.1.0") if finished else ("blue", "1.0.4"))
     status = sandbox.status()
     other = "blue" if color == "green" else "green"
