@@ -77,6 +77,14 @@ def private_directory(path: Path) -> Path:
     return path
 
 
+def from_here(file: Path) -> str:
+    """A path as it is called from the working directory; as it is given where it is elsewhere."""
+    try:
+        return str(file.resolve().relative_to(Path.cwd().resolve()))
+    except (ValueError, OSError):
+        return str(file)
+
+
 def journal_url() -> str:
     """SQLAlchemy URL of the journal: `PYRUNBOOK_JOURNAL`, or SQLite in the state directory."""
     return os.environ.get(ENV_JOURNAL) or f"sqlite:///{home() / 'journal.db'}"

@@ -109,6 +109,11 @@ class Runbook:
         return self.spec.options
 
     @property
+    def needed(self) -> list[str]:
+        """The inputs without which a run is refused."""
+        return [name for name, item in self.inputs.items() if item.required and item.default is None]
+
+    @property
     def plays(self) -> tuple[Play, ...]:
         """The plays of the playbook."""
         return self.playbook.plays

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -88,7 +87,7 @@ def build(
         return
     for verb, files in (("wrote", written), ("removed", removed)):
         for file in files:
-            click.echo(f"{verb} {_shown(file)}")
+            click.echo(f"{verb} {places.from_here(file)}")
     unchanged = len(made.files) - len(written)
     click.echo(f"{_counted(len(made.files))}: {len(written)} written, {unchanged} unchanged.")
 
@@ -124,7 +123,7 @@ def check(
             "missing": "is missing",
             "stale": "is of a runbook that is not there any more",
         }[item.kind]
-        click.echo(f"{_shown(item.file)}:{item.line}: {meaning}")
+        click.echo(f"{places.from_here(item.file)}:{item.line}: {meaning}")
         click.echo(item.diff)
     if found:
         click.echo(f"Drifted: {len(found)} of {_counted(len(made.files))}.\nNext: pyrunbook docs build", err=True)
@@ -236,10 +235,3 @@ def _complain(made: Collection) -> None:
 
 def _counted(pages: int) -> str:
     return f"{pages} page{'' if pages == 1 else 's'}"
-
-
-def _shown(file: Path) -> str:
-    try:
-        return os.path.relpath(file) if file.resolve().is_relative_to(Path.cwd()) else str(file)
-    except OSError:
-        return str(file)

@@ -111,8 +111,8 @@ def lint(
     if fix:
         corrected = correct(found)
         for each in corrected:
-            at, edit = each.at, each.edit
-            click.echo(f"{formats.shown(at.file)}:{at.line}: fixed {each.rule}: {edit.done if edit else ''}", err=True)
+            done = each.edit.done if each.edit else ""
+            click.echo(f"{places.from_here(each.at.file)}:{each.at.line}: fixed {each.rule}: {done}", err=True)
         if corrected:
             collection, found = look()
     subjects = sum(subject.kind not in ("alerts", "inventory") for subject in collection.subjects)

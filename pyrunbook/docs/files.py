@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import contextlib
 import difflib
 import os
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from pyrunbook import places
 from pyrunbook.errors import BadInput
+from pyrunbook.on_target import durable
 
 MARK = "`pyrunbook docs build`"
 """In the first line of every page that was made; only such files are ever taken for stale."""
@@ -80,7 +80,7 @@ def drift(output: Path, pages: Mapping[str, str], *, whole: bool) -> list[Drift]
 def _compare(file: Path, there: str | None, made: str | None) -> Drift:
     before = there.splitlines(keepends=True) if there is not None else []
     after = made.splitlines(keepends=True) if made is not None else []
-    shown = _shown(file)
+    shown = places.from_here(file)
     lines = list(difflib.unified_diff(before, after, shown, f"{shown} (made now)", n=2))
     first = next((i for i, (a, b) in enumerate(zip(before, after, strict=False), 1) if a != b), None)
     kind = "missing" if there is None else "stale" if made is None else "changed"
@@ -109,28 +109,11 @@ def _read(file: Path) -> str | None:
 
 def _replace(file: Path, text: str) -> None:
     file.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=file.parent, prefix=f".{file.name}.")
-    try:
-        with os.fdopen(handle, "wb") as stream:
-            stream.write(text.encode("utf-8"))
-            stream.flush()
-            os.fsync(stream.fileno())
-        Path(name).chmod(file.stat().st_mode & 0o777 if file.exists() else 0o666 & ~_umask())
-        Path(name).replace(file)
-    except BaseException:
-        with contextlib.suppress(OSError):
-            Path(name).unlink()
-        raise
+    mode = file.stat().st_mode & 0o777 if file.exists() else 0o666 & ~_umask()
+    durable.write(str(file), text.encode("utf-8"), mode)
 
 
 def _umask() -> int:
     mask = os.umask(0)
     os.umask(mask)
     return mask
-
-
-def _shown(file: Path) -> str:
-    try:
-        return str(file.resolve().relative_to(Path.cwd()))
-    except ValueError:
-        return str(file)

@@ -20,8 +20,7 @@ class RunCommands:
     def __init__(self, runbook: Runbook, target: Target) -> None:
         inventory, path = shlex.quote(target.inventory_name), shlex.quote(target.inventory_path)
         attested = [item.id for item in runbook.metadata.prerequisites if item.check == "attested"]
-        needed = [name for name, item in runbook.inputs.items() if item.required and item.default is None]
-        self._inputs = "".join(f" -e {name}={name.upper()}" for name in needed)
+        self._inputs = "".join(f" -e {name}={name.upper()}" for name in runbook.needed)
         self._attested = "".join(f" --attest {name}" for name in attested)
         given = f" -e {shlex.quote(json.dumps({'preflight_attested': attested}))}" if attested else ""
         self._window = " --window" if runbook.metadata.window.required else ""

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from pyrunbook import __version__
+from pyrunbook import __version__, places
 from pyrunbook.catalog.settings import Level
 from pyrunbook.lint.linting import Reported
 from pyrunbook.lint.rule import Rule, page_of
@@ -17,19 +17,11 @@ _LEVELS: tuple[Level, ...] = ("error", "warning", "note")
 _GITHUB = {"error": "error", "warning": "warning", "note": "notice"}
 
 
-def shown(file: Path) -> str:
-    """A path as it is called from here."""
-    try:
-        return str(file.resolve().relative_to(Path.cwd().resolve()))
-    except (ValueError, OSError):
-        return str(file)
-
-
 def as_text(found: Sequence[Reported]) -> Iterator[str]:
     """`file:line:column: level rule: message`, as editors read it."""
     for each in found:
         at = each.at
-        yield f"{shown(at.file)}:{at.line}:{at.column}: {each.level} {each.rule}: {each.message}"
+        yield f"{places.from_here(at.file)}:{at.line}:{at.column}: {each.level} {each.rule}: {each.message}"
 
 
 def summary(found: Sequence[Reported], subjects: int) -> str:
@@ -44,7 +36,7 @@ def as_json(found: Sequence[Reported]) -> Iterator[str]:
     """One JSON object a line."""
     for each in found:
         fields = {
-            "file": shown(each.at.file),
+            "file": places.from_here(each.at.file),
             "line": each.at.line,
             "column": each.at.column,
             "level": each.level,
@@ -59,7 +51,7 @@ def as_github(found: Sequence[Reported]) -> Iterator[str]:
     """Workflow commands, from which GitHub makes annotations."""
     for each in found:
         properties = {
-            "file": shown(each.at.file), "line": each.at.line, "col": each.at.column, "title": each.rule
+            "file": places.from_here(each.at.file), "line": each.at.line, "col": each.at.column, "title": each.rule
         }  # fmt: skip
         given = ",".join(f"{name}={_property(str(value))}" for name, value in properties.items())
         yield f"::{_GITHUB[each.level]} {given}::{_data(each.message)}"
@@ -110,7 +102,7 @@ def _rule(rule: Rule, level: Level) -> dict[str, Any]:
 
 
 def _result(each: Reported, order: Mapping[str, int]) -> dict[str, Any]:
-    name = shown(each.at.file)
+    name = places.from_here(each.at.file)
     path = Path(name)
     uri = path.as_uri() if path.is_absolute() else _relative_uri(path)
     return {

@@ -5,7 +5,7 @@ Everything knows where it stands. Lines and columns count from 1.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 from enum import StrEnum
@@ -249,8 +249,3 @@ class Subject:
     def is_runbook(self) -> bool:
         """Whether it claims to be one, so that it has to be whole."""
         return self.kind in ("runbook", "role") or (self.kind == "page" and self.form != "")
-
-
-def lines_of(text: str) -> Sequence[str]:
-    """The lines of a file as editors count them."""
-    return text.replace("\r\n", "\n").replace("\r", "\n").split("\n")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import secrets
 import subprocess
 import sys
 import time
@@ -14,7 +15,8 @@ import pytest
 
 from pyrunbook.execution import leftovers
 
-RUN = "0badcafe"
+RUN = secrets.token_hex(4)
+"""One of this process: tests that run beside these must not be taken for leftovers of theirs."""
 SAY = "print('ready', flush=True)"
 
 

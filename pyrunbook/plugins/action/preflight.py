@@ -104,8 +104,7 @@ class ActionModule(StepAction):
         messages = ArgumentSpecValidator(spec).validate(given).error_messages
         # A recovery brings to an end what was given to the run that it is about.
         if os.environ.get(ENV_MODE) != "recover":
-            needed = [name for name, wanted in runbook.inputs.items() if wanted.required and wanted.default is None]
-            messages += [f"{name} is missing (-e {name}=…)" for name in needed if name not in task_vars]
+            messages += [f"{name} is missing (-e {name}=…)" for name in runbook.needed if name not in task_vars]
         if messages:
             raise BadInput(
                 f"inputs of {runbook.id}: {'; '.join(messages)}",
