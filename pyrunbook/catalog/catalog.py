@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 
 from pyrunbook import places
@@ -11,6 +11,51 @@ from pyrunbook.catalog.yaml_file import InvalidFile
 from pyrunbook.errors import BadInput
 
 CATEGORIES = ("deployment", "incidents", "maintenance")
+_FEW = 12
+"""So many ids are listed to whoever names one that is not there."""
+
+
+def one_of(wanted: str, ids: Collection[str], kind: str = "runbook", next_step: str = "pyrunbook list") -> str:
+    """The id that an operator means.
+
+    Args:
+        wanted: an id; hyphens stand for underscores, and what stands before its name may be left out where no other
+            has the name.
+        ids: those there are.
+        kind: what they are ids of, for the error.
+        next_step: of the error, where there is none of that id.
+
+    Raises:
+        BadInput: there is none, or several; names those that are close, or all where they are few.
+    """
+    if wanted in ids:
+        return wanted
+    name = _underscored(wanted.strip().removesuffix(".yml"))
+    matches = [i for i in ids if _underscored(i) == name] or [i for i in ids if _underscored(_last(i)) == name]
+    if len(matches) == 1:
+        return matches[0]
+    if matches:
+        raise BadInput(
+            f"several {kind}s are named {wanted!r}: {', '.join(sorted(matches))}", next_step="name one of these"
+        )
+    from difflib import get_close_matches
+
+    names = {_last(i): i for i in ids}
+    close = get_close_matches(name, ids, 3, cutoff=0.85) or [
+        names[match] for match in get_close_matches(_last(name), names, 3)
+    ]
+    hint = f"; did you mean {' or '.join(close)}?" if close else ""
+    if not close and 0 < len(ids) <= _FEW:
+        hint = f" (there is: {', '.join(sorted(ids))})"
+    raise BadInput(f"there is no {kind} {wanted!r}{hint}", next_step=next_step)
+
+
+def _underscored(name: str) -> str:
+    return name.replace("-", "_")
+
+
+def _last(name: str) -> str:
+    return name.rpartition("/")[2]
 
 
 class Catalog:
@@ -49,23 +94,10 @@ class Catalog:
             InvalidFile: it cannot be read.
             BadInput: there is none of that id; names those that are close.
         """
-        name = wanted.strip().removesuffix(".yml").replace("-", "_")
-        matches = [name] if name in self._paths else [i for i in self._paths if i.partition("/")[2] == name]
-        if len(matches) == 1:
-            found = self._look(matches[0])
-            if isinstance(found, InvalidFile):
-                raise found
-            return found
-        if matches:
-            raise BadInput(f"several runbooks are named {wanted!r}: {', '.join(sorted(matches))}")
-        from difflib import get_close_matches
-
-        names = {runbook_id.partition("/")[2]: runbook_id for runbook_id in self._paths}
-        close = get_close_matches(name, self._paths, 3, cutoff=0.85) or [
-            names[match] for match in get_close_matches(name.rpartition("/")[2], names, 3)
-        ]
-        hint = f"; did you mean {' or '.join(close)}?" if close else ""
-        raise BadInput(f"there is no runbook {wanted!r}{hint}", next_step="pyrunbook list")
+        found = self._look(one_of(wanted, self._paths))
+        if isinstance(found, InvalidFile):
+            raise found
+        return found
 
     def _look(self, runbook_id: str) -> Runbook | InvalidFile:
         if runbook_id not in self._read:

@@ -247,7 +247,7 @@ class Tasks:
         path = None
         if role and not is_template(role):
             path = self._places.find(role, opened[0]) or self._places.find(role, loose.file)
-            if path is None:
+            if path is None and not self._places.comes_with_pyrunbook(role):
                 loose.complain(node, "", f"the role {role[:100]} is not in this project")
         title = (self._name(loose, entries) if module else None) or role or module
         return self._made(Kind.ROLE, title, loose, node, entries, module=module, role=role or None, role_path=path)

@@ -61,6 +61,11 @@ class RolePlaces:
             self._found[key] = self._look(name.removeprefix(self._collection), playbook.parent)
         return self._found[key]
 
+    def comes_with_pyrunbook(self, name: str) -> bool:
+        """Whether a role is one of the shipped ones that the project's `ansible.cfg` goes on to."""
+        shipped = shipped_roles(self._project)
+        return shipped is not None and "/" not in name and (shipped / name).is_dir()
+
     def _look(self, short: str, beside: Path) -> Path | None:
         if not short or short.startswith((".", "/")) or ".." in short.split("/"):
             return None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,29 +12,22 @@ import click
 
 from pyrunbook import places
 from pyrunbook.cli import options
+from pyrunbook.cli import project as projects
 from pyrunbook.cli.completion import complete_runbooks
 from pyrunbook.errors import BadInput, ExitCode
 
 if TYPE_CHECKING:
+    from pyrunbook.catalog.settings import DocsSettings
     from pyrunbook.docs.collection import Collection
     from pyrunbook.docs.measured import Measured
-    from pyrunbook.docs.target import Target
-
-NO_INVENTORY = "none"
 
 
 def page_options(command: Any) -> Any:
     """What the pages are made from."""
     for decorate in (
         click.option("--service", default="", help="Whose values the pages show; the inventory's first by default."),
-        click.option(
-            "-i",
-            "--inventory",
-            metavar="PATH",
-            help="Whose values the pages show: a path, the name of one of the project's inventories, or none. "
-            "Default: what the project's settings name.",
-        ),
-        options.project_option,
+        projects.inventory_option,
+        projects.project_option,
     ):
         command = decorate(command)
     return command
@@ -57,7 +51,9 @@ def docs() -> None:
 @click.option("--journal", is_flag=True, help="Also say when it was last tested and how long it took; not to commit.")
 @page_options
 @options.json_option
+@click.pass_context
 def build(
+    ctx: click.Context,
     runbook: tuple[str, ...],
     languages: tuple[str, ...],
     output: Path | None,
@@ -70,26 +66,32 @@ def build(
     """Write the pages of all runbooks, or of each RUNBOOK; a page that would be the same is not touched.
 
     Playbooks without metadata get a page of what is known, and the list of what is missing. Nothing of the project is
-    executed.
+    executed. Exits 2 when a file of the project cannot be read: the other pages are written, and a page that is there
+    already stays as it is.
     """
     from pyrunbook.docs.files import write
 
-    directory = options.project_directory(project)
-    made = _collect(directory, runbook, languages, inventory, service, journal)
-    into = _output(directory, output)
-    written, removed = write(into, made.files, whole=made.whole and output is None)
+    directory = projects.project_directory(project)
+    settings = _settings(directory)
+    made = _collect(directory, settings, runbook, languages, inventory, service, journal)
+    into = _output(directory, settings, output)
+    written, removed = write(into, made.files, whole=made.whole and output is None, partial=made.partial)
+    kept = [file for name in sorted(made.partial) if (file := into / name) not in written]
     _complain(made)
     if as_json:
         click.echo(json.dumps({
             "pages": len(made.files), "written": [str(file) for file in written],
-            "removed": [str(file) for file in removed], "problems": [str(problem) for problem in made.problems],
+            "removed": [str(file) for file in removed], "kept": [str(file) for file in kept],
+            "problems": [str(problem) for problem in made.problems],
         }))  # fmt: skip
-        return
-    for verb, files in (("wrote", written), ("removed", removed)):
-        for file in files:
-            click.echo(f"{verb} {places.from_here(file)}")
-    unchanged = len(made.files) - len(written)
-    click.echo(f"{_counted(len(made.files))}: {len(written)} written, {unchanged} unchanged.")
+    else:
+        for verb, files in (("wrote", written), ("removed", removed), ("left as it was", kept)):
+            for file in files:
+                click.echo(f"{verb} {places.from_here(file)}")
+        counts = f"{len(written)} written, {len(made.files) - len(written) - len(kept)} unchanged"
+        click.echo(f"{_counted(len(made.files))}: {counts}{f', {len(kept)} left as they were' if kept else ''}.")
+    if made.problems:
+        ctx.exit(ExitCode.BAD_INPUT)
 
 
 @docs.command()
@@ -109,13 +111,16 @@ def check(
 ) -> None:
     """See whether the pages are what the runbooks say now. Changes nothing.
 
-    Exits 7 when a page has drifted, with the differences; 2 when a file of the project cannot be read.
+    Exits 7 when a page has drifted, with the differences; 2 when a file of the project cannot be read, because then
+    nobody can say what its page should be.
     """
     from pyrunbook.docs.files import drift
 
-    directory = options.project_directory(project)
-    made = _collect(directory, runbook, languages, inventory, service, journal=False)
-    found = drift(_output(directory, output), made.files, whole=made.whole and output is None)
+    directory = projects.project_directory(project)
+    settings = _settings(directory)
+    made = _collect(directory, settings, runbook, languages, inventory, service, journal=False)
+    into = _output(directory, settings, output)
+    found = drift(into, made.files, whole=made.whole and output is None, partial=made.partial)
     _complain(made)
     for item in found:
         meaning = {
@@ -126,10 +131,16 @@ def check(
         click.echo(f"{places.from_here(item.file)}:{item.line}: {meaning}")
         click.echo(item.diff)
     if found:
-        click.echo(f"Drifted: {len(found)} of {_counted(len(made.files))}.\nNext: pyrunbook docs build", err=True)
-        ctx.exit(ExitCode.DRIFT)
+        build = ["pyrunbook", "docs", "build", *runbook]
+        named: list[tuple[str, object]] = [("--lang", language) for language in languages]
+        named += [("--output", output), ("--project", project), ("--inventory", inventory), ("--service", service)]
+        build += [str(word) for option, value in named if value for word in (option, value)]
+        first = "correct what cannot be read, then: " if made.problems else ""
+        click.echo(f"Drifted: {len(found)} of {_counted(len(made.files))}.\nNext: {first}{shlex.join(build)}", err=True)
     if made.problems:
         ctx.exit(ExitCode.BAD_INPUT)
+    if found:
+        ctx.exit(ExitCode.DRIFT)
     click.echo(f"{_counted(len(made.files))}, each as the runbooks say.")
 
 
@@ -139,67 +150,55 @@ def check(
 @click.option("--journal", is_flag=True, help="Also say when it was last tested and how long it took.")
 @click.option("--raw", is_flag=True, help="As Markdown, also on a terminal.")
 @page_options
+@click.pass_context
 def show(
-    runbook: str, language: str, journal: bool, raw: bool, project: Path | None, inventory: str | None, service: str
+    ctx: click.Context,
+    runbook: str,
+    language: str,
+    journal: bool,
+    raw: bool,
+    project: Path | None,
+    inventory: str | None,
+    service: str,
 ) -> None:
     """Show the page of RUNBOOK; as Markdown where the output is no terminal."""
-    directory = options.project_directory(project)
-    made = _collect(directory, (runbook,), (language,), inventory, service, journal)
-    _complain(made)
+    directory = projects.project_directory(project)
+    made = _collect(directory, _settings(directory), (runbook,), (language,), inventory, service, journal)
     (text,) = made.files.values()
     if raw or not sys.stdout.isatty():
         click.echo(text, nl=False)
-        return
-    from pyrunbook.cli.page_view import rendered
+    else:
+        from pyrunbook.cli.page_view import rendered
 
-    click.echo_via_pager(rendered(text))
+        click.echo_via_pager(rendered(text))
+    _complain(made)  # behind the page: a pager would hide it
+    if made.problems:
+        ctx.exit(ExitCode.BAD_INPUT)
+
+
+def _settings(project: Path) -> DocsSettings:
+    from pyrunbook.catalog.settings import read_settings
+
+    return read_settings(project).docs
 
 
 def _collect(
     project: Path,
+    settings: DocsSettings,
     runbooks: tuple[str, ...],
     languages: tuple[str, ...],
     inventory: str | None,
     service: str,
     journal: bool,
 ) -> Collection:
-    from pyrunbook.catalog.settings import read_settings
     from pyrunbook.docs.collection import collect
+    from pyrunbook.docs.target import Target, choose
 
-    settings = read_settings(project).docs
-    target = _target(project, settings.inventory if inventory is None else inventory, service)
+    path, services = projects.services_of(project, settings.inventory if inventory is None else inventory)
+    target = Target(project) if path is None else choose(project, path, services, service)
     known = tuple(dict.fromkeys((*settings.languages, *languages)))
     measured = _measured() if journal else None
     return collect(target, languages or known, only=runbooks, all_languages=known, measured=measured)
-
-
-def _target(project: Path, inventory: str, service: str) -> Target:
-    from pyrunbook.catalog.inventory import NotStatic
-    from pyrunbook.docs.target import choose, read_target, refuse_vaulted, told_by_ansible
-
-    if inventory in ("", NO_INVENTORY):
-        return read_target(project, None)
-    path = _inventory(project, inventory)
-    try:
-        return read_target(project, path, service)
-    except NotStatic:
-        if project != places.content():
-            raise  # nothing of a foreign project is run, its inventory neither
-    from pyrunbook.execution.inventory import services
-
-    refuse_vaulted(path)
-    return choose(project, path, told_by_ansible(path, services((str(path),))), service)
-
-
-def _inventory(project: Path, named: str) -> Path:
-    candidates = [project / "inventories" / named, project / named, Path(named).expanduser()]
-    for candidate in candidates:
-        if candidate.exists():
-            return candidate.resolve()
-    raise BadInput(
-        f"inventory {named}: no such file or directory",
-        next_step="name one of the project's inventories, a path, or none",
-    )
 
 
 def _measured() -> Measured:
@@ -212,9 +211,7 @@ def _measured() -> Measured:
         return Measured(journal)
 
 
-def _output(project: Path, given: Path | None) -> Path:
-    from pyrunbook.catalog.settings import read_settings
-
+def _output(project: Path, settings: DocsSettings, given: Path | None) -> Path:
     if given is not None:
         return given.expanduser().resolve()
     if Path(places.__file__).resolve().parent in project.resolve().parents:
@@ -222,7 +219,7 @@ def _output(project: Path, given: Path | None) -> Path:
             "the shipped runbooks are part of the installation, which is no place for pages",
             next_step="--output DIRECTORY",
         )
-    output = project / read_settings(project).docs.output
+    output = project / settings.output
     if not output.resolve().is_relative_to(project.resolve()):  # the settings may be anybody's
         raise BadInput(f"docs.output leads out of the project: {output}", next_step="--output DIRECTORY")
     return output

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 
 import click
 
+from pyrunbook.cli import project as projects
 from pyrunbook.errors import BadInput, ExitCode
 
 if TYPE_CHECKING:
     from pyrunbook.catalog.inventory import Service
-    from pyrunbook.catalog.settings import Settings
     from pyrunbook.lint.collecting import Collection
     from pyrunbook.lint.context import Context, Project
     from pyrunbook.lint.subject import Subject
@@ -20,10 +20,8 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("paths", nargs=-1, type=click.Path(path_type=Path), metavar="[PATH]...")
-@click.option("--project", type=click.Path(path_type=Path, file_okay=False), help="Directory of playbooks and roles.")
-@click.option(
-    "-i", "--inventory", default="", help="Inventory whose contacts and windows hold. Default: the settings'."
-)
+@projects.project_option
+@projects.inventory_option
 @click.option("--journal", is_flag=True, help="Ask the journal when each runbook was run last.")
 @click.option("--online", is_flag=True, help="Ask the web whether the pages that links lead to are there.")
 @click.option("--select", multiple=True, metavar="RULE,...", help="Only these rules.")
@@ -45,7 +43,7 @@ def lint(
     ctx: click.Context,
     paths: tuple[Path, ...],
     project: Path | None,
-    inventory: str,
+    inventory: str | None,
     journal: bool,
     online: bool,
     select: tuple[str, ...],
@@ -77,9 +75,7 @@ def lint(
     if explain:
         _explain(explain)
         return
-    root = project or (collecting.project_of(paths[0]) if paths else places.content())
-    if not root.is_dir():
-        raise BadInput(f"{root}: no such directory")
+    root = collecting.project_of(paths[0]) if paths and not project else projects.project_directory(project)
     settings = read_settings(root)
     chosen = linting.chosen_rules(settings.lint, _names(select), _names(ignore))
     if list_rules:
@@ -89,7 +85,7 @@ def lint(
             ["RULE", "LEVEL", "WHAT IT FINDS"], [[rule.id, level, rule.summary] for rule, level in chosen.items()]
         )
         return
-    services, broken = _services(root, settings, inventory)
+    services, broken = _services(root, settings.docs.inventory if inventory is None else inventory)
     tested = None
     if journal:
         from pyrunbook.lint.tested import last_tested  # loads the database's library
@@ -143,25 +139,16 @@ def _explain(name: str) -> None:
     click.echo(page.read_text(encoding="utf-8").rstrip("\n"))
 
 
-def _services(root: Path, settings: Settings, given: str) -> tuple[list[Service], list[Subject]]:
+def _services(root: Path, inventory: str) -> tuple[list[Service], list[Subject]]:
     """The services of the inventory; when it is broken, that as something to report."""
-    from pyrunbook.catalog.inventory import read_services
     from pyrunbook.catalog.yaml_file import InvalidFile
-    from pyrunbook.cli.options import inventory_sources
     from pyrunbook.lint.subject import Spot, Subject
 
-    if given:
-        sources = [Path(source) for source in inventory_sources((given,))]
-    else:
-        sources = [root / settings.docs.inventory] if settings.docs.inventory else []
-    services: list[Service] = []
-    broken: list[Subject] = []
-    for source in sources:
-        try:
-            services += read_services(source)
-        except InvalidFile as error:
-            broken.append(Subject("inventory", source, source.name, Spot(source, 1, 1), problems=list(error.problems)))
-    return services, broken
+    try:
+        return projects.services_of(root, inventory)[1], []
+    except InvalidFile as error:
+        file = projects.inventory_path(root, inventory)
+        return [], [Subject("inventory", file, file.name, Spot(file, 1, 1), problems=list(error.problems))]
 
 
 def _context(project: Project, collection: Collection, today: date, tested: dict[str, date] | None) -> Context:

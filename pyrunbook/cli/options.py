@@ -31,21 +31,6 @@ def inventory_options(command: Callable[..., Any]) -> Callable[..., Any]:
     )(command)
 
 
-def project_option(command: Callable[..., Any]) -> Callable[..., Any]:
-    """`--project`."""
-    return click.option(
-        "--project",
-        type=click.Path(exists=True, file_okay=False, path_type=Path),
-        help="Directory of an Ansible project. Default: this one when it has playbooks/, or else the shipped runbooks.",
-    )(command)
-
-
-def project_directory(given: Path | None) -> Path:
-    """The project that `--project` names, or its default."""
-    here = Path.cwd()
-    return (given or (here if (here / "playbooks").is_dir() else places.content())).resolve()
-
-
 def json_option(command: Callable[..., Any]) -> Callable[..., Any]:
     """`--json`."""
     return click.option("--json", "as_json", is_flag=True, help="For programs: one JSON object a line.")(command)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from pyrunbook.catalog import InvalidFile, Problem, Runbook
+from pyrunbook.catalog.catalog import one_of
 from pyrunbook.catalog.project import find_playbooks, page_id
 from pyrunbook.catalog.runbook import read_runbook
 from pyrunbook.docs.index import INDEX, index
@@ -15,7 +16,6 @@ from pyrunbook.docs.measured import Measured
 from pyrunbook.docs.outline_page import OutlinePage
 from pyrunbook.docs.page import Page
 from pyrunbook.docs.target import Target
-from pyrunbook.errors import BadInput
 
 
 @dataclass
@@ -24,11 +24,14 @@ class Collection:
 
     Attributes:
         files: path below the output directory to text.
+        partial: the files that lack what metadata says which cannot be read: no reason to replace a page that is
+            there already. The index is among them when one of the runbooks is.
         whole: whether these are all pages of the project.
         problems: what is wrong in its files; the pages were made of the rest.
     """
 
     files: dict[str, str] = field(default_factory=dict)
+    partial: set[str] = field(default_factory=set)
     whole: bool = True
     problems: list[Problem] = field(default_factory=list)
 
@@ -56,7 +59,7 @@ def collect(
     known = all_languages or languages
     made = Collection(whole=not only and set(languages) == set(known))
     sources = {page_id(path, target.project): path for path in find_playbooks(target.project)}
-    wanted = [_one(name, sources) for name in only] or sorted(sources)
+    wanted = [one_of(name, sources, "playbook") for name in only] or sorted(sources)
     readers = {name: _read(name, sources[name], target) for name in wanted}
     for language in languages:
         pages: list[Page | OutlinePage] = []
@@ -65,6 +68,7 @@ def collect(
                 page: Page | OutlinePage = Page(runbook, target, language, languages=known, measured=measured)
             else:
                 page = OutlinePage(name, sources[name], target, language, languages=known, broken=runbook)
+            file = file_name(name, language, known)
             try:
                 text = page.as_markdown()
             except InvalidFile as error:  # the notes of a step: the rest of the project has its pages
@@ -72,13 +76,16 @@ def collect(
                 text = page.as_markdown()
             if isinstance(page, OutlinePage):
                 made.problems += [problem for problem in page.problems if problem not in made.problems]
+                if page.lacks_metadata:
+                    made.partial.add(file)
             pages.append(page)
-            made.files[file_name(name, language, known)] = text
+            made.files[file] = text
         if not only:
             inventory = target.inventory_path if target.inventory else ""
-            made.files[file_name(INDEX, language, known)] = index(
-                (p.entry() for p in pages), language, known, inventory
-            )
+            file = file_name(INDEX, language, known)
+            if made.partial:
+                made.partial.add(file)
+            made.files[file] = index((p.entry() for p in pages), language, known, inventory)
     return made
 
 
@@ -90,19 +97,3 @@ def _read(name: str, path: Path, target: Target) -> Runbook | tuple[Problem, ...
         return read_runbook(name, path, target.project / "roles")
     except InvalidFile as error:
         return error.problems
-
-
-def _one(wanted: str, sources: dict[str, Path]) -> str:
-    name = wanted.strip().removesuffix(".yml").replace("-", "_")
-    matches = [i for i in sources if i.replace("-", "_") in (name,) or i.rpartition("/")[2].replace("-", "_") == name]
-    if wanted in sources:
-        return wanted
-    if len(matches) == 1:
-        return matches[0]
-    if matches:
-        raise BadInput(f"several playbooks are named {wanted!r}: {', '.join(sorted(matches))}")
-    from difflib import get_close_matches
-
-    close = get_close_matches(wanted, sources, 3)
-    hint = f"; did you mean {' or '.join(close)}?" if close else ""
-    raise BadInput(f"there is no playbook {wanted!r}{hint}", next_step="pyrunbook docs build, which makes all pages")

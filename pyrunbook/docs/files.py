@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import os
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -33,13 +33,16 @@ class Drift:
     diff: str
 
 
-def write(output: Path, pages: Mapping[str, str], *, whole: bool) -> tuple[list[Path], list[Path]]:
+def write(
+    output: Path, pages: Mapping[str, str], *, whole: bool, partial: Collection[str] = ()
+) -> tuple[list[Path], list[Path]]:
     """Write the pages that differ from what is there.
 
     Args:
         output: the directory.
         pages: path below it to text.
         whole: whether these are all pages: then made pages that are none of them are removed.
+        partial: those of the pages that are worse than nothing where a page is there already: that one stays.
 
     Returns:
         the files that were written, and those that were removed.
@@ -53,7 +56,8 @@ def write(output: Path, pages: Mapping[str, str], *, whole: bool) -> tuple[list[
             file = output / name
             if not file.parent.resolve().is_relative_to(output.resolve()):
                 raise BadInput(f"{file.parent} leads out of {output}", next_step="choose another --output")
-            if _read(file) != text:
+            there = _read(file)
+            if there != text and (there is None or name not in partial):
                 _replace(file, text)
                 written.append(file)
         for file in _stale(output, pages) if whole else []:
@@ -64,13 +68,13 @@ def write(output: Path, pages: Mapping[str, str], *, whole: bool) -> tuple[list[
     return written, removed
 
 
-def drift(output: Path, pages: Mapping[str, str], *, whole: bool) -> list[Drift]:
+def drift(output: Path, pages: Mapping[str, str], *, whole: bool, partial: Collection[str] = ()) -> list[Drift]:
     """What differs between the pages and the files; arguments as of `write`. Changes nothing."""
     found = []
     for name, text in pages.items():
         file = output / name
         there = _read(file)
-        if there != text:
+        if there != text and (there is None or name not in partial):
             found.append(_compare(file, there, text))
     if whole:
         found += [_compare(file, _read(file), None) for file in _stale(output, pages)]

@@ -60,6 +60,11 @@ class OutlinePage:
         return tuple(dict.fromkeys((*self._broken, *self._outline.problems)))
 
     @property
+    def lacks_metadata(self) -> bool:
+        """Whether there is metadata, or a step's notes, that cannot be used."""
+        return bool(self._broken)
+
+    @property
     def title(self) -> str:
         """The file's name in words."""
         words = re.sub(r"[_\W]+", " ", self.name.rpartition("/")[2]).strip()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shlex
 import shutil
 import stat
 import subprocess
@@ -137,11 +138,63 @@ def test_json(project: Path, run: Run) -> None:
     code, output, errors = run("build", "--json")
     (line,) = output.splitlines()
     facts = json.loads(line)
-    assert code == 0
-    assert facts["pages"] == len(facts["written"]) == 8 and facts["removed"] == []
+    assert code == ExitCode.BAD_INPUT
+    assert facts["pages"] == len(facts["written"]) == 8 and facts["removed"] == facts["kept"] == []
     assert any(str(path).endswith(f"{UPDATE}.md") for path in facts["written"])
     (problem,) = facts["problems"]
     assert problem.startswith("broken.yml:") and problem in errors
+
+
+def test_a_page_whose_metadata_is_broken_stays_as_it_is(built: Path, project: Path, run: Run) -> None:
+    good = tree(built)
+    meta = project / f"playbooks/{SLOW}.meta.yml"
+    edit(meta, "owner:", "ownr:")
+    edit(project / f"playbooks/{UPDATE}.meta.yml", "estimate: 30m", "estimate: 31m")
+    line = line_of(meta, "ownr:")
+    code, output, errors = run("check")
+    assert code == ExitCode.BAD_INPUT, "what a page should be nobody can say; another one has drifted"
+    assert f"{UPDATE}.md:" in output and f"{SLOW}.md" not in output
+    assert "Next: correct what cannot be read, then: pyrunbook docs build" in errors
+    code, output, errors = run("build")
+    assert code == ExitCode.BAD_INPUT
+    assert f"playbooks/{SLOW}.meta.yml:{line}:" in errors and "unknown field (did you mean owner?)" in errors
+    kept = [f"{SLOW}.md", f"{SLOW}.fr.md", "README.md", "README.fr.md"]
+    now = tree(built)
+    assert {name for name in good if now[name] == good[name]} == set(kept)
+    assert "31 min" in now[f"{UPDATE}.md"][0].decode()
+    assert {f"left as it was docs/runbooks/{name}" for name in kept} <= set(output.splitlines())
+    assert output.endswith("6 pages: 2 written, 0 unchanged, 4 left as they were.\n")
+    assert run("check")[0] == ExitCode.BAD_INPUT
+    edit(meta, "ownr:", "owner:")
+    assert run("build")[0] == 0 and run("check")[0] == 0
+
+
+def test_the_notes_of_a_step_that_are_broken_leave_its_pages(built: Path, project: Path, run: Run) -> None:
+    good = tree(built)
+    notes = project / "roles/deploy/meta/step.yml"
+    edit(notes, "purpose:", "purpos:")
+    code, _, errors = run("build")
+    assert code == ExitCode.BAD_INPUT and f"roles/deploy/meta/step.yml:{line_of(notes, 'purpos:')}:" in errors
+    assert tree(built) == good
+
+
+def test_a_first_build_says_of_broken_metadata_what_is_known(project: Path, run: Run) -> None:
+    edit(project / f"playbooks/{SLOW}.meta.yml", "owner:", "ownr:")
+    code, output, _ = run("build")
+    assert code == ExitCode.BAD_INPUT and output.endswith("6 pages: 6 written, 0 unchanged.\n")
+    assert "cannot be used" in (project / f"docs/runbooks/{SLOW}.md").read_text(encoding="utf-8")
+    code, output, errors = run("show", "slow-answers")
+    assert code == ExitCode.BAD_INPUT and "cannot be used" in output and "did you mean owner?" in errors
+
+
+def test_shipped_roles_are_not_missing_beside_broken_metadata(project: Path, run: Run) -> None:
+    """A project of `pyrunbook init` finds them by its ansible.cfg; the one mistake brings no other with it."""
+    (project / "ansible.cfg").write_text("[defaults]\nroles_path = roles:$PYRUNBOOK_PACKAGE/content/roles\n")
+    edit(project / f"playbooks/{SLOW}.yml", "{name: probe}", "{name: preflight}")
+    edit(project / f"playbooks/{SLOW}.meta.yml", "schema: 1", "schema: one")
+    code, _, errors = run("build", SLOW)
+    assert code == ExitCode.BAD_INPUT
+    assert len(errors.splitlines()) == 1 and "schema" in errors
 
 
 def test_build_works_from_anywhere(project: Path, tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -166,7 +219,11 @@ def test_build_works_from_anywhere(project: Path, tmp_path: Path, run: Run, monk
             ("build", "maintenance/updaet"),
             "there is no playbook 'maintenance/updaet'; did you mean maintenance/update?",
         ),
-        (("show", "nothing_like_it"), "there is no playbook 'nothing_like_it'"),
+        (
+            ("show", "nothing_like_it"),
+            "there is no playbook 'nothing_like_it' (there is: incidents/slow_answers, maintenance/update)",
+        ),
+        (("show", "slow-answer"), "there is no playbook 'slow-answer'; did you mean incidents/slow_answers?"),
         (("build", "-i", "nowhere"), "inventory nowhere: no such file or directory"),
         (("check", "-i", "nowhere"), "Next: name one of the project's inventories, a path, or none"),
         (("build", "-i", "metal", "--service", "shop-c"), "there is no service 'shop-c' (there is: shop-a, shop-b)"),
@@ -248,7 +305,8 @@ def drifted(run: Run, *given: object) -> tuple[list[tuple[str, int, str]], str]:
     """Run the check, which must find drift: file, line and meaning of each page, and all that was printed."""
     code, output, errors = run("check", *given)
     assert code == ExitCode.DRIFT == 7
-    assert "Drifted: " in errors and "Next: pyrunbook docs build" in errors
+    build = shlex.join(["pyrunbook", "docs", "build", *map(str, given)])
+    assert "Drifted: " in errors and f"\nNext: {build}\n" in errors
     found = re.findall(r"^(\S+\.md):(\d+): (.+)$", output, re.MULTILINE)
     assert len(found) == output.count("\n--- ") == output.count("\n+++ ")
     return [(file, int(line), meaning) for file, line, meaning in found], output
@@ -334,6 +392,15 @@ def test_pages_that_are_missing_or_left_over(built: Path, run: Run) -> None:
         ("docs/runbooks/left_over.md", 1, "is of a runbook that is not there any more"),
     ]
     assert "+# Slow answers" in output and "-# Slow answers" in output
+
+
+def test_the_next_step_has_the_options_that_were_given(built: Path, project: Path, tmp_path: Path, run: Run) -> None:
+    pages = tmp_path / "pages"
+    given = ("update", "--lang", "fr", "--output", pages, "--project", project, "--inventory", "metal")
+    drifted(run, *given, "--service", "shop-b")
+    assert run("build", *given, "--service", "shop-b")[0] == 0
+    assert run("check", *given, "--service", "shop-b")[0] == 0
+    assert built.is_dir()
 
 
 def test_an_inventory_that_says_something_else_drifts(built: Path, project: Path, run: Run) -> None:

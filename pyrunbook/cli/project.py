@@ -1,0 +1,90 @@
+"""Which project a command is about, and whose values of its inventory: one way for pages, lint and new files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from pyrunbook import places
+from pyrunbook.errors import BadInput
+
+if TYPE_CHECKING:
+    from pyrunbook.catalog.inventory import Service
+
+NO_INVENTORY = "none"
+
+
+def project_option(command: Any) -> Any:
+    """`--project`."""
+    return click.option(
+        "--project",
+        type=click.Path(exists=True, file_okay=False, path_type=Path),
+        help="Directory of an Ansible project. Default: this one when it has playbooks/, or else the one that "
+        "PYRUNBOOK_CONTENT names, or else the shipped runbooks.",
+    )(command)
+
+
+def inventory_option(command: Any) -> Any:
+    """`--inventory`, which is read and never run, and `none`."""
+    return click.option(
+        "-i",
+        "--inventory",
+        metavar="PATH",
+        help="Whose values, contacts and windows hold: a path, the name of one of the project's inventories, or none. "
+        "Default: what the project's settings name.",
+    )(command)
+
+
+def project_directory(given: Path | None) -> Path:
+    """The project that `--project` names, or its default."""
+    here = Path.cwd()
+    return (given or (here if (here / "playbooks").is_dir() else places.content())).expanduser().resolve()
+
+
+def services_of(project: Path, inventory: str) -> tuple[Path | None, list[Service]]:
+    """The services of an inventory.
+
+    Args:
+        project: see `project_directory`.
+        inventory: as `--inventory` or the settings name it; nothing and `none` stand for no inventory.
+
+    Returns:
+        the inventory, and its services in the order of its files.
+
+    Raises:
+        NotStatic: it has to be run to be read, and is somebody else's.
+        InvalidFile: it is malformed.
+        BadInput: there is no such inventory.
+    """
+    if inventory in ("", NO_INVENTORY):
+        return None, []
+    from pyrunbook.catalog.inventory import NotStatic, read_services
+
+    path = inventory_path(project, inventory)
+    try:
+        return path, read_services(path)
+    except NotStatic:
+        if project != places.content():
+            raise  # nothing of a foreign project is run, its inventory neither
+    from pyrunbook.docs.target import refuse_vaulted, told_by_ansible
+    from pyrunbook.execution.inventory import services
+
+    refuse_vaulted(path)
+    return path, told_by_ansible(path, services((str(path),)))
+
+
+def inventory_path(project: Path, named: str) -> Path:
+    """Where an inventory is: one of the project's by its name, or a path.
+
+    Raises:
+        BadInput: there is none.
+    """
+    for candidate in (project / "inventories" / named, project / named, Path(named).expanduser()):
+        if candidate.exists():
+            return candidate.resolve()
+    raise BadInput(
+        f"inventory {named}: no such file or directory",
+        next_step="name one of the project's inventories, a path, or none",
+    )
