@@ -249,17 +249,9 @@ def conclude(directory: str, run: str) -> list[str]:
         if rotation["step"] not in (PROVEN, PUT_BACK):
             raise PairError(standing(directory)["seen"])
         current = state.linked(directory)
-        back = rotation["step"] == PUT_BACK
-        _expect(directory, current, rotation["previous"] if back else rotation["new"])
-        waiting = state.retired(directory)
-        if rotation["previous"] and not back and rotation["previous"] not in [each["version"] for each in waiting]:
-            waiting.append({"version": rotation["previous"], "since": state.now()})
-        waiting = [each for each in waiting if each["version"] != current]
+        _expect(directory, current, rotation["previous"] if rotation["step"] == PUT_BACK else rotation["new"])
+        waiting, removed = state.ended(rotation, current, state.versions(directory), state.retired(directory))
         state.write_retired(directory, waiting)
-        # What was never proven goes; of what was, the previous one and those that have yet to be revoked stay.
-        spared = {current, rotation["previous"], *(each["version"] for each in waiting)}
-        spared |= {rotation["new"]} if rotation.get("kept") else set()
-        removed = [name for name in state.versions(directory) if name not in spared]
         for name in removed:
             shutil.rmtree(os.path.join(directory, "versions", name))
         _clear(os.path.join(directory, "staging"))

@@ -25,19 +25,29 @@ class PairError(Exception):
 
 
 def standing(directory: str) -> dict[str, Any]:
-    """Where the pair and its rotation stand.
-
-    Returns:
-        `current`: the deployed version, empty where there is none; `versions`: all that are complete; `rotation`: None,
-        or `{run, new, previous, step, since, about}`; `deployed`: of the rotation, `new`, `previous` or `other`;
-        `can`: what the next command may do: `start`, `go_on`, `go_back`; `seen`: what happened, for the operator.
+    """Where the pair and its rotation stand; see `judge`.
 
     Raises:
         PairError: `rotation.json` cannot be read.
         OSError: the directory cannot be read.
     """
-    under_way, current = rotation(directory), linked(directory)
-    found: dict[str, Any] = {"current": current, "versions": versions(directory), "rotation": under_way}
+    return judge(linked(directory), versions(directory), rotation(directory))
+
+
+def judge(current: str, present: list[str], under_way: dict[str, Any] | None) -> dict[str, Any]:
+    """What the records of a pair say, wherever they are kept.
+
+    Args:
+        current: the deployed version, empty where there is none.
+        present: the versions that are complete.
+        under_way: the rotation, None between two.
+
+    Returns:
+        `current`: the deployed version, empty where there is none; `versions`: all that are complete; `rotation`: None,
+        or `{run, new, previous, step, since, about}`; `deployed`: of the rotation, `new`, `previous` or `other`;
+        `can`: what the next command may do: `start`, `go_on`, `go_back`; `seen`: what happened, for the operator.
+    """
+    found: dict[str, Any] = {"current": current, "versions": present, "rotation": under_way}
     if under_way is None:
         seen = "no rotation is under way; deployed: {}".format(current or "nothing")
         return dict(found, deployed="", can=["start"], seen=seen)
@@ -70,13 +80,52 @@ def standing(directory: str) -> dict[str, Any]:
     return dict(found, deployed=where, can=can, seen=began + seen)
 
 
+def ended(
+    under_way: dict[str, Any], current: str, present: list[str], waiting: list[dict[str, str]]
+) -> tuple[list[dict[str, str]], list[str]]:
+    """What is left when a rotation that was `proven` or `put_back` ends.
+
+    Args:
+        under_way: the rotation.
+        current: the deployed version.
+        present: the versions that are complete.
+        waiting: those that were retired before (`retired`).
+
+    Returns:
+        the retired versions, now with the one that this rotation has replaced, and the versions that go: what was never
+        proven. Of what was, the previous one and those that have yet to be revoked stay.
+    """
+    back = under_way["step"] == PUT_BACK
+    left = [each for each in waiting if each["version"] != current]
+    if under_way["previous"] and not back and under_way["previous"] not in [each["version"] for each in left]:
+        left.append(
+            {
+                "version": under_way["previous"],
+                "since": now(),
+                "run": under_way["run"],
+                "replaced_by": under_way["new"],
+            }
+        )
+    spared = {current, under_way["previous"], *(each["version"] for each in left)}
+    spared |= {under_way["new"]} if under_way.get("kept") else set()
+    return left, [name for name in present if name not in spared]
+
+
 def rotation(directory: str) -> dict[str, Any] | None:
     """The rotation that is under way; None between two."""
-    data = _read(directory, "rotation.json")
+    return as_rotation(_read(directory, "rotation.json"), os.path.join(directory, "rotation.json"))
+
+
+def as_rotation(data: Any, place: str) -> dict[str, Any] | None:
+    """What was read as the state of a rotation; None where there was nothing.
+
+    Raises:
+        PairError: it is not one; names the place.
+    """
     if data is None:
         return None
     if not isinstance(data, dict) or not {"run", "new", "previous", "step", "since"} <= set(data):
-        raise PairError("{} cannot be read as the state of a rotation".format(os.path.join(directory, "rotation.json")))
+        raise PairError(f"{place} cannot be read as the state of a rotation")
     return data
 
 
@@ -86,12 +135,24 @@ def write(directory: str, data: dict[str, Any]) -> None:
 
 
 def retired(directory: str) -> list[dict[str, str]]:
-    """Versions that were replaced and have yet to be revoked: `{version, since}`, the oldest first."""
-    data = _read(directory, "retired.json")
+    """Versions that were replaced and have yet to be revoked, the oldest first.
+
+    Each: `version`; `since`; `run`, the rotation that replaced it, and `replaced_by`, its successor (older files lack
+    these two).
+    """
+    return as_retired(_read(directory, "retired.json"), os.path.join(directory, "retired.json"))
+
+
+def as_retired(data: Any, place: str) -> list[dict[str, str]]:
+    """What was read as the list of retired versions; empty where there was nothing.
+
+    Raises:
+        PairError: it is not one; names the place.
+    """
     if data is None:
         return []
     if not isinstance(data, list):
-        raise PairError("{} cannot be read as a list of versions".format(os.path.join(directory, "retired.json")))
+        raise PairError(f"{place} cannot be read as a list of versions")
     return data
 
 
