@@ -7,7 +7,7 @@ Ansible reads the same file. Ours is the `runbook` block inside the spec.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import date
 from pathlib import Path
 from typing import Any, Literal
@@ -21,6 +21,8 @@ from pyrunbook.catalog.yaml_file import Document, InvalidFile, Problem, read
 
 SCHEMA = 1
 """Version of the `runbook` block."""
+ROLLBACK = "deployment/rollback"
+"""The runbook that puts back what a rollback plan recorded."""
 
 
 class Struct(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -35,17 +37,40 @@ class DeclaredWindow(Struct, frozen=True, kw_only=True):
         cutoff: nothing starts later than this before the window's end.
         exclusions: what closes it besides.
         required: whether there must be a window. Where not, and none is given, the runbook may always run.
+        variable: the inventory's variable that goes before `spec`, as the playbook hands it to `preflight`;
+            `<variable>_exclusions` and `<variable>_cutoff` go with it. `update_window` where a window is required.
     """
 
     spec: WindowSpec | None = None
     cutoff: Duration = msgspec.field(default_factory=Duration)
     exclusions: tuple[Exclusion, ...] = ()
     required: bool = True
+    variable: str = ""
 
     def __post_init__(self) -> None:
         """Open where a window is not required."""
         if self.spec is None and not self.required:
             msgspec.structs.force_setattr(self, "spec", WindowSpec("always"))
+        if not self.variable and self.required:
+            msgspec.structs.force_setattr(self, "variable", "update_window")
+
+    def said_by(self, variables: Mapping[str, Any]) -> tuple[str | None, list[Any], str | None]:
+        """Window, exclusions and cutoff that hold for a service; exclusions add up, the others go before ours.
+
+        Args:
+            variables: of the service, from its inventory.
+
+        Returns:
+            the window, `None` where nobody names one; the exclusions; the cutoff, `None` for our own.
+        """
+        if not self.variable:
+            return self.spec, list(self.exclusions), None
+        more = variables.get(f"{self.variable}_exclusions") or []
+        return (
+            variables.get(self.variable) or self.spec,
+            [*self.exclusions, *more],
+            variables.get(f"{self.variable}_cutoff") or None,
+        )
 
 
 class Prerequisite(Struct, frozen=True, kw_only=True):
@@ -152,6 +177,8 @@ class Metadata(Struct, frozen=True, kw_only=True):
         contacts: levels of `runbook_contacts` and channels of `runbook_channels` of the inventory; those of the
             escalation need no mention.
         alerts: names of the alerts that lead here.
+        undone_by: id of the runbook that puts back what a run of this one has changed: after a run that died or was
+            ended (`pyrunbook recover`), and after one that succeeded (`pyrunbook rollback RUN`).
         titles: language to step to the step's title. A step is its id, or `<phase>.<id>` where two phases have the
             same. English titles are the names of the playbook's tasks.
         inputs: language to input to what it means; the English words are its description.
@@ -178,6 +205,7 @@ class Metadata(Struct, frozen=True, kw_only=True):
     contacts: tuple[str, ...] = ()
     links: tuple[Link, ...] = ()
     alerts: tuple[str, ...] = ()
+    undone_by: str = ROLLBACK
     titles: dict[str, dict[str, str]] = msgspec.field(default_factory=dict)
     inputs: dict[str, dict[str, str]] = msgspec.field(default_factory=dict)
 

@@ -30,9 +30,8 @@ def decision_for(
     """
     metadata = runbook.metadata
     declared = metadata.window
-    wanted = spec or variables.get("update_window") or declared.spec or (None if declared.required else "always")
-    exclusions = [*declared.exclusions, *(variables.get("update_window_exclusions") or [])]
-    cutoff = variables.get("update_window_cutoff")
+    said, exclusions, cutoff = declared.said_by(variables)
+    wanted = spec or said or (None if declared.required else "always")
     if "{{" in str([wanted, exclusions, cutoff]):
         raise BadInput(f"the inventory gives the window as a template ({wanted}), which only a play can resolve")
     return windows.decide(

@@ -4,16 +4,39 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import dataclass
 from typing import Any
 
 import click
 
 from pyrunbook import catalog
+from pyrunbook.catalog.metadata import ROLLBACK
 from pyrunbook.cli import options
 from pyrunbook.errors import BadInput
 from pyrunbook.rollout import plan as plans
 
-ROLLBACK = "deployment/rollback"
+
+@dataclass(frozen=True)
+class _Undo:
+    """What is to be put back.
+
+    Attributes:
+        runbook: that does it.
+        id: of the run whose changes are taken back.
+        services: as a host pattern; empty where only the machines know.
+        inventory: where that run went.
+        what: for the question before it.
+    """
+
+    runbook: str
+    id: str
+    services: str
+    inventory: tuple[str, ...]
+    what: str
+
+    @property
+    def inputs(self) -> dict[str, Any]:
+        return {("plan" if self.runbook == ROLLBACK else "rotation"): self.id}
 
 
 def _complete_plans(_ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[str]:
@@ -45,51 +68,79 @@ def rollback(
 
     PLAN is the id of the run that recorded it, a beginning of that id, or `latest`. Without --inventory the rollback
     goes where that run went. A plan that another machine recorded is found at the service: give its whole id and
-    --inventory.
+    --inventory. A run that rotated certificates has no plan: its id brings back the certificates that it replaced.
     """
     if plan == "plans":
         _list(as_json)
         return
-    plan_id, services, sources = _where(plan, inventory)
+    undo = _other_undo(plan, inventory) or _where(plan, inventory)
     if not yes and not check and not as_json:
-        click.confirm(f"Put back what plan {plan_id} recorded for {services or 'its services'}?", abort=True, err=True)
+        click.confirm(f"Put back {undo.what} for {undo.services or 'its services'}?", abort=True, err=True)
 
     from pyrunbook.execution import display
     from pyrunbook.execution import run as execution
     from pyrunbook.execution.play import Request
     from pyrunbook.journal import new_run_id
 
-    runbook = catalog.load().get(ROLLBACK)
+    runbook = catalog.load().get(undo.runbook)
     request = Request(
         playbook=runbook.path,
-        inventory=sources,
+        inventory=undo.inventory,
         run_id=new_run_id(),
         mode="rollback",
-        limit=limit or services,
-        extra_vars={"plan": plan_id},
+        limit=limit or undo.services,
+        extra_vars=undo.inputs,
         check=check,
         diff=diff,
         verbosity=verbosity,
+        undone_by=runbook.metadata.undone_by,
     )
     shown = display.choose(
-        as_json=as_json, title=str(runbook.metadata.title), inventory=options.inventory_name(sources)
+        as_json=as_json, title=str(runbook.metadata.title), inventory=options.inventory_name(undo.inventory)
     )
     with shown:
         result = execution.operate(request, shown)
     ctx.exit(int(result.exit_code))
 
 
-def _where(selector: str, inventory: tuple[str, ...]) -> tuple[str, str, tuple[str, ...]]:
-    """The plan's id, its services as a host pattern, and the inventory to use."""
+def _other_undo(selector: str, inventory: tuple[str, ...]) -> _Undo | None:
+    """The undo of a run whose runbook names one of its own; `None` where a rollback plan is meant."""
+    from pyrunbook.journal import Journal
+
+    if selector == "latest" or not Journal.exists():
+        return None
+    with Journal.open() as journal:
+        try:
+            run = journal.get(selector)
+        except BadInput:
+            return None
+    known = catalog.load()
+    undone_by = known.get(run.runbook).metadata.undone_by if run.runbook in known.ids else ROLLBACK
+    if undone_by == ROLLBACK:
+        return None
+    if not run.changed:
+        raise BadInput(f"run {run.id} of {run.runbook} changed nothing, so there is nothing to put back")
+    return _Undo(
+        undone_by,
+        run.id,
+        ",".join(service.service for service in run.services if service.changed),
+        options.inventory_sources(inventory) if inventory else tuple(run.inventory.split(", ")),
+        f"what run {run.id} of {run.runbook} replaced",
+    )
+
+
+def _where(selector: str, inventory: tuple[str, ...]) -> _Undo:
     try:
         found = plans.find(selector)
     except BadInput:
         if inventory and re.fullmatch("[0-9a-f]{8}", selector):
-            return selector, "", options.inventory_sources(inventory)
+            what = f"what plan {selector} recorded"
+            return _Undo(ROLLBACK, selector, "", options.inventory_sources(inventory), what)
         raise
     services = ",".join(plan.service for plan in found)
+    what = f"what plan {found[0].id} recorded"
     if inventory:
-        return found[0].id, services, options.inventory_sources(inventory)
+        return _Undo(ROLLBACK, found[0].id, services, options.inventory_sources(inventory), what)
 
     from pyrunbook.journal import Journal
 
@@ -101,7 +152,7 @@ def _where(selector: str, inventory: tuple[str, ...]) -> tuple[str, str, tuple[s
                 f"the journal does not know run {found[0].id}, so nobody knows its inventory",
                 next_step=f"pyrunbook rollback {found[0].id} -i INVENTORY",
             ) from error
-    return found[0].id, services, recorded
+    return _Undo(ROLLBACK, found[0].id, services, recorded, what)
 
 
 def _list(as_json: bool) -> None:

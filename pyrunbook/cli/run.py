@@ -120,6 +120,7 @@ def _operate(name: str, **given: Any) -> int:
         diff=given["diff"],
         verbosity=given["verbosity"],
         timeout=timeout.total_seconds() if timeout else None,
+        undone_by=runbook.metadata.undone_by,
     )
     shown = display.choose(
         as_json=given["as_json"], title=str(runbook.metadata.title), inventory=options.inventory_name(sources)

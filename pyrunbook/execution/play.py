@@ -25,6 +25,7 @@ import ansible_runner
 from ansible_runner.runner import Runner
 
 from pyrunbook import places
+from pyrunbook.catalog.metadata import ROLLBACK
 from pyrunbook.errors import BadInput
 from pyrunbook.execution import leftovers
 from pyrunbook.execution.events import Tail
@@ -57,6 +58,7 @@ class Request:
         diff: show differences.
         verbosity: number of `-v`.
         timeout: seconds until the play is ended, or `None`.
+        undone_by: id of the runbook that puts back what a play of this one left in the middle.
     """
 
     playbook: Path
@@ -70,6 +72,12 @@ class Request:
     diff: bool = False
     verbosity: int = 0
     timeout: float | None = None
+    undone_by: str = ROLLBACK
+
+    @property
+    def undo(self) -> Path:
+        """The playbook of `undone_by`: in the same content directory."""
+        return self.playbook.parents[1] / f"{self.undone_by}.yml"
 
 
 @dataclass(frozen=True)

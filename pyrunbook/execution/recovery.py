@@ -12,6 +12,7 @@ from dataclasses import replace
 from typing import Any, Literal
 
 from pyrunbook import catalog, places
+from pyrunbook.catalog.metadata import ROLLBACK
 from pyrunbook.errors import BadInput, ExitCode, Refused
 from pyrunbook.execution import leftovers
 from pyrunbook.execution.play import Request
@@ -64,10 +65,14 @@ def refuse_alive(run: Run, *, force: bool) -> None:
 def way_for(run: Run) -> Way:
     """Forward when every open service had passed its verification (what is left only cleans up), back otherwise.
 
-    A rollback is taken up again: putting back is what it is for.
+    A rollback is taken up again: putting back is what it is for. Where a runbook names an undo of its own, that one
+    sees from what it finds whether to finish or to put back.
     """
-    if run.runbook == "deployment/rollback":
+    known = catalog.load()
+    if run.runbook in {runbook.metadata.undone_by for runbook in known}:
         return "resume"
+    if known.get(run.runbook).metadata.undone_by != ROLLBACK:
+        return "rollback"
     if run.outcome is Outcome.ROLLBACK_FAILED:
         return "rollback"
     open_services = [service for service in run.services if service.outcome is None and service.changed]
@@ -111,14 +116,16 @@ def _recover(run: Run, on_event: Listener, way: Way, verbosity: int, inventory: 
             next_step=f"pyrunbook recover {run.id} --rollback",
         )
     leftovers.end(run.id)
+    runbook = catalog.load().get(run.runbook)
     request = Request(
-        playbook=catalog.load().get(run.runbook).path,
+        playbook=runbook.path,
         inventory=inventory or tuple(run.inventory.split(", ")),
         run_id=run.id,
         mode="resume" if resumes else "recover",
         limit=",".join(open_services(run)),
         extra_vars=_inputs(run),
         verbosity=verbosity,
+        undone_by=runbook.metadata.undone_by,
     )
     tell = Telling(request, on_event)
     signals = Signals(tell)

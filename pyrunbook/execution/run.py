@@ -252,7 +252,7 @@ def put_back(request: Request, run: Run, reason: Outcome, why: str, signals: Sig
     on_event({"event": "putting_back", "run": run.id, "cause": why, "services": services})
     rollback = replace(
         request,
-        playbook=request.playbook.parents[1] / "deployment" / "rollback.yml",
+        playbook=request.undo,
         mode="recover",
         tags="",
         timeout=None,

@@ -70,6 +70,7 @@ class ActionModule(StepAction):
         if "runbook_id" in task_vars:
             self._refuse_unrecorded()
         runbook = catalog.load().get(arguments["runbook"])
+        catalog.load().get(runbook.metadata.undone_by)
         self._check_inputs(runbook, task_vars)
         self._refuse_unfinished(arguments["service"])
         recovery = arguments["recovery"]
