@@ -7,10 +7,10 @@ Ansible reads the same file. Ours is the `runbook` block inside the spec.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from datetime import date
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 import msgspec
 import yaml
@@ -27,6 +27,14 @@ ROLLBACK = "deployment/rollback"
 
 class Struct(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What all blocks have in common: immutable, and a field that is not known is a mistake."""
+
+
+class Variables(Protocol):
+    """Anything that knows the inventory's variables by name: a mapping, or a page's values."""
+
+    def get(self, name: str, /) -> Any:
+        """The value; `None` where there is none."""
+        ...
 
 
 class DeclaredWindow(Struct, frozen=True, kw_only=True):
@@ -54,7 +62,12 @@ class DeclaredWindow(Struct, frozen=True, kw_only=True):
         if not self.variable and self.required:
             msgspec.structs.force_setattr(self, "variable", "update_window")
 
-    def said_by(self, variables: Mapping[str, Any]) -> tuple[str | None, list[Any], str | None]:
+    @property
+    def variables(self) -> tuple[str, ...]:
+        """The inventory's variables for window, exclusions and cutoff; empty where it has no say."""
+        return tuple(self.variable + suffix for suffix in ("", "_exclusions", "_cutoff")) if self.variable else ()
+
+    def said_by(self, variables: Variables) -> tuple[str | None, list[Any], str | None]:
         """Window, exclusions and cutoff that hold for a service; exclusions add up, the others go before ours.
 
         Args:
@@ -63,14 +76,8 @@ class DeclaredWindow(Struct, frozen=True, kw_only=True):
         Returns:
             the window, `None` where nobody names one; the exclusions; the cutoff, `None` for our own.
         """
-        if not self.variable:
-            return self.spec, list(self.exclusions), None
-        more = variables.get(f"{self.variable}_exclusions") or []
-        return (
-            variables.get(self.variable) or self.spec,
-            [*self.exclusions, *more],
-            variables.get(f"{self.variable}_cutoff") or None,
-        )
+        spec, more, cutoff = (variables.get(name) for name in self.variables or ("",) * 3)
+        return spec or self.spec, [*self.exclusions, *(more or [])], cutoff or None
 
 
 class Prerequisite(Struct, frozen=True, kw_only=True):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
 from pyrunbook.catalog import Runbook
 from pyrunbook.docs.markdown_text import code, plain_text
@@ -53,19 +52,12 @@ def information(
 def _window(runbook: Runbook, target: Target, wording: Wording) -> str:
     """When it may run: the inventory's window goes before the runbook's own, as for a run."""
     t, declared = wording.t, runbook.metadata.window
-    inventory = declared.required and target.service is not None
-
-    def said(name: str) -> Any:
-        return wording.values.get(name) if inventory else None
-
-    spec = str(said("update_window") or declared.spec or "")
+    spec, excluded, cutoff = declared.said_by(wording.values if target.service is not None else {})
     if not spec:
-        return t("window_closed")
-    parts = [window_in_words(spec, wording.language)]
-    cutoff = said("update_window_cutoff")
+        return t("window_closed", declared.variable)
+    parts = [window_in_words(str(spec), wording.language)]
     if cutoff or declared.cutoff:
         parts.append(t("cutoff", format_duration(parse_duration(cutoff) if cutoff else declared.cutoff)))
-    excluded = [*declared.exclusions, *(said("update_window_exclusions") or [])]
     if excluded:
         parts.append(t("excluded", ", ".join(str(item) for item in excluded)))
     return plain_text(t("separator").join(parts))

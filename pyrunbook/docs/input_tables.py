@@ -14,9 +14,6 @@ from pyrunbook.docs.markdown_text import code, plain_text
 from pyrunbook.docs.wording import Wording, shown
 from pyrunbook.journal.redaction import is_secret_name
 
-_IN_THE_HEAD = ("update_window", "update_window_exclusions", "update_window_cutoff")
-"""What the page's information says in words already."""
-
 
 @dataclass(frozen=True)
 class InputRow:
@@ -45,20 +42,25 @@ class InputTables:
     ) -> Iterator[tuple[str, list[InputRow]]]:
         """Heading and rows: those of the runbook without a heading, then those of each role."""
         language = self._wording.language
+        # The page's information says these in words already.
+        window = runbook.metadata.window.variables
+        declared = {name: value for name, value in self._declared.items() if name not in window}
         if runbook.inputs:
             words = runbook.metadata.inputs.get(language, {})
-            yield "", [self._row(name, item, item.default, words) for name, item in runbook.inputs.items()]
+            yield "", [self._row(name, item, item.default, words, declared) for name, item in runbook.inputs.items()]
         for name, role in roles.items():
             if role.inputs:
                 noted = notes.get(name)
                 words = noted.inputs.get(language, {}) if noted else {}
                 rows = [
-                    self._row(key, item, role.defaults.get(key, item.default), words)
+                    self._row(key, item, role.defaults.get(key, item.default), words, declared)
                     for key, item in role.inputs.items()
                 ]
                 yield self._wording.t("inputs_of", name), rows
 
-    def _row(self, name: str, item: Input, default: Any, words: Mapping[str, str]) -> InputRow:
+    def _row(
+        self, name: str, item: Input, default: Any, words: Mapping[str, str], declared: Mapping[str, Any]
+    ) -> InputRow:
         t = self._wording.t
         kind = t("list_of", item.elements) if item.kind == "list" and item.elements else item.kind
         if item.choices:
@@ -67,7 +69,7 @@ class InputTables:
         told = code(SECRET) if secret and default not in (None, "") else shown(default)
         if item.required and default is None:
             told = t("required")
-        if name in self._declared and name not in _IN_THE_HEAD:
+        if name in declared:
             here = code(SECRET) if secret else shown(self._wording.values.get(name))
             if here != told:
                 told = t("separator").join(part for part in (told, t("here", here)) if part)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import signal
@@ -12,6 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from played import (
     CANCELED,
@@ -26,6 +28,7 @@ from played import (
     rolled_back,
 )  # fmt: skip
 
+from pyrunbook import catalog
 from pyrunbook.cli.main import main
 from pyrunbook.execution import run as execution
 from pyrunbook.execution.play import Ended, Request
@@ -219,6 +222,27 @@ def test_rollback_goes_where_the_run_went(run: Run, theatre: Theatre, inventory:
     assert request.extra_vars == {"plan": "00c0ffee"}
     assert request.run_id != "00c0ffee"
     assert request.playbook == ROOT / "playbooks/deployment/rollback.yml"
+
+
+def test_rollback_of_a_run_whose_runbook_names_its_own_undo(
+    run: Run, theatre: Theatre, inventory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recorded(theatre, good())
+    real = catalog.load()
+    update = real.get("maintenance/production_update")
+    named = msgspec.structs.replace(update.metadata, undone_by="maintenance/unlock")
+    spec = msgspec.structs.replace(update.spec, runbook=named)
+    monkeypatch.setitem(real._read, update.id, dataclasses.replace(update, spec=spec))
+    monkeypatch.setattr(catalog, "load", lambda: real)
+    code, out, _ = run("rollback", "00c0", "--yes", scenes=(good(),))
+    assert code == 0, out
+    (request,) = theatre.requests
+    assert request.playbook == ROOT / "playbooks/maintenance/unlock.yml"
+    assert (request.extra_vars, request.limit, request.inventory) == (
+        {"rotation": "00c0ffee"},
+        "web",
+        (str(inventory),),
+    )
 
 
 def test_rollback_of_a_plan_that_only_the_service_knows(run: Run, theatre: Theatre, inventory: Path) -> None:

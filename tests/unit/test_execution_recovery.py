@@ -13,10 +13,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import psutil
 import pytest
 from played import FAILED, KILLED, Scene, Theatre, good, left, not_put_back, put_back, run_in_journal
 
+from pyrunbook import catalog
 from pyrunbook.errors import ExitCode, Refused
 from pyrunbook.execution import recovery
 from pyrunbook.execution import run as execution
@@ -104,6 +106,17 @@ def run(*services: ServiceRun, runbook: str = "maintenance/production_update", *
 )  # fmt: skip
 def test_way_for(dead: Run, way: str) -> None:
     assert recovery.way_for(dead) == way
+
+
+def test_a_runbook_with_an_undo_of_its_own_leaves_the_way_to_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    real = catalog.load()
+    update = real.get("maintenance/production_update")
+    named = msgspec.structs.replace(update.metadata, undone_by="maintenance/unlock")
+    spec = msgspec.structs.replace(update.spec, runbook=named)
+    monkeypatch.setitem(real._read, update.id, replace(update, spec=spec))
+    monkeypatch.setattr(catalog, "load", lambda: real)
+    assert recovery.way_for(run(service(step("verify")))) == "rollback"
+    assert recovery.way_for(run(service(step("verify", None)), runbook="maintenance/unlock")) == "resume"
 
 
 # --- may it be touched -----------------------------------------------------------------------------------------------

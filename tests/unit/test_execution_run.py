@@ -111,6 +111,12 @@ def test_operate(theatre: Theatre, scenes: list[Scene], outcome: str, code: int,
         assert "putting_back" not in operation.kinds()
 
 
+def test_what_a_run_left_is_put_back_by_the_runbook_that_its_own_one_names(theatre: Theatre) -> None:
+    operation = Operation(theatre, left(KILLED), put_back(), undone_by="maintenance/certificate_rollback")
+    operation()
+    assert theatre.requests[-1].playbook == Path("/content/playbooks/maintenance/certificate_rollback.yml")
+
+
 def test_an_unreachable_machine_is_bad_input_before_a_change_and_a_failure_after_it(theatre: Theatre) -> None:
     gone = Scene(FAILED).start().step("preflight", "unreachable", "ssh: no route").conclude("unreachable", "ssh")
     result = Operation(theatre, gone.end("unreachable", "ssh"))()
