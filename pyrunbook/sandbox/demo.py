@@ -16,7 +16,7 @@ from pathlib import Path
 from types import FrameType
 
 from pyrunbook.errors import BadInput, ExitCode, PyrunbookError
-from pyrunbook.sandbox import content, layout, lifecycle, processes, state
+from pyrunbook.sandbox import content, layout, processes, state
 from pyrunbook.sandbox.load import Load, LoadReport
 from pyrunbook.sandbox.state import SandboxState
 
@@ -35,9 +35,11 @@ def demo(directory: Path) -> int:
         The exit code of the update; `ExitCode.PUT_BACK` when it succeeded although a request failed.
 
     Raises:
-        PyrunbookError: the sandbox does not start, or has no address.
+        SystemExit: the sandbox does not start; the reason is printed, the code is that of `sandbox up`.
+        PyrunbookError: the sandbox has no address.
     """
-    before = lifecycle.up(directory).state
+    _start(directory)
+    before = state.read(directory)
     if before.url is None:
         raise BadInput(f"the sandbox in {directory} has no address", next_step="pyrunbook sandbox down, then again")
     release = _choose_release(before)
@@ -56,6 +58,15 @@ def demo(directory: Path) -> int:
     program = Path(os.path.relpath(Path(sys.executable).with_name("pyrunbook")))
     print(f"\nAgain, in the other direction: make demo\nTo stop all of it: {program} sandbox down")
     return _exit_code(code, report)
+
+
+def _start(directory: Path) -> None:
+    """`pyrunbook sandbox up`, which knows what the sandbox's first certificate is made with."""
+    argv = [sys.executable, "-m", "pyrunbook", "sandbox", "up", "--directory", str(directory)]
+    done = subprocess.run(argv, capture_output=True, text=True, check=False)
+    if done.returncode:
+        print(done.stderr, end="", file=sys.stderr)
+        sys.exit(done.returncode)
 
 
 def _exit_code(code: int, report: LoadReport) -> int:

@@ -17,6 +17,11 @@ HOST = "127.0.0.1"
 COLORS = ("blue", "green")
 PROXY = "agent-factory-proxy"
 """The proxy's name under supervisor."""
+CERTIFICATE = "public"
+"""The name of the certificate that the proxy serves."""
+CERTIFICATE_NAMES = ("localhost",)
+CERTIFICATE_DAYS = 90
+AUTHORITY_TITLE = "pyrunbook sandbox"
 BRING_BACK = "agent-factory-bring-back"
 """The program that starts the serving color whenever supervisor starts."""
 # A program's socket address ends in the kernel's 108 bytes (104 on macOS), and supervisor first binds a name that
@@ -76,6 +81,26 @@ class Layout:
     def upstream(self) -> Path:
         """One line, host:port: what the proxy dials."""
         return self.root / "proxy" / "upstream"
+
+    @property
+    def certificate(self) -> Path:
+        """The directory of the pair that the proxy serves (docs/pki/README.md, "On the disk")."""
+        return self.root / "tls" / CERTIFICATE
+
+    @property
+    def authority(self) -> Path:
+        """The sandbox's own certificate authority, private; what a client has to trust is `trust_file`."""
+        return self.root / "pki"
+
+    @property
+    def trust_file(self) -> Path:
+        """PEM of the roots by which a client accepts what the proxy serves."""
+        return self.authority / "trust.pem"
+
+    @property
+    def signing_keys(self) -> Path:
+        """The versions of the key with which the service signs templates, private."""
+        return self.root / "signing" / "templates"
 
     @property
     def caddy_config(self) -> Path:

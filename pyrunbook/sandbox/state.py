@@ -27,11 +27,23 @@ class Settings:
     blue_port: int
     green_port: int
     socket: str
+    tls_port: int = 0
+    """0: the sandbox was made by a version that served no TLS; `up` chooses one when it starts it next."""
 
     @property
     def url(self) -> str:
         """Where clients reach the active color."""
         return f"http://{HOST}:{self.public_port}"
+
+    @property
+    def tls_address(self) -> str | None:
+        """host:port where clients reach it over TLS; `None` before there is a port."""
+        return f"{HOST}:{self.tls_port}" if self.tls_port else None
+
+    @property
+    def admin_socket(self) -> Path:
+        """The socket by which the proxy is told to reload; beside supervisor's, in a directory that is ours alone."""
+        return Path(self.socket).with_name("proxy.sock")
 
     @property
     def maintenance_address(self) -> str:
@@ -56,7 +68,8 @@ def settings(layout: Layout) -> Settings | None:
     """
     try:
         loaded = Settings(**json.loads(layout.settings.read_text(encoding="utf-8")))
-        if not loaded.mark or not all(isinstance(port, int) for port in list(asdict(loaded).values())[1:5]):
+        ports = [value for name, value in asdict(loaded).items() if name.endswith("_port")]
+        if not loaded.mark or not all(isinstance(port, int) for port in ports):
             raise ValueError("a value is missing")
     except FileNotFoundError:
         return None
@@ -99,7 +112,8 @@ class SandboxState:
     """The sandbox as it is; `why_not` says what is missing when it is not `running`.
 
     `running` means that supervisor and the proxy run. Whether a color serves is `active` (`blue`, `green` or
-    `none`) and that color's `ready`. `url`, `maintenance_address` and `colors` are known once there is a sandbox.
+    `none`) and that color's `ready`. `url`, `maintenance_address` and `colors` are known once there is a sandbox,
+    `tls_address` once it serves TLS.
     """
 
     directory: Path
@@ -111,15 +125,25 @@ class SandboxState:
     colors: dict[str, ColorState]
     releases: list[Release]
     maintenance_address: str | None
+    tls_address: str | None
+    trust_file: Path
     supervisor_config: Path
     supervisor_pid: int | None
     proxy_pid: int | None
+
+    @property
+    def tls_url(self) -> str | None:
+        """Where clients reach the active color over TLS; they have to trust what is in `trust_file`."""
+        return f"https://{self.tls_address}" if self.tls_address else None
 
     def to_dict(self) -> dict[str, Any]:
         """The object that `pyrunbook sandbox status --json` prints."""
         return {
             "running": self.running,
             "url": self.url,
+            "tls_url": self.tls_url,
+            "tls_port": int(self.tls_address.rpartition(":")[2]) if self.tls_address else None,
+            "trust_file": str(self.trust_file),
             "active": self.active,
             "candidate": self.candidate,
             "versions": {color: slot.version for color, slot in self.colors.items()},
@@ -206,6 +230,8 @@ def read(directory: Path, *, probe: bool = True) -> SandboxState:
         colors=colors,
         releases=releases(layout),
         maintenance_address=known.maintenance_address if known else None,
+        tls_address=known.tls_address if known else None,
+        trust_file=layout.trust_file,
         supervisor_config=layout.supervisor_config,
         supervisor_pid=supervisor_pid,
         proxy_pid=proxy.pid if proxy else None,

@@ -10,6 +10,8 @@ import shutil
 import subprocess
 import sys
 import tomllib
+from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 
 import psutil
@@ -18,12 +20,15 @@ from click.testing import CliRunner
 
 from pyrunbook.cli.main import root as command
 from pyrunbook.errors import BadInput, Refused
-from pyrunbook.sandbox import agent_factory, configuration, content, layout, processes, state
+from pyrunbook.on_target import certificate_pair, rotation_state
+from pyrunbook.pki.issuers import Request
+from pyrunbook.pki.issuers.local_ca import LocalAuthority
+from pyrunbook.sandbox import agent_factory, configuration, content, credentials, layout, processes, state
 from pyrunbook.sandbox.layout import Layout
 from pyrunbook.sandbox.load import Load
 from pyrunbook.sandbox.state import Settings
 
-SETTINGS = Settings("mark", 8000, 8099, 8101, 8102, "/run/x/supervisor.sock")
+SETTINGS = Settings("mark", 8000, 8099, 8101, 8102, "/run/x/supervisor.sock", 8443)
 
 
 @pytest.fixture
@@ -68,9 +73,10 @@ def test_the_proxy_reads_its_upstream_from_a_file() -> None:
     servers = config["apps"]["http"]["servers"]
     handler = servers["public"]["routes"][0]["handle"][0]
     assert handler["upstreams"] == [{"dial": "{file./srv/a sandbox/proxy/upstream}"}]
-    assert config["admin"] == {"disabled": True, "config": {"persist": False}}
+    assert servers["tls"]["routes"] == servers["public"]["routes"]
+    assert config["admin"] == {"listen": "unix//run/x/proxy.sock", "config": {"persist": False}}
     listens = [address for server in servers.values() for address in server["listen"]]
-    assert listens == ["127.0.0.1:8000", "127.0.0.1:8099"]
+    assert listens == ["127.0.0.1:8000", "127.0.0.1:8443", "127.0.0.1:8099"]
     assert all(server["automatic_https"] == {"disable": True} for server in servers.values())
 
 
@@ -78,6 +84,12 @@ def test_the_proxy_always_closes_an_idle_connection_first() -> None:
     shipped = tomllib.loads(content._CONFIG)["http"]
     assert shipped == agent_factory.DEFAULTS
     assert configuration.PROXY_IDLE_SECONDS < shipped["linger_seconds"] < shipped["keepalive_seconds"]
+
+
+def test_the_proxy_lets_the_longest_request_finish_when_it_reloads() -> None:
+    longest = tomllib.loads(content._CONFIG)["http"]["max_work_ms"] / 1000
+    assert longest < configuration.GRACE_SECONDS
+    assert "--force" in configuration.reload_command(Layout(Path("/srv/sandbox")), SETTINGS)
 
 
 def test_supervisor_starts_no_slot_by_itself() -> None:
@@ -129,6 +141,88 @@ def test_unreadable_settings_are_named(made: Layout, text: str) -> None:
     made.settings.write_text(text)
     with pytest.raises(BadInput, match=r"sandbox\.json"):
         state.read(made.root)
+
+
+def test_settings_of_a_version_without_tls_are_read(made: Layout) -> None:
+    old = {name: value for name, value in json.loads(SETTINGS.to_json()).items() if name != "tls_port"}
+    made.settings.write_text(json.dumps(old))
+    found = state.read(made.root).to_dict()
+    assert (found["tls_url"], found["tls_port"]) == (None, None)
+    assert found["url"] == SETTINGS.url
+
+
+class Issuing:
+    """Hands out the pair that it was given, and counts."""
+
+    def __init__(self, pair: credentials.Pair) -> None:
+        self.pair = pair
+        self.made: list[str] = []
+
+    def certificate(self, where: Layout) -> credentials.Pair:
+        self.made.append("certificate")
+        return self.pair
+
+    def signing_key(self, where: Layout) -> None:
+        self.made.append("signing key")
+        where.signing_keys.mkdir(parents=True)
+        (where.signing_keys / "versions.json").touch()
+
+
+@pytest.fixture(scope="module")
+def issuing_of(tmp_path_factory: pytest.TempPathFactory) -> Callable[[], Issuing]:
+    """Each with a pair of its own."""
+    authority = LocalAuthority(tmp_path_factory.mktemp("pki") / "ca")
+
+    def make() -> Issuing:
+        issued = authority.issue(Request(("localhost",), timedelta(days=1)))
+        return Issuing(credentials.Pair(issued.serial, issued.certificate_pem, issued.key.pem()))
+
+    return make
+
+
+def test_the_first_pair_is_deployed_once(made: Layout, issuing_of: Callable[[], Issuing]) -> None:
+    issuing = issuing_of()
+    credentials.create(made, issuing)
+    credentials.create(made, issuing)
+    assert issuing.made == ["signing key", "certificate"]
+    current = made.certificate / "current"
+    assert (current / "certificate.pem").read_bytes() == issuing.pair.certificate
+    assert (current / "key.pem").stat().st_mode & 0o777 == 0o600
+    assert "PRIVATE" not in repr(issuing.pair)
+    standing = rotation_state.standing(str(made.certificate))
+    assert (standing["rotation"]["run"], standing["rotation"]["step"]) == (credentials.RUN, "activated")
+
+
+@pytest.mark.parametrize("step", rotation_state.FORWARD)
+def test_an_up_that_was_killed_is_taken_up(made: Layout, issuing_of: Callable[[], Issuing], step: str) -> None:
+    """Whatever the step at which it died, one whole pair is deployed afterwards."""
+    issuing = issuing_of()
+    credentials.create(made, issuing)
+    directory = str(made.certificate)
+    begun = rotation_state.rotation(directory)
+    assert begun is not None
+    if step in ("staging", "staged", "activating"):
+        (made.certificate / "current").unlink()
+    rotation_state.write(directory, {**begun, "step": step})
+    again = issuing_of()
+    credentials.create(made, again)
+    wanted = again if step in ("staging", "staged", "activating") else issuing
+    assert (made.certificate / "current" / "certificate.pem").read_bytes() == wanted.pair.certificate
+    assert rotation_state.standing(directory)["can"] == ["go_on", "go_back"]
+
+
+def test_the_rotation_of_a_run_is_none_of_ups_business(made: Layout, issuing_of: Callable[[], Issuing]) -> None:
+    pair = issuing_of().pair
+    certificate_pair.stage(str(made.certificate), "00decade", pair.serial, pair.certificate, pair.key)
+    with pytest.raises(BadInput, match="00decade"):
+        credentials.create(made, issuing_of())
+    assert rotation_state.standing(str(made.certificate))["rotation"]["step"] == "staged"
+
+
+def test_a_first_pair_counts_when_it_was_seen_served(made: Layout, issuing_of: Callable[[], Issuing]) -> None:
+    credentials.create(made, issuing_of())
+    assert "127.0.0.1:1" in credentials.conclude(made, "127.0.0.1:1")
+    assert rotation_state.rotation(str(made.certificate)) is not None
 
 
 def test_the_first_content_is_written_once(made: Layout) -> None:

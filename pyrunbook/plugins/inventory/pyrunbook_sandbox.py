@@ -9,7 +9,7 @@ from ansible.errors import AnsibleParserError
 from ansible.plugins.inventory import BaseInventoryPlugin
 
 from pyrunbook.errors import PyrunbookError
-from pyrunbook.sandbox import layout, state
+from pyrunbook.sandbox import configuration, layout, state
 
 DOCUMENTATION = """
 name: pyrunbook_sandbox
@@ -49,6 +49,42 @@ def host_variables(sandbox: state.SandboxState) -> dict[str, Any]:
             color: {"url": slot.url, "address": slot.address, "unit": slot.unit, "log": str(slot.log)}
             for color, slot in sandbox.colors.items()
         },
+        **_certificates(layout.Layout(sandbox.directory), sandbox),
+    }
+
+
+def _certificates(where: layout.Layout, sandbox: state.SandboxState) -> dict[str, Any]:
+    """What the sandbox's proxy serves over TLS, and what its service signs with."""
+    settings = state.settings(where)
+    if settings is None or sandbox.tls_address is None:
+        return {}
+    certificate = {
+        "name": layout.CERTIFICATE,
+        "issuer": "local",
+        "dns_names": list(layout.CERTIFICATE_NAMES),
+        "ip_names": [layout.HOST],
+        "lifetime": f"{layout.CERTIFICATE_DAYS}d",
+        "overlap": "24h",
+        "addresses": [sandbox.tls_address],
+        "server_name": layout.CERTIFICATE_NAMES[0],
+        "directory": str(where.certificate),
+        "reload": configuration.reload_command(where, settings),
+    }
+    return {
+        "service_tls_url": sandbox.tls_url,
+        "service_certificates": [certificate],
+        "certificate_issuers": {
+            "local": {"kind": "local_ca", "directory": str(where.authority), "title": layout.AUTHORITY_TITLE}
+        },
+        "service_signing_keys": [
+            {
+                "name": "templates",
+                "kind": "files",
+                "directory": str(where.signing_keys),
+                "every": f"{layout.CERTIFICATE_DAYS}d",
+                "keep": "365d",
+            }
+        ],
     }
 
 

@@ -1,0 +1,115 @@
+"""What the sandbox begins with: a certificate that its proxy serves and a key that its service signs with.
+
+Both are made once. Afterwards they are rotated as on any other service: `pyrunbook certs rotate`.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import ssl
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+from pyrunbook.errors import BadInput
+from pyrunbook.on_target import certificate_pair, rotation_state
+from pyrunbook.sandbox.layout import CERTIFICATE_NAMES, Layout
+
+RUN = "sandbox-up"
+"""Stands in `rotation.json` in place of a run's id until the first pair has been seen served."""
+
+
+@dataclass(frozen=True)
+class Pair:
+    """A new certificate with its key.
+
+    Attributes:
+        serial: hex; the name of its version.
+        certificate: PEM, the leaf and its chain.
+        key: PEM.
+    """
+
+    serial: str
+    certificate: bytes
+    key: bytes = field(repr=False)
+
+
+class Issuing(Protocol):
+    """Makes certificates and keys. Whoever calls `up` hands it in: the sandbox does not know cryptography."""
+
+    def certificate(self, where: Layout) -> Pair:
+        """A pair for `CERTIFICATE_NAMES` and 127.0.0.1 from the authority in `where.authority`."""
+        ...
+
+    def signing_key(self, where: Layout) -> None:
+        """The first version of the key in `where.signing_keys`."""
+        ...
+
+
+def create(layout: Layout, issuing: Issuing) -> None:
+    """Deploy the first pair and make the first signing key; does nothing where they are.
+
+    Raises:
+        BadInput: there is no pair, and what is there does not let one be deployed.
+    """
+    if not (layout.signing_keys / "versions.json").exists():
+        issuing.signing_key(layout)
+    directory = str(layout.certificate)
+    try:
+        begun = rotation_state.rotation(directory)
+        interrupted = begun is not None and begun["run"] == RUN  # by an `up` that was killed
+        if rotation_state.linked(directory):
+            if interrupted:
+                certificate_pair.activate(directory, RUN)
+            return
+        if interrupted:  # what it staged may be half there
+            certificate_pair.put_back(directory, RUN)
+            certificate_pair.conclude(directory, RUN)
+        pair = issuing.certificate(layout)
+        certificate_pair.stage(directory, RUN, pair.serial, pair.certificate, pair.key)
+        certificate_pair.activate(directory, RUN)
+    except rotation_state.PairError as error:
+        raise BadInput(
+            f"no certificate is deployed in {directory}, and none can be: {error}",
+            next_step="start over: pyrunbook sandbox down --purge && pyrunbook sandbox up",
+        ) from error
+
+
+def conclude(layout: Layout, address: str) -> str:
+    """Look whether the proxy serves the first pair, and if so, end its deployment.
+
+    Args:
+        layout: the sandbox.
+        address: host:port of the proxy's TLS listener.
+
+    Returns:
+        Why a client would not accept what is served; empty when all is well, or nothing was to be concluded.
+    """
+    directory = str(layout.certificate)
+    begun = rotation_state.rotation(directory)
+    if begun is None or begun["run"] != RUN:
+        return ""
+    try:
+        seen = _served(address, layout.trust_file)
+    except OSError as error:
+        return f"{address}: {error}"
+    if seen != int(begun["new"], 16):
+        return f"{address} serves serial {seen:x}, not {begun['new']}"
+    for step in (rotation_state.RELOADED, rotation_state.PROVEN):
+        if rotation_state.FORWARD.index(begun["step"]) < rotation_state.FORWARD.index(step):
+            certificate_pair.mark(directory, RUN, step)
+    certificate_pair.conclude(directory, RUN)
+    return ""
+
+
+def _served(address: str, trust_file: Path) -> int:
+    """The serial that a client sees on a new connection, which it accepts by `trust_file`."""
+    host, _, port = address.rpartition(":")
+    context = ssl.create_default_context(cafile=os.fspath(trust_file))
+    with (
+        socket.create_connection((host, int(port)), timeout=2.0) as plain,
+        context.wrap_socket(plain, server_hostname=CERTIFICATE_NAMES[0]) as secure,
+    ):
+        served = secure.getpeercert() or {}
+        return int(str(served["serialNumber"]), 16)
