@@ -5,9 +5,7 @@ from __future__ import annotations
 import importlib.metadata
 import os
 import stat
-import subprocess
 import sys
-import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
@@ -16,12 +14,10 @@ from typing import Any
 
 from pyrunbook import places
 from pyrunbook.errors import PyrunbookError
-from pyrunbook.execution import inventory, leftovers
+from pyrunbook.execution import inventory
+from pyrunbook.execution.reading import read
 from pyrunbook.journal import redact_text
 from pyrunbook.rollout.checks import HttpCheck, perform
-
-TIMEOUT = 120
-"""Seconds that a service may take to tell its state."""
 
 
 @dataclass(frozen=True)
@@ -126,31 +122,9 @@ def _journal() -> Finding:
 
 
 def _service(sources: tuple[str, ...], name: str) -> Finding:
-    argv = [str(Path(sys.executable).parent / "ansible"), name, "-m", "ansible.builtin.include_role"]
-    argv += ["-a", "name=service_state"]
-    for source in sources:
-        argv += ["-i", source]
-    config = os.environ.get("ANSIBLE_CONFIG") or str(places.content() / "ansible.cfg")
-    try:
-        # As in a run: ssh's sockets have short names, and the connection is nobody else's.
-        with tempfile.TemporaryDirectory(prefix="pyrunbook-", dir=leftovers.sockets()) as sockets:
-            done = subprocess.run(
-                argv,
-                capture_output=True,
-                text=True,
-                timeout=TIMEOUT,
-                check=False,
-                env={"ANSIBLE_SSH_CONTROL_PATH_DIR": sockets, **os.environ, "ANSIBLE_CONFIG": config},
-                stdin=subprocess.DEVNULL,
-            )
-    except subprocess.TimeoutExpired:
-        return Finding(f"{name}: state", False, f"no answer within {TIMEOUT} s", f"ansible {name} -m ping")
-    if done.returncode:
-        lines = (done.stdout + done.stderr).splitlines()
-        said = [line for line in lines if "[ERROR]" in line] or [line for line in lines[::-1] if "msg" in line]
-        return Finding(
-            f"{name}: state", False, said[0].strip() if said else f"exit code {done.returncode}", " ".join(argv)
-        )
+    (told,) = read(sources, [name], "service_state", "service_state")
+    if told.problem:
+        return Finding(f"{name}: state", False, told.problem.splitlines()[0], told.next_step)
     return Finding(f"{name}: state", True, "reachable, its state can be read")
 
 

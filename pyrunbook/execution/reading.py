@@ -1,0 +1,120 @@
+"""What a role reads of services, outside of any run: no journal entry, no lock, nothing changed."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shlex
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pyrunbook import places
+from pyrunbook.execution import leftovers
+from pyrunbook.journal import redact_text
+
+TIMEOUT = 120
+"""Seconds that the services may take to tell their state."""
+_RESULT = re.compile(r"^(\S+) \| (SUCCESS|CHANGED|FAILED!|UNREACHABLE!) => (?={)", re.MULTILINE)
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What one service told.
+
+    Attributes:
+        service: its name in the inventory.
+        fact: the fact that was asked for; `None` where it could not be read.
+        problem: why not, empty where it could.
+        next_step: what to type then.
+    """
+
+    service: str
+    fact: Any = None
+    problem: str = ""
+    next_step: str = ""
+
+
+def read(
+    sources: tuple[str, ...],
+    services: Sequence[str],
+    role: str,
+    fact: str,
+    variables: Mapping[str, Any] | None = None,
+) -> list[Reading]:
+    """Apply a role that only reads to all services at once, by the `ansible` command, and take a fact that it sets.
+
+    Args:
+        sources: inventory sources.
+        services: names in the inventory.
+        role: one of ours.
+        fact: the name of the fact.
+        variables: inputs of the role; no secrets, for they are given as arguments.
+
+    Returns:
+        an entry for each of `services`, in their order.
+    """
+    argv = [str(Path(sys.executable).parent / "ansible"), ",".join(services)]
+    argv += ["-m", "ansible.builtin.include_role", "-a", f"name={role}"]
+    if variables:
+        argv += ["-e", json.dumps(dict(variables))]
+    for source in sources:
+        argv += ["-i", source]
+    try:
+        # As in a run: ssh's sockets have short names, and the connection is nobody else's.
+        with tempfile.TemporaryDirectory(prefix="pyrunbook-", dir=leftovers.sockets()) as sockets:
+            done = subprocess.run(
+                argv,
+                capture_output=True,
+                text=True,
+                timeout=TIMEOUT,
+                check=False,
+                env=_environment(sockets),
+                stdin=subprocess.DEVNULL,
+            )
+    except subprocess.TimeoutExpired:
+        return [Reading(name, problem=f"no answer within {TIMEOUT} s", next_step=shlex.join(argv)) for name in services]
+    told: dict[str, list[tuple[str, dict[str, Any]]]] = {}
+    for name, word, result in _results(done.stdout):
+        told.setdefault(name, []).append((word, result))
+    lines = [line for line in (done.stdout + done.stderr).splitlines() if "[ERROR]" in line]
+    otherwise = lines[0].strip() if lines else f"exit code {done.returncode}, and no fact {fact}"
+    return [_reading(name, told.get(name, []), fact, otherwise, shlex.join(argv)) for name in services]
+
+
+def _environment(sockets: str) -> dict[str, str]:
+    config = os.environ.get("ANSIBLE_CONFIG") or str(places.content() / "ansible.cfg")
+    return {
+        "ANSIBLE_SSH_CONTROL_PATH_DIR": sockets,
+        **os.environ,
+        "ANSIBLE_CONFIG": config,
+        # The answers are read by a program; and no callback of the configuration takes this for a run.
+        "ANSIBLE_CALLBACK_RESULT_FORMAT": "json",
+        "ANSIBLE_LOAD_CALLBACK_PLUGINS": "false",
+        "ANSIBLE_FORCE_COLOR": "false",
+        "ANSIBLE_VERBOSITY": "0",
+    }
+
+
+def _results(printed: str) -> Iterator[tuple[str, str, dict[str, Any]]]:
+    """Host, word and result of each task, as the `ansible` command prints them."""
+    decoder = json.JSONDecoder()
+    for match in _RESULT.finditer(printed):
+        yield match[1], match[2], decoder.raw_decode(printed, match.end())[0]
+
+
+def _reading(service: str, told: list[tuple[str, dict[str, Any]]], fact: str, otherwise: str, again: str) -> Reading:
+    for word, result in reversed(told):
+        if word.endswith("!"):
+            said = str(result.get("msg") or otherwise)
+            seen, _, step = said.partition("\nNext: ")
+            seen, step = str(result.get("seen") or seen).strip(), str(result.get("next_step") or step or again)
+            return Reading(service, problem=redact_text(seen), next_step=redact_text(step))
+        if fact in result.get("ansible_facts", {}):
+            return Reading(service, fact=result["ansible_facts"][fact])
+    return Reading(service, problem=redact_text(otherwise), next_step=redact_text(again))

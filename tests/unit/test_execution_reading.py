@@ -1,0 +1,102 @@
+"""What a role reads of services outside of a run: each service's own answer, and why there is none."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pyrunbook.execution import reading
+
+ROLE = """\
+- name: Note what was asked
+  ansible.builtin.set_fact:
+    seen: {host: "{{ inventory_hostname }}", wanted: "{{ wanted | default('nothing') }}", lines: "a\\nb | FAILED! => {"}
+- name: Fail with a remedy
+  ansible.builtin.fail: {msg: "https://bob:hunter2@db is full\\nNext: df -h"}
+  when: inventory_hostname == 'full'
+- name: Fail without one
+  ansible.builtin.fail: {msg: "it broke"}
+  when: inventory_hostname == 'broken'
+"""
+CALLBACK = """\
+from ansible.plugins.callback import CallbackBase
+class CallbackModule(CallbackBase):
+    CALLBACK_VERSION = 2.0
+    CALLBACK_TYPE = "notification"
+    CALLBACK_NAME = "tattle"
+    def v2_playbook_on_start(self, playbook):
+        open(%r, "w").close()
+"""
+
+
+@pytest.fixture
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[str, ...]:
+    """A configuration with a role of the test's own and an enabled callback; returns the inventory."""
+    tasks = tmp_path / "roles" / "looked_at" / "tasks"
+    tasks.mkdir(parents=True)
+    (tasks / "main.yml").write_text(ROLE)
+    (tmp_path / "callbacks").mkdir()
+    (tmp_path / "callbacks" / "tattle.py").write_text(CALLBACK % str(tmp_path / "told"))
+    (tmp_path / "ansible.cfg").write_text(
+        f"[defaults]\nroles_path = {tmp_path / 'roles'}\ncallback_plugins = {tmp_path / 'callbacks'}\n"
+        "bin_ansible_callbacks = true\nstdout_callback = oneline\ncallback_result_format = yaml\n"
+    )
+    hosts = "".join(f"    {name}: {{ansible_connection: local}}\n" for name in ("one", "two", "full", "broken"))
+    inventory = tmp_path / "hosts.yml"
+    inventory.write_text(f"services:\n  hosts:\n{hosts}")
+    monkeypatch.setenv("ANSIBLE_CONFIG", str(tmp_path / "ansible.cfg"))
+    monkeypatch.setenv("ANSIBLE_FORCE_COLOR", "1")
+    monkeypatch.setenv("ANSIBLE_VERBOSITY", "3")
+    return (str(inventory),)
+
+
+def read(project: tuple[str, ...], *services: str, fact: str = "seen", **variables: Any) -> list[reading.Reading]:
+    return reading.read(project, services, "looked_at", fact, variables)
+
+
+def test_each_service_tells_its_own(project: tuple[str, ...], tmp_path: Path) -> None:
+    told = read(project, "two", "one", wanted=["it", 3])
+    assert [one.service for one in told] == ["two", "one"]
+    assert [one.problem for one in told] == ["", ""]
+    assert told[0].fact == {"host": "two", "wanted": ["it", 3], "lines": "a\nb | FAILED! => {"}
+    assert told[1].fact["host"] == "one"
+    assert not (tmp_path / "told").exists(), "a callback took it for a run"
+
+
+def test_one_that_fails_keeps_no_other_from_telling(project: tuple[str, ...]) -> None:
+    one, full, broken = read(project, "one", "full", "broken")
+    assert one.fact["host"] == "one"
+    assert full.fact is None
+    assert (full.problem.splitlines(), full.next_step) == (["https://[redacted]@db is full"], "df -h")
+    assert broken.problem == "it broke"
+    assert broken.next_step.split()[:4] == [
+        str(Path(sys.executable).parent / "ansible"), "one,full,broken", "-m", "ansible.builtin.include_role",
+    ]  # fmt: skip
+
+
+def test_a_fact_that_is_not_set(project: tuple[str, ...]) -> None:
+    (one,) = read(project, "one", fact="other")
+    assert (one.fact, one.problem) == (None, "exit code 0, and no fact other")
+
+
+def test_an_inventory_that_cannot_be_read(project: tuple[str, ...], tmp_path: Path) -> None:
+    (tmp_path / "hosts.yml").write_text("services: {hosts: {one:")
+    (one,) = read(project, "one")
+    assert one.fact is None
+    assert one.problem
+    assert one.next_step
+
+
+def test_services_that_do_not_answer_in_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    def never(argv: list[str], **options: Any) -> None:
+        assert options["timeout"] == reading.TIMEOUT
+        raise subprocess.TimeoutExpired(argv, options["timeout"])
+
+    monkeypatch.setattr(reading.subprocess, "run", never)
+    told = reading.read((os.devnull,), ["one", "two"], "looked_at", "seen")
+    assert [one.problem for one in told] == ["no answer within 120 s"] * 2
