@@ -11,37 +11,7 @@ import click
 from pyrunbook import catalog, windows
 from pyrunbook.cli import options
 from pyrunbook.cli.run import UPDATE
-from pyrunbook.errors import BadInput
-
-
-def decision_for(
-    runbook: catalog.Runbook, variables: dict[str, Any], at: datetime, *, spec: str | None = None
-) -> windows.Decision:
-    """Whether a run on one service may start at an instant; the inventory's window goes before the runbook's own.
-
-    Args:
-        runbook: of the catalog.
-        variables: of the service, from its inventory.
-        at: the instant, aware.
-        spec: a window that goes before both.
-
-    Raises:
-        BadInput: the inventory gives the window as a template, or it is malformed.
-    """
-    metadata = runbook.metadata
-    declared = metadata.window
-    said, exclusions, cutoff = declared.said_by(variables)
-    wanted = spec or said or (None if declared.required else "always")
-    if "{{" in str([wanted, exclusions, cutoff]):
-        raise BadInput(f"the inventory gives the window as a template ({wanted}), which only a play can resolve")
-    return windows.decide(
-        wanted,
-        at,
-        exclusions=exclusions,
-        cutoff=windows.parse_duration(cutoff) if cutoff else declared.cutoff,
-        needs=metadata.estimate,
-        reserve=metadata.reserve,
-    )
+from pyrunbook.cli.window import schedule_for
 
 
 @click.command()
@@ -57,7 +27,7 @@ def plan(runbook: str, inventory: tuple[str, ...], limit: str, as_json: bool) ->
     now = datetime.now(UTC)
     for name, variables in services(sources, limit).items():
         strategy = str(variables.get("update_strategy", "zero_downtime"))
-        decision = decision_for(found, variables, now)
+        decision = windows.decide_on(schedule_for(found, variables), now)
         steps = found.steps(strategy)
         if as_json:
             click.echo(json.dumps(_as_dict(found, name, variables, strategy, decision, steps), ensure_ascii=False))

@@ -163,18 +163,20 @@ def _wait(runbook: catalog.Runbook, sources: tuple[str, ...], given: dict[str, A
         BadInput: there is no instant to wait for.
         JournalError: the run could not be recorded, which is better known now than when the window opens.
     """
+    from pyrunbook.cli.window import schedule_for
     from pyrunbook.execution import inventory
     from pyrunbook.journal import Journal
 
     with Journal.open():
         pass
-    services = [{**variables, **extra} for variables in inventory.services(sources, given["limit"]).values()]
+    services = inventory.services(sources, given["limit"]).values()
+    schedules = [schedule_for(runbook, {**variables, **extra}, spec=given["window"]) for variables in services]
     terminal = sys.stderr.isatty()
     until = None
     while True:
         now = datetime.now(UTC)
         if until is None or now >= until:
-            until = _opening(runbook, services, now, given["window"])
+            until = _opening(runbook.id, schedules, now)
             if until <= now:
                 break
             told = f"Waiting for the window: opens {until:%a %Y-%m-%d %H:%M} UTC, in "
@@ -187,18 +189,16 @@ def _wait(runbook: catalog.Runbook, sources: tuple[str, ...], given: dict[str, A
         click.echo("", err=True)
 
 
-def _opening(runbook: catalog.Runbook, services: list[dict[str, Any]], now: datetime, spec: str | None) -> datetime:
+def _opening(runbook_id: str, schedules: list[windows.Schedule], now: datetime) -> datetime:
     """The earliest instant, `now` or later, at which the windows of all services are open.
 
     Raises:
         BadInput: there is none, or none is found.
     """
-    from pyrunbook.cli.plan import decision_for
-
-    explain = f"pyrunbook window explain {runbook.id}"
+    explain = f"pyrunbook window explain {runbook_id} -i INVENTORY"
     at = now
     for _ in range(PATIENCE):
-        closed = [found for one in services if not (found := decision_for(runbook, one, at, spec=spec)).open]
+        closed = [found for one in schedules if not (found := windows.decide_on(one, at)).open]
         if not closed:
             return at
         starts = [decision.next_start for decision in closed if decision.next_start is not None]

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+import os
+import re
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from itertools import islice
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from pyrunbook.errors import ExitCode
+from pyrunbook import places
+from pyrunbook.cli.completion import complete_runbooks
+from pyrunbook.errors import BadInput, ExitCode
 from pyrunbook.windows import (
     Schedule,
     decide_on,
@@ -21,6 +25,9 @@ from pyrunbook.windows import (
     parse_instant,
     shown,
 )
+
+if TYPE_CHECKING:
+    from pyrunbook.catalog import Runbook
 
 DEFAULT_RUNBOOK = "maintenance/production_update"
 
@@ -56,37 +63,84 @@ def _asked(command: Command) -> Command:
         click.option(
             "--at", callback=_instant, metavar="INSTANT", help="ISO 8601; UTC without an offset. Default: now."
         ),
-        click.argument("what", nargs=-1, metavar="[SPEC|RUNBOOK]"),
+        click.option("--limit", default="", help="With an inventory: only these services (host pattern)."),
+        click.option(
+            "-i",
+            "--inventory",
+            multiple=True,
+            metavar="PATH",
+            help="Of a RUNBOOK: the windows of this inventory's services, as a run has them; a path, or the name of a "
+            "shipped one. Default: PYRUNBOOK_INVENTORY, or else only what the runbook itself declares.",
+        ),
+        click.argument("what", nargs=-1, metavar="[SPEC|RUNBOOK]", shell_complete=complete_runbooks),
     ):
         command = decorate(command)
     return command
 
 
-def _schedule(
-    what: tuple[str, ...],
-    exclude: tuple[str, ...],
-    cutoff: timedelta | None,
-    needs: timedelta | None,
-    reserve: timedelta | None,
+def schedule_for(
+    runbook: Runbook,
+    variables: Mapping[str, Any],
+    *,
+    spec: str | None = None,
+    exclude: tuple[str, ...] = (),
+    cutoff: timedelta | None = None,
+    needs: timedelta | None = None,
+    reserve: timedelta | None = None,
 ) -> Schedule:
-    """What the arguments name: a window as it is written, or a runbook's own with its exclusions and estimates."""
-    name = " ".join(what) if what else DEFAULT_RUNBOOK
-    none = timedelta()
-    if "/" not in name or any(sign.isspace() for sign in name):
-        return Schedule.read(
-            name, exclusions=exclude, cutoff=cutoff or none, needs=needs or none, reserve=reserve or none
-        )
-    from pyrunbook.catalog import load
+    """When a runbook may run on one service; the inventory's window goes before the runbook's own.
 
-    metadata = load().get(name).metadata
+    Args:
+        runbook: of the catalog.
+        variables: of the service, from its inventory; none for what the runbook itself declares.
+        spec: a window that goes before both.
+        exclude: what closes it besides.
+        cutoff: in place of the declared one; so the next two.
+        needs: how long the run takes.
+        reserve: how long its rollback takes.
+
+    Raises:
+        BadInput: the inventory gives the window as a template, or it is malformed.
+    """
+    metadata = runbook.metadata
     declared = metadata.window
+    said, exclusions, said_cutoff = declared.said_by(variables)
+    wanted = spec or said or (None if declared.required else "always")
+    if "{{" in str([wanted, exclusions, said_cutoff]):
+        raise BadInput(f"the inventory gives the window as a template ({wanted}), which only a play can resolve")
+    if cutoff is None:
+        cutoff = parse_duration(said_cutoff) if said_cutoff else declared.cutoff
     return Schedule.read(
-        declared.spec or (None if declared.required else "always"),
-        exclusions=[*declared.exclusions, *exclude],
-        cutoff=declared.cutoff if cutoff is None else cutoff,
+        wanted,
+        exclusions=[*exclusions, *exclude],
+        cutoff=cutoff,
         needs=metadata.estimate if needs is None else needs,
         reserve=metadata.reserve if reserve is None else reserve,
     )
+
+
+def _schedules(
+    what: tuple[str, ...], inventory: tuple[str, ...], limit: str, exclude: tuple[str, ...], **limits: Any
+) -> dict[str, Schedule]:
+    """What the arguments name, by the service; the name is empty for a window as it is written, or a runbook's own."""
+    name = " ".join(what) if what else DEFAULT_RUNBOOK
+    if not re.fullmatch(r"[\w./-]+", name) or name.lower() == "always":
+        if inventory or limit:
+            raise BadInput(
+                "--inventory and --limit go with a runbook, and this is a window", next_step="leave them out"
+            )
+        given = {key: value for key, value in limits.items() if value is not None}
+        return {"": Schedule.read(name, exclusions=exclude, **given)}
+    from pyrunbook.catalog import load
+
+    runbook = load().get(name)
+    if not (inventory or limit or os.environ.get(places.ENV_INVENTORY)):
+        return {"": schedule_for(runbook, {}, exclude=exclude, **limits)}
+    from pyrunbook.cli.options import inventory_sources
+    from pyrunbook.execution.inventory import services
+
+    found = services(inventory_sources(inventory), limit)
+    return {service: schedule_for(runbook, said, exclude=exclude, **limits) for service, said in found.items()}
 
 
 @click.group()
@@ -95,8 +149,8 @@ def window() -> None:
 
     SPEC is a window, such as "Sun 02:00-04:00 UTC", "first Sun 02:00-03:00 Europe/Paris", "Mon-Fri 21:00-05:00 UTC",
     "RRULE:FREQ=MONTHLY;BYDAY=1SU 02:00 2h UTC" or "always". RUNBOOK is a runbook's id, such as
-    maintenance/production_update (the default): its declared window, exclusions, cutoff and estimate are used.
-    What an inventory puts in their place for one service is shown by "pyrunbook plan".
+    maintenance/production_update (the default): its declared window, exclusions, cutoff and estimate are used, and with
+    --inventory what the inventory puts in their place, for each of its services: what a run decides.
     """
 
 
@@ -105,15 +159,17 @@ def window() -> None:
 @click.option("--json", "as_json", is_flag=True, help="One JSON object: open, code, reason, start, end, next_start …")
 @click.pass_context
 def check(context: click.Context, /, what: tuple[str, ...], at: datetime, as_json: bool, **limits: Any) -> None:
-    """Whether a run may start. Exit code 0 open, 3 closed, 2 malformed."""
-    schedule = _schedule(what, **limits)
-    decision = decide_on(schedule, at)
-    if as_json:
-        spec = schedule.window.spec if schedule.window else None
-        click.echo(json.dumps({"window": spec, **decision.as_dict()}))
-    else:
-        click.echo(decision.reason)
-    context.exit(ExitCode.SUCCEEDED if decision.open else ExitCode.REFUSED)
+    """Whether a run may start. Exit code 0 open, 3 closed (for one service at least), 2 malformed."""
+    decisions = {
+        service: (schedule, decide_on(schedule, at)) for service, schedule in _schedules(what, **limits).items()
+    }
+    for service, (schedule, decision) in decisions.items():
+        if as_json:
+            click.echo(json.dumps({**_facts(service, schedule), **decision.as_dict()}))
+        else:
+            click.echo(f"{_of(service)}{decision.reason}")
+    all_open = all(decision.open for _, decision in decisions.values())
+    context.exit(ExitCode.SUCCEEDED if all_open else ExitCode.REFUSED)
 
 
 @window.command("next")
@@ -130,20 +186,24 @@ def next_(
     on a line of its own, with "start" and "end" in ISO 8601 UTC; "end" is null for a window that does not close.
     Exit code 3 when the window does not open again.
     """
-    schedule = _schedule(what, **limits)
-    found = list(islice(schedule.upcoming(at), count))
-    spec = schedule.window.spec if schedule.window else None
-    for opening in found:
-        if as_json:
-            click.echo(json.dumps({"window": spec, "start": iso(opening.start), "end": iso(opening.end)}))
-            continue
-        until = "does not close"
-        if opening.end is not None:
-            until = f"until {shown(opening.end, schedule.zone)}, {format_duration(opening.end - opening.start)}"
-        click.echo(f"{shown(opening.start, schedule.zone)}, {until} (in {format_duration(opening.start - at)})")
-    if not found:
-        decision = decide_on(schedule, at)  # also raises what is wrong with a window that can never be met
-        click.echo(f"No further opening: {decision.reason}", err=True)
+    never = False
+    for service, schedule in _schedules(what, **limits).items():
+        found = list(islice(schedule.upcoming(at), count))
+        for opening in found:
+            if as_json:
+                facts = _facts(service, schedule)
+                click.echo(json.dumps({**facts, "start": iso(opening.start), "end": iso(opening.end)}))
+                continue
+            until = "does not close"
+            if opening.end is not None:
+                until = f"until {shown(opening.end, schedule.zone)}, {format_duration(opening.end - opening.start)}"
+            start = f"{shown(opening.start, schedule.zone)}, {until} (in {format_duration(opening.start - at)})"
+            click.echo(f"{_of(service)}{start}")
+        if not found:
+            decision = decide_on(schedule, at)  # also raises what is wrong with a window that can never be met
+            click.echo(f"{_of(service)}No further opening: {decision.reason}", err=True)
+            never = True
+    if never:
         context.exit(ExitCode.REFUSED)
 
 
@@ -151,4 +211,18 @@ def next_(
 @_asked
 def explain(what: tuple[str, ...], at: datetime, **limits: Any) -> None:
     """Which rule, which zone, what daylight saving does, why it is closed, when it opens next."""
-    click.echo(explain_on(_schedule(what, **limits), at))
+    schedules = _schedules(what, **limits)
+    click.echo("\n\n".join(
+        (f"{'Service':<10} {service}\n" if service else "") + explain_on(schedule, at)
+        for service, schedule in schedules.items()
+    ))  # fmt: skip
+
+
+def _facts(service: str, schedule: Schedule) -> dict[str, Any]:
+    """What each JSON object begins with."""
+    spec = schedule.window.spec if schedule.window else None
+    return {"service": service, "window": spec} if service else {"window": spec}
+
+
+def _of(service: str) -> str:
+    return f"{service}: " if service else ""

@@ -9,7 +9,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from sample_project import edit, write
 
+from pyrunbook import catalog
 from pyrunbook.cli.main import main
 
 Run = Callable[..., tuple[int, str, str]]
@@ -92,7 +94,7 @@ def test_no_runbooks(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_show(run: Run) -> None:
-    code, output, errors = run("show", UPDATE)
+    code, output, errors = run("show", UPDATE, "-i", "none")
     assert (code, errors) == (0, "")
     for said in (
         "Production update (maintenance/production_update)",
@@ -108,15 +110,52 @@ def test_show(run: Run) -> None:
         assert said in output
     assert "[drain_first]" not in output
     assert "kubectl -n" not in output
+    assert "{{" not in output
+
+
+def test_show_has_the_values_that_the_page_has(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    shop = write(tmp_path / "shop")
+    edit(
+        shop / "inventories/metal/services.yml",
+        "service_platform: host",
+        "service_platform: host\n    update_window: x",
+    )
+    monkeypatch.setenv("PYRUNBOOK_CONTENT", str(shop))
+    code, output, errors = run("show", "update")
+    assert (code, errors) == (0, "")
+    for said in (
+        "Values      of shop in inventories/production; of another one: -i",
+        "by the clock of UTC); nothing starts in its last 40 min; closed 2026-12-24",
+        "Steps with strategy controlled_stop",
+        "    $ pyrunbook unlock -i inventories/production",
+        "  L2: It failed.",
+        "  slack after 20 min: It still fails.",
+        "  L1, Operator, On call: +33-111",
+        "  slack: #shop",
+        "  L9 (the inventory does not say who)",
+        "  Dashboard: https://grafana.example.com/shop",
+    ):
+        assert f"{said}\n" in output or f"{said} " in output, said
+    assert "{{" not in output and "Nobody sets" not in output
+    assert "Drainer d'abord la couleur active" in run("show", "update", "--language", "fr")[1]
+    nothing = run("show", "update", "-i", "none")[1]
+    assert "unlock -i INVENTORY_DIR\n" in nothing and "Nobody sets dashboard_url, inventory_dir: " in nothing
+    assert "Sat 03:00-05:00 UTC" in nothing and "Steps with strategy zero_downtime" in nothing
+    code, output, errors = run("show", "update", "-i", "metal")
+    assert (code, output) == (2, "") and '"x"' in errors
+    edit(
+        shop / "inventories/production/group_vars/services.yml", '"#shop"', '"https://hooks.example.com/?token=c4n4ry"'
+    )
+    assert "c4n4ry" not in run("show", "update")[1]
 
 
 def test_show_a_strategy_and_a_language(run: Run) -> None:
-    stop = run("show", "production-update", "--strategy", "controlled_stop")[1]
+    stop = run("show", "production-update", "-i", "none", "--strategy", "controlled_stop")[1]
     assert stop.index("[drain_first]") < stop.index("[deploy_green]")
     assert "[drain]" not in stop
     french = run("show", UPDATE, "--language", "fr")[1]
     assert "Mise à jour de la production" in french
-    assert "Équipe on-call disponible" in french
+    assert catalog.load().get(UPDATE).metadata.prerequisites[2].text.in_language("fr") in french
 
 
 def test_show_json(run: Run) -> None:

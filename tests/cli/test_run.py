@@ -17,6 +17,7 @@ import pytest
 
 from pyrunbook import catalog
 from pyrunbook.cli import run as command
+from pyrunbook.cli.window import schedule_for
 from pyrunbook.errors import BadInput
 from pyrunbook.execution import inventory
 from pyrunbook.journal import JournalError
@@ -35,8 +36,9 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def opening(*windows: str, at: datetime = SUNDAY - timedelta(hours=1), spec: str | None = None) -> datetime:
-    services = [{"update_window": window} for window in windows]
-    return command._opening(catalog.load().get(UPDATE), services, at, spec)
+    runbook = catalog.load().get(UPDATE)
+    schedules = [schedule_for(runbook, {"update_window": window}, spec=spec) for window in windows]
+    return command._opening(UPDATE, schedules, at)
 
 
 def test_an_open_window_is_not_waited_for() -> None:

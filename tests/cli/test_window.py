@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from pyrunbook import catalog
 from pyrunbook.catalog import DeclaredWindow
 from pyrunbook.cli.main import main
+from pyrunbook.cli.window import schedule_for
+from pyrunbook.execution import inventory
+from pyrunbook.windows import decide_on
 
 SUNDAY = "Sun 02:00-04:00 UTC"
 Run = Callable[..., tuple[int, str, str]]
@@ -121,6 +125,82 @@ def test_what_a_runbook_declares(
     runbooks = {"maintenance/other": SimpleNamespace(metadata=metadata)}
     monkeypatch.setattr("pyrunbook.catalog.load", lambda: runbooks)
     assert run("check", "maintenance/other", "--at", "2026-11-22T03:30:00Z", *arguments)[0] == code
+
+
+PLAIN = {"update_window": "Sun 01:00-05:00 UTC"}
+FREEZE = {**PLAIN, "update_window_exclusions": ["2026-11-22"]}
+LATE = {"update_window_cutoff": "1h"}
+
+
+@pytest.fixture
+def services(monkeypatch: pytest.MonkeyPatch) -> dict[str, dict[str, Any]]:
+    """The services of the inventory, to be filled in: without the second that ansible-inventory takes."""
+    made: dict[str, dict[str, Any]] = {}
+    monkeypatch.setattr(inventory, "services", lambda sources, limit="": made)
+    monkeypatch.delenv("PYRUNBOOK_INVENTORY", raising=False)
+    return made
+
+
+@pytest.mark.parametrize(
+    ("said", "at", "code", "reason"),
+    [
+        (PLAIN, "2026-11-22T01:10:00Z", 0, "open, closes in 3 h 50 min"),
+        (FREEZE, "2026-11-22T01:10:00Z", 3, "closed by the exclusion 2026-11-22"),
+        (LATE, "2026-11-22T03:10:00Z", 3, "nothing starts in the last 1 h"),
+        ({}, "2026-11-22T01:10:00Z", 3, "closed: outside Sun 02:00-04:00 UTC"),
+    ],
+)
+def test_an_inventory_goes_before_the_runbook_as_in_a_plan(
+    run: Run, services: dict[str, Any],
+    said: dict[str, Any], at: str, code: int, reason: str,
+) -> None:  # fmt: skip
+    services["shop"] = said
+    found, output, _ = run("check", "production-update", "-i", "production", "--at", at)
+    assert (found, output.startswith("shop: ")) == (code, True) and reason in output
+    assert reason in run("explain", "production-update", "-i", "production", "--at", at)[1]
+    moment = datetime.fromisoformat(at)
+    decision = decide_on(schedule_for(catalog.load().get("production_update"), said), moment)
+    assert output == f"shop: {decision.reason}\n"
+
+
+def test_each_service_has_its_own_window(run: Run, services: dict[str, Any]) -> None:
+    services |= {"shop-a": PLAIN, "shop-b": FREEZE}
+    at = ("-i", "production", "--at", "2026-11-22T01:10:00Z")
+    code, output, _ = run("check", *at, "--json")
+    facts = [json.loads(line) for line in output.splitlines()]
+    assert code == 3, "closed for one of them"
+    assert [(each["service"], each["open"]) for each in facts] == [("shop-a", True), ("shop-b", False)]
+    code, output, _ = run("next", *at[:2], "--at", "2026-11-21T00:00:00Z")
+    assert code == 0
+    assert [line[:22] for line in output.splitlines()] == ["shop-a: Sun 2026-11-22", "shop-b: Sun 2026-11-29"]
+    output = run("explain", *at)[1]
+    assert "Service    shop-a\nWindow " in output and "\n\nService    shop-b\nWindow " in output
+    assert run("check", *at, "--cutoff", "0m", "--exclude", "2026-11-22")[1].count("exclusion") == 2
+
+
+def test_the_environment_names_the_inventory_as_for_a_plan(
+    run: Run, services: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    services["shop"] = PLAIN
+    assert "shop" not in run("check", "production-update")[1]
+    monkeypatch.setenv("PYRUNBOOK_INVENTORY", str(Path(__file__).parents[2] / "inventories/production"))
+    assert run("check", "production-update")[1].startswith("shop: ")
+    assert run("check", SUNDAY, "--at", "2026-11-22T02:00:00Z")[:2] == (0, "open, closes in 2 h\n")
+
+
+def test_an_inventory_is_of_no_use_to_a_window_as_it_is_written(run: Run) -> None:
+    code, output, errors = run("check", SUNDAY, "-i", "production")
+    assert (code, output) == (2, "")
+    assert "--inventory and --limit go with a runbook" in errors
+
+
+@pytest.mark.parametrize("command", ["check", "next", "explain"])
+def test_a_name_without_its_category_is_a_runbook(run: Run, command: str) -> None:
+    assert run(command, "production-update")[0] in (0, 3)
+    code, output, errors = run(command, "production_updaet")
+    assert (code, output) == (2, "")
+    assert "did you mean maintenance/production_update?" in errors
+    assert "maintenance/production_update" in run(command, "nosuch")[2]
 
 
 def test_check_as_json(run: Run) -> None:
