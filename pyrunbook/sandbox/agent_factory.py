@@ -4,24 +4,31 @@
     releases/<version>/bin/agent-factory --root DIR --color blue --listen 127.0.0.1:8101
 
 A release is the directory above `bin/`: `VERSION` names it, `FAULT` (when there is one) names how it misbehaves.
-The root holds what releases share: `config/agent-factory.toml` (read at start), `data/` and `logs/<color>.log`.
+The root holds what releases share: `config/agent-factory.toml` (read at start), `data/`, `logs/<color>.log`, the key
+that signs templates in `signing/templates/`, and `config/secure-mode.json` while nothing is to be signed.
 
 One thread, one event loop: a request costs some tens of microseconds, and a slow one (`/work?ms=N`) costs a timer.
 SIGTERM stops accepting, lets every request in flight finish, and exits 0. A kept-alive connection that is idle
 then is given `linger_seconds` in which its owner may close it first or send one more request, which is answered with
 `Connection: close`: a proxy that drops its idle connections sooner than that never sees one closed under a request.
 SIGHUP opens the log file again, for log rotation.
+
+`POST /sign` signs its body (RSA-PSS over SHA-256, by the program openssl) with the newest version of the key:
+`{"signature": "file:v2:<base64>", "version": 2}`. In secure mode it answers 503 and says why. `GET /security` answers
+`{"secure_mode": false, "reason": "", "by": "", "since": "", "signing_key": 2}`, also while nothing is signed.
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
+import base64
 import json
 import os
 import signal
 import socket
 import sqlite3
+import subprocess
 import sys
 import time
 import tomllib
@@ -30,12 +37,15 @@ from pathlib import Path
 from typing import cast
 from urllib.parse import parse_qs
 
-PATHS = ("/health", "/ready", "/version", "/metrics", "/work", "/echo", "/agents")
+PATHS = ("/health", "/ready", "/version", "/metrics", "/work", "/echo", "/agents", "/sign", "/security")
+POSTED = ("/echo", "/sign")
 BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 """Upper bounds of the response time histogram, in seconds."""
 MAX_HEAD = 16 * 1024
 SLOW_SECONDS = 1.0
 CRASH_SECONDS = 1.0
+SIGN_SECONDS = 10.0
+"""How long openssl may take for a signature; it takes some milliseconds."""
 ECHO_ERRORS = frozenset({3, 10, 17})
 """Which of every 20 POSTs the fault `echo-errors` answers with 500."""
 REASONS = {
@@ -79,6 +89,100 @@ class Request:
         self.started = time.perf_counter()
 
 
+class CannotSign(Exception):
+    """Nothing is signed; the text says why."""
+
+
+class Signing:
+    """The key that signs templates, and secure mode, in which nothing is signed.
+
+    All is read when it is needed: a new version of the key signs at once, and secure mode needs no restart.
+
+    Args:
+        root: the service's; `config/secure-mode.json` in it is `{"on": true, "reason": …, "by": …, "since": …}`.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self.mode_file = root.resolve() / "config" / "secure-mode.json"
+        self.keys = root.resolve() / "signing" / "templates"
+
+    def security(self) -> dict[str, object]:
+        """What `/security` answers. A file that cannot be understood counts as secure mode: it was put there."""
+        told: dict[str, object] = {}
+        try:
+            read = json.loads(self.mode_file.read_bytes())
+            if not isinstance(read, dict) or not isinstance(read.get("on"), bool):
+                raise ValueError("it does not say whether secure mode is on")
+            on, told = read["on"], read
+        except FileNotFoundError:
+            on = False
+        except (OSError, ValueError) as error:
+            on, told = True, {"reason": f"{self.mode_file} cannot be read: {error}"}
+        words = {name: str(told.get(name) or "") if on else "" for name in ("reason", "by", "since")}
+        try:
+            version = self.version()
+        except CannotSign:
+            version = None
+        return {"secure_mode": on, **words, "signing_key": version}
+
+    def version(self) -> int:
+        """The newest version of the key.
+
+        Raises:
+            CannotSign: there is none, or the list of versions cannot be read.
+        """
+        listed = self.keys / "versions.json"
+        try:
+            return max(int(each["number"]) for each in json.loads(listed.read_bytes())["versions"])
+        except FileNotFoundError:
+            raise CannotSign(f"there is no signing key: {listed} is missing") from None
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise CannotSign(f"{listed} cannot be read: {error or 'no version in it'}") from error
+
+    def sign(self, data: bytes) -> tuple[int, dict[str, object]]:
+        """Status and content of the answer to `/sign`; takes some milliseconds, so not on the event loop."""
+        try:
+            if refused := self._refusal():
+                return refused
+            version = self.version()
+            key = self.keys / f"{version}.key.pem"
+            if key.stat().st_mode & 0o077:
+                raise CannotSign(f"{key} is open to others")
+            argv = [
+                "openssl",
+                "dgst",
+                "-sha256",
+                "-sigopt",
+                "rsa_padding_mode:pss",
+                "-sigopt",
+                "rsa_pss_saltlen:digest",
+            ]
+            # An empty passphrase, so that an encrypted key is an error and not a question on the terminal.
+            done = subprocess.run(
+                [*argv, "-passin", "pass:", "-sign", str(key)],
+                input=data,
+                capture_output=True,
+                timeout=SIGN_SECONDS,
+                check=False,
+            )
+            if done.returncode or not done.stdout:
+                said = "; ".join(done.stderr.decode(errors="replace").split("\n")[:2]).strip("; ")
+                raise CannotSign(f"openssl cannot sign with {key}: {said or f'exit code {done.returncode}'}")
+        except (CannotSign, OSError, subprocess.TimeoutExpired) as error:
+            return 500, {"error": str(error)}
+        # Once /security has said that secure mode is on, no signature leaves any more.
+        return self._refusal() or (
+            200,
+            {"signature": f"file:v{version}:{base64.b64encode(done.stdout).decode()}", "version": version},
+        )
+
+    def _refusal(self) -> tuple[int, dict[str, object]] | None:
+        found = self.security()
+        if not found["secure_mode"]:
+            return None
+        return 503, {"error": "secure mode: nothing is signed", "reason": found["reason"], "since": found["since"]}
+
+
 class Service:
     """What all connections share: the release, its faults, the counters, the log."""
 
@@ -96,6 +200,7 @@ class Service:
         self.log_path = root / "logs" / f"{color}.log"
         self.log_file = self.log_path.open("a", buffering=1)
         self.agents = self._read_agents()
+        self.signing = Signing(root)
         self.stopping = False
         self.connections: set[Connection] = set()
         self.empty = asyncio.Event()
@@ -146,15 +251,17 @@ class Service:
             seconds += int(text) / 1000
         return seconds
 
-    def answer(self, request: Request) -> tuple[int, str, bytes]:
-        """Status, content type and body for a request."""
+    def answer(self, request: Request) -> tuple[int, str, bytes] | None:
+        """Status, content type and body for a request; `None` where its body is to be signed first (`sign`)."""
         if request.path not in PATHS:
             return 404, "text/plain", b"no such page\n"
-        allowed = ("POST",) if request.path == "/echo" else ("GET", "HEAD")
+        allowed = ("POST",) if request.path in POSTED else ("GET", "HEAD")
         if request.method not in allowed:
             return 405, "text/plain", f"use {' or '.join(allowed)}\n".encode()
         if self.fault == "errors-behind-proxy" and "x-forwarded-for" in request.headers:
             return 500, "text/plain", b"this release fails behind the proxy\n"
+        if request.path == "/sign":
+            return None
         if request.path == "/echo":
             self.posts += 1
             if self.fault == "echo-errors" and self.posts % 20 in ECHO_ERRORS:
@@ -163,6 +270,13 @@ class Service:
         if request.path == "/metrics":
             return 200, "text/plain; version=0.0.4", self.metrics().encode()
         status, content = self._status_page(request.path)
+        return status, "application/json", json.dumps(content).encode() + b"\n"
+
+    async def sign(self, request: Request) -> tuple[int, str, bytes]:
+        """Status, content type and body for a request to sign; others are answered meanwhile."""
+        status, content = await asyncio.to_thread(self.signing.sign, request.body)
+        if status != 200:
+            self.log("ERROR", f"not signed: {content['error']}")
         return status, "application/json", json.dumps(content).encode() + b"\n"
 
     def _status_page(self, path: str) -> tuple[int, object]:
@@ -176,6 +290,8 @@ class Service:
             return 200, {"ready": True}
         if path == "/agents":
             return 200, self.agents
+        if path == "/security":
+            return 200, self.signing.security()
         if path == "/work":
             return 200, {"done": True}
         return 200, {"version": self.claimed, "color": self.color}
@@ -234,6 +350,7 @@ class Connection(asyncio.Protocol):
         self.buffer = bytearray()
         self.request: Request | None = None  # being answered
         self.timer: asyncio.TimerHandle | None = None
+        self.signing: asyncio.Task[None] | None = None
         self.idle_since = time.monotonic()
         self.continued = False
 
@@ -300,7 +417,19 @@ class Connection(asyncio.Protocol):
         request = self.request
         if request is None:
             return
-        status, kind, body = self.service.answer(request)
+        answer = self.service.answer(request)
+        if answer is None:
+            self.signing = self.loop.create_task(self._answer_signed(request))
+            return
+        self._finish(request, *answer)
+
+    async def _answer_signed(self, request: Request) -> None:
+        answer = await self.service.sign(request)
+        if self.request is request:  # else the client went away meanwhile
+            self._finish(request, *answer)
+            self._next()
+
+    def _finish(self, request: Request, status: int, kind: str, body: bytes) -> None:
         self._leave_flight(request)
         self.request = None
         self._write(request, status, kind, body)

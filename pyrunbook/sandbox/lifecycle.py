@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
+from http import HTTPStatus
 from pathlib import Path
 from typing import TypeVar
 
@@ -240,6 +241,11 @@ def _bring_back(layout: Layout, settings: Settings, supervisor: Supervisor, colo
         result.warning = (
             "This sandbox was started by an earlier version and serves no TLS. "
             "It will after: pyrunbook sandbox down && pyrunbook sandbox up"
+        )
+    elif http_status(settings.addresses[active], "/security") == HTTPStatus.NOT_FOUND:
+        result.warning = (
+            f"The release in {active} was made by an earlier version: it neither signs nor knows secure mode. "
+            "Make one that does, and deploy it: pyrunbook sandbox release VERSION"
         )
 
 

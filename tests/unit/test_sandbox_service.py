@@ -5,14 +5,17 @@ from __future__ import annotations
 import asyncio
 import json
 import socket
+import subprocess
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from threading import Thread
+from threading import Event, Thread
 from typing import Any
 
 import pytest
 
+from pyrunbook.pki.signing_keys import SigningKeyFiles, version_of
 from pyrunbook.sandbox import agent_factory, content
 from pyrunbook.sandbox.layout import Layout
 from pyrunbook.sandbox.load import Load
@@ -50,15 +53,15 @@ def root(tmp_path: Path) -> Path:
 
 
 def client(port: int) -> Send:
-    def send(*parts: bytes, pause: float = 0.05) -> bytes:
-        with socket.create_connection(("127.0.0.1", port), timeout=5) as connection:
+    def send(*parts: bytes, pause: float = 0.05, wait: float = 5) -> bytes:
+        with socket.create_connection(("127.0.0.1", port), timeout=wait) as connection:
             answer = b""
             for part in parts[:-1]:
                 connection.sendall(part)
                 connection.settimeout(pause)
                 with suppress(TimeoutError):
                     answer += connection.recv(65536)
-                connection.settimeout(5)
+                connection.settimeout(wait)
             connection.sendall(parts[-1])
             while data := connection.recv(65536):
                 answer += data
@@ -118,6 +121,142 @@ def test_metrics(send: Send) -> None:
 @pytest.mark.parametrize("ms", ["-1", "x", "60001", "9" * 30, "1.5"])
 def test_work_refuses_nonsense(send: Send, ms: str) -> None:
     assert status(send(get(f"/work?ms={ms}"))) == 400
+
+
+@pytest.fixture
+def keys(root: Path) -> SigningKeyFiles:
+    made = SigningKeyFiles(Layout(root).signing_keys, "rsa-2048")
+    made.rotate()
+    return made
+
+
+def sign(data: bytes) -> bytes:
+    return get("/sign", f"Content-Length: {len(data)}", method="POST") + data
+
+
+def secure_mode(root: Path, text: str) -> None:
+    (root / "config" / "secure-mode.json").write_text(text)
+
+
+def test_the_newest_version_of_the_key_signs(send: Send, keys: SigningKeyFiles) -> None:
+    before = body(send(sign(b"template")))
+    assert before["version"] == 1
+    assert keys.verify(b"template", before["signature"])
+    assert not keys.verify(b"another", before["signature"])
+    keys.rotate()
+    assert body(send(get("/security")))["signing_key"] == 2
+    after = body(send(sign(b"template")))
+    assert after["version"] == version_of(after["signature"]) == 2
+    assert keys.verify(b"template", after["signature"])
+    assert status(send(get("/sign"))) == 405
+
+
+def test_secure_mode_signs_nothing_and_says_why(send: Send, root: Path, keys: SigningKeyFiles) -> None:
+    off = {"secure_mode": False, "reason": "", "by": "", "since": "", "signing_key": 1}
+    assert body(send(get("/security"))) == off
+    secure_mode(root, '{"on": true, "reason": "key leaked", "by": "ada", "since": "2026-11-22T01:00:00Z"}')
+    on = {"secure_mode": True, "reason": "key leaked", "by": "ada", "since": "2026-11-22T01:00:00Z", "signing_key": 1}
+    assert body(send(get("/security"))) == on
+    answer = send(sign(b"template"))
+    assert status(answer) == 503
+    assert body(answer)["reason"] == "key leaked"
+    assert b"signature" not in answer
+    assert status(send(get("/health"))) == status(send(get("/ready"))) == 200
+    secure_mode(root, '{"on": false, "reason": "all is well"}')
+    assert body(send(get("/security"))) == off
+    assert status(send(sign(b"template"))) == 200
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", "{}", '{"on": "false"}', '{"on": 0}', '{"on": null}'])
+def test_secure_mode_that_cannot_be_read_is_on(send: Send, root: Path, keys: SigningKeyFiles, text: str) -> None:
+    secure_mode(root, text)
+    found = body(send(get("/security")))
+    assert (found["secure_mode"], "cannot be read" in found["reason"]) == (True, True)
+    assert status(send(sign(b"template"))) == 503
+
+
+def test_no_signature_leaves_after_secure_mode_was_turned_on(
+    root: Path, keys: SigningKeyFiles, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Turned on while openssl works: the signature that it makes is not handed out."""
+    real = subprocess.run
+
+    def slow(*args: Any, **options: Any) -> Any:
+        done = real(*args, **options)
+        secure_mode(root, '{"on": true}')
+        return done
+
+    monkeypatch.setattr(agent_factory.subprocess, "run", slow)
+    assert agent_factory.Signing(root).sign(b"template")[0] == 503
+
+
+def test_what_keeps_it_from_signing_is_said(send: Send, root: Path) -> None:
+    def error() -> str:
+        answer = send(sign(b"template"))
+        assert status(answer) == 500
+        return str(body(answer)["error"])
+
+    assert "no signing key" in error()
+    assert body(send(get("/security")))["signing_key"] is None
+    keys = SigningKeyFiles(Layout(root).signing_keys, "rsa-2048")
+    keys.rotate()
+    key = Layout(root).signing_keys / "1.key.pem"
+    key.chmod(0o640)
+    assert "open to others" in error()
+    key.chmod(0o600)
+    pem = key.read_text()
+    key.write_text(pem[: len(pem) // 2])
+    assert "openssl cannot sign" in error()
+    log = (root / "logs" / "green.log").read_text()
+    assert "ERROR not signed: openssl" in log
+    assert "POST /sign 500" in log
+    secret = "".join(pem.splitlines()[1:-1])
+    assert not any(secret[at : at + 20] in log for at in range(0, len(secret) - 20, 20))
+    (Layout(root).signing_keys / "versions.json").write_text("{}")
+    assert "versions.json cannot be read" in error()
+
+
+def test_others_are_answered_while_one_is_signed(
+    send: Send, keys: SigningKeyFiles, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The others do not wait; what comes on the same connection is answered afterwards."""
+    real, go_on = subprocess.run, Event()
+
+    def waiting(*args: Any, **options: Any) -> Any:
+        assert go_on.wait(10)
+        return real(*args, **options)
+
+    monkeypatch.setattr(agent_factory.subprocess, "run", waiting)
+    both = sign(b"template").replace(b"Connection: close", b"Connection: keep-alive") + get("/version")
+    with ThreadPoolExecutor() as pool:
+        signed = pool.submit(send, both)
+        while b"agent_factory_requests_in_flight 1" not in send(get("/metrics")):
+            assert not signed.done()
+        go_on.set()
+        answers = signed.result()
+    assert answers.count(b"HTTP/1.1 200 OK") == 2
+    assert answers.index(b'"signature"') < answers.index(b'"color"')
+    assert b"agent_factory_requests_in_flight 0" in send(get("/metrics"))
+
+
+def test_a_client_that_goes_away_gets_no_signature(
+    send: Send, root: Path, keys: SigningKeyFiles, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real, go_on = subprocess.run, Event()
+
+    def waiting(*args: Any, **options: Any) -> Any:
+        assert go_on.wait(10)
+        return real(*args, **options)
+
+    monkeypatch.setattr(agent_factory.subprocess, "run", waiting)
+    with pytest.raises(TimeoutError):
+        send(sign(b"template"), wait=0.2)
+    log = root / "logs" / "green.log"
+    while "client went away" not in log.read_text():
+        assert status(send(get("/health"))) == 200
+    go_on.set()
+    assert b"agent_factory_requests_in_flight 0" in send(get("/metrics"))
+    assert "/sign 200" not in log.read_text()
 
 
 def test_a_request_in_pieces_and_two_at_once(send: Send) -> None:
