@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 import subprocess
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from pyrunbook.catalog import Step, load
+from pyrunbook.catalog import Step, load, ways_back
 from pyrunbook.catalog.inventory import Service
 from pyrunbook.catalog.page_values import page_values, read_role_defaults
 
@@ -116,6 +116,22 @@ class Operator:
             if item.commands and item.strategy in (None, self._strategy):
                 yield Block(step.id, item.text, values.fill(item.commands))
         assert not values.unknown
+
+    def filled(self, command: str) -> str:
+        """A command of the page's troubleshooting."""
+        return page_values(self._service, self._defaults, self._project, self._source).fill(command)
+
+    def back(self, done: Iterable[Step]) -> Iterator[Block]:
+        """The ways back of the steps that were done, in the page's order."""
+        names = {step.id for step in done}
+        for step in ways_back(self.steps()):
+            if step.id in names and step.phase != "rollback":
+                yield from self.blocks(step, undo=True)
+
+    def until(self, last: str) -> list[Step]:
+        """The steps of an update up to one of them."""
+        steps = [step for step in self.steps() if step.phase in ("prerequisite", "procedure")]
+        return steps[: [step.id for step in steps].index(last) + 1]
 
     def step(self, step_id: str, runbook: str = "maintenance/production_update") -> Step:
         """One step; the one of the procedure where the rollback has the same id."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pyrunbook.catalog.catalog import CATEGORIES, Catalog, load
 from pyrunbook.catalog.metadata import DeclaredWindow, Metadata, Prerequisite, Trouble
 from pyrunbook.catalog.playbook import STRATEGIES, Phase
-from pyrunbook.catalog.runbook import Runbook, Step
+from pyrunbook.catalog.runbook import Runbook, Step, after_switch, ways_back
 from pyrunbook.catalog.step_notes import StepNotes
 from pyrunbook.catalog.values import Duration, Text
 from pyrunbook.catalog.yaml_file import InvalidFile, Problem
@@ -26,5 +26,7 @@ __all__ = [
     "StepNotes",
     "Text",
     "Trouble",
+    "after_switch",
     "load",
+    "ways_back",
 ]

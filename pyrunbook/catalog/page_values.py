@@ -25,13 +25,13 @@ from pathlib import Path
 from typing import Any
 
 from pyrunbook.catalog.inventory import Service
-from pyrunbook.catalog.templates import Values
+from pyrunbook.catalog.templates import Blank, Values
 from pyrunbook.catalog.yaml_file import InvalidFile, Problem, read
 
 COLORS = ("blue", "green")
 ACTIVE, PREVIEW, RELEASE = "$ACTIVE", "$PREVIEW", "$RELEASE"
 _MANIFESTS = (
-    "{% set files = deploy_green_manifests | default('DEPLOY_GREEN_MANIFESTS', true) %}"
+    "{% set files = deploy_green_manifests or no_manifests ~ '' %}"
     "{% for file in ([files] if files is string else files) %}"
     """-f "{{ file }}"{{ '' if loop.last else ' ' }}{% endfor %}"""
 )
@@ -120,6 +120,7 @@ def _words(known: Values) -> dict[str, Any]:
         "service_release": known.get("service_release") or RELEASE,
         "service_state": known.get("service_state") or _state(),
         "kubectl_manifests": _MANIFESTS,
+        "no_manifests": Blank("DEPLOY_GREEN_MANIFESTS", "deploy_green_manifests"),
     }
 
 
@@ -143,7 +144,8 @@ def _colors(known: Values) -> dict[str, Any]:
     given = known.get("service_colors")
     told = given if isinstance(given, Mapping) else {}
     colors: dict[str, Any] = {
-        color: told.get(color) or {key: f"{color}_{key}".upper() for key in _COLOR_KEYS} for color in COLORS
+        color: told.get(color) or {key: Blank(f"{color}_{key}".upper(), "service_colors") for key in _COLOR_KEYS}
+        for color in COLORS
     }
     keys = dict.fromkeys([*_COLOR_KEYS, *(key for color in colors.values() for key in color)])
     for live in (ACTIVE, PREVIEW):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -68,6 +68,26 @@ class Step:
     def troubles(self, message: str) -> list[Trouble]:
         """The known errors that a message is about."""
         return [trouble for trouble in (self.notes.troubleshooting if self.notes else ()) if trouble.found_in(message)]
+
+
+def ways_back(steps: Iterable[Step]) -> list[Step]:
+    """The steps in the order in which what they did is undone: the last first, but for what `undo_before` asks for."""
+    found: list[Step] = []
+    for step in reversed(list(steps)):
+        before = step.notes.undo_before if step.notes else ()
+        places = [place for place, later in enumerate(found) if later.role in before]
+        found.insert(min(places, default=len(found)), step)
+    return found
+
+
+def after_switch(steps: Iterable[Step]) -> list[Step]:
+    """The steps of the procedure behind the switch, which a run of their own would do to the other color."""
+    switched, found = False, []
+    for step in steps:
+        if step.phase is Phase.PROCEDURE and switched:
+            found.append(step)
+        switched = switched or (step.notes is not None and step.notes.switches)
+    return found
 
 
 @dataclass(frozen=True)

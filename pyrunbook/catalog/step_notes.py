@@ -63,6 +63,10 @@ class StepNotes(Struct, frozen=True, kw_only=True):
         verifies: whether the step only checks and changes nothing, so that there is nothing to undo.
         inputs: language to input of the role to what it means; the English words are in `meta/argument_specs.yml`.
         point_of_no_return: whether going back needs the rollback plan from here on, not only the color that still runs.
+        undo_before: roles whose undo needs this one's: it comes first, whatever the order of the steps was.
+        not_alone: why the step cannot be run by itself; it can where nobody says so.
+        switches: whether another color serves afterwards. A run begins by reading which one does, so what is done after
+            the switch cannot be done by a run of its own.
     """
 
     schema: Literal[1]
@@ -78,6 +82,9 @@ class StepNotes(Struct, frozen=True, kw_only=True):
     verifies: bool = False
     inputs: dict[str, dict[str, str]] = msgspec.field(default_factory=dict)
     point_of_no_return: bool = False
+    undo_before: tuple[str, ...] = ()
+    not_alone: Text | None = None
+    switches: bool = False
 
     def __post_init__(self) -> None:
         """Partial honesty needs its reason."""

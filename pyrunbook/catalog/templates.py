@@ -5,6 +5,7 @@ from __future__ import annotations
 import posixpath
 import shlex
 from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
@@ -34,14 +35,23 @@ SECRET = _Secret("[secret]")
 """What stands on a page in place of a secret."""
 
 
+@dataclass(frozen=True)
+class Blank:
+    """Given as a value where nobody sets a part of a variable: what the reader is to fill in, and of which variable."""
+
+    shown: str
+    variable: str
+
+
 class _Blank(ChainableUndefined):
     """A variable that nobody sets: its name in capitals, as a blank to be filled by the reader."""
 
-    __slots__ = ("_asked",)
+    __slots__ = ("_asked", "_shown")
 
-    def __init__(self, name: str, asked: set[str]) -> None:
+    def __init__(self, name: str, asked: set[str], shown: str = "") -> None:
         super().__init__(name=name)
         self._asked = asked
+        self._shown = shown or name.upper()
 
     def __getattr__(self, name: str) -> _Blank:
         return self
@@ -49,9 +59,8 @@ class _Blank(ChainableUndefined):
     __getitem__ = __getattr__
 
     def __str__(self) -> str:
-        name = str(self._undefined_name)
-        self._asked.add(name)
-        return name.upper()
+        self._asked.add(str(self._undefined_name))
+        return self._shown
 
 
 _ENVIRONMENT = ImmutableSandboxedEnvironment(
@@ -120,6 +129,8 @@ class Values:
     def _value(self, name: str, value: Any) -> Any:
         if is_secret_name(name) or isinstance(value, _Secret):
             return SECRET
+        if isinstance(value, Blank):
+            return _Blank(value.variable, self.unknown, value.shown)
         if isinstance(value, str):
             return str(redact({name: self.fill(value)})[name])
         if isinstance(value, Mapping):

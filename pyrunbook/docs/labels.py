@@ -14,7 +14,7 @@ _LABELS: dict[str, tuple[str, str]] = {
     "first_action": ("First action", "Première action"),
     "information": ("Information", "Informations"),
     "runbook": ("Runbook", "Runbook"),
-    "updated": ("Last reviewed", "Dernière mise à jour"),
+    "updated": ("Last reviewed", "Dernière relecture"),
     "owner": ("Owner", "Responsable"),
     "severity": ("Severity", "Sévérité"),
     "estimate": ("Estimated time", "Temps estimé"),
@@ -22,8 +22,8 @@ _LABELS: dict[str, tuple[str, str]] = {
     "timeout": ("ended and put back after {0}", "interrompu et annulé après {0}"),
     "frequency": ("Frequency", "Fréquence"),
     "window": ("Window", "Fenêtre"),
-    "window_closed": ("closed until the inventory names one (`update_window`)",
-                      "fermée tant que l'inventaire n'en donne pas (`update_window`)"),
+    "window_closed": ("closed until the inventory names one (`{0}`)",
+                      "fermée tant que l'inventaire n'en donne pas (`{0}`)"),
     "cutoff": ("nothing starts in its last {0}", "aucun démarrage dans les dernières {0}"),
     "excluded": ("closed: {0}", "fermée : {0}"),
     "risk": ("Risk", "Risque"),
@@ -48,6 +48,14 @@ _LABELS: dict[str, tuple[str, str]] = {
     "all_of_it": ("All of it, with guards, journal and automatic way back:",
                   "En entier, avec gardes, journal et retour arrière automatique :"),
     "dry_run": ("A dry run first, which changes nothing:", "D'abord à blanc, sans rien modifier :"),
+    "dry_run_window": (
+        "A dry run first, which changes nothing. It keeps to the window, too, unless it is told why not:",
+        "D'abord à blanc, sans rien modifier. La fenêtre vaut aussi pour cela, sauf si l'on dit pourquoi :",
+    ),
+    "emergency": (
+        "In an emergency, outside the window; the reason is recorded:",
+        "En urgence, hors de la fenêtre ; la raison est enregistrée :",
+    ),
     "directly": ("The same with Ansible alone, from the project's directory:",
                  "La même chose avec Ansible seul, depuis le répertoire du projet :"),
     "flow": ("Flow", "Déroulement"),
@@ -60,6 +68,34 @@ _LABELS: dict[str, tuple[str, str]] = {
                   "à partir d'ici, le retour passe par le plan de retour arrière"),
     "partial": ("A dry run cannot tell all of it: {0}", "À blanc, tout ne peut être annoncé : {0}"),
     "just_this": ("Just this step, with its guards:", "Cette étape seule, avec ses gardes :"),
+    "not_alone": (
+        "Not by itself. {0} Run the whole procedure, or type what is below by hand, in its order.",
+        "Pas isolément. {0} Lancer toute la procédure, ou taper à la main ce qui suit, dans l'ordre.",
+    ),
+    "after_switch": (
+        (
+            "A run of its own would begin by reading which color serves, and after the switch that is the other one. "
+            "(One that died there is finished by `pyrunbook recover`.)"
+        ),
+        (
+            "Une exécution isolée commencerait par lire quelle couleur sert ; après la bascule, c'est l'autre. (Celle"
+            " qui est morte là se termine par `pyrunbook recover`.)"
+        ),
+    ),
+    "colors": (
+        (
+            "The service has two colors, blue and green. The **active** color is the one that serves, the **preview**"
+            " color is the other one, where a new release goes first. After each update they have swapped, so which "
+            "is which is read from the live system; in the commands it is `$ACTIVE` and `$PREVIEW`, as they were when"
+            " the work began."
+        ),
+        (
+            "Le service a deux couleurs, blue et green. La couleur **active** est celle qui sert ; la couleur de "
+            "**préversion** est l'autre, où une nouvelle version va d'abord. Elles s'échangent à chaque mise à jour :"
+            " c'est le système en marche qui dit laquelle est laquelle. Dans les commandes, ce sont `$ACTIVE` et "
+            "`$PREVIEW`, telles qu'au début du travail."
+        ),
+    ),
     "by_hand": ("By hand", "À la main"),
     "on_platform": ("By hand, platform {0}", "À la main, plateforme {0}"),
     "expected": ("Expected result", "Résultat attendu"),
@@ -70,6 +106,18 @@ _LABELS: dict[str, tuple[str, str]] = {
     "must_hold": ("must hold: {0}", "doit tenir : {0}"),
     "rollback": ("Rollback", "Retour arrière"),
     "whole": ("The whole run", "Toute l'exécution"),
+    "step_by_step": (
+        (
+            "Step by step, by hand, in the shell in which the steps were typed: from the top, the blocks of those "
+            "steps that were done; leave out the others. In any other shell, and after a run of pyrunbook, only the "
+            "rollback of the whole run knows what was there."
+        ),
+        (
+            "Étape par étape, à la main, dans le shell où les étapes ont été tapées : de haut en bas, les blocs des "
+            "étapes qui ont été faites ; sauter les autres. Dans un autre shell, et après une exécution de pyrunbook,"
+            " seul le retour arrière de toute l'exécution sait ce qui était là."
+        ),
+    ),
     "undo_step": ("After step {0}: {1}", "Après l'étape {0} : {1}"),
     "troubleshooting": ("Troubleshooting", "Dépannage"),
     "error": ("Error: {0}", "Erreur : {0}"),

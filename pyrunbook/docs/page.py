@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import replace
 from functools import cache, cached_property, partial
@@ -28,6 +29,8 @@ from pyrunbook.docs.target import Target
 from pyrunbook.docs.wording import Wording
 
 PLATFORMS = ("host", "kubernetes")
+_COLOR = re.compile(r"\$\{?(?:ACTIVE|PREVIEW)\b")
+"""A live color in a command, see `page_values`: then the reader has to know what it is."""
 
 
 class Page:
@@ -108,9 +111,8 @@ class Page:
     def as_markdown(self) -> str:
         """The page."""
         metadata = self.runbook.metadata
-        steps = Steps(self.runbook, self.target, self._platforms, self._wording_of, self.measured).made(
-            self._catalog_steps
-        )
+        made = Steps(self.runbook, self.target, self._platforms, self._wording_of, self.measured)
+        steps, back = made.made(self._catalog_steps)
         first = next((step for step in steps if step.phase == Phase.PROCEDURE), None)
         people = People(self.target.contacts, self.wording)
         contacts, checks, troubles = list(people.contacts(metadata)), self._checks(steps), self._troubles(steps)
@@ -141,6 +143,9 @@ class Page:
             run=RunCommands(self.runbook, self.target),
             flow=flowchart(((s, self.runbook.title_of(s, self.language)) for s in self._catalog_steps), self.language),
             steps=steps,
+            back=back,
+            stepwise=any(step.undo for step in back),
+            colors=any(_COLOR.search(text) for step in steps for _, text in step.by_hand),
             by_hand=str,
             several=len(self._platforms) > 1,
             checks=checks,
@@ -196,7 +201,7 @@ class Page:
             for trouble in step.notes.troubleshooting if step.notes else ():
                 if trouble.platform in platforms:
                     where = found.setdefault((trouble.error, str(trouble.cause)), (trouble, []))[1]
-                    where.append(link(step.number, f"#{step.anchor}"))
+                    where.append(step.place)
         return [
             {
                 "error": self.words(trouble.error),

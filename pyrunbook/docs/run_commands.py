@@ -23,20 +23,28 @@ class RunCommands:
         self._inputs = "".join(f" -e {name}={name.upper()}" for name in runbook.needed)
         self._attested = "".join(f" --attest {name}" for name in attested)
         given = f" -e {shlex.quote(json.dumps({'preflight_attested': attested}))}" if attested else ""
-        self._window = " --window" if runbook.metadata.window.required else ""
+        self.keeps_window = runbook.metadata.window.required
+        """Whether the runbook is run inside a window."""
         self._run, self._inventory = f"pyrunbook run {shlex.quote(runbook.id)}", f" -i {inventory}"
         playbook = shlex.quote(target.shown(runbook.path))
         self._ansible = f"ansible-playbook {playbook} -i {path}{given}{self._inputs}"
 
     @property
     def check(self) -> str:
-        """The dry run."""
-        return f"{self._run}{self._inventory} --check{self._inputs}"
+        """The dry run. The window holds for it, too, and one prepares before it opens."""
+        anyway = ' --no-window --reason "dry run"' if self.keeps_window else ""
+        return f"{self._run}{self._inventory} --check{anyway}{self._inputs}"
 
     @property
     def all(self) -> str:
         """The whole run."""
-        return f"{self._run}{self._window}{self._inventory}{self._attested}{self._inputs}"
+        window = " --window" if self.keeps_window else ""
+        return f"{self._run}{window}{self._inventory}{self._attested}{self._inputs}"
+
+    @property
+    def emergency(self) -> str:
+        """The whole run outside its window."""
+        return f'{self._run} --no-window --reason "REASON"{self._inventory}{self._attested}{self._inputs}'
 
     @property
     def ansible(self) -> str:

@@ -19,7 +19,7 @@ _WORDS = {
     },
     "fr": {
         "status": "statut {}", "contains": "le corps contient {}", "json": "{} vaut {}",
-        "latency": "{} au plus {} ms", "requests": "{} requêtes sur de nouvelles connexions, {} échec(s) admis",
+        "latency": "{} au plus {} ms", "requests": "{} requêtes sur de nouvelles connexions, échecs admis : {}",
     },
 }  # fmt: skip
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from pyrunbook.catalog import Phase, Runbook, Step, StepNotes, Text
+from pyrunbook.catalog import Phase, Runbook, Step, StepNotes, Text, after_switch, ways_back
 from pyrunbook.catalog.step_notes import ByHand
-from pyrunbook.docs.markdown_text import anchor, code, fence, plain_text
+from pyrunbook.docs.markdown_text import anchor, code, fence, link, plain_text
 from pyrunbook.docs.measured import Measured
 from pyrunbook.docs.run_commands import RunCommands
 from pyrunbook.docs.target import Target
@@ -21,12 +21,13 @@ class PageStep:
     """A step.
 
     Attributes:
-        number: counted from 1; those of the rollback on their own: `R1`.
+        number: counted from 1 where its heading has one; empty for those of the rollback.
         title: Markdown, like `facts`, `by_hand` and `undo`.
         anchor: where links to it lead.
         phase: as of the catalog.
         facts: one line: its id and role, how long it takes, when it happens.
-        commands: that run only it.
+        commands: that run only it; empty where it cannot be run by itself.
+        not_alone: why it cannot.
         notes: of its role; `None` where it has none.
         words: says the texts of its notes.
         by_hand: platform to what is done there.
@@ -39,10 +40,16 @@ class PageStep:
     phase: str
     facts: str
     commands: str
+    not_alone: str
     notes: StepNotes | None
     words: Callable[[Text], str]
     by_hand: list[tuple[str, str]]
     undo: list[tuple[str, str]]
+
+    @property
+    def place(self) -> str:
+        """A link to it, as a sentence names it: by its number, or by its title."""
+        return link(self.number or self.title, f"#{self.anchor}")
 
     @property
     def undoable(self) -> bool:
@@ -76,25 +83,29 @@ class Steps:
         self._measured = measured
         self._commands = RunCommands(runbook, target)
 
-    def made(self, steps: Iterable[Step]) -> list[PageStep]:
-        """The steps in their order, numbered."""
-        found: list[PageStep] = []
-        counted = {True: 0, False: 0}
-        for step in steps:
-            back = step.phase is Phase.ROLLBACK
-            counted[back] += 1
-            found.append(self._step(f"{'R' if back else ''}{counted[back]}", step))
-        return found
+    def made(self, steps: Iterable[Step]) -> tuple[list[PageStep], list[PageStep]]:
+        """The steps in their order, numbered; and those that can be undone, in the order of the ways back."""
+        listed = list(steps)
+        late = {id(step) for step in after_switch(listed)}
+        made: dict[int, PageStep] = {}
+        for step in listed:
+            number = 1 + sum(bool(other.number) for other in made.values())
+            shown = "" if step.phase is Phase.ROLLBACK else str(number)
+            made[id(step)] = self._step(shown, step, late=id(step) in late)
+        back = [made[id(step)] for step in ways_back(listed)]
+        return list(made.values()), [step for step in back if step.undoable]
 
-    def _step(self, number: str, step: Step) -> PageStep:
+    def _step(self, number: str, step: Step, *, late: bool) -> PageStep:
         notes, wording = step.notes, self._wording_of(step)
+        why = wording.t("after_switch") if late else wording.words(notes.not_alone) if notes and notes.not_alone else ""
         return PageStep(
             number=number,
             title=plain_text(self._runbook.title_of(step, wording.language)),
             anchor=f"{step.phase}-{anchor(step.id)}",
             phase=str(step.phase),
             facts=self._facts(step, wording),
-            commands=self._commands.only(step.id),
+            commands="" if why else self._commands.only(step.id),
+            not_alone=why,
             notes=notes,
             words=wording.words,
             by_hand=[(name, self._by_hand(notes.by_hand.of(name), wording)) for name in self._platforms if notes],

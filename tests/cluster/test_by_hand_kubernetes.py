@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from by_hand import LOGIN, STOPPING, Block, Operator, Shell, environment
+import yaml
+from by_hand import LOGIN, ROOT, STOPPING, Block, Operator, Shell, environment
 from cluster_api import Api, accompaniment, deployment
 from front import Front
 
@@ -34,7 +35,7 @@ def front(api: Api) -> Iterator[Front]:
 class Desk:
     """Where the operator stands: a directory, a kubectl, an inventory."""
 
-    def __init__(self, api: Api, front: Front, directory: Path, strategy: str) -> None:
+    def __init__(self, api: Api, front: Front, directory: Path, strategy: str, kubeconfig: Path | None = None) -> None:
         self.api, self.directory = api, directory
         (directory / "bin").mkdir(parents=True)
         # The stand-in has no schemas to validate by, and no bookmarks, which kubectl 1.35 and later waits for.
@@ -49,7 +50,7 @@ class Desk:
         (directory / "bin" / "kubectl").chmod(0o755)
         self.variables: dict[str, Any] = {
             "service_platform": "kubernetes",
-            "service_kubeconfig": str(api.kubeconfig),
+            "service_kubeconfig": str(kubeconfig or api.kubeconfig),
             "service_namespace": api.namespace,
             "service_kubernetes_name": "agent-factory",
             "service_preview_name": "agent-factory-preview",
@@ -110,22 +111,51 @@ def test_an_update_by_hand_and_the_next_one_back(desk: Desk, front: Front, strat
         assert preview["spec"]["selector"]["version"] == old
 
 
-@pytest.mark.parametrize("strategy", STRATEGIES)
-def test_what_each_step_did_is_undone_in_reverse(desk: Desk, strategy: str) -> None:
-    """All steps, then all their ways back: the color that served serves again, and no trace of the other is left."""
-    steps = [step for step in desk.operator.steps() if step.phase in ("prerequisite", "procedure")]
+UNDONE = [
+    *(("zero_downtime", last) for last in ("deploy_green", "switch_service", "drain", "cleanup")),
+    *(("controlled_stop", last) for last in ("drain_first", "deploy_green", "switch_service", "cleanup")),
+]
+
+
+@pytest.mark.parametrize(("strategy", "last"), UNDONE)
+def test_what_was_done_is_undone_in_the_order_of_the_page(desk: Desk, strategy: str, last: str) -> None:
+    """Some steps, then their ways back: the color that served serves again, and no trace of the other is left."""
+    steps = desk.operator.until(last)
     with desk.shell() as typed:
         for step in steps:
             for block in desk.operator.blocks(step):
                 typed.do(block)
-        assert desk.serving() == ("green", "1.1.0", 3)
-        for step in reversed(steps):
-            for block in desk.operator.blocks(step, undo=True):
-                typed.do(block)
+        for block in desk.operator.back(steps):
+            typed.do(block)
     assert desk.serving() == ("blue", "1.0.4", 3)
     assert not desk.there("green")
     assert desk.api.cluster().get("ConfigMap", "agent-factory-blue"), "what was deleted with the color is back, too"
     assert not lease.show(desk.api.cluster(), "agent-factory").holder
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES[1:])
+def test_the_traffic_is_not_sent_back_to_a_color_without_a_ready_pod(desk: Desk) -> None:
+    """Scaled to zero its rollout counts as complete; the undo of the switch alone must not believe that."""
+    with desk.shell(LOGIN) as typed:
+        for step in desk.operator.until("switch_service"):
+            for block in desk.operator.blocks(step):
+                typed.do(block)
+        (undo,) = desk.operator.blocks(desk.operator.step("switch_service"), undo=True)
+        assert "STOP: no pod of blue is ready" in typed.paste(undo.commands).said
+    assert desk.serving() == ("green", "1.1.0", 3)
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES[:1])
+def test_a_rollback_by_hand_waits_for_a_ready_pod_too(desk: Desk) -> None:
+    """Whoever pastes on after the color did not come up does not send the traffic to it."""
+    with desk.shell(LOGIN) as typed:
+        for block in desk.operator.forward():
+            typed.do(block)
+        read, create, send, _ = desk.operator.blocks(desk.operator.step("rollback"))
+        typed.do(read)
+        typed.paste(create.commands.partition("( set")[0])  # its names, without what creates the color
+        assert "STOP: no pod of blue is ready" in typed.paste(send.commands).said
+    assert desk.serving() == ("green", "1.1.0", 3)
 
 
 @pytest.mark.parametrize("strategy", STRATEGIES[:1])
@@ -232,3 +262,75 @@ def test_where_no_color_serves_nothing_is_changed(desk: Desk) -> None:
     assert found["spec"]["selector"] == {"app": "agent-factory"}
     assert desk.there("blue")
     assert not desk.there("green")
+
+
+# --- what the account of an operator may do ---------------------------------------------------------------------------
+
+
+def granted(*names: str) -> list[dict[str, Any]]:
+    """The rules of shipped Roles."""
+    documents = [d for name in names for d in yaml.safe_load_all((ROOT / "docs/kubernetes" / name).read_text())]
+    return [rule for document in documents if document["kind"] == "Role" for rule in document["rules"]]
+
+
+def permissions(rules: list[dict[str, Any]]) -> set[tuple[str, str, str]]:
+    return {
+        (group, resource, verb)
+        for rule in rules
+        for group in rule["apiGroups"]
+        for resource in rule["resources"]
+        for verb in rule["verbs"]
+    }
+
+
+def diagnoses(operator: Operator) -> Iterator[str]:
+    """The kubectl commands of the pages' troubleshooting."""
+    for runbook in ("maintenance/production_update", "deployment/rollback", "maintenance/unlock"):
+        for step in operator.steps(runbook):
+            for trouble in step.notes.troubleshooting if step.notes else ():
+                if trouble.platform in (None, "kubernetes"):
+                    yield from (said for each in trouble.commands if "kubectl" in (said := operator.filled(each)))
+
+
+def test_the_shipped_roles_are_enough_for_all_that_a_page_says_to_type(
+    standin_api: Api, front: Front, tmp_path: Path
+) -> None:
+    """Updates, ways back, the rollback, unlocking, each diagnosis; and no more than is asked for."""
+    rules = granted("role.yaml", "role-by-hand.yaml")
+    standin_api.two_colors(replicas=1, autoscaler=True)
+    kubeconfig = standin_api.user(rules)
+    standin_api.faults.requests.clear()
+    for strategy in STRATEGIES:
+        desk = Desk(standin_api, front, tmp_path / strategy, strategy, kubeconfig)
+        steps = desk.operator.until("cleanup")
+        with desk.shell() as typed:
+            for step in steps:
+                for block in desk.operator.blocks(step):
+                    typed.do(block)
+            for block in desk.operator.back(steps):
+                typed.do(block)
+    with desk.shell() as typed:
+        for block in desk.operator.forward():
+            typed.do(block)
+        for block in desk.operator.blocks(desk.operator.step("rollback")):
+            typed.do(block)
+        for block in desk.operator.blocks(desk.operator.step("unlock", "maintenance/unlock")):
+            typed.do(block)
+    commands = list(diagnoses(desk.operator))
+    assert len(commands) > 10
+    desk = Desk(standin_api, front, tmp_path / "trouble", "zero_downtime", kubeconfig)
+    with desk.shell(LOGIN) as typed:
+        for step in desk.operator.until("deploy_green"):  # names the colors, and has both run
+            for block in desk.operator.blocks(step):
+                typed.do(block)
+        said = {command: typed.paste(command).said for command in commands}
+    refused = {f"{r.verb} {r.resource}" for r in standin_api.faults.requests if r.code == 403}
+    # When an object is not there, kubectl asks whether its namespace is, and goes on when it may not know.
+    assert refused <= {"get namespaces"}
+    assert not [(command, words) for command, words in said.items() if "forbidden" in words.lower()]
+    asked = {(r.group, r.resource, r.verb) for r in standin_api.faults.requests if r.user != "admin"}
+    by_hand, own = permissions(granted("role-by-hand.yaml")), permissions(granted("role.yaml"))
+    assert not by_hand & own, "granted twice"
+    deleted = {(group, resource, "watch") for group, resource, verb in own if verb == "delete"}
+    assert by_hand <= asked | deleted, "granted, and never asked for"  # what the stand-in deletes is gone at once
+    assert deleted <= by_hand, "kubectl delete watches what does not go at once"

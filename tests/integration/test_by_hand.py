@@ -11,7 +11,6 @@ from host_under_test import running
 from operation import maintain, serves
 from sandbox_under_test import Sandbox
 
-from pyrunbook.catalog import STRATEGIES
 from pyrunbook.catalog.inventory import read_services
 from pyrunbook.execution.inventory import services
 from pyrunbook.sandbox.load import Load
@@ -81,27 +80,44 @@ def test_a_controlled_stop_by_hand(sandbox: Sandbox, monkeypatch: pytest.MonkeyP
     assert serves(sandbox) == ("green", "1.1.0")
 
 
-@pytest.mark.parametrize("strategy", STRATEGIES)
-def test_what_each_step_did_is_undone_in_reverse(
-    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, strategy: str
+UNDONE = [
+    *(("zero_downtime", last) for last in ("switch_service", "cleanup")),
+    *(("controlled_stop", last) for last in ("drain_first", "deploy_green", "switch_service", "cleanup")),
+]
+
+
+@pytest.mark.parametrize(("strategy", "last"), UNDONE)
+def test_what_was_done_is_undone_in_the_order_of_the_page(
+    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, strategy: str, last: str
 ) -> None:
-    """All steps, then all their ways back: the color that served serves again, and no trace of the other is left."""
+    """Some steps, then their ways back: the color that served serves again, and no trace of the other is left."""
     operator = _operator(sandbox, monkeypatch, strategy)
-    steps = [step for step in operator.steps() if step.phase in ("prerequisite", "procedure")]
+    steps = operator.until(last)
     with Load(sandbox.url, 50) as load, shell(sandbox) as typed:
         for step in steps:
             for block in operator.blocks(step):
                 typed.do(block)
-        assert serves(sandbox) == ("green", "1.1.0")
-        for step in reversed(steps):
-            for block in operator.blocks(step, undo=True):
-                typed.do(block)
+        for block in operator.back(steps):
+            typed.do(block)
     assert serves(sandbox) == ("blue", "1.0.4")
     if strategy == "zero_downtime":
         assert load.report.failed == 0, load.report
     assert sandbox.status()["colors"]["green"]["running"] is False
     assert not (sandbox.directory / "slots/green/release").exists()
     assert not lock(sandbox).exists()
+
+
+def test_the_traffic_is_not_sent_back_to_a_slot_that_is_stopped(
+    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    operator = _operator(sandbox, monkeypatch, "controlled_stop")
+    with shell(sandbox, LOGIN) as typed:
+        for step in operator.until("switch_service"):
+            for block in operator.blocks(step):
+                typed.do(block)
+        (undo,) = operator.blocks(operator.step("switch_service"), undo=True)
+        assert "STOP: blue is not ready" in typed.paste(undo.commands).said
+    assert serves(sandbox) == ("green", "1.1.0")
 
 
 def _rollback(operator: Operator) -> list[Block]:

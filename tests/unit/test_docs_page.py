@@ -9,6 +9,7 @@ import pytest
 from sample_project import SLOW, UPDATE, edit, write
 
 from pyrunbook.catalog.settings import read_settings
+from pyrunbook.catalog.step_notes import read_step_notes
 from pyrunbook.docs.collection import collect
 from pyrunbook.docs.target import Target, read_target
 
@@ -309,6 +310,47 @@ def test_undo_stands_in_the_reverse_order(project: Path) -> None:
     assert 'delete -f "deploy/$PREVIEW"' in rollback
 
 
+def test_an_undo_that_another_one_needs_comes_first(project: Path) -> None:
+    edit(project / "roles/drain/meta/step.yml", "schema: 1", "schema: 1\nundo_before: [deploy]")
+    undo = [title for title in headings(page(project), 3) if title.startswith("After step")]
+    assert undo == ["After step 2: Drain the active color first", "After step 3: Deploy the release"]
+    assert "from the top, the blocks of those steps that were done" in section(page(project), "Rollback")
+
+
+def test_a_step_that_means_something_else_alone_says_so_in_place_of_the_command(project: Path) -> None:
+    notes = "schema: 1\nnot_alone: {en: It would stop the service., fr: Elle arrêterait le service.}"
+    edit(project / "roles/drain/meta/step.yml", "schema: 1", notes)
+    drain = step(page(project), "Drain the active color first")
+    assert "--step" not in drain and "--tags" not in drain
+    assert "Not by itself. It would stop the service. Run the whole procedure, or type what is below" in drain
+    assert "Pas isolément. Elle arrêterait le service." in page(project, language="fr")
+
+
+def test_what_comes_after_the_switch_cannot_be_run_by_itself(project: Path) -> None:
+    edit(project / "roles/deploy/meta/step.yml", "schema: 1", "schema: 1\nswitches: true")
+    for inventory, after in (
+        ("production", ["Verify the service"]),
+        ("metal", ["Verify the service", "Drain the old"]),
+    ):
+        text = page(project, inventory=inventory)
+        for title in ("Check that it may start", "Deploy the release", "Free the lock"):
+            assert "--tags" in step(text, title), title
+        assert re.findall(r"^### \d+\. (.*)\n(?:(?!^#).*\n)*?Not by itself", text, re.MULTILINE) == [
+            title for title in headings_of_steps(text) if title.startswith(tuple(after))
+        ]  # fmt: skip
+
+
+def headings_of_steps(text: str) -> list[str]:
+    return [title.partition(". ")[2] for title in headings(text, 3) if re.match(r"\d+\. ", title)]
+
+
+def test_the_words_of_colors_are_explained_where_commands_use_them(project: Path) -> None:
+    procedure = section(page(project), "Procedure")
+    assert procedure.count("The **active** color is the one that serves") == 1
+    assert procedure.index("The **active** color") < procedure.index("### Flow")
+    assert "The **active** color" not in page(project, SLOW)
+
+
 def test_verification_repeats_what_must_hold(project: Path) -> None:
     text = section(page(project), "Verification")
     assert "- [ ] 4. [Verify the service](#procedure-verify): Each answer is 200." in text
@@ -441,3 +483,37 @@ def test_what_the_playbook_sets_for_a_step_fills_its_texts_and_commands(project:
     assert 'apply -f "SHOP_RELEASE_DIRECTORY/v2"' in step(text, "Deploy the release")
     assert 'delete -f "SHOP_RELEASE_DIRECTORY/v2"' in section(text, "Rollback")
     assert "- `shop_release_directory`" in section(text, "What is missing on this page")
+
+
+# --- what ships ------------------------------------------------------------------------------------------------------
+
+
+def shipped(inventory: str, language: str = "en", name: str = "maintenance/production_update") -> str:
+    root = Path(__file__).parents[2]
+    return page(root, name, language, inventory)
+
+
+@pytest.mark.parametrize(
+    ("inventory", "order"), [("production", ["9", "4", "7", "5", "1"]), ("staging", ["9", "8", "6", "4", "1"])]
+)
+def test_the_shipped_ways_back_bring_up_the_color_before_the_traffic(inventory: str, order: list[str]) -> None:
+    assert re.findall(r"^### After step (\d+): ", shipped(inventory), re.MULTILINE) == order
+
+
+@pytest.mark.parametrize(
+    ("inventory", "alone"),
+    [
+        ("production", ["preflight", "backup", "rollback_plan", "deploy_green", "validate", "switch_service"]),
+        ("staging", ["preflight", "backup", "rollback_plan", "deploy_green", "validate", "switch_service"]),
+    ],
+)
+def test_the_shipped_page_offers_only_steps_that_mean_the_same_by_themselves(inventory: str, alone: list[str]) -> None:
+    assert re.findall(r"--step (\w+)", shipped(inventory)) == alone
+
+
+def test_what_the_notes_name_is_there() -> None:
+    """A misspelled role in `undo_before` would change nothing."""
+    root = Path(__file__).parents[2]
+    for file in sorted((root / "roles").glob("*/meta/step.yml")):
+        for role in read_step_notes(file).undo_before:
+            assert (root / "roles" / role).is_dir(), f"{file}: {role}"

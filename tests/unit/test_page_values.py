@@ -150,7 +150,9 @@ def test_without_a_service_there_are_blanks_and_general_words() -> None:
         "systemctl disable --now BLUE_UNIT"
     )
     assert filled.fill("{{ service_root }}/proxy within {{ drain_timeout }} s") == "SERVICE_ROOT/proxy within 120 s"
-    assert filled.unknown == {"service_namespace", "service_root"}
+    assert filled.unknown == {"service_namespace", "service_root", "service_colors"}
+    assert filled.fill("{{ kubectl_manifests }}") == '-f "DEPLOY_GREEN_MANIFESTS"'
+    assert "deploy_green_manifests" in filled.unknown
 
 
 def test_secrets_are_not_shown() -> None:
