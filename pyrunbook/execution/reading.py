@@ -97,7 +97,6 @@ def _environment(sockets: str) -> dict[str, str]:
         "ANSIBLE_CALLBACK_RESULT_FORMAT": "json",
         "ANSIBLE_LOAD_CALLBACK_PLUGINS": "false",
         "ANSIBLE_FORCE_COLOR": "false",
-        "ANSIBLE_VERBOSITY": "0",
     }
 
 

@@ -97,6 +97,6 @@ def test_services_that_do_not_answer_in_time(monkeypatch: pytest.MonkeyPatch) ->
         assert options["timeout"] == reading.TIMEOUT
         raise subprocess.TimeoutExpired(argv, options["timeout"])
 
-    monkeypatch.setattr(reading.subprocess, "run", never)
+    monkeypatch.setattr(subprocess, "run", never)
     told = reading.read((os.devnull,), ["one", "two"], "looked_at", "seen")
     assert [one.problem for one in told] == ["no answer within 120 s"] * 2
