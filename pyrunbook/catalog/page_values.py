@@ -13,6 +13,7 @@ known only then is a shell variable on a page; the first by-hand block of the ro
 | `service_state` | what `backup_parts` and the like ask it for: the colors' releases, `$ACTIVE_RELEASE` |
 | `kubectl_manifests` | `-f FILE` for each of `deploy_green_manifests` |
 | `service_active_log`, `service_preview_log` | the command that shows the last lines of that color's log |
+| `certificates` | the inventory's `service_certificates` in the words of `page_certificates` |
 | `inventory_dir` | relative to the project, so that a page is the same on every machine |
 """
 
@@ -25,6 +26,7 @@ from pathlib import Path
 from typing import Any
 
 from pyrunbook.catalog.inventory import Service
+from pyrunbook.catalog.page_certificates import page_certificates
 from pyrunbook.catalog.templates import Blank, Values
 from pyrunbook.catalog.yaml_file import InvalidFile, Problem, read
 
@@ -70,7 +72,7 @@ def page_values(
     if source is not None:
         about["inventory_dir"] = _relative(source if source.is_dir() else source.parent, project)
     known = PageValues(role_defaults, about)
-    return PageValues(role_defaults, about, _words(known))
+    return PageValues(role_defaults, about, {**_words(known), "certificates": page_certificates(about)})
 
 
 def read_role_defaults(roles: Path) -> dict[str, Any]:
