@@ -53,10 +53,6 @@ def test_a_certificate_is_ready_for_openssl() -> None:
     )  # fmt: skip
     assert (found["owner"], found["mode"]) == ("root:www-data", "0640")
     assert found["reload"] == "systemctl reload 'it'\"'\"'s'"
-        "root:www-data",
-        "0640",
-        "systemctl reload 'it'\"'\"'s'",
-    )
     assert (found["stored"], found["restart"]) == ("shop-tls", ["shop-blue"])
     named, bare = found["addresses"]
     assert named["options"] == '-servername "shop.example.com" -verify_hostname "shop.example.com"'
