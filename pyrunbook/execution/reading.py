@@ -10,7 +10,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -29,13 +29,13 @@ class Reading:
 
     Attributes:
         service: its name in the inventory.
-        fact: the fact that was asked for; `None` where it could not be read.
+        result: of the task that told it, with the facts that it set; empty where it could not be read.
         problem: why not, empty where it could.
         next_step: what to type then.
     """
 
     service: str
-    fact: Any = None
+    result: Mapping[str, Any] = field(default_factory=dict)
     problem: str = ""
     next_step: str = ""
 
@@ -44,17 +44,17 @@ def read(
     sources: tuple[str, ...],
     services: Sequence[str],
     role: str,
-    fact: str,
+    telling: str,
     variables: Mapping[str, Any] | None = None,
 ) -> list[Reading]:
-    """Apply a role that only reads to all services at once, by the `ansible` command, and take a fact that it sets.
+    """Apply a role that only reads to all services at once, by the `ansible` command, and take what a task tells.
 
     Args:
         sources: inventory sources.
         services: names in the inventory.
         role: one of ours.
-        fact: the name of the fact.
-        variables: inputs of the role; no secrets, for they are given as arguments.
+        telling: the key by which the result of the task is known, or the name of the fact that it sets.
+        variables: inputs of the role, templates too; no secrets, for they are given as arguments.
 
     Returns:
         an entry for each of `services`, in their order.
@@ -83,8 +83,8 @@ def read(
     for name, word, result in _results(done.stdout):
         told.setdefault(name, []).append((word, result))
     lines = [line for line in (done.stdout + done.stderr).splitlines() if "[ERROR]" in line]
-    otherwise = lines[0].strip() if lines else f"exit code {done.returncode}, and no fact {fact}"
-    return [_reading(name, told.get(name, []), fact, otherwise, shlex.join(argv)) for name in services]
+    otherwise = lines[0].strip() if lines else f"exit code {done.returncode}, and nobody told {telling}"
+    return [_reading(name, told.get(name, []), telling, otherwise, shlex.join(argv)) for name in services]
 
 
 def _environment(sockets: str) -> dict[str, str]:
@@ -107,13 +107,14 @@ def _results(printed: str) -> Iterator[tuple[str, str, dict[str, Any]]]:
         yield match[1], match[2], decoder.raw_decode(printed, match.end())[0]
 
 
-def _reading(service: str, told: list[tuple[str, dict[str, Any]]], fact: str, otherwise: str, again: str) -> Reading:
+def _reading(service: str, told: list[tuple[str, dict[str, Any]]], telling: str, otherwise: str, again: str) -> Reading:
     for word, result in reversed(told):
         if word.endswith("!"):
             said = str(result.get("msg") or otherwise)
             seen, _, step = said.partition("\nNext: ")
             seen, step = str(result.get("seen") or seen).strip(), str(result.get("next_step") or step or again)
             return Reading(service, problem=redact_text(seen), next_step=redact_text(step))
-        if fact in result.get("ansible_facts", {}):
-            return Reading(service, fact=result["ansible_facts"][fact])
+        whole = {**result, **result.get("ansible_facts", {})}
+        if telling in whole:
+            return Reading(service, whole)
     return Reading(service, problem=redact_text(otherwise), next_step=redact_text(again))

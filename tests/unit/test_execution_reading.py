@@ -16,6 +16,9 @@ ROLE = """\
 - name: Note what was asked
   ansible.builtin.set_fact:
     seen: {host: "{{ inventory_hostname }}", wanted: "{{ wanted | default('nothing') }}", lines: "a\\nb | FAILED! => {"}
+- name: Look at something
+  ansible.builtin.assert: {that: true, success_msg: it is fine}
+  when: inventory_hostname == 'one'
 - name: Fail with a remedy
   ansible.builtin.fail: {msg: "https://bob:hunter2@db is full\\nNext: df -h"}
   when: inventory_hostname == 'full'
@@ -55,23 +58,23 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[str, ...]:
     return (str(inventory),)
 
 
-def read(project: tuple[str, ...], *services: str, fact: str = "seen", **variables: Any) -> list[reading.Reading]:
-    return reading.read(project, services, "looked_at", fact, variables)
+def read(project: tuple[str, ...], *services: str, telling: str = "seen", **variables: Any) -> list[reading.Reading]:
+    return reading.read(project, services, "looked_at", telling, variables)
 
 
 def test_each_service_tells_its_own(project: tuple[str, ...], tmp_path: Path) -> None:
     told = read(project, "two", "one", wanted=["it", 3])
     assert [one.service for one in told] == ["two", "one"]
     assert [one.problem for one in told] == ["", ""]
-    assert told[0].fact == {"host": "two", "wanted": ["it", 3], "lines": "a\nb | FAILED! => {"}
-    assert told[1].fact["host"] == "one"
+    assert told[0].result["seen"] == {"host": "two", "wanted": ["it", 3], "lines": "a\nb | FAILED! => {"}
+    assert told[1].result["seen"]["host"] == "one"
     assert not (tmp_path / "told").exists(), "a callback took it for a run"
 
 
 def test_one_that_fails_keeps_no_other_from_telling(project: tuple[str, ...]) -> None:
     one, full, broken = read(project, "one", "full", "broken")
-    assert one.fact["host"] == "one"
-    assert full.fact is None
+    assert one.result["seen"]["host"] == "one"
+    assert full.result == {}
     assert (full.problem.splitlines(), full.next_step) == (["https://[redacted]@db is full"], "df -h")
     assert broken.problem == "it broke"
     assert broken.next_step.split()[:4] == [
@@ -79,15 +82,20 @@ def test_one_that_fails_keeps_no_other_from_telling(project: tuple[str, ...]) ->
     ]  # fmt: skip
 
 
+def test_the_result_of_a_task_that_sets_no_fact(project: tuple[str, ...]) -> None:
+    (one,) = read(project, "one", telling="msg")
+    assert one.result["msg"] == "it is fine"
+
+
 def test_a_fact_that_is_not_set(project: tuple[str, ...]) -> None:
-    (one,) = read(project, "one", fact="other")
-    assert (one.fact, one.problem) == (None, "exit code 0, and no fact other")
+    (one,) = read(project, "one", telling="other")
+    assert (one.result, one.problem) == ({}, "exit code 0, and nobody told other")
 
 
 def test_an_inventory_that_cannot_be_read(project: tuple[str, ...], tmp_path: Path) -> None:
     (tmp_path / "hosts.yml").write_text("services: {hosts: {one:")
     (one,) = read(project, "one")
-    assert one.fact is None
+    assert one.result == {}
     assert one.problem
     assert one.next_step
 
