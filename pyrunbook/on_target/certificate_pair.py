@@ -218,7 +218,7 @@ def put_back(directory: str, run: str) -> bool:
     with _locked(directory):
         rotation = _of_run(directory, run)
         current = state.linked(directory)
-        if current != rotation["previous"]:
+        if current and current != rotation["previous"]:
             _expect(directory, current, rotation["new"])
         state.write(directory, dict(rotation, step=PUTTING_BACK))
         link = os.path.join(directory, "current")

@@ -44,8 +44,8 @@ def judge(current: str, present: list[str], under_way: dict[str, Any] | None) ->
 
     Returns:
         `current`: the deployed version, empty where there is none; `versions`: all that are complete; `rotation`: None,
-        or `{run, new, previous, step, since, about}`; `deployed`: of the rotation, `new`, `previous` or `other`;
-        `can`: what the next command may do: `start`, `go_on`, `go_back`; `seen`: what happened, for the operator.
+        or `{run, new, previous, step, since, about}`; `deployed`: of the rotation, `new`, `previous`, `nothing` or
+        `other`; `can`: what the next command may do: `start`, `go_on`, `go_back`; `seen`: what happened, for people.
     """
     found: dict[str, Any] = {"current": current, "versions": present, "rotation": under_way}
     if under_way is None:
@@ -57,8 +57,11 @@ def judge(current: str, present: list[str], under_way: dict[str, Any] | None) ->
         where = "new"
     elif current == under_way["previous"]:
         where = "previous"
+    elif not current:
+        seen = "nothing is deployed any more, something else has taken it away"
+        return dict(found, deployed="nothing", can=["go_back"], seen=began + seen)
     else:
-        seen = "{} is deployed, which it does not know; something else has changed it".format(current or "nothing")
+        seen = "{} is deployed, which it does not know; something else has changed it".format(current)
         return dict(found, deployed="other", can=[], seen=began + seen)
     can = ["go_on", "go_back"]
     if step in (PUTTING_BACK, PUT_BACK):
