@@ -6,7 +6,8 @@ import time
 
 from benchmarks import own_sandbox
 from benchmarks.figures import Figure, NotMeasured
-from pyrunbook.sandbox.load import Load, LoadReport
+from pyrunbook.sandbox.load import Load
+from pyrunbook.sandbox.load_report import LoadReport
 
 PART = 1
 NAME = "failed requests"

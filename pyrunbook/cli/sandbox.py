@@ -162,6 +162,7 @@ def release(directory: Path, version: str, fault: str | None, replace: bool) -> 
 @click.option("--rate", type=click.FloatRange(0.1, 5000), default=50.0, show_default=True, help="Requests a second.")
 @click.option("--duration", type=click.FloatRange(0.1), help="Seconds; until Ctrl-C when not given.")
 @click.option("--workers", type=click.IntRange(1, 500), default=8, show_default=True, help="Long-lived connections.")
+@click.option("--tls", is_flag=True, help="Over TLS, each request on a new connection: to see certificates rotate.")
 @click.option("--report", type=click.Path(dir_okay=False, path_type=Path), help="Also write the report here, as JSON.")
 @click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
 @click.option("--fail-on-error", is_flag=True, help="Exit with 4 when any request failed.")
@@ -173,6 +174,7 @@ def load(
     rate: float,
     duration: float | None,
     workers: int,
+    tls: bool,
     report: Path | None,
     as_json: bool,
     fail_on_error: bool,
@@ -181,11 +183,16 @@ def load(
 
     GET and POST alternate, on long-lived and on new connections. A request is sent when it is due, whether or not
     earlier ones have been answered, so that a gap is seen.
+
+    With --tls, every request makes a new TLS connection and trusts the sandbox's own authority alone; the report counts
+    failed handshakes, and which certificates were served.
     """
-    target = url or state.read(directory, probe=False).url
+    known = state.read(directory, probe=False)
+    target = url or (known.tls_url if tls else known.url)
     if target is None:
-        raise BadInput(f"there is no sandbox in {directory}", next_step="pyrunbook sandbox up, or give --url")
-    driver = Load(target, rate, workers=workers)
+        what = "no sandbox that serves TLS" if tls else "no sandbox"
+        raise BadInput(f"there is {what} in {directory}", next_step="pyrunbook sandbox up, or give --url")
+    driver = Load(target, rate, workers=0 if tls else workers, trust_file=known.trust_file if tls else None)
 
     def stop(_signal: int, _frame: FrameType | None) -> None:
         driver.request_stop()

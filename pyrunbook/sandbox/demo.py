@@ -17,7 +17,8 @@ from types import FrameType
 
 from pyrunbook.errors import BadInput, ExitCode, PyrunbookError
 from pyrunbook.sandbox import content, layout, processes, state
-from pyrunbook.sandbox.load import Load, LoadReport
+from pyrunbook.sandbox.load import Load
+from pyrunbook.sandbox.load_report import LoadReport
 from pyrunbook.sandbox.state import SandboxState
 
 RATE = 100.0

@@ -2,8 +2,9 @@
 
 Half of the requests travel on long-lived connections, half on new ones; on both, GET and POST alternate. What a
 client would notice is counted: an answer other than 200, a wrong echo, a connection refused, reset or closed before
-the answer, no answer in time. Times are measured from when a request was due, so that waiting for a free connection
-or for us counts too; `late_ms` tells how far behind ourselves we were at worst.
+the answer, no answer in time. Over TLS, a client trusts the roots of one file alone. Times are measured from when a
+request was due, so that waiting for a free connection or for us counts too; `late_ms` tells how far behind ourselves we
+were at worst.
 """
 
 from __future__ import annotations
@@ -11,16 +12,18 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import math
+import ssl
 import threading
 import time
 from collections import Counter, deque
-from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 from types import TracebackType
-from typing import Any, Self, cast
+from typing import Self, cast
 from urllib.parse import urlsplit
 
 from pyrunbook.errors import BadInput
+from pyrunbook.sandbox.load_report import LoadReport
 
 _TIMEOUT = 10.0
 """Seconds after which an unanswered request has failed."""
@@ -29,58 +32,15 @@ _GROWTH = 1.02
 """Latencies are kept in buckets, each this much wider than the one before: percentiles are 2 % exact."""
 
 
-@dataclass(frozen=True)
-class LoadReport:
-    """What was sent and what came back; times in milliseconds.
-
-    `failures` counts failed requests by kind; `seen` counts answers by `version/color`, failed ones included where they
-    carried it. `longest_gap_ms` is the longest time without a good answer, ends of the load included.
-    """
-
-    url: str
-    rate: float
-    started: str
-    duration_s: float
-    sent: int
-    succeeded: int
-    failed: int
-    failures: dict[str, int]
-    seen: dict[str, int]
-    connections: int
-    p50_ms: float
-    p95_ms: float
-    slowest_ms: float
-    longest_gap_ms: float
-    late_ms: float
-    first_failures: list[str]
-
-    def to_dict(self) -> dict[str, Any]:
-        """As `--report` writes it."""
-        return asdict(self)
-
-    def __str__(self) -> str:
-        """A few lines for the operator."""
-        seen = ", ".join(f"{name} {count}" for name, count in self.seen.items()) or "nothing"
-        kinds = ", ".join(f"{kind}: {count}" for kind, count in self.failures.items())
-        lines = [
-            f"{self.sent} requests in {self.duration_s:.1f} s, {self.failed} failed{f' ({kinds})' if kinds else ''}",
-            f"p50 {self.p50_ms:.1f} ms, p95 {self.p95_ms:.1f} ms, slowest {self.slowest_ms:.1f} ms",
-            f"longest gap {self.longest_gap_ms:.0f} ms, {self.connections} connections opened",
-            f"answered by {seen}",
-            *(f"  {failure}" for failure in self.first_failures),
-        ]
-        return "\n".join(lines)
-
-
 class _Exchange:
     """One request under way."""
 
     __slots__ = ("body", "due", "method", "new", "timer")
 
-    def __init__(self, number: int, due: float) -> None:
+    def __init__(self, number: int, due: float, *, new: bool) -> None:
         # 0: GET kept, 1: GET new, 2: POST kept, 3: POST new
         self.method = "POST" if number & 2 else "GET"
-        self.new = bool(number & 1)
+        self.new = new or bool(number & 1)
         self.body = b"request %d " % number * 4 if number & 2 else b""
         self.due = due
         self.timer: asyncio.TimerHandle | None = None
@@ -97,6 +57,7 @@ class _Client(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast("asyncio.Transport", transport)
+        self.load.connected(transport.get_extra_info("peercert"))
         if self.exchange:
             self.send(self.exchange)
         else:  # given up while connecting
@@ -167,23 +128,25 @@ class Load:
     """Traffic on a URL; either `run` in the foreground, or `start` and `stop` around something else.
 
     Args:
-        url: http://host:port; the service's.
+        url: http://host:port or https://host:port; the service's.
         rate: requests a second.
-        workers: how many long-lived connections stay open between requests.
+        workers: how many long-lived connections stay open between requests; 0: each request has a new one.
+        trust_file: PEM of the roots that a client trusts, for https.
 
     Raises:
-        BadInput: the URL is not plain HTTP.
+        BadInput: the URL is neither, or https without a file of roots that can be read.
     """
 
-    def __init__(self, url: str, rate: float = 50.0, *, workers: int = 8) -> None:
+    def __init__(self, url: str, rate: float = 50.0, *, workers: int = 8, trust_file: Path | None = None) -> None:
         parts = urlsplit(url)
-        if parts.scheme != "http" or not parts.hostname:
+        if parts.scheme not in ("http", "https") or not parts.hostname:
             raise BadInput(f"{url!r} is not a URL of the form http://host:port", next_step="correct --url")
+        self._tls = _client_context(url, trust_file) if parts.scheme == "https" else None
         self.url = url
         self.rate = rate
         self.workers = workers
         self.netloc = parts.netloc
-        self._address = (parts.hostname, parts.port or 80)
+        self._address = (parts.hostname, parts.port or (443 if self._tls else 80))
         self._idle: deque[_Client] = deque()
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
@@ -192,6 +155,8 @@ class Load:
         self._sent = self._succeeded = self._connections = self._open = 0
         self._failures: Counter[str] = Counter()
         self._seen: Counter[str] = Counter()
+        self._handshakes = self._handshakes_failed = 0
+        self._certificates: Counter[str] = Counter()
         self._latencies: Counter[int] = Counter()
         self._slowest = self._gap = self._late = self._last_good = self._began = 0.0
         self._first_failures: list[str] = []
@@ -250,7 +215,7 @@ class Load:
             now = loop.time()
             while (due := self._began + number / self.rate) <= now and due < end:
                 self._late = max(self._late, now - due)
-                self._send(_Exchange(number, due), loop)
+                self._send(_Exchange(number, due, new=self.workers == 0), loop)
                 number += 1
             if now >= end:
                 break
@@ -274,6 +239,9 @@ class Load:
             failures=dict(self._failures),
             seen=dict(self._seen),
             connections=self._connections,
+            handshakes=self._handshakes,
+            handshakes_failed=self._handshakes_failed,
+            certificates=dict(self._certificates),
             p50_ms=self._percentile(0.50),
             p95_ms=self._percentile(0.95),
             slowest_ms=round(self._slowest * 1000, 2),
@@ -300,11 +268,16 @@ class Load:
         exchange.timer = loop.call_later(_TIMEOUT, client.give_up, "no answer in time")
         self._connections += 1
         try:
-            await loop.create_connection(lambda: client, *self._address)
-        except ConnectionRefusedError:
-            client.give_up("connection refused")
+            await loop.create_connection(lambda: client, *self._address, ssl=self._tls)
         except OSError as error:
-            client.give_up(f"cannot connect: {error.strerror or type(error).__name__}")
+            self._handshakes_failed += self._tls is not None
+            client.give_up(_failure_to_connect(error))
+
+    def connected(self, served: dict[str, object] | None) -> None:
+        """Count a connection that came about; called by it with the certificate that was served over TLS."""
+        if self._tls:
+            self._handshakes += 1
+            self._certificates[str((served or {}).get("serialNumber", "?")).lower()] += 1
 
     def ended(self, exchange: _Exchange, failure: str, seen: str, reusable: _Client | None) -> None:
         """Count a finished exchange; called by its connection."""
@@ -352,3 +325,25 @@ class Load:
             if total >= wanted:
                 return round(1e-5 * _GROWTH ** (bucket + 1) * 1000, 2)
         return 0.0
+
+
+def _client_context(url: str, trust_file: Path | None) -> ssl.SSLContext:
+    if trust_file is None:
+        raise BadInput(f"nothing says which certificates to accept from {url}", next_step="add --tls")
+    try:
+        return ssl.create_default_context(cafile=str(trust_file))
+    except OSError as error:
+        raise BadInput(
+            f"{trust_file} cannot be read as trusted roots: {error.strerror or error}",
+            next_step="pyrunbook sandbox up",
+        ) from error
+
+
+def _failure_to_connect(error: OSError) -> str:
+    if isinstance(error, ConnectionRefusedError):
+        return "connection refused"
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return f"TLS: {error.verify_message}"
+    if isinstance(error, ssl.SSLError):
+        return f"TLS: {(error.reason or 'no reason given').replace('_', ' ').lower()}"
+    return f"cannot connect: {error.strerror or type(error).__name__}"

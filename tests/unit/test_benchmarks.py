@@ -16,7 +16,7 @@ from benchmarks import failed_requests, kubernetes_task, time_to_roll_back
 from benchmarks.command_line import Start, start
 from benchmarks.figures import Figure, NotMeasured, Verdict, median, missing, passes, ratio, table
 from benchmarks.time_to_roll_back import Probe
-from pyrunbook.sandbox.load import LoadReport
+from pyrunbook.sandbox.load_report import LoadReport
 
 
 def figure(value: float | None, bound: float | None = 1.0) -> Figure:

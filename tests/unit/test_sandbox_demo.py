@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from pyrunbook.sandbox import content, demo, layout
-from pyrunbook.sandbox.load import LoadReport
+from pyrunbook.sandbox.load_report import LoadReport
 
 
 def report(*, sent: int = 10, failed: int = 0) -> LoadReport:

@@ -292,10 +292,20 @@ def test_the_lock_names_its_holder(made: Layout) -> None:
             pass
 
 
-@pytest.mark.parametrize("url", ["https://127.0.0.1", "127.0.0.1:80", "http://", "ftp://x"])
-def test_the_load_takes_plain_http_only(url: str) -> None:
+@pytest.mark.parametrize("url", ["127.0.0.1:80", "http://", "ftp://x"])
+def test_the_load_takes_http_only(url: str) -> None:
     with pytest.raises(BadInput, match="--url"):
         Load(url)
+
+
+def test_the_load_accepts_no_certificate_without_knowing_whom_to_trust(tmp_path: Path) -> None:
+    with pytest.raises(BadInput, match="--tls"):
+        Load("https://127.0.0.1")
+    with pytest.raises(BadInput, match=r"trust\.pem"):
+        Load("https://127.0.0.1", trust_file=tmp_path / "trust.pem")
+    (tmp_path / "trust.pem").write_text("nothing")
+    with pytest.raises(BadInput, match=r"trust\.pem"):
+        Load("https://127.0.0.1", trust_file=tmp_path / "trust.pem")
 
 
 def test_help_and_completion_name_the_faults() -> None:

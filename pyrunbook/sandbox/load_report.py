@@ -1,0 +1,62 @@
+"""What a load saw of the service: the counts, and the lines that tell them."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True)
+class LoadReport:
+    """What was sent and what came back; times in milliseconds.
+
+    `failures` counts failed requests by kind; `seen` counts answers by `version/color`, failed ones included where they
+    carried it. `longest_gap_ms` is the longest time without a good answer, ends of the load included.
+
+    Over TLS, `handshakes` counts the connections that came about, `handshakes_failed` those that did not (refused and
+    reset ones too), and `certificates` the connections by the serial (hex) of what was served, in order of appearance.
+    """
+
+    url: str
+    rate: float
+    started: str
+    duration_s: float
+    sent: int
+    succeeded: int
+    failed: int
+    failures: dict[str, int]
+    seen: dict[str, int]
+    connections: int
+    p50_ms: float
+    p95_ms: float
+    slowest_ms: float
+    longest_gap_ms: float
+    late_ms: float
+    first_failures: list[str]
+    handshakes: int = 0
+    handshakes_failed: int = 0
+    certificates: dict[str, int] = field(default_factory=dict)
+
+    def to_dict(self) -> dict[str, Any]:
+        """As `--report` writes it."""
+        return asdict(self)
+
+    def __str__(self) -> str:
+        """A few lines for the operator."""
+        seen = ", ".join(f"{name} {count}" for name, count in self.seen.items()) or "nothing"
+        kinds = ", ".join(f"{kind}: {count}" for kind, count in self.failures.items())
+        lines = [
+            f"{self.sent} requests in {self.duration_s:.1f} s, {self.failed} failed{f' ({kinds})' if kinds else ''}",
+            f"p50 {self.p50_ms:.1f} ms, p95 {self.p95_ms:.1f} ms, slowest {self.slowest_ms:.1f} ms",
+            f"longest gap {self.longest_gap_ms:.0f} ms, {self.connections} connections opened",
+            f"answered by {seen}",
+            *self._tls_lines(),
+            *(f"  {failure}" for failure in self.first_failures),
+        ]
+        return "\n".join(lines)
+
+    def _tls_lines(self) -> list[str]:
+        if not self.handshakes and not self.handshakes_failed:
+            return []
+        served = ", ".join(f"{serial} {count}" for serial, count in self.certificates.items()) or "nothing"
+        return [f"{self.handshakes} TLS handshakes, {self.handshakes_failed} failed; served {served}"]
