@@ -61,7 +61,7 @@ def judge(current: str, present: list[str], under_way: dict[str, Any] | None) ->
         seen = "nothing is deployed any more, something else has taken it away"
         return dict(found, deployed="nothing", can=["go_back"], seen=began + seen)
     else:
-        seen = "{} is deployed, which it does not know; something else has changed it".format(current)
+        seen = f"{current} is deployed, which it does not know; something else has changed it"
         return dict(found, deployed="other", can=[], seen=began + seen)
     can = ["go_on", "go_back"]
     if step in (PUTTING_BACK, PUT_BACK):
