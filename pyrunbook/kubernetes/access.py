@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 
 from pyrunbook.kubernetes.client import Cluster
-from pyrunbook.kubernetes.errors import ROLE_FILE, Forbidden
+from pyrunbook.kubernetes.errors import CERTIFICATES_ROLE_FILE, ROLE_FILE, Forbidden
 from pyrunbook.kubernetes.kinds import MANAGED, RESOURCES
+from pyrunbook.kubernetes.pair_secrets import ledger_name
 
 
 @dataclass(frozen=True, order=True)
@@ -17,17 +19,20 @@ class Permission:
         group: API group, empty for the core group.
         resource: plural, with its subresource where it has one.
         verb: of RBAC.
+        name: the only object that it is about; empty: all of them.
     """
 
     group: str
     resource: str
     verb: str
+    name: str = ""
 
     def __str__(self) -> str:
-        """`patch deployments.apps`."""
+        """`patch deployments.apps`, `get secrets agent-factory-tls`."""
         name, _, subresource = self.resource.partition("/")
         full = f"{name}.{self.group}" if self.group else name
-        return f"{self.verb} {full}{f'/{subresource}' if subresource else ''}"
+        named = f" {self.name}" if self.name else ""
+        return f"{self.verb} {full}{f'/{subresource}' if subresource else ''}{named}"
 
 
 def _permissions(kind: str, *verbs: str, subresource: str = "") -> set[Permission]:
@@ -50,13 +55,27 @@ NEEDED: frozenset[Permission] = frozenset(
 """What the shipped Role grants, no more and no less (a test compares them)."""
 
 
-def missing(cluster: Cluster) -> list[Permission]:
+def of_certificates(secrets: Iterable[str]) -> frozenset[Permission]:
+    """What the shipped Role for certificates grants, for the Secrets of `service_certificates`.
+
+    To create a Secret cannot be granted for one name. None is listed, and none is deleted.
+    """
+    names = [each for secret in secrets for each in (secret, ledger_name(secret))]
+    named = {replace(p, name=name) for name in names for p in _permissions("Secret", "get", "update")}
+    return frozenset(named | _permissions("Secret", "create")) if names else frozenset()
+
+
+def missing(cluster: Cluster, needed: frozenset[Permission] = NEEDED) -> list[Permission]:
     """The needed permissions that the user lacks, by asking the API about each (SelfSubjectAccessReview)."""
-    return sorted(p for p in NEEDED if not _allowed(cluster, p))
+    return sorted(p for p in needed if not _allowed(cluster, p))
 
 
-def require(cluster: Cluster) -> int:
+def require(cluster: Cluster, secrets: Iterable[str] = ()) -> int:
     """See that the user has all that is needed.
+
+    Args:
+        cluster: where.
+        secrets: those of the service's certificates, where they are to be rotated.
 
     Returns:
         how many permissions were checked.
@@ -64,14 +83,17 @@ def require(cluster: Cluster) -> int:
     Raises:
         Forbidden: names every verb that is missing.
     """
-    lacking = missing(cluster)
+    certificates = of_certificates(secrets)
+    lacking = missing(cluster, NEEDED | certificates)
     if lacking:
+        files = [ROLE_FILE] if set(lacking) & NEEDED else []
+        files += [CERTIFICATES_ROLE_FILE] if set(lacking) & certificates else []
         raise Forbidden(
             f"missing permissions in namespace {cluster.namespace}: {', '.join(map(str, lacking))}",
             means="the run would stop half-way, so it does not start",
-            next_step=f"kubectl -n {cluster.namespace} apply -f {ROLE_FILE}, and bind the Role to this user",
+            next_step=f"kubectl -n {cluster.namespace} apply -f {' -f '.join(files)}, and bind the Role to this user",
         )
-    return len(NEEDED)
+    return len(NEEDED | certificates)
 
 
 def _allowed(cluster: Cluster, permission: Permission) -> bool:
@@ -86,6 +108,7 @@ def _allowed(cluster: Cluster, permission: Permission) -> bool:
                     "group": permission.group,
                     "resource": resource,
                     **({"subresource": subresource} if subresource else {}),
+                    **({"name": permission.name} if permission.name else {}),
                 }
             },
         }

@@ -25,6 +25,7 @@ from lightkube.types import CascadeType, PatchType
 from pyrunbook.errors import BadInput
 from pyrunbook.kubernetes import kubeconfig as kubeconfig_files
 from pyrunbook.kubernetes.errors import (
+    CERTIFICATES_ROLE_FILE,
     ROLE_FILE,
     ClusterError,
     Conflict,
@@ -59,6 +60,7 @@ _OPERATIONS = (
     "rollout",
     "state",
     "switch",
+    "tls_secret",
 )
 T = TypeVar("T")
 
@@ -339,10 +341,11 @@ class Cluster:
                 next_step=f"kubectl describe namespace {self.namespace}",
             )
         if code == 403:
+            role = CERTIFICATES_ROLE_FILE if resource == "secrets" else ROLE_FILE
             return Forbidden(
                 f"forbidden: {verb} on {resource} in namespace {self.namespace}: {said}",
                 means=f"the user of context {self._context!r} lacks verb {verb!r} on {resource}",
-                next_step=f"kubectl --namespace {self.namespace} apply -f {ROLE_FILE} and bind the Role to that user",
+                next_step=f"kubectl --namespace {self.namespace} apply -f {role} and bind the Role to that user",
             )
         if code == 404:
             return Missing(f"not there: {what}: {said}")

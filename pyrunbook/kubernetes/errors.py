@@ -8,6 +8,8 @@ from pyrunbook.errors import BadInput, ExitCode, PyrunbookError
 
 ROLE_FILE = "docs/kubernetes/role.yaml"
 """The shipped least-privilege Role, as a path in the repository."""
+CERTIFICATES_ROLE_FILE = "docs/kubernetes/role-certificates.yaml"
+"""The one that is needed besides where certificates are rotated."""
 
 
 class ClusterError(PyrunbookError):

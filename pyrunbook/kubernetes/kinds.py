@@ -33,6 +33,7 @@ because a plan or a backup must not hold one."""
 
 RESOURCES: dict[str, type[Any]] = {
     **MANAGED,
+    "Secret": _namespaced("", "v1", "Secret", "secrets"),
     "Pod": _namespaced("", "v1", "Pod", "pods"),
     "Event": _namespaced("", "v1", "Event", "events"),
     "ReplicaSet": _namespaced("apps", "v1", "ReplicaSet", "replicasets"),

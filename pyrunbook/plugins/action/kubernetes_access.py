@@ -1,4 +1,4 @@
-"""Action plugin: see that the user of the kubeconfig may do all that an update needs."""
+"""Action plugin: see that the user of the kubeconfig may do all that the run needs."""
 
 from __future__ import annotations
 
@@ -14,13 +14,14 @@ if TYPE_CHECKING:
 class ActionModule(KubernetesAction):
     """Fails with every missing verb, and the Role that grants them."""
 
+    ARGUMENTS = {"secrets": {"type": "list", "elements": "str", "default": []}}
     CHANGES = False
 
     def operate(self, cluster: Cluster, target: Target, arguments: dict[str, Any]) -> dict[str, Any]:
         """Ask the API about each permission."""
         from pyrunbook.kubernetes import access
 
-        count = access.require(cluster)
+        count = access.require(cluster, arguments["secrets"])
         return {
             "changed": False,
             "detail": f"{count} permissions in namespace {cluster.namespace}",

@@ -49,11 +49,14 @@ class User:
     name: str
     rules: list[Obj] | None = None
 
-    def may(self, verb: str, group: str, resource: str) -> bool:
+    def may(self, verb: str, group: str, resource: str, name: str = "") -> bool:
         if self.rules is None or resource == "selfsubjectaccessreviews":
             return True
         return any(
-            group in rule["apiGroups"] and resource in rule["resources"] and verb in rule["verbs"]
+            group in rule["apiGroups"]
+            and resource in rule["resources"]
+            and verb in rule["verbs"]
+            and ("resourceNames" not in rule or name in rule["resourceNames"])
             for rule in self.rules
         )
 
@@ -322,7 +325,7 @@ class _Call:
 
     def authorize(self, verb: str | None = None) -> None:
         verb = verb or self.verb
-        if not self.user.may(verb, self.resource.group, self.path_resource):
+        if not self.user.may(verb, self.resource.group, self.path_resource, self.name or ""):
             full = f"{self.resource.plural}.{self.resource.group}" if self.resource.group else self.path_resource
             raise Refusal(
                 403,
@@ -389,7 +392,7 @@ class _Call:
         if self.resource.kind == "SelfSubjectAccessReview":
             asked = obj["spec"]["resourceAttributes"]
             resource = asked["resource"] + (f"/{asked['subresource']}" if asked.get("subresource") else "")
-            allowed = self.user.may(asked["verb"], asked.get("group", ""), resource)
+            allowed = self.user.may(asked["verb"], asked.get("group", ""), resource, asked.get("name", ""))
             return {**obj, "status": {"allowed": allowed}}
         if obj.get("metadata", {}).get("resourceVersion"):
             raise Refusal(400, "BadRequest", "resourceVersion should not be set on objects to be created")

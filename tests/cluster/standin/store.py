@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import copy
 import json
 import random
@@ -289,6 +290,11 @@ class Store:
                 container.setdefault("imagePullPolicy", "IfNotPresent")
                 for port in container.get("ports") or []:
                     port.setdefault("protocol", "TCP")
+        if resource.kind == "Secret":
+            obj.setdefault("type", "Opaque")
+            given = {k: base64.b64encode(v.encode()).decode() for k, v in (obj.pop("stringData", None) or {}).items()}
+            if given:
+                obj["data"] = {**(obj.get("data") or {}), **given}
         if resource.kind == "Service":
             obj.setdefault("spec", {})
             obj["spec"].setdefault("type", "ClusterIP")
@@ -360,11 +366,34 @@ def validate(resource: Resource, old: Obj | None, new: Obj) -> None:
             raise invalid("spec.leaseDurationSeconds: must be greater than 0")
         if spec.get("holderIdentity") == "":
             raise invalid("spec.holderIdentity: must not be empty")
-    fixed = resource.kind == "ConfigMap" and old and old.get("immutable")
+    fixed = resource.kind in ("ConfigMap", "Secret") and old and old.get("immutable")
     if fixed and any((old or {}).get(k) != new.get(k) for k in ("data", "binaryData", "immutable")):
-        raise invalid("data: field is immutable when `immutable` is set")
+        raise invalid("data: Forbidden: field is immutable when `immutable` is set")
+    if resource.kind == "Secret":
+        _validate_secret(old, new, invalid)
     if resource.kind == "Service" and old and old["spec"].get("clusterIP") != spec.get("clusterIP"):
         raise invalid("spec.clusterIP: field is immutable")
+
+
+def _validate_secret(old: Obj | None, new: Obj, invalid: Callable[[str], Refusal]) -> None:
+    data = new.get("data") or {}
+    try:
+        size = sum(len(base64.b64decode(value, validate=True)) for value in data.values())
+    except (ValueError, TypeError):
+        message = 'Secret in version "v1" cannot be handled as a Secret: illegal base64 data at input byte 0'
+        raise Refusal(400, "BadRequest", message) from None
+    if size > 1024 * 1024:
+        raise invalid("data: Too long: may not be more than 1048576 bytes")
+    if any(not re.fullmatch(r"[-._a-zA-Z0-9]{1,253}", key) for key in data):
+        raise invalid(
+            "data: Invalid value: a valid config key must consist of alphanumeric characters, '-', '_' or '.'"
+        )
+    if old and old["type"] != new["type"]:
+        raise invalid(f'type: Invalid value: "{new["type"]}": field is immutable')
+    if new["type"] == "kubernetes.io/tls":
+        for key in ("tls.crt", "tls.key"):
+            if key not in data:
+                raise invalid(f"data[{key}]: Required value")
 
 
 def modified(resource: Resource, name: str) -> Refusal:
