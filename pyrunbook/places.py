@@ -56,6 +56,18 @@ def shipped() -> Path:
     )
 
 
+def unread_envrc() -> bool:
+    """Whether this directory is a project of `pyrunbook init` whose `.envrc` the shell has not read.
+
+    Its runbooks are then not those that commands run and list.
+    """
+    try:
+        names = ENV_CONTENT in Path(".envrc").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return False
+    return names and _is_content(Path.cwd()) and content() != Path.cwd().resolve()
+
+
 def _is_content(directory: Path) -> bool:
     return (directory / "playbooks").is_dir() and (directory / "roles").is_dir()
 

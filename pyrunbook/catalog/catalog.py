@@ -94,7 +94,10 @@ class Catalog:
             InvalidFile: it cannot be read.
             BadInput: there is none of that id; names those that are close.
         """
-        found = self._look(one_of(wanted, self._paths))
+        # The project in which one stands is not the one that is meant before its .envrc has been read.
+        found = self._look(
+            one_of(wanted, self._paths, next_step=". ./.envrc" if places.unread_envrc() else "pyrunbook list")
+        )
         if isinstance(found, InvalidFile):
             raise found
         return found

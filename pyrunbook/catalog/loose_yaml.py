@@ -14,7 +14,7 @@ from typing import Any
 
 import yaml
 
-from pyrunbook.catalog.yaml_file import VAULTED, Problem, construct, too_deep
+from pyrunbook.catalog.yaml_file import VAULTED, Problem, construct, too_deep, why
 
 MAX_BYTES = 5 * 2**20
 """A larger file is no playbook."""
@@ -150,7 +150,7 @@ def read_loosely(file: Path) -> LooseFile:
         loose.roots = _composed(text)
         loose.documents = max(1, len(loose.roots))
     except yaml.YAMLError as error:
-        _complain_of(loose, error)
+        _complain_of(loose, error, text)
         _compose_pieces(loose, text)
     return loose
 
@@ -185,9 +185,9 @@ def _composed(text: str) -> list[yaml.Node]:
     return [root for root in yaml.compose_all(text, Loader=_LOADER) if root is not None and root.tag != _NULL]
 
 
-def _complain_of(loose: LooseFile, error: yaml.YAMLError) -> None:
+def _complain_of(loose: LooseFile, error: yaml.YAMLError, text: str) -> None:
     mark = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
-    reason = getattr(error, "problem", None) or getattr(error, "context", None) or str(error)
+    reason = why(error, text) if isinstance(error, yaml.MarkedYAMLError) else str(error)
     if not any(mark and problem.line == mark.line + 1 for problem in loose.problems):
         loose.complain_at(mark.line + 1 if mark else 1, mark.column + 1 if mark else 1, "", f"not YAML: {reason}")
 
@@ -202,4 +202,4 @@ def _compose_pieces(loose: LooseFile, text: str) -> None:
             # Empty lines before it keep the line numbers right.
             loose.roots += _composed("\n" * text.count("\n", 0, start) + text[start:end])
         except yaml.YAMLError as error:
-            _complain_of(loose, error)
+            _complain_of(loose, error, text)

@@ -147,6 +147,16 @@ def construct(node: yaml.Node, loader: Any = None) -> Any:
         raise ValueError(getattr(error, "problem", None) or str(error)) from None
 
 
+def why(error: yaml.MarkedYAMLError, text: str) -> str:
+    """What the parser says; of a tab, which looks like the blanks that YAML wants, that it is one."""
+    mark = error.problem_mark or error.context_mark
+    rows = text.splitlines()
+    row = rows[mark.line] if mark and mark.line < len(rows) else ""
+    if mark and re.match(r"[ \t]*\t", row) and not row[: mark.column].strip():
+        return "a tab stands here, and YAML is indented with blanks"
+    return str(error.problem or error.context)
+
+
 def read(file: Path) -> Document:
     """Read a YAML file of one document.
 
@@ -166,7 +176,7 @@ def read(file: Path) -> Document:
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
-        raise InvalidFile([Problem(file, line, column, "", f"not YAML: {error.problem or error.context}")]) from None
+        raise InvalidFile([Problem(file, line, column, "", f"not YAML: {why(error, text)}")]) from None
     except yaml.YAMLError as error:
         raise InvalidFile([Problem(file, 1, 1, "", f"not YAML: {error}")]) from None
     if root is None:

@@ -6,14 +6,14 @@ from pathlib import Path
 
 import click
 
-from pyrunbook.cli.new import CATEGORIES, echo_written, own_project, shortened
+from pyrunbook.cli.new import CATEGORIES, PROJECT, echo_written, own_project, shortened
 
 
 @click.command("import")
 @click.argument("file", type=click.Path(path_type=Path))
 @click.option("--category", type=click.Choice(CATEGORIES), help="Of the runbooks. Default: guessed from their titles.")
 @click.option("--name", help="Of the runbook, where FILE holds only one. Default: from its title.")
-@click.option("--project", type=click.Path(path_type=Path), help="Directory of the project. Default: this one.")
+@click.option("--project", type=click.Path(path_type=Path), help=PROJECT)
 @click.option("--dry-run", is_flag=True, help="Show what would be written; write nothing.")
 def import_(file: Path, category: str | None, name: str | None, project: Path | None, dry_run: bool) -> None:
     """Turn the Markdown runbook FILE into runbooks: metadata, a playbook, and a step role for each step.

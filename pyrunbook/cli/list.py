@@ -6,6 +6,7 @@ import json
 
 import click
 
+from pyrunbook import places
 from pyrunbook.cli.options import json_option
 from pyrunbook.cli.table import echo_table
 from pyrunbook.errors import ExitCode
@@ -47,6 +48,8 @@ def list_runbooks(ctx: click.Context, as_json: bool) -> None:
         rows.append([runbook.id, metadata.title, window, takes])
     if not as_json:
         echo_table(["RUNBOOK", "TITLE", "WINDOW", "TAKES"], rows)
+    if places.unread_envrc():
+        click.echo("These are not the runbooks of this directory.\nNext: . ./.envrc", err=True)
     broken = catalog.broken
     for runbook_id, error in broken.items():
         click.echo(f"Error: {runbook_id} cannot be read:\n{error}", err=True)

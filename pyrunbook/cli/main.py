@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import errno
 import importlib
+import io
 import os
 import signal
 import sys
 import threading
 import traceback
 from collections.abc import Sequence
+from typing import TYPE_CHECKING, TextIO
 
 import click
 
 from pyrunbook import __version__, places
 from pyrunbook.errors import ExitCode, PyrunbookError
+
+if TYPE_CHECKING:
+    from _typeshed import ReadableBuffer as Buffer
 
 # name -> (module:attribute, short help). The help stands here so that `pyrunbook --help` imports no command.
 COMMANDS: dict[str, tuple[str, str]] = {
@@ -92,6 +98,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     if threading.current_thread() is threading.main_thread():
         # A script that starts us in the background hands on an ignored SIGINT; who sends one by pid means it.
         signal.signal(signal.SIGINT, signal.default_int_handler)
+    if sys.stdout is not None and sys.stderr is not None:  # a service may have closed them
+        sys.stdout, sys.stderr = _goes_on(sys.stdout), _goes_on(sys.stderr)
     try:
         code = root.main(args=list(argv) if argv is not None else None, standalone_mode=False)
     except click.exceptions.Abort:
@@ -105,7 +113,8 @@ def main(argv: Sequence[str] | None = None) -> None:
         code = error.exit_code
     except Exception as error:
         code = _unexpected(error)
-    _let_go_of_output()
+    if sys.stdout is not None:
+        sys.stdout.flush()
     sys.exit(int(code) if isinstance(code, int) else 0)
 
 
@@ -119,9 +128,29 @@ def _unexpected(error: Exception) -> ExitCode:
     return ExitCode.BUG
 
 
-def _let_go_of_output() -> None:
-    """Have a reader that is gone (`| head`, a closed terminal) not change the exit code of what was done."""
-    try:
-        sys.stdout.flush()
-    except OSError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+class _Output(io.FileIO):
+    """An output that goes on into nothing when its reader is gone (`| head`, a closed terminal).
+
+    What a command does, and its exit code, do not hang on who reads what it says.
+    """
+
+    def write(self, data: Buffer, /) -> int | None:  # type: ignore[override]  # all that FileIO itself takes
+        try:
+            return super().write(data)
+        except OSError as error:
+            if error.errno not in (errno.EPIPE, errno.EIO):
+                raise
+            return memoryview(data).nbytes
+
+
+def _goes_on(stream: TextIO) -> TextIO:
+    """The same stream, on an `_Output`; a stream that is no file of the process stays as it is."""
+    if stream not in (sys.__stdout__, sys.__stderr__):
+        return stream
+    stream.flush()
+    return io.TextIOWrapper(
+        io.BufferedWriter(_Output(stream.fileno(), "w", closefd=False)),
+        encoding=stream.encoding,
+        errors=stream.errors,
+        line_buffering=stream is sys.__stderr__ or stream.isatty(),
+    )

@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
-import os
 from datetime import date
 from pathlib import Path
 
 import click
 
 from pyrunbook import places
+from pyrunbook.cli import project as projects
 from pyrunbook.errors import BadInput
 
 CATEGORIES = ("deployment", "incidents", "maintenance")
+PROJECT = "Directory of the project. Default: this one when it has playbooks/, or else what PYRUNBOOK_CONTENT names."
 
 
 @click.command()
 @click.argument("category", type=click.Choice(CATEGORIES))
 @click.argument("name")
 @click.option("--role", help="Also write a step role of this name, with its molecule scenario.")
-@click.option("--project", type=click.Path(path_type=Path), help="Directory of the project. Default: this one.")
+@click.option("--project", type=click.Path(path_type=Path), help=PROJECT)
 def new(category: str, name: str, role: str | None, project: Path | None) -> None:
     """Write a runbook NAME of CATEGORY: playbook, metadata and, with --role, a step role.
 
@@ -34,16 +35,16 @@ def new(category: str, name: str, role: str | None, project: Path | None) -> Non
 
 
 def own_project(given: Path | None) -> Path:
-    """The project to write into: what `--project` names, `PYRUNBOOK_CONTENT`, or this directory; never the package.
+    """The project to write into: as for pages and lint, and never what comes with pyrunbook.
 
     Raises:
         BadInput: there are no `playbooks/`.
     """
-    chosen = given or Path(os.environ.get(places.ENV_CONTENT) or Path.cwd())
-    root = chosen.expanduser().resolve()
-    if not (root / "playbooks").is_dir():
+    root, here = projects.project_directory(given), Path.cwd().resolve()
+    shipped = given is None and root == places.shipped() != here
+    if shipped or not (root / "playbooks").is_dir():
         raise BadInput(
-            f"{root} has no playbooks/, so it is no project to write a runbook into",
+            f"{here if shipped else root} has no playbooks/, so it is no project to write a runbook into",
             next_step="pyrunbook init DIR to start one, or name one with --project DIR",
         )
     return root

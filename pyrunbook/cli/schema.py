@@ -7,6 +7,8 @@ from pathlib import Path
 
 import click
 
+from pyrunbook.errors import BadInput
+
 KINDS = ("runbook", "step", "settings")
 
 
@@ -36,6 +38,11 @@ def schema(kind: str, output: Path | None) -> None:
     if output is None:
         click.echo(text, nl=False)
         return
-    output.parent.mkdir(parents=True, exist_ok=True)
-    output.write_text(text, encoding="utf-8")
+    try:
+        output.parent.mkdir(parents=True, exist_ok=True)
+        output.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise BadInput(
+            f"{output} cannot be written: {error.filename}: {error.strerror}", next_step="name another file with -o"
+        ) from error
     click.echo(f"{output}: the schema of {kind} is written.", err=True)

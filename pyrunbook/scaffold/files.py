@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import contextlib
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from pyrunbook.errors import BadInput
 from pyrunbook.scaffold.draft import BLANK
+
+_FEW = 5
+"""So many files are named that are there already."""
 
 
 @dataclass(frozen=True)
@@ -21,12 +24,13 @@ class Blank:
     text: str
 
 
-def write_new(root: Path, files: Mapping[str, str]) -> list[Path]:
+def write_new(root: Path, files: Mapping[str, str], *, elsewhere: str) -> list[Path]:
     """Write files that are not there yet.
 
     Args:
         root: the directory that the names start at.
         files: name to text.
+        elsewhere: what to type to write them into another directory.
 
     Returns:
         what was written, in order.
@@ -34,14 +38,7 @@ def write_new(root: Path, files: Mapping[str, str]) -> list[Path]:
     Raises:
         BadInput: some of them are there already, or one cannot be written; then none is left behind.
     """
-    there = [name for name in files if (root / name).exists() or (root / name).is_symlink()]
-    if there:
-        listed = "\n".join(f"  {root / name}" for name in there)
-        raise BadInput(
-            f"there already:\n{listed}",
-            means="Nothing was written.",
-            next_step="choose another name, or move them away",
-        )
+    refuse_existing(root, files)
     written: list[Path] = []
     made: list[Path] = []
     try:
@@ -62,9 +59,26 @@ def write_new(root: Path, files: Mapping[str, str]) -> list[Path]:
         raise BadInput(
             f"{error.filename or root}: {error.strerror}",
             means="Nothing was written.",
-            next_step="choose another directory with --project",
+            next_step=elsewhere,
         ) from error
     return written
+
+
+def refuse_existing(root: Path, names: Iterable[str]) -> None:
+    """Refuse to write what is there already; `root` and `names` as of `write_new`.
+
+    Raises:
+        BadInput: some of it is; names the first few.
+    """
+    there = [name for name in names if (root / name).exists() or (root / name).is_symlink()]
+    if there:
+        listed = "\n".join(f"  {root / name}" for name in there[:_FEW])
+        more = f"\n  and {len(there) - _FEW} more" if len(there) > _FEW else ""
+        raise BadInput(
+            f"there already:\n{listed}{more}",
+            means="Nothing was written.",
+            next_step="choose another name, or move them away",
+        )
 
 
 def blanks(files: Mapping[str, str], root: Path = Path()) -> Iterator[Blank]:

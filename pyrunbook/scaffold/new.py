@@ -43,7 +43,7 @@ def new_runbook(project: Path, category: str, name: str, role: str | None, today
     own = {step.tag: f"{BLANK} : {step.title}" for step in draft.steps}
     draft.metadata["titles"] = draft.french_titles(own)
     files = runbook_files(draft)
-    write_new(project, files)
+    write_new(project, files, elsewhere="choose another directory with --project")
     return files
 
 

@@ -40,7 +40,7 @@ def new_project(directory: Path, today: date) -> list[str]:
         holds = f"holds {', '.join(sorted(there)[:5])}{' …' if len(there) > 5 else ''}" if there else "is a file"
         raise BadInput(f"{directory} {holds}", means="Nothing was written.", next_step="name a new or empty directory")
     found = _project_files(today)
-    write_new(directory, found)
+    write_new(directory, found, elsewhere="name another directory, one that you may write to")
     return list(found)
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import click
 import pytest
+from sample_project import write
 
 from pyrunbook import __version__
 from pyrunbook.cli import main as cli
@@ -107,5 +108,23 @@ def test_a_reader_that_goes_away_is_no_bug(arguments: tuple[str, ...], tmp_path:
     env = {**os.environ, "PYRUNBOOK_HOME": str(tmp_path)}
     done = subprocess.run(argv, stdout=write, stderr=subprocess.PIPE, text=True, timeout=60, check=False, env=env)
     os.close(write)
-    assert done.stderr == ""
-    assert done.returncode in (0, 1)
+    assert (done.stderr, done.returncode) == ("", 0)
+
+
+def test_a_reader_that_goes_away_leaves_the_exit_code(tmp_path: Path) -> None:
+    """More than a pipe holds: `docs check` writes on after `head` has gone, and has still seen the drift."""
+    shop = write(tmp_path / "shop")
+    check = f"{sys.executable} -m pyrunbook docs check --project {shop}"
+    script = f"{check} 2>err | head -c1 >/dev/null; exit ${{PIPESTATUS[0]}}"
+    env = {**os.environ, "PYRUNBOOK_HOME": str(tmp_path)}
+    done = subprocess.run(["bash", "-c", script], cwd=tmp_path, env=env, timeout=60, check=False)
+    assert done.returncode == ExitCode.DRIFT
+    assert (tmp_path / "err").read_text().startswith("Drifted: 6 of 6 pages.")
+    whole = subprocess.run(
+        ["bash", "-c", f"{check} 2>&1 | head -c1 >/dev/null; exit ${{PIPESTATUS[0]}}"],
+        cwd=tmp_path,
+        env=env,
+        timeout=60,
+        check=False,
+    )
+    assert whole.returncode == ExitCode.DRIFT

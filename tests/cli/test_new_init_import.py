@@ -211,6 +211,46 @@ def test_import_says_what_it_made_and_what_is_left(run: Run, tmp_path: Path, mon
     assert all("TODO" in text[int(number) - 1] for number in lines[1].split(", "))
 
 
+def test_a_second_import_is_refused_briefly(run: Run, tmp_path: Path) -> None:
+    project = tmp_path / "project"
+    assert run("init", str(project))[0] == 0
+    argv = ("import", str(SOURCE / "operations-runbook.md"), "--project", str(project))
+    assert run(*argv)[0] == 0
+    before = {path: path.read_bytes() for path in project.rglob("*") if path.is_file()}
+    code, output, errors = run(*argv)
+    assert (code, output) == (2, "")
+    lines = errors.splitlines()
+    assert lines[0] == "Error: there already:" and len(lines) == 9, errors
+    assert re.fullmatch(r"  and \d+ more", lines[6]) and lines[7] == "Nothing was written."
+    assert {path: path.read_bytes() for path in project.rglob("*") if path.is_file()} == before
+
+
+def test_a_directory_that_cannot_be_made(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    code, _, errors = run("init", str(tmp_path / "file" / "x"))
+    assert code == 2 and "Nothing was written." in errors
+    assert "--project" not in errors and "Next: name another directory" in errors
+
+
+def test_a_project_whose_envrc_was_not_read_says_so(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    project = tmp_path / "project"
+    assert run("init", str(project))[0] == 0
+    monkeypatch.chdir(project)
+    for command in ("show", "plan"):
+        code, _, errors = run(command, "check_service")
+        assert code == 2 and errors.endswith("Next: . ./.envrc\n"), errors
+    code, output, errors = run("list")
+    assert code == 0 and "production_update" in output
+    assert errors == "These are not the runbooks of this directory.\nNext: . ./.envrc\n"
+    # What makes, checks and writes files is about the directory in which one stands, in any case.
+    assert "check_service" in run("docs", "build")[1]
+    assert run("lint")[1].endswith("in 3 runbooks and pages.\n")
+    assert run("new", "incidents", "slow")[0] == 0 and (project / "playbooks/incidents/slow.yml").is_file()
+    monkeypatch.setenv("PYRUNBOOK_CONTENT", str(project))
+    assert run("show", "check_service")[0] == 0
+    assert run("list")[2] == ""
+
+
 def test_import_of_what_is_no_runbook(run: Run, tmp_path: Path) -> None:
     (tmp_path / "playbooks").mkdir()
     page = tmp_path / "notes.md"

@@ -183,7 +183,8 @@ def test_a_schema_is_written_to_a_file(tmp_path: Path, capsys: pytest.CaptureFix
     assert capsys.readouterr().out == ""
     assert json.loads(file.read_text())["$ref"] == "#/$defs/StepNotes"
     assert run("step", "--output", str(tmp_path / "new" / "step.schema.json" / "below")) == 2
-    assert "step.schema.json: File exists" in capsys.readouterr().err
+    errors = capsys.readouterr().err
+    assert "step.schema.json: File exists" in errors and "Next: name another file with -o" in errors
 
 
 # --- what is committed -------------------------------------------------------------------------------------------

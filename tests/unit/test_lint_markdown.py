@@ -325,3 +325,8 @@ def test_a_file_that_cannot_be_written_is_named(found: Callable[..., list[Report
 def test_nothing_to_lint_is_nothing_found(tmp_path: Path) -> None:
     project = Project(tmp_path, Settings())
     assert lint(Collection(), Context(project, date(2026, 1, 1)), chosen_rules(project.lint)) == []
+
+
+def test_a_long_message_is_cut_between_words(found: Callable[..., list[Reported]]) -> None:
+    (one,) = found("# Runbook\n\nTODO: " + "abcdefg " * 20 + "\n", "unfilled-blank")
+    assert one.message == "TODO is still to be done: " + "abcdefg " * 9 + "…"

@@ -39,7 +39,7 @@ def test_nothing_is_written_when_anything_is_there(tmp_path: Path) -> None:
     (tmp_path / "b" / "two").write_text("mine")
     (tmp_path / "three").symlink_to("nowhere")
     with pytest.raises(BadInput) as caught:
-        write_new(tmp_path, {"a/one": "1", "b/two": "2", "three": "3"})
+        write_new(tmp_path, {"a/one": "1", "b/two": "2", "three": "3"}, elsewhere="elsewhere")
     assert str(tmp_path / "b" / "two") in str(caught.value)
     assert str(tmp_path / "three") in str(caught.value)
     assert "a/one" not in str(caught.value)
@@ -50,7 +50,7 @@ def test_nothing_is_written_when_anything_is_there(tmp_path: Path) -> None:
 def test_what_cannot_be_written_whole_is_not_written_at_all(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(BadInput, match="Nothing was written"):
-        write_new(tmp_path, {"a/one": "1", "file/below": "2"})
+        write_new(tmp_path, {"a/one": "1", "file/below": "2"}, elsewhere="elsewhere")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["file"]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from textwrap import shorten
 
 from pyrunbook.lint.context import Context
 from pyrunbook.lint.rule import Finding, Rule
@@ -27,7 +28,7 @@ def check(subject: Subject, context: Context) -> Iterator[Finding]:
 def _found(at: Spot, words: str) -> Iterator[Finding]:
     for found in _MARK.finditer(words):
         rest = " ".join(words[found.end() :].strip(" :\"'}").split())
-        what = f": {rest[:60]}" if rest else ""
+        what = f": {shorten(rest, 80, placeholder=' …')}" if rest else ""
         yield Finding(at._replace(column=at.column + found.start()), f"{found[0]} is still to be done{what}")
 
 

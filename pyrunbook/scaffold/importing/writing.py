@@ -38,7 +38,7 @@ def import_page(
     if found.leftovers:
         files[_leftover_name(found)] = _leftover_text(found)
     if not dry_run:
-        write_new(project, files)
+        write_new(project, files, elsewhere="choose another directory with --project")
     return found, files
 
 
