@@ -82,12 +82,9 @@ def ways_back(steps: Iterable[Step]) -> list[Step]:
 
 def after_switch(steps: Iterable[Step]) -> list[Step]:
     """The steps of the procedure behind the switch, which a run of their own would do to the other color."""
-    switched, found = False, []
-    for step in steps:
-        if step.phase is Phase.PROCEDURE and switched:
-            found.append(step)
-        switched = switched or (step.notes is not None and step.notes.switches)
-    return found
+    procedure = [step for step in steps if step.phase is Phase.PROCEDURE]
+    switched = [place for place, step in enumerate(procedure) if step.notes and step.notes.switches]
+    return procedure[switched[0] + 1 :] if switched else []
 
 
 @dataclass(frozen=True)

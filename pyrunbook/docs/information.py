@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from pyrunbook.catalog import Runbook
+from pyrunbook.catalog import Phase, Runbook
 from pyrunbook.docs.markdown_text import code, plain_text
 from pyrunbook.docs.measured import Measured
 from pyrunbook.docs.target import Target
@@ -26,7 +26,9 @@ def information(
     if metadata.estimate:
         takes = [format_duration(metadata.estimate)]
         takes += [t("reserve", format_duration(metadata.reserve))] if metadata.reserve else []
-        takes += [t("timeout", format_duration(metadata.timeout))] if metadata.timeout else []
+        back = any(step.phase is Phase.ROLLBACK for step in runbook.playbook.imports)
+        limit = "timeout" if back else "timeout_only"
+        takes += [t(limit, format_duration(metadata.timeout))] if metadata.timeout else []
         yield t("estimate"), t("separator").join(takes)
     if metadata.frequency:
         yield t("frequency"), wording.words(metadata.frequency)

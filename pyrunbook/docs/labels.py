@@ -20,6 +20,7 @@ _LABELS: dict[str, tuple[str, str]] = {
     "estimate": ("Estimated time", "Temps estimé"),
     "reserve": ("{0} in reserve for a rollback", "{0} de réserve pour un retour arrière"),
     "timeout": ("ended and put back after {0}", "interrompu et annulé après {0}"),
+    "timeout_only": ("ended after {0}", "interrompu après {0}"),
     "frequency": ("Frequency", "Fréquence"),
     "window": ("Window", "Fenêtre"),
     "window_closed": ("closed until the inventory names one (`{0}`)",
@@ -47,6 +48,7 @@ _LABELS: dict[str, tuple[str, str]] = {
     "procedure": ("Procedure", "Procédure"),
     "all_of_it": ("All of it, with guards, journal and automatic way back:",
                   "En entier, avec gardes, journal et retour arrière automatique :"),
+    "all_without_rollback": ("All of it, with guards and journal:", "En entier, avec gardes et journal :"),
     "dry_run": ("A dry run first, which changes nothing:", "D'abord à blanc, sans rien modifier :"),
     "dry_run_window": (
         "A dry run first, which changes nothing. It keeps to the window, too, unless it is told why not:",
@@ -86,14 +88,15 @@ _LABELS: dict[str, tuple[str, str]] = {
         (
             "The service has two colors, blue and green. The **active** color is the one that serves, the **preview**"
             " color is the other one, where a new release goes first. After each update they have swapped, so which "
-            "is which is read from the live system; in the commands it is `$ACTIVE` and `$PREVIEW`, as they were when"
-            " the work began."
+            "is which is read from the live system. In commands it is `$ACTIVE` and `$PREVIEW`, as they were when the "
+            "work began: the first block by hand of step 1 sets them, and changes nothing."
         ),
         (
             "Le service a deux couleurs, blue et green. La couleur **active** est celle qui sert ; la couleur de "
             "**préversion** est l'autre, où une nouvelle version va d'abord. Elles s'échangent à chaque mise à jour :"
             " c'est le système en marche qui dit laquelle est laquelle. Dans les commandes, ce sont `$ACTIVE` et "
-            "`$PREVIEW`, telles qu'au début du travail."
+            "`$PREVIEW`, telles qu'au début du travail : le premier bloc manuel de l'étape 1 les définit, sans rien "
+            "modifier."
         ),
     ),
     "by_hand": ("By hand", "À la main"),

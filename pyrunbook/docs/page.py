@@ -116,13 +116,16 @@ class Page:
         first = next((step for step in steps if step.phase == Phase.PROCEDURE), None)
         people = People(self.target.contacts, self.wording)
         contacts, checks, troubles = list(people.contacts(metadata)), self._checks(steps), self._troubles(steps)
+        done = [step for step in steps if step.phase == Phase.PROCEDURE and step.notes]
+        # Where no step only verifies, what each one results in is what there is to see.
+        proofs = [step for step in done if step.notes and step.notes.verifies] or done
         no_incident = self.runbook.category != "incidents"
         there = {
             "symptoms": metadata.symptoms or no_incident,
             "impact": metadata.impact or no_incident,
             "severity": metadata.severity or no_incident,
             "estimate": metadata.estimate,
-            "verification": checks or any(step.notes and step.notes.verifies for step in steps),
+            "verification": checks or proofs,
             "rollback": metadata.rollback or any(step.phase == Phase.ROLLBACK or step.undoable for step in steps),
             "troubleshooting": troubles,
             "contacts": contacts,
@@ -148,7 +151,9 @@ class Page:
             colors=any(_COLOR.search(text) for step in steps for _, text in step.by_hand),
             by_hand=str,
             several=len(self._platforms) > 1,
+            proofs=proofs,
             checks=checks,
+            puts_back=any(step.phase == Phase.ROLLBACK for step in steps),
             troubles=troubles,
             empty=empty,
             escalation=list(people.escalation(metadata)),
@@ -186,9 +191,14 @@ class Page:
         return (self.target.platform,) if self.target.platform in PLATFORMS else PLATFORMS
 
     def _checks(self, steps: list[PageStep]) -> list[tuple[str, str, str]]:
-        """The inventory's checks, where the runbook verifies at all."""
-        verifies = any(step.notes and step.notes.verifies for step in steps)
-        return checks_by_hand(self.values, self.language) if verifies else []
+        """The inventory's checks, where the runbook verifies, or has another color serve."""
+        if not any(step.notes and (step.notes.verifies or step.notes.switches) for step in steps):
+            return []
+        # What deploys nothing goes back, to the release that served.
+        back = {} if "validate_release" in self.values else {"validate_release": "$ACTIVE_RELEASE"}
+        values = self._values_of(back)
+        values.unknown = self.values.unknown  # its blanks are the page's
+        return checks_by_hand(values, self.language)
 
     def _troubles(self, steps: list[PageStep]) -> list[dict[str, Any]]:
         """The runbook's known errors, then those of its steps, each once."""

@@ -12,6 +12,8 @@ import click
 import pytest
 
 from pyrunbook.cli.main import root
+from pyrunbook.docs.collection import collect
+from pyrunbook.docs.target import read_target
 from pyrunbook.on_target import units
 from pyrunbook.on_target.units import Systemd, UnitError
 
@@ -103,3 +105,25 @@ def test_links_of_the_pages_lead_somewhere(page: Path) -> None:
             slugs = {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
             slugs |= set(re.findall(r'<a id="([^"]+)">', other.read_text()))
             assert anchor in slugs, f"{page.name}: {target}"
+
+
+@pytest.mark.parametrize("inventory", ["inventories/production", "inventories/staging", "docs/host/inventory.yml"])
+def test_an_inventory_that_ships_leaves_no_blank_on_a_page(inventory: str) -> None:
+    """Nobody who copies it has to find out at night that no one is named to be called."""
+    made = collect(read_target(ROOT, ROOT / inventory), ("en",))
+    assert not made.problems
+    pages = {name: text for name, text in made.files.items() if "/" in name}
+    assert len(pages) > 2
+    for name, text in pages.items():
+        assert "not in the inventory" not in text, name
+        assert "What is missing on this page" not in text, name
+
+
+@pytest.mark.parametrize("guide", ["guides/host.md", "kubernetes/README.md"])
+def test_a_guide_leaves_what_is_typed_to_the_pages(guide: str) -> None:
+    """Commands in two places differ one day; a guide says what each step does, and where its commands are."""
+    text = (ROOT / "docs" / guide).read_text(encoding="utf-8")
+    table = text.partition("## What each step does")[2].partition("\n## ")[0]
+    assert len(re.findall(r"^\| \w+ \| ", table, re.MULTILINE)) > 8
+    assert "pyrunbook docs show maintenance/production_update -i" in table
+    assert not re.search(r"kubectl|systemctl|curl|ln -s", "".join(re.findall(r"^\|.*$", table, re.MULTILINE)))

@@ -517,3 +517,56 @@ def test_what_the_notes_name_is_there() -> None:
     for file in sorted((root / "roles").glob("*/meta/step.yml")):
         for role in read_step_notes(file).undo_before:
             assert (root / "roles" / role).is_dir(), f"{file}: {role}"
+
+
+def test_after_a_rollback_the_checks_ask_for_the_release_that_the_plan_recorded() -> None:
+    text = section(shipped("production", name="deployment/rollback"), "Verification")
+    assert "- [ ] **version**, must hold: status 200; `version` is `$ACTIVE_RELEASE`" in text
+    update = section(shipped("production"), "Verification")
+    assert "- [ ] **version**, must hold: status 200; `version` is `$RELEASE`" in update
+
+
+def test_where_no_step_verifies_what_each_results_in_is_what_there_is_to_see() -> None:
+    text = shipped("production", name="maintenance/unlock")
+    assert section(text, "Verification").strip().splitlines() == [
+        "- [ ] 1. [Show or break the lock](#procedure-unlock): The holder is shown, or the lock is free."
+    ]
+
+
+def test_a_way_back_is_promised_only_where_there_is_one() -> None:
+    unlock, update = shipped("production", name="maintenance/unlock"), shipped("production")
+    assert "All of it, with guards and journal:" in unlock and "ended after 5 min" in unlock
+    assert "put back" not in section(unlock, "Information")
+    assert "automatic way back" in update and "ended and put back after 45 min" in update
+
+
+def test_where_there_is_a_window_the_page_says_how_to_work_outside_it() -> None:
+    procedure = section(shipped("production"), "Procedure")
+    assert '--check --no-window --reason "dry run"\n' in procedure
+    assert (
+        'pyrunbook run maintenance/production_update --no-window --reason "REASON" -i production --attest' in procedure
+    )
+    trouble = section(shipped("production"), "Troubleshooting").partition("### Error: The window is closed")[2]
+    assert '--no-window --reason "REASON"' in trouble.partition("\n### ")[0]
+    assert "--no-window" not in shipped("production", name="deployment/rollback")
+
+
+def test_every_link_within_a_shipped_page_leads_somewhere() -> None:
+    for inventory in ("production", "staging"):
+        for name in ("maintenance/production_update", "deployment/rollback", "maintenance/unlock"):
+            for language in LANGUAGES:
+                text = shipped(inventory, language, name)
+                anchors = re.findall(r'<a id="([^"]+)">', text)
+                assert len(anchors) == len(set(anchors))
+                assert set(re.findall(r"\]\(#([^)]+)\)", text)) <= set(anchors), f"{name} {language}"
+                assert "[R1]" not in text
+
+
+def test_the_words_of_a_french_page_are_the_same_everywhere() -> None:
+    """One word for one thing, also where another one is right."""
+    for name in ("maintenance/production_update", "deployment/rollback", "maintenance/unlock"):
+        text = re.sub(r"^```.*?^```|`[^`]*`", "", shipped("production", "fr", name), flags=re.DOTALL | re.MULTILINE)
+        text = re.sub(r"\[[^\]]*\]\([^)]*\)|<a id=[^>]*>|#[\w-]+", "", text)
+        for other in ("backup", "plan de rollback", "on-call", "échec(s)", "Dernière mise à jour |"):
+            lines = [line for line in text.splitlines() if other in line and "@" not in line and "Erreur" not in line]
+            assert not lines, f"{name}: {other}: {lines}"
