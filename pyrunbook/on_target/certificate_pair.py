@@ -25,13 +25,13 @@ import fcntl
 import os
 import re
 import shutil
-import ssl
 import stat
 from collections.abc import Iterator
 from typing import Any
 
 from . import durable
 from . import rotation_state as state
+from .certificate_look import mismatch
 from .rotation_state import (
     ACTIVATED,
     ACTIVATING,
@@ -124,8 +124,15 @@ def stage(
     return True
 
 
-def reinstate(directory: str, run: str, version: str) -> bool:
+def reinstate(directory: str, run: str, version: str, undoes: str = "", about: dict[str, Any] | None = None) -> bool:
     """Begin a rotation to a version that was deployed before and is still kept, as if it had been staged.
+
+    Args:
+        directory: of the pair.
+        run: id of the run that goes back.
+        version: to deploy again.
+        undoes: the run whose rotation is undone by this.
+        about: as of `stage`.
 
     Returns:
         whether anything changed.
@@ -150,8 +157,9 @@ def reinstate(directory: str, run: str, version: str) -> bool:
             "new": version,
             "previous": state.linked(directory),
             "since": state.now(),
-            "about": {},
+            "about": about or {},
             "kept": True,
+            "undoes": undoes,
         }
         state.write(directory, dict(begun, step=STAGED))
     return True
@@ -273,21 +281,6 @@ def settle(directory: str, version: str) -> bool:
         if left != waiting:
             state.write_retired(directory, left)
     return left != waiting
-
-
-def mismatch(place: str) -> str:
-    """Why certificate and key in a directory cannot serve together; empty when they can. Needs no other library."""
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    try:
-        # A password is given so that an encrypted key is an error, and not a question on the terminal.
-        context.load_cert_chain(os.path.join(place, CERTIFICATE), os.path.join(place, KEY), password="-")  # noqa: S106
-    except ssl.SSLError as error:
-        if error.reason == "KEY_VALUES_MISMATCH":
-            return "the private key does not belong to the certificate"
-        return "certificate or key cannot be read as PEM ({})".format(error.reason or "no reason given")
-    except OSError as error:
-        return f"certificate or key cannot be read: {error.strerror}"
-    return ""
 
 
 # --- parts ------------------------------------------------------------------------------------------------------

@@ -107,6 +107,7 @@ def ended(
                 "since": now(),
                 "run": under_way["run"],
                 "replaced_by": under_way["new"],
+                "undoes": under_way.get("undoes", ""),
             }
         )
     spared = {current, under_way["previous"], *(each["version"] for each in left)}
@@ -140,8 +141,8 @@ def write(directory: str, data: dict[str, Any]) -> None:
 def retired(directory: str) -> list[dict[str, str]]:
     """Versions that were replaced and have yet to be revoked, the oldest first.
 
-    Each: `version`; `since`; `run`, the rotation that replaced it, and `replaced_by`, its successor (older files lack
-    these two).
+    Each: `version`; `since`; `run`, the rotation that replaced it; `replaced_by`, its successor; `undoes`, where that
+    rotation went back, the run that it has undone (older files lack these three).
     """
     return as_retired(_read(directory, "retired.json"), os.path.join(directory, "retired.json"))
 

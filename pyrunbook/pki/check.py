@@ -49,7 +49,7 @@ class Finding:
 def check(
     certificate: x509.Certificate,
     chain: Sequence[x509.Certificate],
-    key: PrivateKey,
+    key: PrivateKey | None,
     *,
     trust: Sequence[x509.Certificate],
     dns_names: Sequence[str],
@@ -62,7 +62,8 @@ def check(
     Args:
         certificate: the leaf.
         chain: the intermediates, as the server will send them.
-        key: the private key. It is used in this process only, never given to another program.
+        key: the private key. It is used in this process only, never given to another program. None where it is on the
+            service's machine, which sees itself that the two belong together: nothing is said about it then.
         trust: the roots that clients trust.
         dns_names: the names for which clients ask; it may be for no more and no fewer.
         ip_names: the addresses for which clients ask, likewise.
@@ -78,8 +79,7 @@ def check(
     except BadInput as error:
         return [Finding("certificate", ok=False, detail=error.seen)]
     return [
-        _key(certificate, key),
-        _signature(certificate, key),
+        *([_key(certificate, key), _signature(certificate, key)] if key else []),
         _strength(facts),
         _names(facts, dns_names, ip_names),
         _usage(facts),

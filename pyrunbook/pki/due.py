@@ -28,6 +28,7 @@ class Reason(Enum):
     NAMES = "names"
     ISSUER = "issuer"
     NOT_YET_VALID = "not yet valid"
+    STAGED = "staged"
 
 
 BROKEN = frozenset({Reason.EXPIRED, Reason.MISSING, Reason.UNREADABLE, Reason.MISMATCH, Reason.NOT_YET_VALID})

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from pyrunbook.errors import BadInput, ExitCode, PyrunbookError, Refused
+from pyrunbook.errors import BadInput, ExitCode, FailedAndNotPutBack, FailedAndPutBack, PyrunbookError, Refused
 
 _EXTRAS = {"vault": "hvac", "age": "pyrage"}
 
@@ -24,14 +24,14 @@ class NotIssued(BadInput):
         self.kind = kind
 
 
-class Doubtful(Refused):
-    """The gate before a deployment found a fault in the new pair; what is deployed was not touched.
+class _Evident(PyrunbookError):
+    """An error that brings what was measured.
 
     Args:
         seen: see `PyrunbookError`.
         means: see `PyrunbookError`.
         next_step: see `PyrunbookError`.
-        evidence: what was checked, a JSON object for the journal.
+        evidence: what was looked at, a JSON object for the journal.
     """
 
     def __init__(
@@ -41,10 +41,16 @@ class Doubtful(Refused):
         self.evidence = evidence or {}
 
 
-class NotDeployed(PyrunbookError):
-    """The pair on disk could not be brought into the state asked for; an operator must look."""
+class Doubtful(_Evident, Refused):
+    """The gate before a deployment found a fault in the new pair; what is deployed was not touched."""
 
-    exit_code = ExitCode.NOT_PUT_BACK
+
+class NotServed(_Evident, FailedAndPutBack):
+    """The server was not reloaded, or does not serve what was deployed: that has to be put back."""
+
+
+class NotDeployed(_Evident, FailedAndNotPutBack):
+    """The pair could not be brought into the state asked for; an operator must look."""
 
 
 class NotVerified(PyrunbookError):

@@ -9,58 +9,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from cryptography import x509
-
-from pyrunbook.errors import BadInput, PyrunbookError, Refused
+from pyrunbook.errors import PyrunbookError, Refused
+from pyrunbook.on_target import certificate_look, rotation_state
 from pyrunbook.on_target import certificate_pair as disk
-from pyrunbook.on_target import rotation_state
-from pyrunbook.pki import certificate as certificates
-from pyrunbook.pki.due import Found
 from pyrunbook.pki.errors import NotDeployed
+from pyrunbook.pki.held import Held
 from pyrunbook.pki.issuers import Issued
-from pyrunbook.pki.keys import PrivateKey
-
-
-@dataclass(frozen=True)
-class Standing:
-    """Where the pair and its rotation stand (see `rotation_state.standing`).
-
-    Attributes:
-        current: the deployed version, empty where there is none.
-        run: whose rotation is under way; empty where there is none.
-        new: the version that it deploys.
-        previous: the version that was deployed before it.
-        step: how far it has come.
-        can: what may be done: `start`, `go_on`, `go_back`; empty where an operator must look.
-        seen: one sentence: what happened.
-        about: what the run noted when it began.
-    """
-
-    current: str
-    run: str
-    new: str
-    previous: str
-    step: str
-    can: tuple[str, ...]
-    seen: str
-    about: dict[str, Any]
-
-
-@dataclass(frozen=True)
-class Retired:
-    """A version that is no longer deployed.
-
-    Attributes:
-        version: its name: the serial.
-        since: when its successor was proven, aware.
-    """
-
-    version: str
-    since: datetime
 
 
 @dataclass(frozen=True)
@@ -89,46 +46,19 @@ class Pair:
         """What the server's configuration names as its key."""
         return self.directory / "current" / rotation_state.KEY
 
-    def found(self) -> Found:
-        """What is deployed, for `due.decide`: a file that cannot be read is a finding, not an error."""
-        try:
-            if not self.certificate_file.exists() and not self.key_file.exists():
-                return Found()
-        except OSError as error:
-            return Found(unreadable=f"{error.filename}: {error.strerror}")
-        facts, problems, leaf = None, [], None
-        try:
-            leaf = certificates.read(self.certificate_file)[0]
-            facts = certificates.facts(leaf)
-        except BadInput as error:
-            problems.append(error.seen)
-        matches = None
-        try:
-            key = PrivateKey.from_file(self.key_file, allowed=0o640 if self.key_mode & 0o040 else 0o600)
-            matches = certificates.belongs(leaf, key) if leaf else None
-        except BadInput as error:
-            problems.append(error.seen)
-        return Found(facts, "; ".join(problems), matches)
+    @property
+    def place(self) -> str:
+        """For messages and the journal: where it is."""
+        return str(self.directory)
 
-    def standing(self) -> Standing:
-        """Where the pair and its rotation stand.
+    def read(self) -> Held:
+        """What is deployed, what is kept and where a rotation stands.
 
         Raises:
             NotDeployed: the directory or its state file cannot be read.
         """
         with self._worded():
-            found = rotation_state.standing(str(self.directory))
-        rotation = found["rotation"] or {}
-        return Standing(
-            current=found["current"],
-            run=rotation.get("run", ""),
-            new=rotation.get("new", ""),
-            previous=rotation.get("previous", ""),
-            step=rotation.get("step", ""),
-            can=tuple(found["can"]),
-            seen=found["seen"],
-            about=rotation.get("about", {}),
-        )
+            return Held.of(certificate_look.look(str(self.directory), self.key_mode), self.place)
 
     def stage(self, run: str, issued: Issued, about: dict[str, Any] | None = None) -> bool:
         """Write a new pair beside the deployed one; nothing that serves changes. Its version is its serial.
@@ -151,14 +81,14 @@ class Pair:
                 self.owner, self.group, self.key_mode, about,
             )  # fmt: skip
 
-    def reinstate(self, run: str, version: str) -> bool:
+    def reinstate(self, run: str, version: str, undoes: str = "", about: dict[str, Any] | None = None) -> bool:
         """Begin a rotation back to a version that is still kept. See `certificate_pair.reinstate`.
 
         Raises:
             Refused: another rotation is under way, or the version was revoked or is not kept.
         """
         with self._worded(Refused):
-            return disk.reinstate(str(self.directory), run, version)
+            return disk.reinstate(str(self.directory), run, version, undoes, about)
 
     def activate(self, run: str) -> bool:
         """Deploy what was staged, in one move. See `certificate_pair.activate`."""
@@ -179,22 +109,6 @@ class Pair:
         """End the rotation. See `certificate_pair.conclude`."""
         with self._worded():
             return disk.conclude(str(self.directory), run)
-
-    def retired(self) -> list[Retired]:
-        """The versions that were replaced and have yet to be revoked, the oldest first."""
-        with self._worded():
-            return [
-                Retired(each["version"], datetime.fromisoformat(each["since"]))
-                for each in rotation_state.retired(str(self.directory))
-            ]
-
-    def retired_certificate(self, version: str) -> list[x509.Certificate]:
-        """The certificate of a version that is still kept, with its chain.
-
-        Raises:
-            BadInput: it is not kept.
-        """
-        return certificates.read(self.directory / "versions" / version / rotation_state.CERTIFICATE)
 
     def settle(self, version: str) -> bool:
         """Note that a retired version has been revoked, or has expired. See `certificate_pair.settle`."""

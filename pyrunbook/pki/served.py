@@ -111,6 +111,7 @@ def look(
     address: Address,
     *,
     ca_file: Path | None = None,
+    roots: bytes = b"",
     serial: str = "",
     timeout: float = 5.0,
 ) -> list[Seen]:
@@ -118,7 +119,8 @@ def look(
 
     Args:
         address: where.
-        ca_file: the roots that clients trust; the system's by default.
+        ca_file: the roots that clients trust; the system's where neither this nor `roots` is given.
+        roots: the same as PEM text.
         serial: hex of the certificate that should be served; empty: any that a client accepts.
         timeout: seconds for each connection.
 
@@ -129,7 +131,7 @@ def look(
         BadInput: `ca_file` cannot be read, or `serial` is not hex.
     """
     wanted = certificates.serial_text(certificates.serial_number(serial)) if serial else ""
-    context = _client(ca_file)
+    context = _client(ca_file, roots)
     try:
         machines = address.each()
     except OSError as error:
@@ -142,6 +144,7 @@ def prove(
     *,
     serial: str,
     ca_file: Path | None = None,
+    roots: bytes = b"",
     seconds: float = 10.0,
     timeout: float = 5.0,
     interval: float = 0.1,
@@ -153,7 +156,8 @@ def prove(
     Args:
         addresses: where it is served; none at all is no proof.
         serial: hex.
-        ca_file: the roots that clients trust; the system's by default.
+        ca_file: the roots that clients trust; see `look`.
+        roots: the same as PEM text.
         seconds: how long to look again.
         timeout: seconds for each connection.
         interval: seconds between two looks at all of them.
@@ -169,7 +173,9 @@ def prove(
     deadline = time.monotonic() + seconds
     while True:
         seen = [
-            each for address in addresses for each in look(address, ca_file=ca_file, serial=serial, timeout=timeout)
+            each
+            for address in addresses
+            for each in look(address, ca_file=ca_file, roots=roots, serial=serial, timeout=timeout)
         ]
         good = bool(seen) and all(each.outcome is Outcome.PASS for each in seen)
         if good or time.monotonic() >= deadline:
@@ -187,12 +193,13 @@ def describe(seen: Sequence[Seen]) -> str:
     return "; ".join(f"{each.address}: {each.detail}" for each in bad)
 
 
-def _client(ca_file: Path | None) -> ssl.SSLContext:
+def _client(ca_file: Path | None, roots: bytes) -> ssl.SSLContext:
     """As strict as the strictest client: RFC 5280 to the letter, and a chain that ends in a trusted root."""
     try:
-        context = ssl.create_default_context(cafile=str(ca_file) if ca_file else None)
-    except (OSError, ssl.SSLError) as error:
-        raise BadInput(f"{ca_file}: {error.strerror or 'no certificates in it'}") from None
+        context = ssl.create_default_context(cafile=str(ca_file) if ca_file else None, cadata=roots.decode() or None)
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or "no certificates in it"
+        raise BadInput(f"{ca_file or 'the roots that clients trust'}: {reason}") from None
     context.verify_flags |= ssl.VerifyFlags.VERIFY_X509_STRICT
     context.verify_flags &= ~ssl.VerifyFlags.VERIFY_X509_PARTIAL_CHAIN
     return context

@@ -72,7 +72,7 @@ def test_what_goes_in_comes_out(tmp_path: Path, sources: dict[str, Path], keys: 
     for path in (tmp_path / "restored").rglob("*"):
         if not path.is_symlink():
             assert stat.S_IMODE(path.stat().st_mode) & 0o077 == 0, path
-    assert Pair(tmp_path / "restored" / "pair").found().key_matches
+    assert Pair(tmp_path / "restored" / "pair").read().found().key_matches
 
 
 def test_without_an_identity_it_is_written_and_not_verified(

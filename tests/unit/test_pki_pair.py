@@ -14,6 +14,7 @@ from pki_pairs import authority, hand_made, issue
 from pyrunbook.errors import Refused
 from pyrunbook.on_target import certificate_pair as disk
 from pyrunbook.on_target import durable, rotation_state
+from pyrunbook.on_target.certificate_look import mismatch
 from pyrunbook.pki import certificate as certificates
 from pyrunbook.pki.errors import NotDeployed
 from pyrunbook.pki.issuers import Issued
@@ -41,30 +42,30 @@ def rotate(pair: Pair, run: str, issued: Issued) -> list[str]:
 
 def served(pair: Pair) -> str:
     """What a server would load now: the serial, after a look that key and certificate belong together."""
-    assert disk.mismatch(str(pair.directory / "current")) == ""
+    assert mismatch(str(pair.directory / "current")) == ""
     return certificates.facts(certificates.read(pair.certificate_file)[0]).serial
 
 
 def test_two_rotations_keep_the_previous_pair(pair: Pair, issuer: LocalAuthority) -> None:
     first, second, third = (issue(issuer) for _ in range(3))
-    assert pair.standing().can == ("start",)
+    assert pair.read().standing.can == ("start",)
     assert rotate(pair, "run1", first) == []
     assert served(pair) == first.serial
     rotate(pair, "run2", second)
     assert served(pair) == second.serial
-    assert [each.version for each in pair.retired()] == [first.serial]
+    assert [each.version for each in list(pair.read().retired)] == [first.serial]
     assert pair.settle(first.serial)
     assert not pair.settle(first.serial)
     assert rotate(pair, "run3", third) == [first.serial]
-    assert [each.version for each in pair.retired()] == [second.serial]
-    assert pair.retired_certificate(second.serial)[0] == second.certificate
+    assert [each.version for each in list(pair.read().retired)] == [second.serial]
+    assert pair.read().kept[second.serial].leaf == second.certificate
 
 
 def test_what_has_yet_to_be_revoked_is_kept(pair: Pair, issuer: LocalAuthority) -> None:
     pairs = [issue(issuer) for _ in range(4)]
     for number, each in enumerate(pairs):
         assert rotate(pair, f"run{number}", each) == []
-    assert [each.version for each in pair.retired()] == [each.serial for each in pairs[:3]]
+    assert [each.version for each in list(pair.read().retired)] == [each.serial for each in pairs[:3]]
 
 
 def test_files_are_private_and_complete(pair: Pair, issuer: LocalAuthority) -> None:
@@ -87,7 +88,7 @@ def test_owner_and_group_of_the_service(tmp_path: Path, issuer: LocalAuthority) 
         assert (path.stat().st_uid, path.stat().st_gid) == (12345, 23456)
     assert stat.S_IMODE(pair.key_file.stat().st_mode) == 0o640
     assert stat.S_IMODE(pair.key_file.resolve().parent.stat().st_mode) == 0o750
-    assert pair.found().key_matches
+    assert pair.read().found().key_matches
 
 
 @pytest.mark.parametrize("mode", [0o644, 0o660, 0o777])
@@ -117,10 +118,10 @@ def test_put_back(pair: Pair, issuer: LocalAuthority) -> None:
     assert pair.put_back("run2")
     assert not pair.put_back("run2")
     assert served(pair) == old.serial
-    assert pair.standing().can == ("go_back",)
+    assert pair.read().standing.can == ("go_back",)
     assert pair.conclude("run2") == [new.serial]
     assert pair.conclude("run2") == []
-    assert pair.retired() == []
+    assert list(pair.read().retired) == []
 
 
 def test_put_back_where_there_was_nothing(pair: Pair, issuer: LocalAuthority) -> None:
@@ -128,8 +129,8 @@ def test_put_back_where_there_was_nothing(pair: Pair, issuer: LocalAuthority) ->
     pair.activate("run1")
     assert pair.put_back("run1")
     pair.conclude("run1")
-    assert pair.found().certificate is None
-    assert pair.standing().current == ""
+    assert pair.read().found().certificate is None
+    assert pair.read().standing.current == ""
 
 
 def test_steps_come_in_their_order(pair: Pair, issuer: LocalAuthority) -> None:
@@ -163,7 +164,7 @@ def test_moves_again_change_nothing(pair: Pair, issuer: LocalAuthority) -> None:
     assert pair.mark("run1", "reloaded")
     assert not pair.mark("run1", "reloaded")
     assert not pair.activate("run1")
-    assert pair.standing().step == "reloaded"
+    assert pair.read().standing.step == "reloaded"
 
 
 def test_one_rotation_at_a_time(pair: Pair, issuer: LocalAuthority) -> None:
@@ -190,8 +191,8 @@ def test_what_something_else_has_changed_is_left_alone(pair: Pair, issuer: Local
     pair.stage("run2", new)
     (pair.directory / "versions" / "foreign").mkdir()
     durable.link(str(pair.directory / "current"), "versions/foreign")
-    assert pair.standing().can == ()
-    assert "something else has changed it" in pair.standing().seen
+    assert pair.read().standing.can == ()
+    assert "something else has changed it" in pair.read().standing.seen
     for move in (pair.activate, pair.put_back):
         with pytest.raises(NotDeployed, match="something else has changed it"):
             move("run2")
@@ -207,14 +208,14 @@ def test_going_back_to_a_pair_that_is_kept(pair: Pair, issuer: LocalAuthority) -
     pair.put_back("run3")
     pair.conclude("run3")
     assert served(pair) == new.serial
-    assert [each.version for each in pair.retired()] == [old.serial], "still kept"
+    assert [each.version for each in list(pair.read().retired)] == [old.serial], "still kept"
     pair.reinstate("run4", old.serial)
     pair.activate("run4")
     pair.mark("run4", "reloaded")
     pair.mark("run4", "proven")
     pair.conclude("run4")
     assert served(pair) == old.serial
-    assert [each.version for each in pair.retired()] == [new.serial]
+    assert [each.version for each in list(pair.read().retired)] == [new.serial]
     pair.settle(new.serial)
     with pytest.raises(Refused, match="was revoked or is not kept"):
         pair.reinstate("run5", new.serial)
@@ -265,7 +266,7 @@ def there_and_back(pair: Pair, run: str, new: Issued) -> None:
 
 def go_on(pair: Pair, run: str, new: Issued) -> str:
     pair.activate(run)
-    if pair.standing().step in ("activated", "reloaded"):
+    if pair.read().standing.step in ("activated", "reloaded"):
         pair.mark(run, "reloaded")
     pair.mark(run, "proven")
     pair.conclude(run)
@@ -301,7 +302,7 @@ def test_killed_between_any_two_changes_of_the_disk(
             finished = count() < number
         now = served(pair)  # at no moment is there half a pair
         assert now in (old.serial, new.serial)
-        standing = pair.standing()
+        standing = pair.read().standing
         standings.add((standing.step, standing.can))
         assert standing.current == now
         if standing.run:
@@ -337,8 +338,8 @@ def test_killed_on_the_way_back_it_does_not_go_forward_again(
         patch.setattr(durable, "link", link_and_die)
         with pytest.raises(Killed):
             pair.put_back("run2")
-    assert pair.standing().can == ("go_back",)
-    assert f"{old.serial} is put back; the server may not have been reloaded" in pair.standing().seen
+    assert pair.read().standing.can == ("go_back",)
+    assert f"{old.serial} is put back; the server may not have been reloaded" in pair.read().standing.seen
     with pytest.raises(NotDeployed):
         pair.activate("run2")
     assert served(pair) == old.serial
@@ -358,7 +359,7 @@ def test_killed_while_staging_the_same_pair_can_be_staged_again(
         patch.setattr(os, "rename", rename_and_die)
         with pytest.raises(Killed):
             pair.stage("run1", issued)
-    assert pair.standing().can == ("go_back",)
+    assert pair.read().standing.can == ("go_back",)
     assert pair.stage("run1", issued)
     pair.activate("run1")
     assert served(pair) == issued.serial
@@ -368,20 +369,20 @@ def test_killed_while_staging_the_same_pair_can_be_staged_again(
 
 
 def test_what_is_found_is_a_finding_not_an_error(pair: Pair, issuer: LocalAuthority) -> None:
-    assert pair.found().certificate is None
-    assert pair.found().unreadable == ""
+    assert pair.read().found().certificate is None
+    assert pair.read().found().unreadable == ""
     rotate(pair, "run1", issue(issuer))
-    found = pair.found()
+    found = pair.read().found()
     assert (found.unreadable, found.key_matches) == ("", True)
     pair.key_file.chmod(0o644)
-    assert "0600 is the most allowed" in pair.found().unreadable
+    assert "0600 is the most allowed" in pair.read().found().unreadable
     pair.key_file.chmod(0o600)
     pair.key_file.write_bytes(hand_made()[1].pem())
-    assert pair.found().key_matches is False
+    assert pair.read().found().key_matches is False
     pair.key_file.unlink()
-    assert "No such file" in pair.found().unreadable
+    assert "No such file" in pair.read().found().unreadable
     pair.certificate_file.write_text("nothing")
-    assert "no certificate in PEM" in pair.found().unreadable
+    assert "no certificate in PEM" in pair.read().found().unreadable
 
 
 def test_a_state_that_cannot_be_read_stops_everything(pair: Pair, issuer: LocalAuthority) -> None:
@@ -389,14 +390,14 @@ def test_a_state_that_cannot_be_read_stops_everything(pair: Pair, issuer: LocalA
     for content in ("", "{", "[]", '{"run": "x"}'):
         (pair.directory / "rotation.json").write_text(content)
         with pytest.raises(NotDeployed, match=r"rotation\.json cannot be read"):
-            pair.standing()
+            pair.read().standing
         with pytest.raises(Refused, match=r"rotation\.json cannot be read"):
             pair.stage("run2", issue(issuer))
     (pair.directory / "rotation.json").unlink()
     (pair.directory / "current").unlink()
     (pair.directory / "current").mkdir()
     with pytest.raises(NotDeployed, match="is not a link"):
-        pair.standing()
+        pair.read().standing
 
 
 def test_an_encrypted_key_is_an_error_and_no_question(tmp_path: Path) -> None:
@@ -411,7 +412,7 @@ def test_an_encrypted_key_is_an_error_and_no_question(tmp_path: Path) -> None:
             serialization.BestAvailableEncryption(b"secret"),
         )
     )
-    assert "cannot be read" in disk.mismatch(str(tmp_path))
+    assert "cannot be read" in mismatch(str(tmp_path))
 
 
 @pytest.mark.parametrize("version", ["", "../x", "a/b", ".hidden", "A", "x" * 81])

@@ -41,6 +41,12 @@ class TlsServer:
             context.load_cert_chain(pair)
         self._context = context
 
+    def read(self, certificate: Path, key: Path) -> None:
+        """Serve what two files hold from now on, as a server does that is told to reload."""
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(certificate, key)
+        self._context = context
+
     def _run(self) -> None:
         while True:
             try:

@@ -103,7 +103,7 @@ class VaultPki:
 
     def trust(self) -> list[x509.Certificate]:
         """The roots that clients should trust: of `trust_file`, or the root in the engine's chain."""
-        return self._roots(self.authorities())
+        return self._roots([] if self._trust_file else self.authorities())
 
     def authorities(self) -> list[x509.Certificate]:
         """The engine's default authority and those above it, as anybody may read them.

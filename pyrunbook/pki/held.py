@@ -1,0 +1,171 @@
+"""What stands at a place that holds a pair: read in one look, wherever it is kept."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from cryptography import x509
+
+from pyrunbook.errors import BadInput
+from pyrunbook.pki import certificate as certificates
+from pyrunbook.pki.due import Found
+
+
+@dataclass(frozen=True)
+class Standing:
+    """Where the pair and its rotation stand (see `rotation_state.judge`).
+
+    Attributes:
+        current: the deployed version, empty where there is none.
+        run: whose rotation is under way; empty where there is none.
+        new: the version that it deploys.
+        previous: the version that was deployed before it.
+        step: how far it has come.
+        deployed: which of the two is deployed now: `new`, `previous` or `other`; empty where no rotation is under way.
+        can: what may be done: `start`, `go_on`, `go_back`; empty where an operator must look.
+        seen: one sentence: what happened.
+        about: what the run noted when it began.
+    """
+
+    current: str
+    run: str
+    new: str
+    previous: str
+    step: str
+    deployed: str
+    can: tuple[str, ...]
+    seen: str
+    about: dict[str, Any]
+
+    @classmethod
+    def of(cls, data: Mapping[str, Any]) -> Standing:
+        """From what `rotation_state.judge` gives."""
+        rotation = data["rotation"] or {}
+        return cls(
+            current=data["current"],
+            run=rotation.get("run", ""),
+            new=rotation.get("new", ""),
+            previous=rotation.get("previous", ""),
+            step=rotation.get("step", ""),
+            deployed=data["deployed"],
+            can=tuple(data["can"]),
+            seen=data["seen"],
+            about=rotation.get("about") or {},
+        )
+
+
+@dataclass(frozen=True)
+class Retired:
+    """A version that is no longer deployed and has yet to be revoked.
+
+    Attributes:
+        version: its name: the serial.
+        since: when its successor was proven, aware.
+        run: whose rotation replaced it; empty where that was not noted.
+        replaced_by: its successor.
+        undoes: where that rotation went back: the run that it has undone.
+    """
+
+    version: str
+    since: datetime
+    run: str = ""
+    replaced_by: str = ""
+    undoes: str = ""
+
+    @classmethod
+    def of(cls, data: Mapping[str, str]) -> Retired:
+        """From an entry of `rotation_state.retired`."""
+        since = datetime.fromisoformat(data["since"])
+        return cls(data["version"], since, data.get("run", ""), data.get("replaced_by", ""), data.get("undoes", ""))
+
+
+@dataclass(frozen=True)
+class Kept:
+    """A version that is complete.
+
+    Attributes:
+        chain: its certificate and what is sent after it; empty where that cannot be read.
+        matches: whether its key belongs to it; None where that could not be seen.
+        problem: why a part of it cannot be read, or is open to others; empty where nothing is wrong.
+    """
+
+    chain: tuple[x509.Certificate, ...]
+    matches: bool | None
+    problem: str
+
+    @property
+    def leaf(self) -> x509.Certificate | None:
+        """The certificate."""
+        return self.chain[0] if self.chain else None
+
+    def broken(self, now: datetime) -> str:
+        """Why a server could not serve it now, or a client would refuse it; empty where neither is known."""
+        if self.problem or self.leaf is None:
+            return self.problem or "it holds no certificate"
+        if self.matches is False:
+            return "its private key does not belong to its certificate"
+        if self.leaf.not_valid_after_utc <= now:
+            return f"it expired {certificates.stamp(self.leaf.not_valid_after_utc)}"
+        if self.leaf.not_valid_before_utc > now:
+            return f"it is not valid before {certificates.stamp(self.leaf.not_valid_before_utc)}"
+        return ""
+
+
+@dataclass(frozen=True)
+class Held:
+    """Everything that stands at a place.
+
+    Attributes:
+        standing: what is deployed and where a rotation stands.
+        retired: what was replaced and has yet to be revoked, the oldest first.
+        kept: the versions that are complete, by name.
+    """
+
+    standing: Standing
+    retired: tuple[Retired, ...] = ()
+    kept: Mapping[str, Kept] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, data: Mapping[str, Any], origin: str) -> Held:
+        """From what `certificate_look.look` gives.
+
+        Args:
+            data: plain data.
+            origin: the place, for messages.
+        """
+        return cls(
+            Standing.of(data["standing"]),
+            tuple(Retired.of(each) for each in data["retired"]),
+            {name: _kept(pair, f"{origin}, version {name},") for name, pair in data["pairs"].items()},
+        )
+
+    @property
+    def deployed(self) -> Kept | None:
+        """The deployed version."""
+        return self.kept.get(self.standing.current) if self.standing.current else None
+
+    def found(self) -> Found:
+        """What is deployed, for `due.decide`."""
+        deployed = self.deployed
+        if deployed is None:
+            return Found()
+        facts, problem = None, deployed.problem
+        try:
+            facts = certificates.facts(deployed.leaf) if deployed.leaf else None
+        except BadInput as error:
+            problem = problem or error.seen
+        return Found(facts, problem, deployed.matches)
+
+
+def _kept(pair: Mapping[str, Any], origin: str) -> Kept:
+    problem: str = pair["problem"]
+    chain: tuple[x509.Certificate, ...] = ()
+    if pair["certificate"]:
+        try:
+            chain = tuple(certificates.parse(pair["certificate"].encode(), origin))
+        except BadInput as error:
+            problem = error.seen
+    return Kept(chain, pair["matches"], problem)

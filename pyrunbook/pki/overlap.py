@@ -1,0 +1,94 @@
+"""The end of what was replaced: revoked once the overlap is over, never while it is served, tried again if it fails."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from pyrunbook.errors import PyrunbookError
+from pyrunbook.pki import revocation, served
+from pyrunbook.pki.held import Held, Retired
+from pyrunbook.pki.rotation import Store
+from pyrunbook.pki.sources import Issuers
+from pyrunbook.pki.trust import issuer_of
+from pyrunbook.pki.wanted import WantedCertificate
+
+
+@dataclass
+class Ended:
+    """What became of the versions whose overlap is over.
+
+    Attributes:
+        revoked: what was revoked, and what the issuer tells the world (`Revoked.as_json`).
+        expired: versions that need no revocation any more.
+        left: version to why it was not revoked this time; tried again next time.
+    """
+
+    revoked: list[dict[str, Any]] = field(default_factory=list)
+    expired: list[str] = field(default_factory=list)
+    left: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def changed(self) -> bool:
+        """Whether anything was revoked or forgotten."""
+        return bool(self.revoked or self.expired)
+
+    def describe(self) -> str:
+        """One line for the operator; empty where there was nothing to do."""
+        said = [f"revoked {each['serial']}" for each in self.revoked]
+        said += [f"{each} has expired" for each in self.expired]
+        said += [f"{version} is not revoked yet: {why}" for version, why in self.left.items()]
+        return "; ".join(said)
+
+    def as_json(self) -> dict[str, Any]:
+        """For the journal."""
+        return {"revoked": self.revoked, "expired": self.expired, "left": self.left}
+
+
+def over(wanted: WantedCertificate, held: Held, now: datetime) -> list[Retired]:
+    """The retired versions whose overlap is over."""
+    return [each for each in held.retired if each.since + wanted.overlap <= now]
+
+
+def revoke_retired(wanted: WantedCertificate, store: Store, issuers: Issuers) -> Ended:
+    """Revoke what was replaced longer ago than the overlap. That one cannot be revoked fails nothing: it is told.
+
+    Raises:
+        NotDeployed: the place cannot be read or written.
+    """
+    held, now, ended = store.read(), datetime.now(UTC), Ended()
+    waiting = over(wanted, held, now)
+    if not waiting:
+        return ended
+    if held.standing.run:  # it may yet go back to one of them
+        ended.left = {each.version: "a rotation is under way" for each in waiting}
+        return ended
+    seen = [each for address in wanted.addresses for each in served.look(address)]
+    blind = [each for each in seen if each.facts is None]
+    serials = [each.facts.serial for each in seen if each.facts is not None]
+    for each in waiting:
+        kept = held.kept.get(each.version)
+        leaf = kept.leaf if kept else None
+        if leaf is None:
+            ended.left[each.version] = "its certificate is not kept any more, so its issuer is not known"
+        elif leaf.not_valid_after_utc <= now:
+            store.settle(each.version)
+            ended.expired.append(each.version)
+        elif blind:
+            ended.left[each.version] = f"it may still be served at {served.describe(blind)}"
+        else:
+            try:
+                issuer = issuer_of(wanted, issuers, leaf)
+                if issuer is None:
+                    ended.left[each.version] = f"it is by {leaf.issuer.rfc4514_string()}, which is no issuer of ours"
+                    continue
+                done = revocation.revoke(
+                    issuer, leaf, replaced=each.since, overlap=wanted.overlap, served=serials, now=now
+                )
+            except PyrunbookError as error:
+                ended.left[each.version] = error.seen
+                continue
+            store.settle(each.version)
+            ended.revoked.append(done.as_json())
+    return ended

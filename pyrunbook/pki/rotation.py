@@ -1,0 +1,270 @@
+"""A rotation over the place where one pair stands: issued, staged, deployed, proven, ended; or back to what was there.
+
+    stage      issue, check, write beside: nothing that serves changes, and any doubt leaves all as it was
+    deploy     activate, reload, see the new serial on a new connection to every address
+    conclude   keep the previous pair
+
+The way back is in `going_back`, the end of what was replaced in `overlap`.
+
+The id of a rotation is that of the run that began it (`Standing.run`); a later run that goes on with it passes that id.
+What clients have to trust is noted when the pair is staged, so that nothing after that needs the issuer.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Protocol
+
+from pyrunbook.errors import Refused
+from pyrunbook.pki import certificate as certificates
+from pyrunbook.pki import check, served
+from pyrunbook.pki.errors import NotServed
+from pyrunbook.pki.held import Held
+from pyrunbook.pki.issuers import Issued
+from pyrunbook.pki.sources import Issuers
+from pyrunbook.pki.trust import trusted
+from pyrunbook.pki.wanted import WantedCertificate
+
+UNTOUCHED = "what is deployed was not touched"
+
+
+class Store(Protocol):
+    """Where one pair stands. Moves say whether anything changed; each may be made again (`on_target.certificate_pair`).
+
+    All raise `NotDeployed`, or `Refused` before anything was changed.
+    """
+
+    @property
+    def place(self) -> str:
+        """For messages and the journal: where it is."""
+        ...
+
+    def read(self) -> Held:
+        """What is deployed, what is kept and where a rotation stands."""
+        ...
+
+    def stage(self, run: str, issued: Issued, about: dict[str, Any] | None = None) -> bool:
+        """Write a new pair beside the deployed one. Its version is its serial."""
+        ...
+
+    def activate(self, run: str) -> bool:
+        """Deploy what was staged, in one move."""
+        ...
+
+    def reload(self) -> str:
+        """Have the server read the pair again; one line: what was done.
+
+        Raises:
+            NotServed: it failed.
+        """
+        ...
+
+    def mark(self, run: str, step: str) -> bool:
+        """Note that the server was `reloaded`, or the new certificate `proven`."""
+        ...
+
+    def put_back(self, run: str) -> bool:
+        """Deploy again what was deployed before."""
+        ...
+
+    def conclude(self, run: str) -> list[str]:
+        """End the rotation; gives the versions that were removed."""
+        ...
+
+    def reinstate(self, run: str, version: str, undoes: str = "", about: dict[str, Any] | None = None) -> bool:
+        """Begin a rotation back to a version that is still kept."""
+        ...
+
+    def settle(self, version: str) -> bool:
+        """Note that a retired version has been revoked, or has expired."""
+        ...
+
+
+@dataclass(frozen=True)
+class Done:
+    """What a part of a rotation did.
+
+    Attributes:
+        changed: whether anything changed.
+        detail: one line for the operator.
+        serial: what is deployed or staged now; empty where there is nothing.
+        evidence: for the journal; no secrets.
+    """
+
+    changed: bool
+    detail: str
+    serial: str
+    evidence: dict[str, Any]
+
+
+def stage(wanted: WantedCertificate, store: Store, issuers: Issuers, run: str) -> Done:
+    """Issue a new pair, look at it in every way, and write it beside the deployed one.
+
+    What an earlier run has staged and never deployed is discarded, once there is a new pair that is good.
+
+    Raises:
+        NotIssued: the issuer did not do it.
+        Doubtful: the new pair is not what was asked for.
+        Refused: another rotation has been begun and not ended.
+        NotDeployed: it could not be written.
+    """
+    held = store.read()
+    standing = held.standing
+    if standing.run == run and "go_on" in standing.can:
+        return Done(False, f"{standing.new} was staged before", standing.new, {"serial": standing.new})
+    old = standing.run if never_served(held) else ""
+    if standing.run and not old:
+        raise unfinished(wanted, held)
+    issuer = issuers.issuer(wanted.issuer)
+    issued = issuer.issue(wanted.request)
+    request = wanted.request
+    findings = check.check(
+        issued.certificate,
+        issued.chain,
+        issued.key,
+        trust=issued.trust,
+        dns_names=request.dns_names,
+        ip_names=request.ip_names,
+    )
+    passed = check.require(findings)
+    trust = certificates.pem(*issued.trust).decode()
+    about = {"name": wanted.name, "issuer": issuer.name, "trust": trust, "trust_previous": trust}
+    if held.deployed is not None and held.deployed.leaf is not None:
+        about["trust_previous"] = trusted(wanted, issuers, held.deployed.leaf).decode()
+    if old:
+        store.put_back(old)
+        store.conclude(old)
+    store.stage(run, issued, about)
+    facts = certificates.facts(issued.certificate)
+    said = f"{issued.serial} by {issuer.name}, until {certificates.stamp(facts.not_after)}; {passed}"
+    evidence = {"serial": issued.serial, "place": store.place, "issuer": issuer.name, "checks": check.as_json(findings)}
+    if old:
+        said += f"; discarded {standing.new}, staged by run {old}"
+        evidence["discarded"] = standing.new
+    return Done(True, said, issued.serial, evidence)
+
+
+def staged(wanted: WantedCertificate, held: Held, *, again: bool = False) -> list[check.Finding]:
+    """Look again at what is staged, which may have waited for days.
+
+    Args:
+        wanted: the certificate.
+        held: what stands at its place.
+        again: whether it is a version that was deployed before, when other names may have been wanted.
+
+    Raises:
+        Refused: nothing is staged.
+        Doubtful: it would not be accepted, or is not what is wanted any more.
+    """
+    standing = held.standing
+    kept = held.kept.get(standing.new) if "go_on" in standing.can else None
+    if kept is None:
+        raise Refused(
+            f"nothing is staged for certificate {wanted.name}: {standing.seen}",
+            means=UNTOUCHED,
+            next_step="generate it first: -e rotate_certs_phase=generate",
+        )
+    broken, trust = kept.broken(datetime.now(UTC)), str(standing.about.get("trust", ""))
+    if broken or kept.leaf is None or not trust:  # without roots of ours, its clients' own are asked when it is served
+        findings = [check.Finding("pair", ok=not broken, detail=f"{standing.new}: {broken or 'valid'}")]
+    else:
+        facts = certificates.facts(kept.leaf)
+        findings = check.check(
+            kept.leaf,
+            kept.chain[1:],
+            None,
+            trust=certificates.parse(trust.encode(), "what clients trust, as noted,"),
+            dns_names=facts.dns_names if again else wanted.request.dns_names,
+            ip_names=facts.ip_names if again else wanted.request.ip_names,
+        )
+    check.require(findings)
+    return findings
+
+
+def deploy(wanted: WantedCertificate, store: Store, *, again: bool = False) -> Done:
+    """Deploy what was staged, by this run or an earlier one, and see it served everywhere.
+
+    Args:
+        wanted: the certificate.
+        store: where it stands.
+        again: see `staged`.
+
+    Raises:
+        Refused: nothing is staged.
+        Doubtful: what is staged is no longer good.
+        NotDeployed: it could not be deployed.
+        NotServed: the reload failed, or an address does not serve it. It has to be put back then.
+    """
+    held = store.read()
+    standing = held.standing
+    if standing.step == "proven":
+        return Done(False, f"{standing.new} was seen served before", standing.new, {"serial": standing.new})
+    findings = staged(wanted, held, again=again)
+    store.activate(standing.run)
+    reloaded = store.reload()
+    store.mark(standing.run, "reloaded")
+    seen = prove(wanted, standing.new, str(standing.about.get("trust", "")))
+    store.mark(standing.run, "proven")
+    evidence = {
+        "serial": standing.new,
+        "replaces": standing.previous,
+        "place": store.place,
+        "checks": check.as_json(findings),
+        "reload": reloaded,
+        "served": [each.as_json() for each in seen],
+    }
+    return Done(True, served.describe(seen), standing.new, evidence)
+
+
+def conclude(store: Store) -> Done:
+    """End a rotation that was proven; where none is under way nothing happens.
+
+    Raises:
+        NotDeployed: the rotation has come to neither end.
+    """
+    standing = store.read().standing
+    if not standing.run:
+        return Done(False, "", standing.current, {})
+    removed = store.conclude(standing.run)
+    detail = f"{standing.new} replaces {standing.previous or 'nothing'}"
+    return Done(True, detail, standing.new, {"serial": standing.new, "replaces": standing.previous, "removed": removed})
+
+
+def never_served(held: Held) -> bool:
+    """Whether a rotation is under way of which no server can have read anything yet."""
+    return held.standing.deployed == "previous" and held.standing.step in ("staging", "staged", "activating")
+
+
+def unfinished(wanted: WantedCertificate, held: Held) -> Refused:
+    """The refusal to begin while another rotation has not been brought to an end."""
+    run = held.standing.run
+    return Refused(
+        f"a rotation of certificate {wanted.name} has not been brought to an end: {held.standing.seen}",
+        means=UNTOUCHED,
+        next_step=f"pyrunbook recover {run}, or: pyrunbook run maintenance/certificate_rollback -e rotation={run}",
+    )
+
+
+def prove(wanted: WantedCertificate, serial: str, trust: str) -> list[served.Seen]:
+    """See a certificate served at every address.
+
+    Args:
+        wanted: says where, and how long that may take.
+        serial: hex.
+        trust: PEM of the roots that clients trust; empty: the system's.
+
+    Raises:
+        NotServed: an address does not serve it, or a client would refuse it there.
+    """
+    proven, seen = served.prove(
+        wanted.addresses, serial=serial, roots=trust.encode(), seconds=wanted.prove_within.total_seconds()
+    )
+    if not proven:
+        raise NotServed(
+            f"{serial} is not served: {served.describe(seen)}",
+            means="a server that was not told to read it again, or cannot, goes on with what it had",
+            next_step="pyrunbook certs status",
+            evidence={"serial": serial, "served": [each.as_json() for each in seen]},
+        )
+    return seen

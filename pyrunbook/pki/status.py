@@ -1,0 +1,138 @@
+"""A certificate as it stands: deployed, served at each address, and what is to be done when. Changes nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import Any, Literal
+
+from pyrunbook.errors import PyrunbookError
+from pyrunbook.pki import certificate as certificates
+from pyrunbook.pki import due, served
+from pyrunbook.pki.held import Held
+from pyrunbook.pki.rotation import Store, never_served
+from pyrunbook.pki.sources import Issuers
+from pyrunbook.pki.trust import trusted
+from pyrunbook.pki.wanted import WantedCertificate
+
+Phase = Literal["rotate", "generate", "deploy"]
+"""What a run is to do: all of a rotation; only up to what is staged; only what follows from there."""
+
+
+@dataclass(frozen=True)
+class Status:
+    """What was seen of a certificate, and what follows.
+
+    Attributes:
+        wanted: what should be.
+        place: where its pair stands.
+        held: what stands there.
+        seen: what each address serves.
+        decision: what is to be done.
+        at: when it was looked at.
+    """
+
+    wanted: WantedCertificate
+    place: str
+    held: Held
+    seen: Sequence[served.Seen]
+    decision: due.Due
+    at: datetime
+
+    def as_json(self) -> dict[str, Any]:
+        """For the journal, `--json` and the roles."""
+        found, standing, decision = self.held.found(), self.held.standing, self.decision
+        facts = found.certificate.as_json(self.at) if found.certificate else {}
+        told = ("subject", "serial", "issuer", "dns_names", "ip_names", "not_before", "not_after", "days_left", "used")
+        return {
+            "place": self.place,
+            **{name: facts.get(name) for name in told},
+            "key_matches": found.key_matches,
+            "problem": found.unreadable,
+            "standing": {
+                "run": standing.run,
+                "step": standing.step,
+                "current": standing.current,
+                "new": standing.new,
+                "previous": standing.previous,
+                "deployed": standing.deployed,
+                "can": list(standing.can),
+                "seen": standing.seen,
+            },
+            "staged": bool(standing.run) and never_served(self.held) and "go_on" in standing.can,
+            "retired": [
+                {
+                    "version": each.version,
+                    "since": certificates.stamp(each.since),
+                    "revoked_after": certificates.stamp(each.since + self.wanted.overlap),
+                    "run": each.run,
+                    "replaced_by": each.replaced_by,
+                }
+                for each in self.held.retired
+            ],
+            "served": [each.as_json() for each in self.seen],
+            "due": {
+                "then": decision.then.value,
+                "reasons": [{"reason": reason.value, "seen": said} for reason, said in decision.reasons],
+                "due_at": certificates.stamp(decision.due_at) if decision.due_at else None,
+                "override": decision.override,
+                "waits_until": certificates.stamp(decision.waits_until) if decision.waits_until else None,
+                "notes": list(decision.notes),
+                "describe": decision.describe(),
+            },
+        }
+
+
+def examine(
+    wanted: WantedCertificate,
+    store: Store,
+    issuers: Issuers,
+    *,
+    phase: Phase = "rotate",
+    force: bool = False,
+    window: due.Window | None = None,
+) -> Status:
+    """Look at a certificate and decide.
+
+    Args:
+        wanted: what should be.
+        store: where it stands.
+        issuers: who may have signed it, and what its clients trust. Where they cannot be asked, nothing is compared
+            with them, and the decision's notes say so.
+        phase: `deploy`: due is what has been staged; `generate`: changes nothing that serves, and needs no window.
+        force: rotate although nothing asks for it.
+        window: when a rotation may begin; None: at any time.
+
+    Raises:
+        NotDeployed: the place cannot be read.
+    """
+    held, now = store.read(), datetime.now(UTC)
+    leaf = held.deployed.leaf if held.deployed else None
+    issued_by: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+    try:
+        authorities = issuers.issuer(wanted.issuer).authorities()
+        issued_by = tuple(each.subject.rfc4514_string() for each in authorities)
+    except PyrunbookError as error:
+        notes = (f"the issuer {wanted.issuer} cannot be asked: {error.seen}",)
+    if phase == "deploy":
+        decision = _of_staged(held, wanted, now, window)
+    else:
+        opens = None if phase == "generate" else window
+        decision = due.decide(now, held.found(), wanted.judged_by(issued_by), forced=force, window=opens)
+    roots = trusted(wanted, issuers, leaf) if leaf else b""
+    seen = [each for address in wanted.addresses for each in served.look(address, roots=roots)]
+    if notes:
+        decision = replace(decision, notes=decision.notes + notes)
+    return Status(wanted, store.place, held, seen, decision, now)
+
+
+def _of_staged(held: Held, wanted: WantedCertificate, now: datetime, window: due.Window | None) -> due.Due:
+    standing = held.standing
+    if not (standing.run and never_served(held) and "go_on" in standing.can):
+        return due.Due(due.Then.NOTHING)
+    decision = due.decide(now, held.found(), due.Wanted(renew_before=wanted.renew_before), forced=True, window=window)
+    said = (due.Reason.STAGED, f"{standing.new} was staged by run {standing.run}")
+    others = tuple(each for each in decision.reasons if each[0] is not due.Reason.FORCED)
+    return replace(decision, reasons=(said, *others))
