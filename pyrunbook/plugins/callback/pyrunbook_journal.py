@@ -335,7 +335,8 @@ class CallbackModule(CallbackBase):
     def _record(self, host: str, step: _Step, task: Any, data: dict[str, Any]) -> None:
         if evidence := data.get("evidence"):
             self.journal.add_evidence(self.run_id, host, step.id, task.get_name().rpartition(" : ")[2], evidence)
-        if window := data.get("window"):
+        window = data.get("window")
+        if isinstance(window, dict):
             self.journal.record_window(self.run_id, host, window, data.get("window_override"))
             self._emit("window", service=host, decision=window, override=data.get("window_override"))
         for entry in data.get("attestations") or []:

@@ -1,0 +1,41 @@
+"""Action plugin: record what stands before the first change: from then on the service counts as changed."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import Any
+
+from pyrunbook.plugins.certificate_action import Asked, CertificateAction
+
+
+class ActionModule(CertificateAction):
+    """The result carries `plan`: `id` of the run, `checksum` of what stands.
+
+    The pairs themselves stay where they are: what is needed to go back is kept beside what is deployed. Nothing is
+    recorded where nothing is to be rotated.
+    """
+
+    ARGUMENTS = {"names": {"type": "list", "elements": "str", "required": True}}
+
+    def operate(self, asked: Asked) -> dict[str, Any]:
+        """Read, and add it up."""
+        stands = {}
+        for name in asked.arguments["names"]:
+            store = self.store(asked.named(name))
+            held = store.read()
+            stands[name] = {
+                "place": store.place,
+                "deployed": held.standing.current,
+                "retired": [each.version for each in held.retired],
+            }
+        if not stands:
+            return {"changed": False, "skipped": True, "detail": "nothing is to be rotated"}
+        checksum = hashlib.sha256(json.dumps(stands, sort_keys=True).encode()).hexdigest()
+        detail = "; ".join(f"{name}: {each['deployed'] or 'nothing'} is deployed" for name, each in stands.items())
+        return {
+            "changed": False,
+            "plan": {"id": self.run_id, "checksum": checksum},
+            "detail": detail,
+            "evidence": {"stands": stands},
+        }

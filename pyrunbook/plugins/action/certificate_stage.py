@@ -1,0 +1,27 @@
+"""Action plugin: issue a new certificate, check it, and write it beside the one that is deployed."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pyrunbook.plugins.certificate_action import Asked, CertificateAction
+
+
+class ActionModule(CertificateAction):
+    """Nothing that serves changes. In check mode nothing is asked of the issuer."""
+
+    ARGUMENTS = {"name": {"type": "str", "required": True}}
+
+    def operate(self, asked: Asked) -> dict[str, Any]:
+        """Issue, check, stage."""
+        from pyrunbook.pki import rotation
+
+        wanted = asked.named(asked.arguments["name"])
+        store = self.store(wanted)
+        if self.check_mode:
+            store.read()
+            names = ", ".join([*wanted.request.dns_names, *wanted.request.ip_names])
+            issuer = asked.issuers.issuer(wanted.issuer).name
+            return {"changed": True, "detail": f"would ask {issuer} for a certificate for {names}"}
+        done = rotation.stage(wanted, store, asked.issuers, self.run_id)
+        return {"changed": done.changed, "serial": done.serial, "detail": done.detail, "evidence": done.evidence}

@@ -1,0 +1,96 @@
+"""Action plugin: look at a service's certificates, what serves them, and decide which are to be rotated now."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+from pyrunbook import catalog, windows
+from pyrunbook.errors import BadInput, Refused
+from pyrunbook.plugins.certificate_action import Asked, CertificateAction
+
+ALWAYS = "always"
+
+
+class ActionModule(CertificateAction):
+    """The result carries what was seen, what follows, and what preflight has to check.
+
+    `certificates` by name (`pki.status.Status.as_json`), `due` and `waiting` (names), `window`, `window_override`.
+
+    What is not due needs no window, and what would expire before it opens does not wait for it: the window is `always`
+    then. Where all that is due has to wait, the window is the one given, and preflight refuses by it.
+    """
+
+    ARGUMENTS = {
+        "only": {"type": "list", "elements": "str", "default": []},
+        "phase": {"type": "str", "default": "rotate", "choices": ["rotate", "generate", "deploy"]},
+        "force": {"type": "bool", "default": False},
+        "runbook": {"type": "str", "default": ""},
+        "window": {"type": "str", "default": ""},
+        "window_exclusions": {"type": "list", "elements": "str", "default": []},
+        "window_cutoff": {"type": "str", "default": ""},
+        "window_override": {"type": "str", "default": ""},
+    }
+    CHANGES = False
+
+    def operate(self, asked: Asked) -> dict[str, Any]:
+        """Look at each, and decide."""
+        from pyrunbook.pki import status
+        from pyrunbook.pki.due import Then
+
+        arguments = asked.arguments
+        chosen = [asked.named(name) for name in arguments["only"]] or asked.certificates
+        if not chosen:
+            raise BadInput("the service has no certificate (service_certificates is empty)")
+        phase, spec = arguments["phase"], self._declared(arguments)
+        opens = None if arguments["window_override"] else self._opens(spec, arguments)
+        seen = {
+            each.name: status.examine(
+                each, self.store(each), asked.issuers, phase=phase, force=arguments["force"], window=opens
+            )
+            for each in chosen
+        }
+        rotate = {name: each.decision for name, each in seen.items() if each.decision.then is Then.ROTATE}
+        waiting = [name for name, each in seen.items() if each.decision.then is Then.WAIT]
+        if phase == "deploy" and not rotate and not waiting:
+            raise Refused(
+                f"nothing is staged for {', '.join(seen)}",
+                means="Nothing was changed.",
+                next_step="generate it first: -e rotate_certs_phase=generate, or rotate in one go",
+            )
+        overrides = [f"{name}: {decision.override}" for name, decision in rotate.items() if decision.override]
+        free = phase == "generate" or len(overrides) == len(rotate)
+        told = {name: each.as_json() for name, each in seen.items()}
+        return {
+            "changed": False,
+            "certificates": told,
+            "due": list(rotate),
+            "waiting": waiting,
+            "window": ALWAYS if free and (rotate or not waiting) else spec,
+            "window_override": "; ".join(overrides),
+            "detail": "; ".join(f"{name} {each.decision.describe()}" for name, each in seen.items()),
+            "evidence": {"certificates": told, "due": list(rotate), "waiting": waiting},
+        }
+
+    @staticmethod
+    def _declared(arguments: dict[str, Any]) -> str:
+        """The window that preflight would check; empty where a window is required and none is declared."""
+        if arguments["window"] or not arguments["runbook"]:
+            return arguments["window"] or ALWAYS
+        declared = catalog.load().get(arguments["runbook"]).metadata.window
+        return declared.spec or ("" if declared.required else ALWAYS)
+
+    @staticmethod
+    def _opens(spec: str, arguments: dict[str, Any]) -> Any:
+        """When a rotation may begin, by the same words as preflight reads."""
+        from pyrunbook.pki.due import Window
+
+        needs: dict[str, Any] = {}
+        exclusions = list(arguments["window_exclusions"])
+        if arguments["runbook"]:
+            metadata = catalog.load().get(arguments["runbook"]).metadata
+            exclusions = [*metadata.window.exclusions, *exclusions]
+            needs = {"needs": metadata.estimate, "reserve": metadata.reserve, "cutoff": metadata.window.cutoff}
+        if arguments["window_cutoff"]:
+            needs["cutoff"] = windows.parse_duration(arguments["window_cutoff"])
+        return Window(windows.next_open(spec or None, datetime.now(UTC), exclusions=exclusions, **needs))

@@ -1,0 +1,104 @@
+"""The base of the action plugins for certificates: what is wanted, the issuers, and where each pair stands."""
+
+from __future__ import annotations
+
+import json
+from abc import abstractmethod
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from ansible import constants
+
+from pyrunbook.errors import BadInput
+from pyrunbook.plugins.step_action import StepAction
+
+if TYPE_CHECKING:
+    from pyrunbook.pki.rotation import Store
+    from pyrunbook.pki.sources import Issuers
+    from pyrunbook.pki.wanted import WantedCertificate
+
+COMMON: dict[str, dict[str, Any]] = {
+    "certificates": {"type": "list", "elements": "dict", "required": True},
+    "issuers": {"type": "dict", "required": True},
+    "platform": {"type": "str", "required": True, "choices": ["host", "kubernetes"]},
+    "cluster": {"type": "dict", "default": {}},
+}
+"""Arguments of every such plugin: `service_certificates`, `certificate_issuers`, `service_platform` and, on platform
+kubernetes, `service_cluster`."""
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What a plugin was asked for, read.
+
+    Attributes:
+        certificates: all of the service's.
+        issuers: opened when they are asked for.
+        arguments: the plugin's own, plain data.
+    """
+
+    certificates: list[WantedCertificate]
+    issuers: Issuers
+    arguments: dict[str, Any]
+
+    def named(self, name: str) -> WantedCertificate:
+        """The certificate of that name.
+
+        Raises:
+            BadInput: the service has none.
+        """
+        for each in self.certificates:
+            if each.name == name:
+                return each
+        known = ", ".join(each.name for each in self.certificates) or "none"
+        raise BadInput(f"the service has no certificate {name!r} (service_certificates: {known})")
+
+
+class CertificateAction(StepAction):
+    """An operation on a service's certificates. Subclasses implement `operate` and add to `ARGUMENTS`.
+
+    Private keys live in this process, are written by the move that stages them, and are in nothing that a task shows.
+    """
+
+    ARGUMENTS: ClassVar[dict[str, dict[str, Any]]] = {}
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        cls.ARGUMENTS = {**COMMON, **cls.ARGUMENTS}
+
+    @abstractmethod
+    def operate(self, asked: Asked) -> dict[str, Any]:
+        """Do it; see `StepAction.act`."""
+
+    def act(self, arguments: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
+        """Read the inventory's words and operate."""
+        from pyrunbook.pki.secret import forbid_core_dumps
+        from pyrunbook.pki.sources import Issuers
+        from pyrunbook.pki.wanted import read_certificates
+
+        forbid_core_dumps()
+        # Ansible's values carry tags, which other libraries do not know.
+        arguments = json.loads(json.dumps(arguments))
+        self._arguments, self._task_vars = arguments, task_vars
+        with Issuers(arguments["issuers"]) as issuers:
+            certificates = read_certificates(arguments["certificates"], issuers.names, arguments["platform"])
+            return self.operate(Asked(certificates, issuers, arguments))
+
+    def store(self, wanted: WantedCertificate) -> Store:
+        """Where a certificate stands."""
+        if self._arguments["platform"] == "kubernetes":
+            raise BadInput("certificates on platform kubernetes cannot be rotated yet")
+        from pyrunbook.plugins.host_store import HostStore
+
+        return HostStore(wanted, self._on_the_machine)
+
+    def _on_the_machine(self, options: dict[str, Any]) -> dict[str, Any]:
+        """Run `host_pair`. Where the connection can, its options go through standard input: no file holds a key then."""
+        if options.get("key") and constants.DEFAULT_KEEP_REMOTE_FILES:
+            raise BadInput(
+                "ANSIBLE_KEEP_REMOTE_FILES is set: the private key would stay in a temporary file",
+                next_step="unset ANSIBLE_KEEP_REMOTE_FILES",
+            )
+        if self._connection.has_pipelining:
+            self._connection.set_option("pipelining", True)
+        return dict(self._execute_module(module_name="host_pair", module_args=options, task_vars=self._task_vars))

@@ -1,0 +1,176 @@
+#!/usr/bin/python
+"""Ansible module: the moves of a certificate and its key on the machine that serves them. See DOCUMENTATION."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: host_pair
+short_description: Look at a certificate and its key, or make one move of their rotation
+description:
+  - The private key comes in O(key) and goes nowhere but into its file. Nothing of it is in a result.
+options:
+  directory: {description: Where the pair stands., type: path, required: true}
+  move:
+    description: What to do. C(read) changes nothing, C(reload) runs O(argv), the rest is described in the
+      package's C(certificate_pair).
+    type: str
+    required: true
+    choices: [read, stage, activate, reload, mark, put_back, conclude, reinstate, settle]
+  run: {description: Id of the run whose rotation it is., type: str, default: ""}
+  version: {description: The version to stage to reinstate or to settle., type: str, default: ""}
+  step: {description: The step to mark., type: str, default: ""}
+  undoes: {description: The run that is undone by reinstating., type: str, default: ""}
+  certificate: {description: PEM of the certificate and its chain., type: str, default: ""}
+  key: {description: PEM of the private key., type: str, default: ""}
+  owner: {description: User that the server reads as; name or id., type: str, default: ""}
+  group: {description: Group that the server reads as; name or id., type: str, default: ""}
+  key_mode: {description: Permission bits of the key., type: int, default: 384}
+  about: {description: What to note with the rotation., type: dict, default: {}}
+  argv: {description: The command that has the server read the pair again., type: list, elements: str, default: []}
+  seconds: {description: How long that command may take., type: int, default: 60}
+author: [pyrunbook]
+"""
+
+import grp
+import os
+import pwd
+import subprocess
+from collections.abc import Callable
+from typing import Any
+
+from ansible.module_utils import certificate_look, certificate_pair
+from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.rotation_state import PairError
+
+SPEC = {
+    "directory": {"type": "path", "required": True},
+    "move": {
+        "type": "str",
+        "required": True,
+        "choices": ["read", "stage", "activate", "reload", "mark", "put_back", "conclude", "reinstate", "settle"],
+    },
+    "run": {"type": "str", "default": ""},
+    "version": {"type": "str", "default": ""},
+    "step": {"type": "str", "default": ""},
+    "undoes": {"type": "str", "default": ""},
+    "certificate": {"type": "str", "default": ""},
+    "key": {"type": "str", "default": "", "no_log": True},
+    "owner": {"type": "str", "default": ""},
+    "group": {"type": "str", "default": ""},
+    "key_mode": {"type": "int", "default": 0o600},
+    "about": {"type": "dict", "default": {}},
+    "argv": {"type": "list", "elements": "str", "default": []},
+    "seconds": {"type": "int", "default": 60},
+}
+SMALL = ("PATH", "HOME", "USER", "LOGNAME", "XDG_RUNTIME_DIR", "DBUS_SESSION_BUS_ADDRESS")
+"""What a reload command gets of the environment: enough to find its program and its user's service manager."""
+
+
+class ReloadFailed(Exception):
+    """The reload command did not succeed."""
+
+
+def identity(name: str, find: Callable[[str], int], word: str) -> int:
+    """The id of a user or group given by name or id; -1 where none is given.
+
+    Raises:
+        PairError: there is none of that name.
+    """
+    if not name:
+        return -1
+    if name.isdigit():
+        return int(name)
+    try:
+        return find(name)
+    except KeyError:
+        raise PairError(f"there is no {word} {name!r} on this machine") from None
+
+
+def reload(argv: list[str], seconds: int) -> str:
+    """Run the reload command, without a shell and without our environment.
+
+    Raises:
+        ReloadFailed: it cannot be run, did not end in time, or ended with another code than 0.
+    """
+    shown = " ".join(argv)
+    environment = dict({name: os.environ[name] for name in SMALL if name in os.environ}, LC_ALL="C")
+    environment.setdefault("PATH", os.defpath)
+    try:
+        done = subprocess.run(
+            argv,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            env=environment,
+            timeout=seconds,
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        raise ReloadFailed(f"{shown} did not end within {seconds} s") from None
+    except OSError as error:
+        raise ReloadFailed(f"{shown} cannot be run: {error.strerror}") from None
+    if done.returncode != 0:
+        lines = done.stdout.decode("utf-8", "replace").strip().splitlines()
+        said = ": " + lines[-1][-300:] if lines else ""
+        raise ReloadFailed(f"{shown} ended with {done.returncode}{said}")
+    return f"{shown} ended with 0"
+
+
+def make(asked: dict[str, Any]) -> dict[str, Any]:
+    """Make the move.
+
+    Returns:
+        the module's result.
+    """
+    directory, move, run = asked["directory"].rstrip("/"), asked["move"], asked["run"]
+    if move == "read":
+        return {"changed": False, "held": certificate_look.look(directory, asked["key_mode"])}
+    if move == "reload":
+        return {"changed": True, "detail": reload(asked["argv"], asked["seconds"])}
+    if move == "conclude":
+        removed = certificate_pair.conclude(directory, run)
+        return {"changed": True, "removed": removed}
+    if move == "stage":
+        owner = identity(asked["owner"], lambda name: pwd.getpwnam(name).pw_uid, "user")
+        group = identity(asked["group"], lambda name: grp.getgrnam(name).gr_gid, "group")
+        return {
+            "changed": certificate_pair.stage(
+                directory,
+                run,
+                asked["version"],
+                asked["certificate"].encode(),
+                asked["key"].encode(),
+                owner,
+                group,
+                asked["key_mode"],
+                asked["about"],
+            )
+        }
+    if move == "mark":
+        return {"changed": certificate_pair.mark(directory, run, asked["step"])}
+    if move == "reinstate":
+        version, undoes, about = asked["version"], asked["undoes"], asked["about"]
+        return {"changed": certificate_pair.reinstate(directory, run, version, undoes, about)}
+    if move == "settle":
+        return {"changed": certificate_pair.settle(directory, asked["version"])}
+    return {"changed": getattr(certificate_pair, move)(directory, run)}  # activate, put_back
+
+
+def main() -> None:
+    """Run the module."""
+    module = AnsibleModule(argument_spec=SPEC, supports_check_mode=True)
+    asked = module.params
+    if module.check_mode and asked["move"] != "read":
+        module.exit_json(changed=True)
+    try:
+        module.exit_json(**make(asked))
+    except ReloadFailed as error:
+        module.fail_json(msg=str(error), kind="reload")
+    except PairError as error:
+        module.fail_json(msg=str(error), kind="pair")
+    except OSError as error:
+        module.fail_json(msg=f"{error.filename or asked['directory']}: {error.strerror}", kind="system")
+
+
+if __name__ == "__main__":
+    main()
