@@ -54,6 +54,7 @@ class StepDraft:
         tag: the step's id in its playbook.
         by_hand: for both platforms.
         verifies: whether it only looks.
+        condition: the words by which the page says when it is done: `si nécessaire`; empty for a step that always is.
         origin: `file:line` of the page that it was read from; empty for a new one.
     """
 
@@ -67,6 +68,7 @@ class StepDraft:
     undo: tuple[Deed, ...] = ()
     troubleshooting: tuple[TroubleDraft, ...] = ()
     verifies: bool = False
+    condition: str = ""
     origin: str = ""
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from datetime import date
+from textwrap import shorten
 
 from pyrunbook.catalog import CATEGORIES
 from pyrunbook.errors import BadInput
@@ -40,6 +41,14 @@ _CATEGORY = {
     "deployment": r"deploi|deploy|release|rollback|retour arriere|mise en production",
     "maintenance": r"maintenance|nettoyage|cleanup|rotation|backup|sauvegarde|mise a jour|upgrade|update|renew",
 }
+_CONDITION = re.compile(
+    r"\b(?:[Ss]i(?= |l\b)|[Ss]'il|[Ii]f|[Uu]nless|[Ee]n cas d[e'\u2019]|[Ii]n case of|[Ll]e cas échéant|[Aa]u besoin"
+    r"|[Oo]n failure|(?:[Ww]hen|[Aa]s|[Ww]here) (?:needed|necessary|required)|[Oo]ptional(?:ly)?|[Oo]ptionnel|[Ff]acultatif)\b.*"
+)
+_ASKED = re.compile(
+    r"(?i)\b(check|see|verify|determine|test|ask|find out|look|know|vérifi|voir|contrôl|détermin|regard|savoir|demand)"
+)
+"""Before `if` it asks whether something is so: `Check if the pod runs` is always done."""
 _SEVERITY = {
     "critical": r"critical|critique|p1|sev-?1", "high": r"high|haute?|elevee?|majeure?|major|p2|sev-?2",
     "medium": r"medium|moyenne?|moderee?|warning|p3|sev-?3", "low": r"low|basse?|faible|minor|mineure?|info|p4|sev-?4",
@@ -97,6 +106,19 @@ def bare_title(text: str) -> str:
         )
         title = re.sub(r"^\[(.*)\]$", r"\1", title.strip().rstrip(":").strip())
     return title[:1].upper() + title[1:] if title else ""
+
+
+def condition_in(title: str) -> str:
+    """The words by which a title says that something is done only at times: `Flush if needed` → `if needed`."""
+    found = _CONDITION.search(title)
+    if found is None or _ASKED.search(title[: found.start()]):
+        return ""
+    return shorten(found[0].strip("()[] "), 50, placeholder=" …")
+
+
+def is_failure(condition: str) -> bool:
+    """Whether a condition is that something has failed."""
+    return re.search(r"echou|echec|erreur|fail|error", plain(condition)) is not None
 
 
 def length_in(text: str) -> tuple[str, bool] | None:

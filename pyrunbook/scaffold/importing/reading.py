@@ -36,7 +36,7 @@ class Import:
         page: the page.
         drafts: a runbook for each procedure, in the order of the page.
         leftovers: what found no place, in the order of the page.
-        remarks: guesses, and commands that seem to hold a secret.
+        remarks: guesses, steps that are done only at times, and commands that seem to hold a secret.
     """
 
     page: Page
@@ -84,6 +84,7 @@ def read_runbooks(file: Path, category: str | None, name: str | None, taken_role
         runbook = free(name or identifier(title) or "imported", names)
         kind = category or _category(procedure, title, remarks)
         drafts.append(_Reader(page, procedure, kind, runbook, title, placed, taken_roles).draft())
+    remarks += _conditions(drafts)
     _place_around(page, found, placed)
     remarks += _secrets(page)
     return Import(page, tuple(drafts), tuple(placed.leftovers(page)), tuple(remarks))
@@ -214,6 +215,14 @@ def _place_around(page: Page, found: list[Procedure], placed: Placed) -> None:
         for definition in each.definitions:
             if definition.target in used:
                 placed.range(definition.line, definition.end)
+
+
+def _conditions(drafts: list[RunbookDraft]) -> Iterator[Remark]:
+    for draft in drafts:
+        for step in (*draft.steps, *draft.way_back):
+            if step.condition:
+                line = int(step.origin.rpartition(":")[2])
+                yield Remark(line, f'{step.title}: done only "{step.condition}"; left out until the playbook says when')
 
 
 def _secrets(page: Page) -> Iterator[Remark]:

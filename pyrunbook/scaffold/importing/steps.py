@@ -4,13 +4,20 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from pyrunbook.markdown import CodeBlock, Html, Item, Label, ListItem, Paragraph, Section, Table
 from pyrunbook.markdown.code import SHELLS, looks_like_shell, typed_in
 from pyrunbook.markdown.section_names import SectionName, plain, recognised
 from pyrunbook.scaffold.draft import BLANK, Deed, StepDraft, Words, free, identifier
-from pyrunbook.scaffold.importing.phrases import Wording, bare_title, first_sentence, verbatim
+from pyrunbook.scaffold.importing.phrases import (
+    Wording,
+    bare_title,
+    condition_in,
+    first_sentence,
+    is_failure,
+    verbatim,
+)
 from pyrunbook.scaffold.importing.placed import Placed
 from pyrunbook.scaffold.importing.procedures import Part
 
@@ -74,7 +81,9 @@ class Steps:
             turned = back or SectionName.ROLLBACK in recognised(title)
             step = self._step(title, line, items, verifies=verifies and not turned)
             if step is not None:
-                yield step, turned
+                condition = condition_in(title)
+                # What puts back is done on a failure anyway.
+                yield replace(step, condition="" if turned and is_failure(condition) else condition), turned
 
     # --- what is one step ----------------------------------------------------------------------------------------
 
