@@ -165,6 +165,26 @@ def reinstate(directory: str, run: str, version: str, undoes: str = "", about: d
     return True
 
 
+def take_over(directory: str, run: str, by: str) -> bool:
+    """Make what `run` has staged the rotation of another run, which deploys it and is the one to put it back.
+
+    Returns:
+        whether anything changed.
+
+    Raises:
+        PairError: nothing is staged by `run`, or it has gone further already.
+    """
+    with _locked(directory):
+        rotation = state.rotation(directory)
+        if rotation is not None and rotation["run"] == by:
+            return False
+        rotation = _of_run(directory, run)
+        if rotation["step"] != STAGED:
+            raise PairError(standing(directory)["seen"])
+        state.write(directory, dict(rotation, run=by))
+    return True
+
+
 def activate(directory: str, run: str) -> bool:
     """Deploy what `run` has staged: one rename of `current`. The server does not know yet.
 

@@ -108,7 +108,7 @@ def undo(wanted: WantedCertificate, store: Store, issuers: Issuers, undone: str,
         about = _good(wanted, issuers, held.kept.get(entry.version), entry)
         store.reinstate(run, entry.version, undone, about)
     try:
-        done = deploy(wanted, store, again=True)
+        done = deploy(wanted, store, run, again=True)
     except PyrunbookError as error:
         back = put_back(wanted, store, run)
         raise NotServed(

@@ -90,6 +90,15 @@ class Pair:
         with self._worded(Refused):
             return disk.reinstate(str(self.directory), run, version, undoes, about)
 
+    def take_over(self, run: str, by: str) -> bool:
+        """Make what `run` has staged the rotation of another run. See `certificate_pair.take_over`.
+
+        Raises:
+            Refused: nothing is staged by `run`.
+        """
+        with self._worded(Refused):
+            return disk.take_over(str(self.directory), run, by)
+
     def activate(self, run: str) -> bool:
         """Deploy what was staged, in one move. See `certificate_pair.activate`."""
         with self._worded():

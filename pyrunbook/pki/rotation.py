@@ -6,7 +6,8 @@
 
 The way back is in `going_back`, the end of what was replaced in `overlap`.
 
-The id of a rotation is that of the run that began it (`Standing.run`); a later run that goes on with it passes that id.
+The id of a rotation is that of the run that began it; a later run that deploys what was staged takes it over
+(`Store.take_over`), so that the run that deployed is the one to go back and to be undone.
 What clients have to trust is noted when the pair is staged, so that nothing after that needs the issuer.
 """
 
@@ -46,6 +47,10 @@ class Store(Protocol):
 
     def stage(self, run: str, issued: Issued, about: dict[str, Any] | None = None) -> bool:
         """Write a new pair beside the deployed one. Its version is its serial."""
+        ...
+
+    def take_over(self, run: str, by: str) -> bool:
+        """Make what `run` has staged the rotation of the run `by`."""
         ...
 
     def activate(self, run: str) -> bool:
@@ -182,30 +187,35 @@ def staged(wanted: WantedCertificate, held: Held, *, again: bool = False) -> lis
     return findings
 
 
-def deploy(wanted: WantedCertificate, store: Store, *, again: bool = False) -> Done:
+def deploy(wanted: WantedCertificate, store: Store, run: str, *, again: bool = False) -> Done:
     """Deploy what was staged, by this run or an earlier one, and see it served everywhere.
 
     Args:
         wanted: the certificate.
         store: where it stands.
+        run: id of this run.
         again: see `staged`.
 
     Raises:
-        Refused: nothing is staged.
+        Refused: nothing is staged, or another run has begun to deploy.
         Doubtful: what is staged is no longer good.
         NotDeployed: it could not be deployed.
         NotServed: the reload failed, or an address does not serve it. It has to be put back then.
     """
     held = store.read()
     standing = held.standing
+    if standing.run not in ("", run) and not never_served(held):
+        raise unfinished(wanted, held)
     if standing.step == "proven":
         return Done(False, f"{standing.new} was seen served before", standing.new, {"serial": standing.new})
     findings = staged(wanted, held, again=again)
-    store.activate(standing.run)
+    if standing.run != run:
+        store.take_over(standing.run, run)
+    store.activate(run)
     reloaded = store.reload()
-    store.mark(standing.run, "reloaded")
+    store.mark(run, "reloaded")
     seen = prove(wanted, standing.new, str(standing.about.get("trust", "")))
-    store.mark(standing.run, "proven")
+    store.mark(run, "proven")
     evidence = {
         "serial": standing.new,
         "replaces": standing.previous,
@@ -218,13 +228,14 @@ def deploy(wanted: WantedCertificate, store: Store, *, again: bool = False) -> D
 
 
 def conclude(store: Store) -> Done:
-    """End a rotation that was proven; where none is under way nothing happens.
+    """End a rotation that was proven; where none is under way, or one is only staged, nothing happens.
 
     Raises:
         NotDeployed: the rotation has come to neither end.
     """
-    standing = store.read().standing
-    if not standing.run:
+    held = store.read()
+    standing = held.standing
+    if not standing.run or never_served(held):
         return Done(False, "", standing.current, {})
     removed = store.conclude(standing.run)
     detail = f"{standing.new} replaces {standing.previous or 'nothing'}"

@@ -93,7 +93,7 @@ class CertificateAction(StepAction):
         return HostStore(wanted, self._on_the_machine)
 
     def _on_the_machine(self, options: dict[str, Any]) -> dict[str, Any]:
-        """Run `host_pair`. Where the connection can, its options go through standard input: no file holds a key then."""
+        """Run `host_pair`; where the connection can, its options go through standard input, and a key into no file."""
         if options.get("key") and constants.DEFAULT_KEEP_REMOTE_FILES:
             raise BadInput(
                 "ANSIBLE_KEEP_REMOTE_FILES is set: the private key would stay in a temporary file",

@@ -51,6 +51,10 @@ class HostStore:
             about=about or {},
         )
 
+    def take_over(self, run: str, by: str) -> bool:
+        """See `Store.take_over`."""
+        return self._changed("take_over", run=run, by=by)
+
     def activate(self, run: str) -> bool:
         """See `Store.activate`."""
         return self._changed("activate", run=run)
@@ -91,6 +95,6 @@ class HostStore:
         words = str(result.get("msg") or "the module host_pair failed without a message")
         if result.get("kind") == "reload":
             raise NotServed(f"the server was not reloaded: {words}", next_step=NEXT)
-        if result.get("kind") == "pair" and move in ("stage", "reinstate"):
+        if result.get("kind") == "pair" and move in ("stage", "take_over", "reinstate"):
             raise Refused(words, next_step=NEXT)
         raise NotDeployed(words, next_step=NEXT)

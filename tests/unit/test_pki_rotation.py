@@ -5,26 +5,22 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
-from pki_pairs import DAY, authority, hand_made
+from pki_pairs import authority, hand_made
 from tls_under_test import TlsServer
 
-from pyrunbook.errors import BadInput, PyrunbookError, Refused
-from pyrunbook.on_target import rotation_state
 from pyrunbook.pki import certificate as certificates
-from pyrunbook.pki import going_back, overlap, revocation, rotation, status
-from pyrunbook.pki.due import Then, Window
-from pyrunbook.pki.errors import Doubtful, NotDeployed, NotIssued, NotServed
+from pyrunbook.pki import going_back, rotation
+from pyrunbook.pki.errors import NotServed
 from pyrunbook.pki.issuers import Issued
 from pyrunbook.pki.issuers.local_ca import LocalAuthority
-from pyrunbook.pki.keys import PrivateKey
 from pyrunbook.pki.pair import Pair
 from pyrunbook.pki.rotation import Done
-from pyrunbook.pki.served import Address, look
+from pyrunbook.pki.served import look
 from pyrunbook.pki.sources import Issuers
 from pyrunbook.pki.wanted import WantedCertificate, read_certificates
 
@@ -103,7 +99,7 @@ class Scene:
 
     def rotate(self, run: str) -> Done:
         rotation.stage(self.wanted, self.store, self.issuers, run)
-        done = rotation.deploy(self.wanted, self.store)
+        done = rotation.deploy(self.wanted, self.store, run)
         rotation.conclude(self.store)
         return done
 

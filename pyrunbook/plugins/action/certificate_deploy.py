@@ -22,5 +22,5 @@ class ActionModule(CertificateAction):
             new = store.read().standing.new or "what would be staged"
             addresses = ", ".join(str(each) for each in wanted.addresses)
             return {"changed": True, "detail": f"would deploy {new} to {store.place} and look at {addresses}"}
-        done = rotation.deploy(wanted, store)
+        done = rotation.deploy(wanted, store, self.run_id)
         return {"changed": done.changed, "serial": done.serial, "detail": done.detail, "evidence": done.evidence}

@@ -12,25 +12,20 @@ from pyrunbook.plugins.certificate_action import Asked, CertificateAction
 class ActionModule(CertificateAction):
     """The result carries `plan`: `id` of the run, `checksum` of what stands.
 
-    The pairs themselves stay where they are: what is needed to go back is kept beside what is deployed. Nothing is
-    recorded where nothing is to be rotated.
+    The pairs themselves stay where they are: what is needed to go back is kept beside what is deployed.
     """
-
-    ARGUMENTS = {"names": {"type": "list", "elements": "str", "required": True}}
 
     def operate(self, asked: Asked) -> dict[str, Any]:
         """Read, and add it up."""
         stands = {}
-        for name in asked.arguments["names"]:
-            store = self.store(asked.named(name))
+        for wanted in asked.certificates:
+            store = self.store(wanted)
             held = store.read()
-            stands[name] = {
+            stands[wanted.name] = {
                 "place": store.place,
                 "deployed": held.standing.current,
                 "retired": [each.version for each in held.retired],
             }
-        if not stands:
-            return {"changed": False, "skipped": True, "detail": "nothing is to be rotated"}
         checksum = hashlib.sha256(json.dumps(stands, sort_keys=True).encode()).hexdigest()
         detail = "; ".join(f"{name}: {each['deployed'] or 'nothing'} is deployed" for name, each in stands.items())
         return {

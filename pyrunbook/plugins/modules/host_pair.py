@@ -15,8 +15,9 @@ options:
       package's C(certificate_pair).
     type: str
     required: true
-    choices: [read, stage, activate, reload, mark, put_back, conclude, reinstate, settle]
+    choices: [read, stage, take_over, activate, reload, mark, put_back, conclude, reinstate, settle]
   run: {description: Id of the run whose rotation it is., type: str, default: ""}
+  by: {description: The run that takes a rotation over., type: str, default: ""}
   version: {description: The version to stage to reinstate or to settle., type: str, default: ""}
   step: {description: The step to mark., type: str, default: ""}
   undoes: {description: The run that is undone by reinstating., type: str, default: ""}
@@ -47,9 +48,21 @@ SPEC = {
     "move": {
         "type": "str",
         "required": True,
-        "choices": ["read", "stage", "activate", "reload", "mark", "put_back", "conclude", "reinstate", "settle"],
+        "choices": [
+            "read",
+            "stage",
+            "take_over",
+            "activate",
+            "reload",
+            "mark",
+            "put_back",
+            "conclude",
+            "reinstate",
+            "settle",
+        ],
     },
     "run": {"type": "str", "default": ""},
+    "by": {"type": "str", "default": ""},
     "version": {"type": "str", "default": ""},
     "step": {"type": "str", "default": ""},
     "undoes": {"type": "str", "default": ""},
@@ -146,6 +159,8 @@ def make(asked: dict[str, Any]) -> dict[str, Any]:
                 asked["about"],
             )
         }
+    if move == "take_over":
+        return {"changed": certificate_pair.take_over(directory, run, asked["by"])}
     if move == "mark":
         return {"changed": certificate_pair.mark(directory, run, asked["step"])}
     if move == "reinstate":
