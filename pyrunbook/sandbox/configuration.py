@@ -12,7 +12,7 @@ from pathlib import Path
 
 from pyrunbook.errors import BadInput
 from pyrunbook.on_target import rotation_state
-from pyrunbook.sandbox.layout import BRING_BACK, CERTIFICATE_NAMES, COLORS, HOST, PROXY, Layout, unit
+from pyrunbook.sandbox.layout import BRING_BACK, CERTIFICATE_NAMES, COLORS, HOST, PROXY, TLS_PROXY, Layout, unit
 from pyrunbook.sandbox.state import Settings
 
 ENV_MARK = "PYRUNBOOK_SANDBOX_MARK"
@@ -23,8 +23,8 @@ always the proxy that closes one and no request meets a connection that is going
 RETRY_SECONDS = 2
 """How long the proxy tries to connect before it answers 502. It reads the upstream file for each attempt."""
 GRACE_SECONDS = 65
-"""How long a request in flight may go on after the proxy was told to reload: longer than the service's longest
-(`max_work_ms`). A reload ends what is in flight when this is over. Stopping the proxy waits `stopwaitsecs` at most."""
+"""How long a request in flight may go on after the TLS proxy was told to reload: longer than the service's longest
+(`max_work_ms`); what is in flight then is cut off. Where the proxy is stopped, `stopwaitsecs` is over first."""
 
 
 def caddy_program() -> Path:
@@ -48,16 +48,64 @@ def caddy_program() -> Path:
 
 
 def caddy(layout: Layout, settings: Settings) -> str:
-    """Caddy's configuration (its native JSON): the public listeners, plain and TLS, and the one of "maintenance".
+    """The proxy's configuration (Caddy's native JSON): the public listener and the one that says "maintenance".
 
     The upstream is the content of `proxy/upstream`, read for each attempt: a rename of that file switches traffic
     with no reload. Only failing to connect is tried again for every method, since nothing of the request has been
     sent then; what a slot has begun to work on is tried again for GET only, which is Caddy's default.
-
-    The certificate is read when the configuration is loaded, so a new one is served after `reload_command` only.
     """
-    server = {"protocols": ["h1"], "automatic_https": {"disable": True}}
-    forward = {
+    maintenance = {
+        "handler": "static_response",
+        "status_code": 503,
+        "headers": {"Retry-After": ["5"], "Content-Type": ["text/plain; charset=utf-8"]},
+        "body": "Under maintenance: no color serves.\n",
+    }
+    servers = {
+        "public": _server(f"{HOST}:{settings.public_port}", _forward(layout)),
+        "maintenance": _server(settings.maintenance_address, maintenance),
+    }
+    return _caddy({"disabled": True}, {"http": {"grace_period": "5s", "servers": servers}})
+
+
+def caddy_tls(layout: Layout, settings: Settings) -> str:
+    """The configuration of the proxy that serves TLS: it dials what the other one dials.
+
+    It is a process of its own because a certificate is read when a configuration is loaded, and a reload closes
+    connections that wait (docs/pki/README.md): clients of the plain proxy notice nothing of a rotation.
+    """
+    current = layout.certificate / "current"
+    pair = {"certificate": str(current / rotation_state.CERTIFICATE), "key": str(current / rotation_state.KEY)}
+    server = _server(settings.tls_address, _forward(layout))
+    server |= {"protocols": ["h1", "h2"], "tls_connection_policies": [{"default_sni": CERTIFICATE_NAMES[0]}]}
+    return _caddy(
+        {"listen": f"unix/{settings.admin_socket}"},
+        {
+            "http": {"grace_period": f"{GRACE_SECONDS}s", "servers": {"tls": server}},
+            "tls": {"certificates": {"load_files": [pair]}},
+        },
+    )
+
+
+def _caddy(admin: dict[str, object], apps: dict[str, object]) -> str:
+    config = {
+        "admin": {**admin, "config": {"persist": False}},
+        "logging": {"logs": {"default": {"level": "WARN"}}},
+        "apps": apps,
+    }
+    return json.dumps(config, indent=2) + "\n"
+
+
+def _server(address: str | None, handler: dict[str, object]) -> dict[str, object]:
+    return {
+        "protocols": ["h1"],
+        "automatic_https": {"disable": True},
+        "listen": [address],
+        "routes": [{"handle": [handler]}],
+    }
+
+
+def _forward(layout: Layout) -> dict[str, object]:
+    return {
         "handler": "reverse_proxy",
         "upstreams": [{"dial": f"{{file.{layout.upstream}}}"}],
         "load_balancing": {"try_duration": f"{RETRY_SECONDS}s", "try_interval": "50ms"},
@@ -71,48 +119,10 @@ def caddy(layout: Layout, settings: Settings) -> str:
             },
         },
     }
-    maintenance = {
-        "handler": "static_response",
-        "status_code": 503,
-        "headers": {"Retry-After": ["5"], "Content-Type": ["text/plain; charset=utf-8"]},
-        "body": "Under maintenance: no color serves.\n",
-    }
-    current = layout.certificate / "current"
-    pair = {"certificate": str(current / rotation_state.CERTIFICATE), "key": str(current / rotation_state.KEY)}
-    config = {
-        "admin": {"listen": f"unix/{settings.admin_socket}", "config": {"persist": False}},
-        "logging": {"logs": {"default": {"level": "WARN"}}},
-        "apps": {
-            "http": {
-                "grace_period": f"{GRACE_SECONDS}s",
-                "servers": {
-                    "public": {
-                        **server,
-                        "listen": [f"{HOST}:{settings.public_port}"],
-                        "routes": [{"handle": [forward]}],
-                    },
-                    "tls": {
-                        **server,
-                        "protocols": ["h1", "h2"],
-                        "listen": [settings.tls_address],
-                        "tls_connection_policies": [{"default_sni": CERTIFICATE_NAMES[0]}],
-                        "routes": [{"handle": [forward]}],
-                    },
-                    "maintenance": {
-                        **server,
-                        "listen": [settings.maintenance_address],
-                        "routes": [{"handle": [maintenance]}],
-                    },
-                },
-            },
-            "tls": {"certificates": {"load_files": [pair]}},
-        },
-    }
-    return json.dumps(config, indent=2) + "\n"
 
 
 def reload_command(layout: Layout, settings: Settings) -> list[str]:
-    """The command by which the proxy reads its certificate again, dropping no request in flight.
+    """The command by which the TLS proxy reads its certificate again; what it is answering is answered.
 
     Without `--force` Caddy finds its configuration unchanged and goes on with the certificate that it has.
 
@@ -120,7 +130,7 @@ def reload_command(layout: Layout, settings: Settings) -> list[str]:
         BadInput: Caddy is not installed.
     """
     address = f"unix/{settings.admin_socket}"
-    return [str(caddy_program()), "reload", "--force", "--config", str(layout.caddy_config), "--address", address]
+    return [str(caddy_program()), "reload", "--force", "--config", str(layout.tls_config), "--address", address]
 
 
 def environment(settings: Settings) -> dict[str, str]:
@@ -182,17 +192,18 @@ def supervisor(layout: Layout, settings: Settings, caddy_program: Path) -> str:
             "stdout_logfile": layout.root / "logs" / f"{color}-output.log",
             "priority": 10,
         }
-    sections[f"program:{PROXY}"] = {
-        **common,
-        "command": command(caddy_program, "run", "--config", layout.caddy_config),
-        "environment": f'XDG_DATA_HOME="{layout.root}/proxy/data",XDG_CONFIG_HOME="{layout.root}/proxy/config"',
-        "autostart": "true",
-        "autorestart": "true",
-        "startsecs": 1,
-        "stopwaitsecs": 8,
-        "stdout_logfile": layout.root / "logs" / "proxy.log",
-        "priority": 20,
-    }
+    for program, config in ((PROXY, layout.caddy_config), (TLS_PROXY, layout.tls_config)):
+        sections[f"program:{program}"] = {
+            **common,
+            "command": command(caddy_program, "run", "--config", config),
+            "environment": f'XDG_DATA_HOME="{layout.root}/proxy/data",XDG_CONFIG_HOME="{layout.root}/proxy/config"',
+            "autostart": "true",
+            "autorestart": "true",
+            "startsecs": 1,
+            "stopwaitsecs": 8,
+            "stdout_logfile": layout.proxy_log(program),
+            "priority": 20,
+        }
     sections[f"program:{BRING_BACK}"] = {
         **common,
         "command": command(sys.executable, "-m", "pyrunbook.sandbox.bring_back", layout.root),

@@ -57,8 +57,7 @@ def create(layout: Layout, issuing: Issuing) -> None:
         issuing.signing_key(layout)
     directory = str(layout.certificate)
     try:
-        begun = rotation_state.rotation(directory)
-        interrupted = begun is not None and begun["run"] == RUN  # by an `up` that was killed
+        interrupted = first_is_unproven(layout)  # an `up` was killed, or what it started did not serve
         if rotation_state.linked(directory):
             if interrupted:
                 certificate_pair.activate(directory, RUN)
@@ -76,26 +75,34 @@ def create(layout: Layout, issuing: Issuing) -> None:
         ) from error
 
 
-def conclude(layout: Layout, address: str) -> str:
-    """Look whether the proxy serves the first pair, and if so, end its deployment.
+def first_is_unproven(layout: Layout) -> bool:
+    """Whether the first pair has been deployed and has not been seen served yet."""
+    begun = rotation_state.rotation(str(layout.certificate))
+    return begun is not None and begun["run"] == RUN
+
+
+def look(layout: Layout, address: str) -> str:
+    """Look at what is served as a client does; end the deployment of the first pair when it is what is served.
 
     Args:
         layout: the sandbox.
-        address: host:port of the proxy's TLS listener.
+        address: host:port of the TLS listener.
 
     Returns:
-        Why a client would not accept what is served; empty when all is well, or nothing was to be concluded.
+        Why a client would not accept what is served; empty when all is well.
     """
-    directory = str(layout.certificate)
-    begun = rotation_state.rotation(directory)
-    if begun is None or begun["run"] != RUN:
-        return ""
     try:
         seen = _served(address, layout.trust_file)
+    except ssl.SSLCertVerificationError as error:
+        return error.verify_message
     except OSError as error:
-        return f"{address}: {error}"
+        return error.strerror or str(error)
+    if not first_is_unproven(layout):
+        return ""
+    directory = str(layout.certificate)
+    begun = rotation_state.standing(directory)["rotation"]
     if seen != int(begun["new"], 16):
-        return f"{address} serves serial {seen:x}, not {begun['new']}"
+        return f"it serves serial {seen:x}, not {begun['new']}"
     for step in (rotation_state.RELOADED, rotation_state.PROVEN):
         if rotation_state.FORWARD.index(begun["step"]) < rotation_state.FORWARD.index(step):
             certificate_pair.mark(directory, RUN, step)

@@ -22,6 +22,8 @@ CERTIFICATE = "public"
 CERTIFICATE_NAMES = ("localhost",)
 CERTIFICATE_DAYS = 90
 AUTHORITY_TITLE = "pyrunbook sandbox"
+TLS_PROXY = "agent-factory-tls"
+"""The name under supervisor of the proxy that serves TLS."""
 BRING_BACK = "agent-factory-bring-back"
 """The program that starts the serving color whenever supervisor starts."""
 # A program's socket address ends in the kernel's 108 bytes (104 on macOS), and supervisor first binds a name that
@@ -106,6 +108,15 @@ class Layout:
     def caddy_config(self) -> Path:
         """The proxy's configuration, generated."""
         return self.root / "proxy" / "caddy.json"
+
+    @property
+    def tls_config(self) -> Path:
+        """The configuration of the proxy that serves TLS, generated."""
+        return self.root / "proxy" / "tls.json"
+
+    def proxy_log(self, program: str) -> Path:
+        """What one of the two proxies writes."""
+        return self.root / "logs" / ("tls.log" if program == TLS_PROXY else "proxy.log")
 
     @property
     def supervisor_config(self) -> Path:

@@ -7,28 +7,20 @@ import secrets
 import shutil
 import subprocess
 import sys
-import time
-from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
-from http import HTTPStatus
 from pathlib import Path
-from typing import TypeVar
 
 import psutil
 
 from pyrunbook import places
 from pyrunbook.errors import BadInput, FailedAndPutBack, Refused
-from pyrunbook.sandbox import configuration, content, credentials, processes, state
-from pyrunbook.sandbox.layout import BRING_BACK, PROXY, Layout, unit
+from pyrunbook.sandbox import configuration, content, credentials, processes, serving, state
+from pyrunbook.sandbox.layout import BRING_BACK, Layout
+from pyrunbook.sandbox.serving import START_SECONDS
 from pyrunbook.sandbox.state import SandboxState, Settings
-from pyrunbook.sandbox.supervision import Supervisor, Unreachable, bring_back, http_status, is_ready, serving_color
+from pyrunbook.sandbox.supervision import Supervisor, Unreachable
 
-T = TypeVar("T")
-
-_START_SECONDS = 20.0
-"""How long `up` waits for supervisor and the proxy; on a loaded machine they need a few."""
-_READY_SECONDS = 10.0
 _DOWN_SECONDS = 15.0
 """How long `down` lets requests in flight finish before it kills."""
 
@@ -77,7 +69,7 @@ def up(directory: Path, issuing: credentials.Issuing, port: int | None = None) -
                     next_step=f"pyrunbook sandbox down && pyrunbook sandbox up --port {port}",
                 )
             result = Up(state.read(directory, probe=False))
-            _bring_back(layout, settings, supervisor, set(), result)
+            result.started, result.warning = serving.bring_up(layout, settings, supervisor, set())
             return _finish(layout, settings, result)
         orphans = processes.ours(layout, settings) if settings else []
         were_running = {color for color in map(processes.color_of, orphans) if color}
@@ -95,7 +87,7 @@ def up(directory: Path, issuing: credentials.Issuing, port: int | None = None) -
         try:
             supervisor = _start_supervisor(layout, settings, caddy)
             result = Up(state.read(directory, probe=False))
-            _bring_back(layout, settings, supervisor, were_running, result)
+            _, result.warning = serving.bring_up(layout, settings, supervisor, were_running)
             running = (program.name for program in supervisor.programs().values() if program.pid)
             result.started = ["supervisord", *(name for name in running if name != BRING_BACK)]
             return _finish(layout, settings, result)
@@ -171,6 +163,7 @@ def _settle(layout: Layout, settings: Settings | None, port: int | None) -> Sett
 
 def _start_supervisor(layout: Layout, settings: Settings, caddy: Path) -> Supervisor:
     content.write_atomically(layout.caddy_config, configuration.caddy(layout, settings))
+    content.write_atomically(layout.tls_config, configuration.caddy_tls(layout, settings))
     content.write_atomically(layout.supervisor_config, configuration.supervisor(layout, settings, caddy))
     socket = Path(settings.socket)
     if socket.parent != layout.run:
@@ -183,7 +176,7 @@ def _start_supervisor(layout: Layout, settings: Settings, caddy: Path) -> Superv
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
-        timeout=_START_SECONDS * 2,
+        timeout=START_SECONDS * 2,
         check=False,
     )
     if started.returncode:
@@ -191,10 +184,10 @@ def _start_supervisor(layout: Layout, settings: Settings, caddy: Path) -> Superv
             f"supervisord did not start: {(started.stderr or started.stdout).strip() or started.returncode}",
             means="Nothing was left running.",
         )
-    supervisor = _wait(lambda: _answering(settings), _START_SECONDS)
+    supervisor = processes.wait_for(lambda: _answering(settings), START_SECONDS)
     if supervisor is None:
         raise FailedAndPutBack(
-            f"supervisord did not answer on {settings.socket} within {_START_SECONDS:.0f} s",
+            f"supervisord did not answer on {settings.socket} within {START_SECONDS:.0f} s",
             means="All that was started has been ended again.",
             next_step=f"see {layout.root / 'logs' / 'supervisord.log'}",
         )
@@ -213,85 +206,10 @@ def _private(directory: Path) -> None:
         )
 
 
-def _bring_back(layout: Layout, settings: Settings, supervisor: Supervisor, colors: set[str], result: Up) -> None:
-    """Start what should run and wait until the proxy answers."""
-    active = serving_color(layout, settings.addresses)
-    result.started += bring_back(supervisor, colors | ({active} if active else set()))
-    address = settings.maintenance_address
-    if not _wait(lambda: http_status(address, "/") is not None, _START_SECONDS):
-        program = supervisor.programs().get(PROXY)
-        raise FailedAndPutBack(
-            f"the proxy did not answer on {address} within {_START_SECONDS:.0f} s "
-            f"({program.state if program else 'unknown'}): {_last_line(layout.root / 'logs' / 'proxy.log')}",
-            next_step=f"see {layout.root / 'logs' / 'proxy.log'}",
-        )
-    _prove_first_certificate(layout, settings)
-    if not active:
-        result.warning = "No color serves: the proxy answers 503 (maintenance)."
-        return
-    if not _wait(lambda: is_ready(settings.addresses[active]) or _gave_up(supervisor, active), _READY_SECONDS) or (
-        not is_ready(settings.addresses[active])
-    ):
-        program = supervisor.programs().get(unit(active))
-        result.warning = (
-            f"{active} serves but is not ready ({program.state if program else 'unknown'}): "
-            f"{_last_line(layout.log(active))}"
-        )
-    elif settings.tls_address is None:
-        result.warning = (
-            "This sandbox was started by an earlier version and serves no TLS. "
-            "It will after: pyrunbook sandbox down && pyrunbook sandbox up"
-        )
-    elif http_status(settings.addresses[active], "/security") == HTTPStatus.NOT_FOUND:
-        result.warning = (
-            f"The release in {active} was made by an earlier version: it neither signs nor knows secure mode. "
-            "Make one that does, and deploy it: pyrunbook sandbox release VERSION"
-        )
-
-
-def _prove_first_certificate(layout: Layout, settings: Settings) -> None:
-    """See that the proxy serves the pair that `credentials.create` deployed, where it did."""
-    problem = ""
-
-    def served() -> bool:
-        nonlocal problem
-        problem = credentials.conclude(layout, settings.tls_address) if settings.tls_address else ""
-        return not problem
-
-    if not _wait(served, _READY_SECONDS):
-        raise FailedAndPutBack(
-            f"the proxy does not serve the certificate that was made for it: {problem}",
-            next_step=f"see {layout.root / 'logs' / 'proxy.log'}",
-        )
-
-
-def _gave_up(supervisor: Supervisor, color: str) -> bool:
-    program = supervisor.programs().get(unit(color))
-    return program is not None and program.state == "FATAL"
-
-
 def _finish(layout: Layout, settings: Settings, result: Up) -> Up:
     processes.record_pids(layout, processes.ours(layout, settings))
     result.state = state.read(layout.root)
     return result
-
-
-def _wait(look: Callable[[], T], seconds: float) -> T:
-    """Call `look` until it gives something true; what it gave last after `seconds`."""
-    deadline = time.monotonic() + seconds
-    while True:
-        found = look()
-        if found or time.monotonic() > deadline:
-            return found
-        time.sleep(0.05)
-
-
-def _last_line(path: Path) -> str:
-    try:
-        lines = path.read_text(encoding="utf-8", errors="replace").strip().splitlines()
-    except OSError:
-        return "no log"
-    return lines[-1][:300] if lines else "the log is empty"
 
 
 def _sweep(layout: Layout, settings: Settings, *, keep_directory: bool = False) -> None:
@@ -307,7 +225,7 @@ def _stop_programs(supervisor: Supervisor) -> None:
     """Stop all programs and wait; asking again and again also wakes supervisor, which else looks once a second."""
     with suppress(Unreachable):
         supervisor.stop_all()
-        _wait(lambda: not any(program.pid for program in supervisor.programs().values()), _DOWN_SECONDS)
+        processes.wait_for(lambda: not any(program.pid for program in supervisor.programs().values()), _DOWN_SECONDS)
 
 
 def down(directory: Path, *, purge: bool = False) -> Down:

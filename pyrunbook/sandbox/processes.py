@@ -8,9 +8,10 @@ import os
 import random
 import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import TypeVar
 
 import psutil
 
@@ -20,6 +21,8 @@ from pyrunbook.sandbox.configuration import ENV_MARK
 from pyrunbook.sandbox.content import write_atomically
 from pyrunbook.sandbox.layout import HOST, Layout
 from pyrunbook.sandbox.state import Settings
+
+T = TypeVar("T")
 
 _PORTS = range(20000, 32000)
 """Below what systems hand out to outgoing connections, so that none of those ever sits on a stopped slot's port."""
@@ -146,6 +149,16 @@ def end(processes: list[psutil.Process], grace: float) -> list[psutil.Process]:
             process.kill()
     wait_gone(killed, 5.0)
     return killed
+
+
+def wait_for(look: Callable[[], T], seconds: float) -> T:
+    """Call `look` until it gives something true; what it gave last after `seconds`."""
+    deadline = time.monotonic() + seconds
+    while True:
+        found = look()
+        if found or time.monotonic() > deadline:
+            return found
+        time.sleep(0.05)
 
 
 def wait_gone(processes: list[psutil.Process], seconds: float) -> bool:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from pyrunbook.errors import BadInput
-from pyrunbook.sandbox.layout import HOST, PROXY, Layout, unit
+from pyrunbook.sandbox.layout import HOST, PROXY, TLS_PROXY, Layout, unit
 from pyrunbook.sandbox.supervision import Program, Supervisor, Unreachable, is_ready, serving_color
 
 RUNNING_STATES = {"RUNNING", "STARTING"}
@@ -42,8 +42,8 @@ class Settings:
 
     @property
     def admin_socket(self) -> Path:
-        """The socket by which the proxy is told to reload; beside supervisor's, in a directory that is ours alone."""
-        return Path(self.socket).with_name("proxy.sock")
+        """The socket by which the TLS proxy is told to reload; beside supervisor's, where only we can."""
+        return Path(self.socket).with_name("tls.sock")
 
     @property
     def maintenance_address(self) -> str:
@@ -111,9 +111,9 @@ class ColorState:
 class SandboxState:
     """The sandbox as it is; `why_not` says what is missing when it is not `running`.
 
-    `running` means that supervisor and the proxy run. Whether a color serves is `active` (`blue`, `green` or
+    `running` means that supervisor and the plain proxy run. Whether a color serves is `active` (`blue`, `green` or
     `none`) and that color's `ready`. `url`, `maintenance_address` and `colors` are known once there is a sandbox,
-    `tls_address` once it serves TLS.
+    `tls_address` once there is a port for TLS.
     """
 
     directory: Path
@@ -130,6 +130,7 @@ class SandboxState:
     supervisor_config: Path
     supervisor_pid: int | None
     proxy_pid: int | None
+    tls_proxy_pid: int | None
 
     @property
     def tls_url(self) -> str | None:
@@ -152,7 +153,7 @@ class SandboxState:
             "maintenance_address": self.maintenance_address,
             "directory": str(self.directory),
             "supervisor_config": str(self.supervisor_config),
-            "pids": {"supervisord": self.supervisor_pid, "proxy": self.proxy_pid},
+            "pids": {"supervisord": self.supervisor_pid, "proxy": self.proxy_pid, "tls": self.tls_proxy_pid},
             "why_not": self.why_not,
         }
 
@@ -202,7 +203,7 @@ def read(directory: Path, *, probe: bool = True) -> SandboxState:
             supervisor_pid, programs = supervisor.pid(), supervisor.programs()
         except Unreachable:
             why_not = "supervisor does not run"
-    proxy = programs.get(PROXY)
+    proxy, tls_proxy = programs.get(PROXY), programs.get(TLS_PROXY)
     if known and not why_not and (proxy is None or proxy.state not in RUNNING_STATES):
         why_not = f"the proxy does not run ({proxy.state if proxy else 'unknown to supervisor'})"
     colors = {}
@@ -235,4 +236,5 @@ def read(directory: Path, *, probe: bool = True) -> SandboxState:
         supervisor_config=layout.supervisor_config,
         supervisor_pid=supervisor_pid,
         proxy_pid=proxy.pid if proxy else None,
+        tls_proxy_pid=tls_proxy.pid if tls_proxy else None,
     )

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from pathlib import Path
 
-from pyrunbook.sandbox.layout import PROXY, Layout, unit
+from pyrunbook.sandbox.layout import PROXY, TLS_PROXY, Layout, unit
 
 SHUTTING_DOWN = 6
 ALREADY_STARTED = 60
@@ -135,7 +135,7 @@ def serving_color(layout: Layout, addresses: dict[str, str]) -> str | None:
 
 
 def bring_back(supervisor: Supervisor, colors: set[str]) -> list[str]:
-    """Start the proxy and the named colors where they are not running.
+    """Start the proxies and the named colors where they are not running.
 
     No slot starts by itself with supervisor (`autostart=false`): which one should run changes with every switch, and
     is written in one place only, the file that the proxy dials from. This brings back what that file says.
@@ -144,7 +144,7 @@ def bring_back(supervisor: Supervisor, colors: set[str]) -> list[str]:
         The programs that were started, by name; those that supervisor could not start are not among them.
     """
     started = []
-    for name in (*(unit(color) for color in sorted(colors)), PROXY):
+    for name in (*(unit(color) for color in sorted(colors)), PROXY, TLS_PROXY):
         try:
             if supervisor.start(name):
                 started.append(name)

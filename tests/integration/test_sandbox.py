@@ -6,8 +6,10 @@ import contextlib
 import http.client
 import json
 import os
+import shutil
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 import threading
@@ -23,6 +25,10 @@ import psutil
 import pytest
 from sandbox_under_test import Sandbox
 
+from pyrunbook.on_target import rotation_state
+from pyrunbook.pki.issuers.local_ca import LocalAuthority
+from pyrunbook.pki.signing_keys import SigningKeyFiles
+from pyrunbook.sandbox import state
 from pyrunbook.sandbox.content import FAULTS, write_atomically
 from pyrunbook.sandbox.load import Load
 from pyrunbook.sandbox.processes import wait_gone
@@ -273,6 +279,122 @@ def test_supervisor_restarts_what_is_killed(sandbox: Sandbox) -> None:
     until(served, "both to be back")
 
 
+def trusting(sandbox: Sandbox) -> ssl.SSLContext:
+    return ssl.create_default_context(cafile=str(sandbox.layout.trust_file))
+
+
+def test_tls_serves_a_certificate_of_the_sandboxs_own_authority(sandbox: Sandbox) -> None:
+    found = sandbox.status()
+    for url in (found["tls_url"], f"https://localhost:{found['tls_port']}"):
+        with urllib.request.urlopen(f"{url}/version", context=trusting(sandbox)) as answer:
+            assert json.load(answer) == {"version": "1.0.4", "color": "blue"}
+    with pytest.raises(urllib.error.URLError, match="CERTIFICATE_VERIFY_FAILED"):
+        urllib.request.urlopen(f"{found['tls_url']}/version")
+    standing = rotation_state.standing(str(sandbox.layout.certificate))
+    assert (standing["can"], standing["versions"]) == (["start"], [standing["current"]])  # proven, and concluded
+    admin = sandbox.settings.admin_socket
+    assert admin.stat().st_mode & 0o077 == 0
+    sandbox.up()
+    assert rotation_state.standing(str(sandbox.layout.certificate)) == standing
+
+
+def test_the_switch_moves_tls_too(sandbox: Sandbox) -> None:
+    green = deploy(sandbox, "green", "1.1.0")
+    until(lambda: ready(green), "green")
+    load = Load(sandbox.status()["tls_url"], rate=100, workers=0, trust_file=sandbox.layout.trust_file).start()
+    for address in (green, sandbox.settings.addresses["blue"], green):
+        time.sleep(0.4)
+        switch(sandbox, address)
+    time.sleep(0.4)
+    report = load.stop()
+    assert (report.failed, report.handshakes_failed) == (0, 0), str(report)
+    assert set(report.seen) == {"1.0.4/blue", "1.1.0/green"}
+    assert (report.handshakes, list(report.certificates.values())) == (report.sent, [report.sent])
+
+
+def test_the_service_signs_behind_the_proxy(sandbox: Sandbox) -> None:
+    status, answer = ask(f"{sandbox.url}/sign", b"template")
+    assert status == 200
+    signature = json.loads(answer)["signature"]
+    keys = SigningKeyFiles(sandbox.layout.signing_keys)
+    assert keys.verify(b"template", signature)
+    assert not keys.verify(b"template.", signature)
+    assert json.loads(ask(f"{sandbox.url}/security")[1])["signing_key"] == 1
+
+
+def test_a_pair_that_cannot_be_served_takes_nothing_else_down(sandbox: Sandbox) -> None:
+    (sandbox.layout.certificate / "current" / "key.pem").write_text("broken")
+    sandbox.run("sandbox", "down")
+    result = sandbox.up()
+    assert "certs status" in result.stderr
+    assert "127.0.0.1" in result.stderr
+    assert ask(f"{sandbox.url}/version")[0] == 200
+
+
+def test_a_first_certificate_that_is_not_served_is_no_start(sandbox: Sandbox) -> None:
+    sandbox.run("sandbox", "down")
+    directory = str(sandbox.layout.certificate)
+    first = {"run": "sandbox-up", "new": rotation_state.linked(directory), "previous": "", "step": "activated"}
+    rotation_state.write(directory, {**first, "since": rotation_state.now()})
+    key = sandbox.layout.certificate / "current" / "key.pem"
+    pem = key.read_text()
+    key.write_text("broken")
+    result = sandbox.run("sandbox", "up")
+    assert (result.returncode, "is not served" in result.stderr) == (4, True)
+    assert sandbox.processes() == []
+    key.write_text(pem)
+    sandbox.up()
+    assert rotation_state.standing(directory)["can"] == ["start"]
+
+
+def make_old(sandbox: Sandbox) -> None:
+    """Make a sandbox look like one of a version that served no TLS and signed nothing."""
+    settings = json.loads(sandbox.layout.settings.read_text())
+    del settings["tls_port"]
+    sandbox.layout.settings.write_text(json.dumps(settings))
+    for directory in ("tls", "pki", "signing"):
+        shutil.rmtree(sandbox.directory / directory)
+    program = sandbox.layout.releases / "1.0.4" / "bin" / "agent-factory"
+    program.write_text(program.read_text().replace('"/sign", "/security"', '"/other"'))
+
+
+def test_an_older_sandbox_gets_tls_when_it_is_started_again(sandbox: Sandbox) -> None:
+    sandbox.run("sandbox", "down")
+    make_old(sandbox)
+    before = state.settings(sandbox.layout)
+    result = sandbox.up()
+    assert "pyrunbook sandbox release" in result.stderr  # what serves does not sign
+    assert sandbox.settings.url == before.url
+    assert sandbox.settings.addresses == before.addresses
+    with urllib.request.urlopen(f"{sandbox.status()['tls_url']}/version", context=trusting(sandbox)) as answer:
+        assert answer.status == 200
+    assert sandbox.run("sandbox", "down").returncode == 0
+
+
+def test_an_older_sandbox_that_runs_says_how_to_get_tls(sandbox: Sandbox) -> None:
+    make_old(sandbox)
+    pids = sandbox.status()["pids"]
+    assert "serves no TLS" in sandbox.up().stderr
+    found = sandbox.status()
+    assert (found["tls_url"], found["running"], found["pids"]) == (None, True, pids)
+    result = sandbox.run("sandbox", "load", "--tls", "--duration", "1")
+    assert (result.returncode, "serves TLS" in result.stderr) == (2, True)
+
+
+def test_the_load_counts_handshakes_that_failed(sandbox: Sandbox) -> None:
+    argv = ("sandbox", "load", "--tls", "--duration", "1", "--rate", "50", "--json", "--fail-on-error")
+    good = json.loads(sandbox.run(*argv).stdout)
+    serial = rotation_state.linked(str(sandbox.layout.certificate))
+    assert (good["sent"], good["handshakes"], good["handshakes_failed"]) == (50, 50, 0)
+    assert {int(each, 16): count for each, count in good["certificates"].items()} == {int(serial, 16): 50}
+    shutil.rmtree(sandbox.layout.authority)
+    LocalAuthority(sandbox.layout.authority).create()  # another authority: clients accept nothing of the old one
+    result = sandbox.run(*argv)
+    bad = json.loads(result.stdout)
+    assert (result.returncode, bad["failed"], bad["handshakes_failed"], bad["handshakes"]) == (4, 50, 50, 0)
+    assert all(kind.startswith("TLS: ") for kind in bad["failures"])
+
+
 def test_supervisorctl_reload_brings_back_the_serving_color(sandbox: Sandbox) -> None:
     deploy(sandbox, "green", "1.1.0")
     until(lambda: ready(sandbox.settings.addresses["green"]), "green")
@@ -466,7 +588,11 @@ def test_the_inventory(sandbox: Sandbox) -> None:
     assert plain["service_url"] == sandbox.url
     assert plain["service_root"] == str(sandbox.directory)
     assert plain["service_colors"]["green"]["address"] == sandbox.settings.addresses["green"]
-    assert plain["update_window"] == "always"
+    assert plain["update_window"] == plain["certificate_window"] == "always"
+    (certificate,) = plain["service_certificates"]
+    assert certificate["addresses"] == [f"127.0.0.1:{sandbox.settings.tls_port}"]
+    assert plain["certificate_issuers"][certificate["issuer"]]["directory"] == str(sandbox.layout.authority)
+    subprocess.run(certificate["reload"], env={}, capture_output=True, check=True)  # as it is: it works
     sandbox.run("sandbox", "down")
     result = inventory()
     assert result.returncode != 0

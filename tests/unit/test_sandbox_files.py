@@ -73,10 +73,9 @@ def test_the_proxy_reads_its_upstream_from_a_file() -> None:
     servers = config["apps"]["http"]["servers"]
     handler = servers["public"]["routes"][0]["handle"][0]
     assert handler["upstreams"] == [{"dial": "{file./srv/a sandbox/proxy/upstream}"}]
-    assert servers["tls"]["routes"] == servers["public"]["routes"]
-    assert config["admin"] == {"listen": "unix//run/x/proxy.sock", "config": {"persist": False}}
+    assert config["admin"] == {"disabled": True, "config": {"persist": False}}
     listens = [address for server in servers.values() for address in server["listen"]]
-    assert listens == ["127.0.0.1:8000", "127.0.0.1:8443", "127.0.0.1:8099"]
+    assert listens == ["127.0.0.1:8000", "127.0.0.1:8099"]
     assert all(server["automatic_https"] == {"disable": True} for server in servers.values())
 
 
@@ -84,6 +83,18 @@ def test_the_proxy_always_closes_an_idle_connection_first() -> None:
     shipped = tomllib.loads(content._CONFIG)["http"]
     assert shipped == agent_factory.DEFAULTS
     assert configuration.PROXY_IDLE_SECONDS < shipped["linger_seconds"] < shipped["keepalive_seconds"]
+
+
+def test_the_tls_proxy_forwards_like_the_other_and_reads_what_is_deployed() -> None:
+    where = Layout(Path("/srv/a sandbox"))
+    plain, config = (json.loads(make(where, SETTINGS)) for make in (configuration.caddy, configuration.caddy_tls))
+    server = config["apps"]["http"]["servers"]["tls"]
+    assert server["listen"] == ["127.0.0.1:8443"]
+    assert server["routes"] == plain["apps"]["http"]["servers"]["public"]["routes"]
+    current = "/srv/a sandbox/tls/public/current"
+    pair = {"certificate": f"{current}/certificate.pem", "key": f"{current}/key.pem"}
+    assert config["apps"]["tls"]["certificates"] == {"load_files": [pair]}
+    assert config["admin"] == {"listen": "unix//run/x/tls.sock", "config": {"persist": False}}
 
 
 def test_the_proxy_lets_the_longest_request_finish_when_it_reloads() -> None:
@@ -104,6 +115,7 @@ def test_supervisor_starts_no_slot_by_itself() -> None:
             *("--root", "/srv/a sandbox", "--color", color, "--listen", f"127.0.0.1:{port}"),
         ]
     assert parser["program:agent-factory-proxy"]["autostart"] == "true"
+    assert parser["program:agent-factory-tls"]["autostart"] == "true"
     assert shlex.split(parser["program:agent-factory-proxy"]["command"])[0] == "/opt/100%% caddy/caddy"
     assert parser["unix_http_server"] == {"file": SETTINGS.socket, "chmod": "0600"}
 
@@ -221,8 +233,8 @@ def test_the_rotation_of_a_run_is_none_of_ups_business(made: Layout, issuing_of:
 
 def test_a_first_pair_counts_when_it_was_seen_served(made: Layout, issuing_of: Callable[[], Issuing]) -> None:
     credentials.create(made, issuing_of())
-    assert "127.0.0.1:1" in credentials.conclude(made, "127.0.0.1:1")
-    assert rotation_state.rotation(str(made.certificate)) is not None
+    assert credentials.look(made, "127.0.0.1:1")
+    assert credentials.first_is_unproven(made)
 
 
 def test_the_first_content_is_written_once(made: Layout) -> None:
