@@ -209,6 +209,8 @@ def summary(event: dict[str, Any], seconds: float, details: list[str]) -> list[s
         "timed_out": f"Timed out and put back (exit 4){': ' + now if now else ''}.",
         "unreachable": f"Unreachable (exit {event['exit_code']}): {now or 'what was there is in place'}.",
         "canceled": f"Interrupted and put back (exit 130){': ' + now if now else ''}.",
+        "contained": f"Contained (exit 8) in {spent}: {now or 'secure mode is on'}.",
+        "not_contained": "NOT CONTAINED (exit 5): the service was not seen in secure mode.",
         "rollback_failed": "FAILED AND NOT PUT BACK (exit 5). The lock stays held; nobody else starts on this.",
     }
     lines = [words[event["outcome"]]]

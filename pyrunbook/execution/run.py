@@ -295,6 +295,8 @@ def _of(run: Run) -> Result:
     undo = ""
     if outcome is Outcome.SUCCEEDED and run.changed:
         undo = f"pyrunbook rollback {run.id}"
+    if outcome is Outcome.NOT_CONTAINED:
+        undo = f"pyrunbook run {run.runbook}"
     return Result(outcome, outcome.exit_code, cause, run, undo)
 
 

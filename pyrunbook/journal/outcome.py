@@ -21,6 +21,10 @@ class Outcome(StrEnum):
     """Ended by the operator or the system; what was there before is in place."""
     UNREACHABLE = "unreachable"
     TIMED_OUT = "timed_out"
+    CONTAINED = "contained"
+    """An incident: the service was seen in secure mode, and something else was found bad."""
+    NOT_CONTAINED = "not_contained"
+    """An incident: the service was not seen in secure mode; an operator must act."""
 
     @property
     def exit_code(self) -> ExitCode:
@@ -41,6 +45,8 @@ _EXIT_CODES = {
     Outcome.CANCELED: ExitCode.INTERRUPTED,
     Outcome.UNREACHABLE: ExitCode.PUT_BACK,
     Outcome.TIMED_OUT: ExitCode.PUT_BACK,
+    Outcome.CONTAINED: ExitCode.FINDINGS,
+    Outcome.NOT_CONTAINED: ExitCode.NOT_PUT_BACK,
 }
 
 
@@ -50,9 +56,11 @@ _SEVERITY = (
     Outcome.REFUSED,
     Outcome.FAILED,
     Outcome.CANCELED,
+    Outcome.CONTAINED,
     Outcome.UNREACHABLE,
     Outcome.TIMED_OUT,
     Outcome.ROLLED_BACK,
+    Outcome.NOT_CONTAINED,
     Outcome.ROLLBACK_FAILED,
 )
 

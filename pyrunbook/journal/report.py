@@ -20,6 +20,8 @@ _SAID = {
     Outcome.CANCELED: "Interrupted; what was there before is in place",
     Outcome.UNREACHABLE: "A machine was unreachable; what was there before is in place",
     Outcome.TIMED_OUT: "Took too long; what was there before is in place",
+    Outcome.CONTAINED: "Contained; something else was found bad",
+    Outcome.NOT_CONTAINED: "NOT CONTAINED",
 }
 
 
@@ -31,6 +33,11 @@ def undo(run: Run) -> tuple[str, str | None]:
         return "The run was not brought to an end; it is still going on, or died:", f"pyrunbook recover {run.id}"
     if run.check_mode:
         return "It was a dry run; there is nothing to undo.", None
+    if run.outcome is Outcome.NOT_CONTAINED:
+        return "The service was not seen in secure mode. Do what the step says, then:", f"pyrunbook run {run.runbook}"
+    if run.outcome is Outcome.CONTAINED:
+        off = "pyrunbook run incidents/secure_mode_off -e secure_mode_reason=TEXT"
+        return "Secure mode stays on until somebody says why it may be switched off:", off
     if not run.changed:
         return "Nothing was changed; there is nothing to undo.", None
     if run.outcome is Outcome.SUCCEEDED:
@@ -88,7 +95,7 @@ def _service(part: ServiceRun) -> Iterator[str]:
     if part.plan_id:
         yield f"- Rollback plan: {_inline(part.plan_id)}, SHA-256 `{part.plan_checksum}`"
     else:
-        yield "- Rollback plan: none was recorded, so nothing was changed"
+        yield "- Rollback plan: none was recorded"
     if part.steps:
         yield from ("", "| # | step | started (UTC) | took | outcome | what was seen |", "|---|---|---|---|---|---|")
         attempts = {step.attempt for step in part.steps}

@@ -179,6 +179,11 @@ def test_what_interrupts_a_run_is_shown() -> None:
             ended("rollback_failed", 5, "bad", f"pyrunbook recover {RUN} --rollback"),
             "FAILED AND NOT PUT BACK (exit 5). The lock stays held; nobody else starts on this.",
         ),
+        (ended("contained", 8, "vault: sealed"), "Contained (exit 8) in 12.0 s: blue serves 1.0."),
+        (
+            ended("not_contained", 5, "it signs", "pyrunbook run incidents/security_failure"),
+            "NOT CONTAINED (exit 5): the service was not seen in secure mode.",
+        ),
         (ended("rolled_back", 0, "died"), "Recovered in 12.0 s: blue serves 1.0. The run counts as rolled_back."),
         (ended("canceled", 0, "died"), "Recovered in 12.0 s: blue serves 1.0. The run counts as canceled."),
     ],

@@ -57,6 +57,7 @@ class ActionModule(StepAction):
         "window_override": {"type": "str"},
         "attested": {"type": "list", "elements": "str", "default": []},
         "recovery": {"type": "bool", "default": False},
+        "exclusive": {"type": "bool", "default": True},
     }
 
     def act(self, arguments: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
@@ -72,7 +73,8 @@ class ActionModule(StepAction):
         runbook = catalog.load().get(arguments["runbook"])
         catalog.load().get(runbook.metadata.undone_by)
         self._check_inputs(runbook, task_vars)
-        self._refuse_unfinished(arguments["service"])
+        if arguments["exclusive"]:
+            self._refuse_unfinished(arguments["service"])
         recovery = arguments["recovery"]
         result: dict[str, Any] = {
             "changed": False,
