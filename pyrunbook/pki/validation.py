@@ -1,0 +1,173 @@
+"""Is what is deployed what is served, is it good, and for how long yet? Looks, and changes nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum
+from ipaddress import ip_address
+from typing import Any
+
+from pyrunbook.errors import PyrunbookError
+from pyrunbook.pki import certificate as certificates
+from pyrunbook.pki import revocation, served
+from pyrunbook.pki.held import Held, Kept
+from pyrunbook.pki.issuers import Issuer
+from pyrunbook.pki.rotation import Store, never_served
+from pyrunbook.pki.sources import Issuers
+from pyrunbook.pki.trust import issuer_of
+from pyrunbook.pki.wanted import WantedCertificate
+
+
+class Verdict(StrEnum):
+    """What a look gave. Only `PASS` is good."""
+
+    PASS = "pass"  # noqa: S105
+    FAIL = "fail"
+    ERROR = "error"
+    """It could not be measured."""
+    NO_DATA = "no data"
+    """There is nothing to measure."""
+
+
+@dataclass(frozen=True)
+class Look:
+    """One thing that was looked at.
+
+    Attributes:
+        what: `rotation`, `pair`, `names`, `dates`, `issuer`, `revocation`, or `served at …`.
+        verdict: see `Verdict`.
+        detail: one line: what was seen.
+        needed: whether nothing but a pass is good. An issuer that tells nobody what it has revoked is no fault of a
+            certificate.
+    """
+
+    what: str
+    verdict: Verdict
+    detail: str
+    needed: bool = True
+
+    @property
+    def good(self) -> bool:
+        """Whether it is as it should be."""
+        return self.verdict is Verdict.PASS or (not self.needed and self.verdict is Verdict.NO_DATA)
+
+    def as_json(self) -> dict[str, Any]:
+        """For the journal."""
+        return {"what": self.what, "verdict": self.verdict.value, "detail": self.detail}
+
+
+def validate(wanted: WantedCertificate, store: Store, issuers: Issuers, *, least: timedelta) -> list[Look]:
+    """Look at a certificate in every way that shows whether clients are served well by it.
+
+    Args:
+        wanted: what should be.
+        store: where it stands.
+        issuers: who may have issued it, and can tell whether it is revoked.
+        least: how long it has to be valid yet; at most a sixth of its lifetime, of which a third is left when it is
+            renewed.
+
+    Raises:
+        NotDeployed: the place cannot be read.
+    """
+    held = store.read()
+    looks = [_rotation(held)]
+    deployed = held.deployed
+    if deployed is None:
+        return [*looks, Look("pair", Verdict.NO_DATA, f"no certificate is deployed in {store.place}")]
+    looks.append(_pair(deployed))
+    if deployed.leaf is None:
+        return looks
+    try:
+        facts = certificates.facts(deployed.leaf)
+    except PyrunbookError as error:
+        return [*looks, Look("pair", Verdict.ERROR, error.seen)]
+    looks += [_names(wanted, facts), _dates(facts, least)]
+    issuer: Issuer | None = None
+    roots: bytes | None = b""
+    try:
+        issuer = issuer_of(wanted, issuers, deployed.leaf)
+        ours = issuer is not None and issuer is issuers.issuer(wanted.issuer)
+        looks.append(Look("issuer", Verdict.PASS if ours else Verdict.FAIL, f"issued by {facts.issuer}"))
+        roots = certificates.pem(*issuer.trust()) if issuer else b""
+        looks.append(_revocation(issuer, deployed))
+    except PyrunbookError as error:
+        looks.append(Look("issuer" if issuer is None else "revocation", Verdict.ERROR, error.seen))
+        roots = None if issuer is None else roots
+    return [*looks, *_served(wanted, facts.serial, roots)]
+
+
+def _rotation(held: Held) -> Look:
+    standing = held.standing
+    good = not standing.run or never_served(held)
+    return Look("rotation", Verdict.PASS if good else Verdict.FAIL, standing.seen)
+
+
+def _pair(deployed: Kept) -> Look:
+    if deployed.problem:
+        return Look("pair", Verdict.FAIL, deployed.problem)
+    if deployed.matches is None:
+        return Look("pair", Verdict.ERROR, "whether the key belongs to the certificate could not be seen")
+    good = deployed.matches
+    said = "key and certificate belong together" if good else "the private key does not belong to the certificate"
+    return Look("pair", Verdict.PASS if good else Verdict.FAIL, said)
+
+
+def _names(wanted: WantedCertificate, facts: certificates.Facts) -> Look:
+    has = {name.lower() for name in facts.dns_names} | {str(ip_address(name)) for name in facts.ip_names}
+    request = wanted.request
+    should = {name.lower() for name in request.dns_names} | {str(ip_address(name)) for name in request.ip_names}
+    said = f"is for {', '.join(sorted(has)) or 'no name'}"
+    if has == should:
+        return Look("names", Verdict.PASS, said)
+    return Look("names", Verdict.FAIL, f"{said}, wanted {', '.join(sorted(should))}")
+
+
+def _dates(facts: certificates.Facts, least: timedelta) -> Look:
+    now = datetime.now(UTC)
+    left = facts.not_after - now
+    said = f"{facts.days_left(now):.1f} days left, until {certificates.stamp(facts.not_after)}"
+    if facts.not_before > now:
+        return Look("dates", Verdict.FAIL, f"not valid before {certificates.stamp(facts.not_before)}")
+    if left <= timedelta(0):
+        return Look("dates", Verdict.FAIL, f"expired {certificates.stamp(facts.not_after)}")
+    if left < min(least, facts.lifetime / 6):
+        return Look("dates", Verdict.FAIL, f"{said}: it should have been renewed by now")
+    return Look("dates", Verdict.PASS, said)
+
+
+def _revocation(issuer: Issuer | None, deployed: Kept) -> Look:
+    if issuer is None or deployed.leaf is None:
+        return Look("revocation", Verdict.NO_DATA, "its issuer is none of ours, and was not asked", needed=False)
+    told = [revocation.check_crl(issuer, deployed.leaf), revocation.check_ocsp(issuer, deployed.leaf)]
+    said = {each.status: each.detail for each in reversed(told)}
+    for status, verdict in (
+        (revocation.Status.REVOKED, Verdict.FAIL),
+        (revocation.Status.UNKNOWN, Verdict.ERROR),
+        (revocation.Status.GOOD, Verdict.PASS),
+    ):
+        if status in said:
+            return Look("revocation", verdict, f"{status.value}: {said[status]}")
+    return Look("revocation", Verdict.NO_DATA, "the issuer has neither a list nor OCSP", needed=False)
+
+
+def _served(wanted: WantedCertificate, serial: str, roots: bytes | None) -> Iterator[Look]:
+    verdicts = {
+        served.Outcome.PASS: Verdict.PASS,
+        served.Outcome.FAIL: Verdict.FAIL,
+        served.Outcome.ERROR: Verdict.ERROR,
+    }
+    for address in wanted.addresses:
+        for seen in served.look(address, roots=roots or b"", serial=serial):
+            verdict, detail = verdicts[seen.outcome], seen.detail
+            if roots is None and seen.facts is not None:
+                # What clients trust is not known now: the serial alone says something.
+                same = seen.facts.serial == serial
+                verdict = Verdict.ERROR if same else Verdict.FAIL
+                detail = (
+                    f"serves serial {serial}; who clients trust cannot be asked, so the chain was not judged"
+                    if same
+                    else f"serves serial {seen.facts.serial}, deployed is {serial}"
+                )
+            yield Look(f"served at {seen.address}", verdict, detail)
