@@ -14,7 +14,8 @@ known only then is a shell variable on a page; the first by-hand block of the ro
 | `kubectl_manifests` | `-f FILE` for each of `deploy_green_manifests` |
 | `service_active_log`, `service_preview_log` | the command that shows the last lines of that color's log |
 | `certificates` | the inventory's `service_certificates` in the words of `page_certificates` |
-| `inventory_dir` | relative to the project, so that a page is the same on every machine |
+| `inventory_source` | what `-i` takes; relative to the project, so that a page is the same on every machine |
+| `inventory_dir` | its directory, as Ansible has it; relative to the project, too |
 """
 
 from __future__ import annotations
@@ -71,6 +72,9 @@ def page_values(
         about.setdefault("inventory_hostname", service.name)
     if source is not None:
         about["inventory_dir"] = _relative(source if source.is_dir() else source.parent, project)
+        about["inventory_source"] = _relative(source, project)
+    elif sources := about.get("ansible_inventory_sources"):  # in a play
+        about["inventory_source"] = str(sources[0])
     known = PageValues(role_defaults, about)
     return PageValues(role_defaults, about, {**_words(known), "certificates": page_certificates(about)})
 
@@ -176,12 +180,12 @@ def _word(value: str) -> str:
     return shlex.quote(value)
 
 
-def _relative(directory: Path, project: Path) -> str:
-    """The directory as it is called from the project's; as it is given where it stands elsewhere."""
+def _relative(path: Path, project: Path) -> str:
+    """A path as it is called from the project's directory; as it is given where it stands elsewhere."""
     try:
-        return directory.resolve().relative_to(project.resolve()).as_posix()
+        return path.resolve().relative_to(project.resolve()).as_posix()
     except ValueError:
-        return str(directory)
+        return str(path)
 
 
 def _collapsed(text: str) -> str:

@@ -19,7 +19,7 @@ _LABELS: dict[str, tuple[str, str]] = {
     "severity": ("Severity", "Sévérité"),
     "estimate": ("Estimated time", "Temps estimé"),
     "reserve": ("{0} in reserve for a rollback", "{0} de réserve pour un retour arrière"),
-    "timeout": ("ended and put back after {0}", "interrompu et annulé après {0}"),
+    "timeout": ("ended and put back after {0}", "interrompu et existant rétabli après {0}"),
     "timeout_only": ("ended after {0}", "interrompu après {0}"),
     "frequency": ("Frequency", "Fréquence"),
     "window": ("Window", "Fenêtre"),
@@ -68,7 +68,7 @@ _LABELS: dict[str, tuple[str, str]] = {
     "conclude": ("in any case", "dans tous les cas"),
     "no_return": ("from here on, going back needs the rollback plan",
                   "à partir d'ici, le retour passe par le plan de retour arrière"),
-    "partial": ("A dry run cannot tell all of it: {0}", "À blanc, tout ne peut être annoncé : {0}"),
+    "partial": ("A dry run cannot tell all of it. {0}", "À blanc, tout ne peut être annoncé. {0}"),
     "just_this": ("Just this step, with its guards:", "Cette étape seule, avec ses gardes :"),
     "not_alone": (
         "Not by itself. {0} Run the whole procedure, or type what is below by hand, in its order.",
@@ -77,11 +77,11 @@ _LABELS: dict[str, tuple[str, str]] = {
     "after_switch": (
         (
             "A run of its own would begin by reading which color serves, and after the switch that is the other one. "
-            "(One that died there is finished by `pyrunbook recover`.)"
+            "A run that died there is finished by `pyrunbook recover`."
         ),
         (
-            "Une exécution isolée commencerait par lire quelle couleur sert ; après la bascule, c'est l'autre. (Celle"
-            " qui est morte là se termine par `pyrunbook recover`.)"
+            "Une exécution isolée commencerait par lire quelle couleur sert ; après la bascule, c'est l'autre. "
+            "Une exécution morte à ce point se termine par `pyrunbook recover`."
         ),
     ),
     "colors": (
@@ -106,7 +106,7 @@ _LABELS: dict[str, tuple[str, str]] = {
     "verification": ("Verification", "Vérification"),
     "after": ("After the last change, over new connections:",
               "Après la dernière modification, sur de nouvelles connexions :"),
-    "must_hold": ("must hold: {0}", "doit tenir : {0}"),
+    "must_hold": ("must hold: {0}", "attendu : {0}"),
     "rollback": ("Rollback", "Retour arrière"),
     "whole": ("The whole run", "Toute l'exécution"),
     "step_by_step": (

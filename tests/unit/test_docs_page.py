@@ -233,7 +233,7 @@ def test_a_step_has_what_an_operator_needs(project: Path) -> None:
             "from here on, going back needs the rollback plan."
         ),
         "Start the release.",
-        "A dry run cannot tell all of it: Readiness shows only live.",
+        "A dry run cannot tell all of it. Readiness shows only live.",
         "Just this step, with its guards:",
         (
             "```bash\n"

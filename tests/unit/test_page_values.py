@@ -48,6 +48,7 @@ def production() -> Values:
         ),
         ("ask {{ runbook_channels.slack }}", "ask #agent-factory-incidents"),
         ("{{ inventory_dir }} {{ inventory_hostname }}", "inventories/production agent-factory"),
+        ("-i {{ inventory_source }}", "-i inventories/production"),
     ],
 )
 def test_a_page_shows_what_the_inventory_knows(production: Values, template: str, shown: str) -> None:
@@ -172,7 +173,17 @@ def test_an_inventory_outside_the_project_is_called_as_it_was_named(tmp_path: Pa
     source = tmp_path / "inventory.yml"
     source.write_text("services: {hosts: {shop: {}}}\n")
     filled = page_values(read_services(source)[0], {}, ROOT, source)
-    assert filled.fill("{{ inventory_dir }}/x") == f"{tmp_path}/x"
+    assert filled.fill("{{ inventory_dir }}/x {{ inventory_source }}") == f"{tmp_path}/x {source}"
+
+
+def test_what_i_takes_is_the_file_where_the_inventory_is_one() -> None:
+    """Its directory would be read as an inventory with all that stands in it."""
+    source = ROOT / "docs/host/inventory.yml"
+    assert page_values(read_services(source)[0], {}, ROOT, source).fill("{{ inventory_source }}") == (
+        "docs/host/inventory.yml"
+    )
+    in_a_play = values(ansible_inventory_sources=["/srv/shop/inventory.yml"], inventory_dir="/srv/shop")
+    assert in_a_play.fill("{{ inventory_source }}") == "/srv/shop/inventory.yml"
 
 
 def test_the_defaults_of_all_roles_and_what_is_wrong_with_them(tmp_path: Path) -> None:
