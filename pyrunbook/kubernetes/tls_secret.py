@@ -128,6 +128,24 @@ class SecretPair:
         self._begin(found, {}, {"run": run, "new": version, "about": about or {}, "kept": True, "undoes": undoes})
         return True
 
+    def take_over(self, run: str, by: str) -> bool:
+        """Make what `run` has staged the rotation of another run, which deploys it and is the one to put it back.
+
+        Returns:
+            whether anything changed.
+
+        Raises:
+            PairError: nothing is staged by `run`, or it has gone further already.
+        """
+        found = self.secrets.look()
+        if found.rotation is not None and found.rotation["run"] == by:
+            return False
+        found, rotation = self._of_run(run)
+        if rotation["step"] != STAGED:
+            raise PairError(found.standing["seen"])
+        self.secrets.record(found, rotation=dict(rotation, run=by))
+        return True
+
     def activate(self, run: str) -> bool:
         """Deploy what `run` has staged: one write. Workloads that read the pair at their start do not know yet.
 

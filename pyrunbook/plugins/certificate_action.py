@@ -87,10 +87,24 @@ class CertificateAction(StepAction):
     def store(self, wanted: WantedCertificate) -> Store:
         """Where a certificate stands."""
         if self._arguments["platform"] == "kubernetes":
-            raise BadInput("certificates on platform kubernetes cannot be rotated yet")
+            return self._secret_store(wanted)
         from pyrunbook.plugins.host_store import HostStore
 
         return HostStore(wanted, self._on_the_machine)
+
+    def _secret_store(self, wanted: WantedCertificate) -> Store:
+        """The Secret of a certificate; a restart that is waited for renews the lock that this run holds."""
+        from pyrunbook.kubernetes import lease
+        from pyrunbook.kubernetes.client import PATIENCE, connect
+        from pyrunbook.plugins.secret_store import SecretStore
+
+        where = self._arguments["cluster"]
+        namespace, name = where.get("namespace"), where.get("name")
+        if not namespace or not name:
+            raise BadInput("platform kubernetes needs service_namespace and service_kubernetes_name")
+        patience = float(where.get("patience") or PATIENCE)
+        cluster = connect(where.get("kubeconfig") or None, where.get("context") or None, namespace, patience=patience)
+        return SecretStore(cluster, wanted.secret, wanted.restart, lambda: lease.keeper(cluster, name, self.run_id))
 
     def _on_the_machine(self, options: dict[str, Any]) -> dict[str, Any]:
         """Run `host_pair`; where the connection can, its options go through standard input, and a key into no file."""

@@ -157,6 +157,19 @@ def test_one_rotation_at_a_time(pair: SecretPair, issuer: LocalAuthority) -> Non
             move("run2")
 
 
+def test_what_one_run_has_staged_another_deploys(api: Api, pair: SecretPair, issuer: LocalAuthority) -> None:
+    new = issue(issuer)
+    staged(pair, "run1", new)
+    assert pair.take_over("run1", "run2")
+    assert not pair.take_over("run1", "run2")
+    with pytest.raises(PairError, match="run run1 is no part of this"):
+        pair.activate("run1")
+    pair.activate("run2")
+    with pytest.raises(PairError, match="was not reloaded"):
+        pair.take_over("run2", "run3")
+    assert serves(api, new) and standing(pair)["rotation"]["run"] == "run2"
+
+
 def test_a_pair_that_does_not_match_is_never_deployed(api: Api, pair: SecretPair, issuer: LocalAuthority) -> None:
     old, new = issue(issuer), issue(issuer)
     rotate(pair, "run1", old)
