@@ -63,8 +63,8 @@ class _Reader:
                 from difflib import get_close_matches
 
                 close = get_close_matches(name, fields, 1)
-                hint = f" (did you mean {close[0]}?)" if close else ""
-                message = f"unknown field{hint}; the fields here are {', '.join(fields)}"
+                hint = f"did you mean {close[0]}?" if close else f"the fields here are {', '.join(fields)}"
+                message = f"unknown field; {hint}"
                 values[f"?{name}"] = self._complain(key, path, message)
                 continue
             values[fields[name].name] = self.value(value, fields[name].type, path)

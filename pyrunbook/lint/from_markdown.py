@@ -41,8 +41,8 @@ _LOOKING = {
 }
 _CALLING = {SectionName.CONTACTS, SectionName.ESCALATION}
 _UPDATED = re.compile(
-    r"(derniere mise a jour|mise a jour|mis a jour( le)?|last[ _-]?(updated|reviewed|modified)|updated|reviewed"
-    r"|last[ _-]?reviewed|review date|date de revue)$"
+    r"(derniere (mise a jour|relecture|revision)|mise a jour|mis a jour( le)?"
+    r"|last[ _-]?(updated|reviewed|modified)|updated|reviewed|review date|date de revue)$"
 )
 _DATE = re.compile(r"\b(\d{4})-(\d{2})-(\d{2})\b")
 _RUNBOOK_TITLE = re.compile(r"\b(run-?book|procedure|mode operatoire)\b")

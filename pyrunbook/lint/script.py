@@ -26,6 +26,8 @@ class Word:
 
     Attributes:
         variables: that it is made of.
+        bare: what of it stands outside of quotes, with no sign escaped: what the shell itself reads.
+        cut: whether it ends at an `&` with more behind that looks like a part of it: `?a=1&b=2`.
         literal: whether the shell takes it as it is: no variable, no substitution, no pattern.
     """
 
@@ -34,6 +36,8 @@ class Word:
     column: int
     variables: tuple[Variable, ...] = ()
     literal: bool = True
+    bare: str = ""
+    cut: bool = False
 
 
 @dataclass(frozen=True)

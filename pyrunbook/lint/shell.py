@@ -161,7 +161,21 @@ class _Reader:
         variables = tuple(v for part in _of_types(node, _EXPANSIONS) for v in self._variable(part))
         pattern = node.type in ("word", "concatenation") and re.search(r"[*?\[]", text) is not None
         dynamic = next(_of_types(node, (*_EXPANSIONS, "command_substitution")), None) is not None
-        return Word(text, *self._at(node), variables, literal=not pattern and not dynamic)
+        return Word(
+            text,
+            *self._at(node),
+            variables,
+            literal=not pattern and not dynamic,
+            bare=self._bare(node),
+            cut=re.match(rb"&\w", self._bytes[node.end_byte : node.end_byte + 2]) is not None,
+        )
+
+    def _bare(self, node: Node) -> str:
+        if node.type in (*_QUOTED, *_EXPANSIONS, "command_substitution"):
+            return ""
+        if node.type == "concatenation":
+            return "".join(self._bare(child) for child in node.children)
+        return re.sub(r"\\.", "", self._text(node))
 
     def _variable(self, node: Node) -> list[Variable]:
         name = next((child for child in node.children if child.type == "variable_name"), None)
@@ -206,6 +220,7 @@ class _Reader:
 
 
 _BESIDE = ("variable_assignment", "file_redirect", "heredoc_redirect", "herestring_redirect", "comment")
+_QUOTED = ("string", "raw_string", "ansi_c_string", "translated_string")
 _EXPANSIONS = ("simple_expansion", "expansion")
 
 

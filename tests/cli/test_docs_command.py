@@ -157,7 +157,7 @@ def test_a_page_whose_metadata_is_broken_stays_as_it_is(built: Path, project: Pa
     assert "Next: correct what cannot be read, then: pyrunbook docs build" in errors
     code, output, errors = run("build")
     assert code == ExitCode.BAD_INPUT
-    assert f"playbooks/{SLOW}.meta.yml:{line}:" in errors and "unknown field (did you mean owner?)" in errors
+    assert f"playbooks/{SLOW}.meta.yml:{line}:" in errors and "unknown field; did you mean owner?" in errors
     kept = [f"{SLOW}.md", f"{SLOW}.fr.md", "README.md", "README.fr.md"]
     now = tree(built)
     assert {name for name in good if now[name] == good[name]} == set(kept)

@@ -130,7 +130,7 @@ def test_a_mistake_in_the_settings_is_named(run: Run, tmp_path: Path) -> None:
     (tmp_path / "page.md").write_text("x\n")
     code, _, err = run("page.md")
     assert code == 2
-    assert ".pyrunbook.yml:1:8: lint.selekt: unknown field (did you mean select?)" in err
+    assert ".pyrunbook.yml:1:8: lint.selekt: unknown field; did you mean select?" in err
 
 
 def test_rules_are_listed_with_the_levels_of_the_project(run: Run, tmp_path: Path) -> None:

@@ -348,7 +348,7 @@ argument_specs:
     at = {line.split(": ")[0]: line for line in lines}
     spec = "argument_specs.Sample"
     expected = {
-        "5:5": (f"{spec}.shortdescription", "unknown field (did you mean short_description?)"),
+        "5:5": (f"{spec}.shortdescription", "unknown field; did you mean short_description?"),
         "7:23": (f"{spec}.options.release.type", "'text'"),
         "9:15": (f"{spec}.runbook.schema", "allowed: 1"),
         "10:14": (f"{spec}.runbook.title", "English words (en) are missing"),
@@ -447,7 +447,7 @@ def test_mistakes_of_playbook_and_metadata_come_together(content: Content) -> No
     [
         (("check_mode_why: It cannot know.\n", ""), "check_mode_why belongs to check_mode partial"),
         (("check_mode: partial\n", ""), "check_mode_why belongs to check_mode partial"),
-        (("schema: 1", "schema: 1\npurposes: x"), "purposes: unknown field (did you mean purpose?)"),
+        (("schema: 1", "schema: 1\npurposes: x"), "purposes: unknown field; did you mean purpose?"),
         (("match: 'in.?flight'", "match: '('"), "match is not a regular expression"),
         (("host:", "windows:"), "the fields here are host, kubernetes"),
     ],

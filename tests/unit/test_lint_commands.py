@@ -248,3 +248,39 @@ def test_words_that_are_vague(find: Find, tmp_path: Path, words: str, found: str
     (finding,) = rules()["vague-instruction"].check(from_page(file), context)
     assert found in finding.message
     assert finding.at.line == 5
+
+
+@pytest.mark.parametrize(
+    ("command", "said"),
+    [
+        ('curl http://p/series?match[]={job="a",env="b"}', "several words"),
+        ("wget https://h/{a,b}.tgz", "several words"),
+        ('curl "http://p/x?m="{1..9}', "several words"),
+        ("curl http://p/series?match[]=up", "pattern"),
+        ("curl http://$HOST/log[0-9].txt", "pattern"),
+        ("curl -O https://h/*.tgz", "pattern"),
+        ("curl http://p/x?start=0&end=1", "& ends the command"),
+        ("curl -s http://p/x?start=$START&end=1", "& ends the command"),
+        ('curl "http://p/x?start=0"&end=1', "& ends the command"),
+        ("curl 'http://p/series?match[]={job=1,env=2}'", ""),
+        ('curl "http://p/x?start=0&end=1"', ""),
+        ("curl http://p/x?start=0\\&end=1", ""),
+        ("curl http://p/x?a=1 & wait", ""),
+        ("curl http://p/x?a=1 && echo done", ""),
+        ("curl http://p/x?a=1&&echo done", ""),
+        ("curl http://${HOST}:9090/-/ready", ""),
+        ("curl http://{host}/x", ""),
+        ("curl http://p/$(date +%s)", ""),
+        ("grep -E '[0-9]{1,3}' /var/log/x", ""),
+        ("rm /tmp/*.tgz", ""),
+    ],
+)
+def test_urls_that_the_shell_changes(find: Find, command: str, said: str) -> None:
+    found = find("unquoted-url", command)
+    assert (len(found) == 1 and said in found[0]) if said else not found
+
+
+def test_who_quotes_braces_for_curl_is_told_that_curl_reads_them_too(find: Find) -> None:
+    assert find("unquoted-url", "curl http://p/{a,b}")[0].endswith("--globoff")
+    assert "globoff" not in find("unquoted-url", "curl --globoff http://p/{a,b}")[0]
+    assert "globoff" not in find("unquoted-url", "wget http://p/{a,b}")[0]

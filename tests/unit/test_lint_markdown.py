@@ -103,6 +103,7 @@ def test_steps_behind_a_label(look: Look) -> None:
     ("header", "wanted"),
     [
         ("- **Dernière mise à jour**: 2024-01-15\n", ["5:29 obsolete"]),
+        ("- **Dernière relecture** : 2024-01-15\n", ["5:28 obsolete"]),
         ("- **Last updated**: 2026-11-01\n", []),
         ("**Last reviewed:** 2024-01-15\n", ["5:20 obsolete"]),
         ("| | |\n|---|---|\n| **Last reviewed** | 2024-01-15 |\n", ["7:23 obsolete"]),

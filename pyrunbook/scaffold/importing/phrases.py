@@ -43,7 +43,8 @@ _CATEGORY = {
 }
 _CONDITION = re.compile(
     r"\b(?:[Ss]i(?= |l\b)|[Ss]'il|[Ii]f|[Uu]nless|[Ee]n cas d[e'\u2019]|[Ii]n case of|[Ll]e cas échéant|[Aa]u besoin"
-    r"|[Oo]n failure|(?:[Ww]hen|[Aa]s|[Ww]here) (?:needed|necessary|required)|[Oo]ptional(?:ly)?|[Oo]ptionnel|[Ff]acultatif)\b.*"
+    r"|[Oo]n failure|(?:[Ww]hen|[Aa]s|[Ww]here) (?:needed|necessary|required)"
+    r"|[Oo]ptional(?:ly)?|[Oo]ptionnel|[Ff]acultatif)\b.*"
 )
 _ASKED = re.compile(
     r"(?i)\b(check|see|verify|determine|test|ask|find out|look|know|vérifi|voir|contrôl|détermin|regard|savoir|demand)"

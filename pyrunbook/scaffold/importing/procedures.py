@@ -115,7 +115,8 @@ def _part(section: Section) -> Part:
 
 
 FACTS = {
-    "updated": r"(date de )?derniere (mise a jour|revision)|last (updated?|reviewed|modified)|updated|mis a jour le",
+    "updated": r"(date de )?derniere (mise a jour|revision|relecture)|mis a jour le"
+    r"|last (updated?|reviewed|modified)|updated",
     "owner": r"responsables?|proprietaire|owners?|equipe( responsable)?|(owning )?team|maintainers?",
     "estimate": r"(temps|duree)( estimee?)?|(estimated )?(time|duration)( estimate)?|estimate",
     "frequency": r"frequences?|frequency|schedule",
