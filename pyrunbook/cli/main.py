@@ -33,6 +33,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     ),
     "rollback": ("pyrunbook.cli.rollback:rollback", "Put back what a rollback plan recorded; list the plans."),
     "recover": ("pyrunbook.cli.recover:recover", "Bring an unfinished run to an end: resume it or roll it back."),
+    "certs": ("pyrunbook.cli.certs:certs", "See, replace and check the certificates of services."),
     "history": ("pyrunbook.cli.history:history", "List past runs."),
     "report": ("pyrunbook.cli.report:report", "Report one run: steps, evidence, outcome."),
     "unlock": ("pyrunbook.cli.unlock:unlock", "Show who holds a service's lock; break it when its holder is dead."),
@@ -82,8 +83,8 @@ def root() -> None:
     """Operations runbooks that run, and put back what was there when they fail.
 
     Exit codes: 0 succeeded, 1 a bug of ours, 2 usage or bad input, 3 refused and nothing changed,
-    4 failed and put back, 5 failed and NOT put back, 7 a page has drifted, 8 lint has findings,
-    130 interrupted and put back.
+    4 failed and put back, 5 failed and NOT put back, 7 a page has drifted, 8 lint or certs status has
+    findings, 130 interrupted and put back.
     """
 
 

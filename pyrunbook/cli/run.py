@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -63,7 +63,7 @@ def run(ctx: click.Context, /, runbook: str, **given: Any) -> None:
     The window, the lock and the prerequisites are checked before anything is changed; a failed step puts back what was
     there.
     """
-    ctx.exit(_operate(runbook, **given))
+    ctx.exit(operate(runbook, **given))
 
 
 @click.command()
@@ -77,12 +77,25 @@ def maintenance(ctx: click.Context, /, **given: Any) -> None:
     pyrunbook maintenance --window --wait       wait until it opens
     pyrunbook maintenance --check               say what would change
     """  # noqa: D301 - click reads the character, not the two signs
-    ctx.exit(_operate(UPDATE, **given))
+    ctx.exit(operate(UPDATE, **given))
 
 
-def _operate(name: str, **given: Any) -> int:
+def operate(name: str, inputs: Mapping[str, Any] | None = None, **given: Any) -> int:
+    """Run a runbook, and see it to an end.
+
+    Args:
+        name: its id.
+        inputs: what the command itself says; goes before the same of `--extra-vars`.
+        given: the values of `run_options`.
+
+    Returns:
+        the exit code.
+
+    Raises:
+        PyrunbookError: the run could not begin; nothing was changed.
+    """
     runbook = catalog.load().get(name)
-    extra = options.extra_variables(given["extra_vars"])
+    extra = options.extra_variables(given["extra_vars"]) | dict(inputs or {})
     if given["no_window"] and not given["reason"].strip():
         raise BadInput("--no-window needs a reason", next_step="--no-window --reason 'why it cannot wait'")
     if given["no_window"] and given["window"] is not None:
@@ -164,13 +177,17 @@ def _wait(runbook: catalog.Runbook, sources: tuple[str, ...], given: dict[str, A
         JournalError: the run could not be recorded, which is better known now than when the window opens.
     """
     from pyrunbook.cli.window import schedule_for
-    from pyrunbook.execution import inventory
+    from pyrunbook.execution import certificates, inventory
     from pyrunbook.journal import Journal
 
     with Journal.open():
         pass
-    services = inventory.services(sources, given["limit"]).values()
-    schedules = [schedule_for(runbook, {**variables, **extra}, spec=given["window"]) for variables in services]
+    services = inventory.services(sources, given["limit"])
+    if runbook.id == certificates.ROTATION:
+        for name in certificates.cannot_wait(sources, services, extra):
+            click.echo(f"{name}: this rotation does not wait: nothing is due, or it would expire", err=True)
+            del services[name]
+    schedules = [schedule_for(runbook, {**variables, **extra}, spec=given["window"]) for variables in services.values()]
     terminal = sys.stderr.isatty()
     until = None
     while True:

@@ -1,0 +1,175 @@
+"""The certificates of services as they stand now, read as a rotation reads them and judged by the same code."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from pyrunbook.errors import BadInput
+from pyrunbook.execution import inventory
+from pyrunbook.execution.reading import Reading, read
+
+ROTATION = "maintenance/certificate_rotation"
+VALIDATION = "maintenance/certificate_validation"
+NAMES, FORCE, PHASE = "certificate_names", "certificate_force", "rotate_certs_phase"
+"""Inputs: of both runbooks, and of `ROTATION` alone."""
+STATUS = "pyrunbook certs status"
+_WINDOW = {  # as the playbook of ROTATION hands it on
+    "certificate_state_window": "{{ certificate_window | default('') }}",
+    "certificate_state_window_exclusions": "{{ certificate_window_exclusions | default([]) }}",
+    "certificate_state_window_cutoff": "{{ certificate_window_cutoff | default('') }}",
+}
+
+
+@dataclass(frozen=True)
+class Certificate:
+    """One certificate of one service, or a service whose certificates could not be read.
+
+    Attributes:
+        service: its name in the inventory.
+        name: of the certificate; empty where none could be read.
+        state: what the action `certificate_state` tells of it; empty where none could be read.
+        attention: what somebody has to look at, a line each; empty where all is well.
+        next_step: what to type then.
+        variables: of the service, from its inventory.
+    """
+
+    service: str
+    name: str = ""
+    state: Mapping[str, Any] = field(default_factory=dict)
+    attention: tuple[str, ...] = ()
+    next_step: str = ""
+    variables: Mapping[str, Any] = field(default_factory=dict)
+
+
+def services_with(sources: tuple[str, ...], limit: str = "", names: Sequence[str] = ()) -> dict[str, dict[str, Any]]:
+    """The variables of the services that have certificates.
+
+    Args:
+        sources: inventory sources.
+        limit: host pattern, or empty.
+        names: only those that have one of these certificates.
+
+    Raises:
+        BadInput: the inventory cannot be read, no service has certificates, or none has one that is named.
+    """
+    services = inventory.services(sources, limit)
+    known = {service: names_in(variables) for service, variables in services.items()}
+    if not any(found is None or found for found in known.values()):
+        raise BadInput(
+            f"none of these services has certificates: {', '.join(services)}",
+            next_step="say in the inventory what they serve: service_certificates (docs/guides/certificates.md)",
+        )
+    if not any(found is None for found in known.values()):  # a template's names are known only to a play
+        there = sorted({name for found in known.values() for name in found or ()})
+        for name in names:
+            if name not in there:
+                raise BadInput(f"no certificate is named {name!r} (there are: {', '.join(there)})", next_step=STATUS)
+    wanted = set(names)
+    return {
+        service: variables
+        for service, variables in services.items()
+        if (found := known[service]) is None or (wanted & set(found) if wanted else found)
+    }
+
+
+def names_in(variables: Mapping[str, Any]) -> list[str] | None:
+    """The names of a service's certificates; `None` where the inventory gives them as a template."""
+    given = variables.get("service_certificates") or []
+    if isinstance(given, list) and all(isinstance(one, dict) for one in given):
+        return [str(one.get("name", "")) for one in given]
+    return None
+
+
+def _states(sources: tuple[str, ...], services: Iterable[str], inputs: Mapping[str, Any]) -> list[Reading]:
+    """What the role `certificate_state` reads of each service, as a rotation with these inputs would."""
+    variables = {"certificate_state_runbook": ROTATION, **_WINDOW, **inputs}
+    return read(sources, list(services), "certificate_state", "certificates", variables)
+
+
+def cannot_wait(sources: tuple[str, ...], services: Iterable[str], inputs: Mapping[str, Any]) -> list[str]:
+    """The services whose rotation is not to wait for its window: something would expire, or nothing is due.
+
+    Args:
+        sources: inventory sources.
+        services: names in the inventory.
+        inputs: of the run.
+
+    Raises:
+        BadInput: the certificates of one cannot be read, which is better known now than when the window opens.
+    """
+    # Nothing else of the inputs: they may hold secrets, and these become arguments of a process.
+    asked = {name: inputs[name] for name in (NAMES, FORCE, PHASE) if name in inputs}
+    if "preflight_window" in inputs:
+        asked["certificate_state_window"] = inputs["preflight_window"]
+    found = _states(sources, services, asked)
+    for one in found:
+        if one.problem:
+            raise BadInput(f"{one.service}: {one.problem}", next_step=one.next_step)
+    return [one.service for one in found if one.result["window"] == "always"]
+
+
+def look(sources: tuple[str, ...], limit: str = "", names: Sequence[str] = ()) -> Iterator[Certificate]:
+    """Read every certificate, and see which of them somebody has to look at. Changes and records nothing.
+
+    Args:
+        sources: inventory sources.
+        limit: host pattern, or empty.
+        names: only these certificates.
+
+    Raises:
+        BadInput: see `services_with`.
+    """
+    services = services_with(sources, limit, names)
+    for reading in _states(sources, services, {}):
+        variables = services[reading.service]
+        if reading.problem:
+            yield Certificate(
+                reading.service, attention=(reading.problem,), next_step=reading.next_step, variables=variables
+            )
+        for name, state in reading.result.get("certificates", {}).items():
+            if names and name not in names:
+                continue
+            attention, next_step = judge(reading.service, name, state)
+            yield Certificate(reading.service, name, state, tuple(attention), next_step, variables)
+
+
+def judge(service: str, name: str, state: Mapping[str, Any]) -> tuple[list[str], str]:
+    """What somebody has to look at, and what to type.
+
+    A certificate that is due and waits for its window is well: the next rotation replaces it, in time. So is a new
+    pair that is staged: nothing serves it yet, on purpose.
+
+    Args:
+        service: whose it is.
+        name: of the certificate.
+        state: what `certificate_state` tells of it.
+    """
+    attention, steps = [], []
+    if state["standing"]["run"] and not state["staged"]:
+        attention.append(state["standing"]["seen"])
+        steps.append(f"pyrunbook recover {state['standing']['run']}")
+    if state["due"]["then"] == "rotate":
+        attention.append(state["due"]["describe"])
+        steps.append(f"pyrunbook certs rotate {name} --limit {service}")
+    bad = [text for seen in state["served"] if (text := wrong(seen, state["serial"]))]
+    if bad:
+        attention += bad
+        steps.append(f"pyrunbook certs validate {name} --limit {service}")
+    attention += state["due"]["notes"]  # what could not be compared is not good
+    return attention, steps[0] if steps else ""
+
+
+def wrong(seen: Mapping[str, Any], deployed: str | None) -> str:
+    """Why what an address serves is not good; empty where it is.
+
+    Args:
+        seen: a look at one address.
+        deployed: serial of what is deployed.
+    """
+    if seen["outcome"] != "pass":
+        return f"{seen['address']}: {seen['detail']}"
+    if deployed and seen["certificate"]["serial"] != deployed:
+        return f"{seen['address']}: {seen['detail']}; {deployed} is deployed: the server has not read it"
+    return ""
