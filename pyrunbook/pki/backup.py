@@ -29,6 +29,8 @@ FORMAT = 1
 LARGEST = 64 << 20
 """Bytes in one backup: keys and certificates are small, and this is held in memory."""
 MANIFEST = "manifest.json"
+Files = Mapping[str, tuple[int, bytes]]
+"""Files that are not on this machine's disk: permission bits and content, by path."""
 
 
 @dataclass(frozen=True)
@@ -81,11 +83,11 @@ class Backup:
         }
 
 
-def create(sources: Mapping[str, Path], archive: Path, lock: Lock, opener: Opener | None = None) -> Backup:
+def create(sources: Mapping[str, Path | Files], archive: Path, lock: Lock, opener: Opener | None = None) -> Backup:
     """Write a backup and verify it.
 
     Args:
-        sources: files and directories by the name that they get in the backup.
+        sources: files and directories, or what was read elsewhere, by the name that they get in the backup.
         archive: the file to write, 0600; replaced in one move.
         lock: recipients or a passphrase.
         opener: what opens it again; a passphrase does by itself. Without one it is written and not verified.
@@ -109,7 +111,7 @@ def create(sources: Mapping[str, Path], archive: Path, lock: Lock, opener: Opene
     return verify(archive, opener, sources)
 
 
-def verify(archive: Path, opener: Opener, sources: Mapping[str, Path] | None = None) -> Backup:
+def verify(archive: Path, opener: Opener, sources: Mapping[str, Path | Files] | None = None) -> Backup:
     """Open a backup, compare every file with the manifest and, where given, with what is on the disk now.
 
     Args:
@@ -175,7 +177,7 @@ def restore(archive: Path, opener: Opener, directory: Path) -> list[Path]:
 # --- parts ------------------------------------------------------------------------------------------------------
 
 
-def _collect(sources: Mapping[str, Path]) -> Iterator[tuple[str, tuple[Entry, bytes]]]:
+def _collect(sources: Mapping[str, Path | Files]) -> Iterator[tuple[str, tuple[Entry, bytes]]]:
     """Every file below the sources, with its content."""
     if not sources:
         raise BadInput("nothing to back up was named")
@@ -183,14 +185,26 @@ def _collect(sources: Mapping[str, Path]) -> Iterator[tuple[str, tuple[Entry, by
     for name, source in sorted(sources.items()):
         if not name or "/" in name or name in (".", "..", MANIFEST):
             raise BadInput(f"{name!r} is no name for a part of a backup")
-        for path, relative in _walk(source):
-            entry, content = _read(path, str(PurePosixPath(name, *relative)))
+        for entry, content in _from_disk(name, source) if isinstance(source, Path) else _from_memory(name, source):
             total, count = total + len(content), count + 1
             if total > LARGEST:
-                raise BadInput(f"{source} and the others hold more than {LARGEST >> 20} MiB: these are not just keys")
+                raise BadInput(f"{name} and the others hold more than {LARGEST >> 20} MiB: these are not just keys")
             yield entry.path, (entry, content)
     if not count:
-        raise BadInput(f"nothing to back up in {', '.join(str(each) for each in sources.values())}")
+        raise BadInput(f"nothing to back up in {', '.join(sources)}")
+
+
+def _from_disk(name: str, source: Path) -> Iterator[tuple[Entry, bytes]]:
+    for path, relative in _walk(source):
+        yield _read(path, str(PurePosixPath(name, *relative)))
+
+
+def _from_memory(name: str, files: Files) -> Iterator[tuple[Entry, bytes]]:
+    for path, (mode, content) in sorted(files.items()):
+        whole = PurePosixPath(name, path)
+        if ".." in whole.parts or path.startswith("/"):
+            raise BadInput(f"{path!r} is no path for a part of a backup")
+        yield Entry(str(whole), mode, len(content), hashlib.sha256(content).hexdigest()), content
 
 
 def _walk(source: Path) -> Iterator[tuple[Path, tuple[str, ...]]]:

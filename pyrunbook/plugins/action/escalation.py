@@ -1,0 +1,70 @@
+"""Action plugin: whom to call now, from the runbook and the inventory, and what an incident's run is to end as."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from pyrunbook import catalog
+from pyrunbook.errors import BadInput
+from pyrunbook.journal import Outcome
+from pyrunbook.plugins.step_action import StepAction
+
+
+class ActionModule(StepAction):
+    """Calls nobody itself: the notification comes after the lock is free (role `conclude`)."""
+
+    ARGUMENTS = {
+        "runbook": {"type": "str", "required": True},
+        "contacts": {"type": "list", "elements": "dict", "default": []},
+        "channels": {"type": "dict", "default": {}},
+        "findings": {"type": "list", "elements": "dict", "default": []},
+        "contained": {"type": "bool", "required": True},
+    }
+    CHANGES = False
+
+    def act(self, arguments: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
+        """Name them, the first to be called first; judge the findings."""
+        given = json.loads(json.dumps(arguments))  # Ansible's values carry tags
+        levels = {str(each.get("level")): each for each in given["contacts"]}
+        called, unknown = [], []
+        for wanted in catalog.load().get(given["runbook"]).metadata.escalation:
+            after = f" after {wanted.after}" if wanted.after else " now"
+            if wanted.to in levels:
+                person = levels[wanted.to]
+                who = _text(person.get("name")) or _text(person.get("role")) or wanted.to
+                called.append(
+                    {"to": wanted.to, "who": who, "reach": str(person.get("reach", "")), "when": after.strip()}
+                )
+            elif wanted.to in given["channels"]:
+                place = str(given["channels"][wanted.to])
+                called.append({"to": wanted.to, "who": place, "reach": "", "when": after.strip()})
+            else:
+                unknown.append(wanted.to)
+        findings = given["findings"]
+        said = [f"{each['step']}: {str(each['said']).partition(chr(10))[0]}" for each in findings]
+        evidence = {"call": called, "not_in_inventory": unknown, "findings": findings, "contained": given["contained"]}
+        if not called:
+            raise BadInput(
+                f"the inventory names none of those whom {given['runbook']} calls: {', '.join(unknown) or 'nobody'}",
+                means="Nobody knows whom to call.",
+                next_step="name them in runbook_contacts or runbook_channels",
+            )
+        outcome = Outcome.SUCCEEDED if not findings else Outcome.CONTAINED
+        if not given["contained"]:
+            outcome = Outcome.NOT_CONTAINED
+        people = [f"{each['who']} ({each['reach'] or each['to']}) {each['when']}" for each in called]
+        return {
+            "changed": False,
+            "detail": "call "
+            + ", ".join(people)
+            + (f"; not in the inventory: {', '.join(unknown)}" if unknown else ""),
+            "evidence": evidence,
+            "outcome": str(outcome),
+            "cause": "; ".join(said),
+        }
+
+
+def _text(value: Any) -> str:
+    """A text of the inventory, which may be there in several languages."""
+    return str(value.get("en") or next(iter(value.values()), "")) if isinstance(value, dict) else str(value or "")

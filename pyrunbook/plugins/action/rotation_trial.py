@@ -1,0 +1,111 @@
+"""Action plugin: rotate once on trial with each issuer and each scratch signing key; nothing that serves is touched."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from pyrunbook.errors import BadInput, FailedAndPutBack, PyrunbookError
+from pyrunbook.plugins.step_action import StepAction
+
+if TYPE_CHECKING:
+    from pyrunbook.pki.issuers import Issuer
+    from pyrunbook.pki.sources import Issuers
+
+
+class ActionModule(StepAction):
+    """Fails with everything that a rotation would fail on; one trial says nothing about the others."""
+
+    ARGUMENTS = {
+        "certificates": {
+            "type": "list",
+            "elements": "dict",
+            "required": True,
+            "options": {
+                "issuer": {"type": "str", "required": True},
+                "role": {"type": "str", "default": ""},
+                "dns_names": {"type": "list", "elements": "str", "default": []},
+                "ip_names": {"type": "list", "elements": "str", "default": []},
+                "lifetime": {"type": "str", "default": "10m"},
+                "key": {"type": "str", "default": "ec-p256"},
+            },
+        },
+        "signing_keys": {"type": "list", "elements": "dict", "default": []},
+        "issuers": {"type": "dict", "required": True},
+    }
+    CHANGES = False
+
+    def act(self, arguments: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
+        """Perform all of them."""
+        from pyrunbook.pki.secret import forbid_core_dumps
+        from pyrunbook.pki.sources import Issuers, read_signing_keys
+
+        forbid_core_dumps()
+        given = json.loads(json.dumps(arguments))  # Ansible's values carry tags
+        trials = given["certificates"]
+        if not trials and not given["signing_keys"]:
+            raise BadInput(
+                "There is nothing to rotate on trial.",
+                means="whether a rotation would succeed is not known",
+                next_step="name test_rotation_certificates in the inventory (docs/pki/README.md)",
+            )
+        if self.check_mode:
+            return {"changed": False, "detail": f"{len(trials) + len(given['signing_keys'])} trials, not performed"}
+        evidence: dict[str, Any] = {}
+        faults: list[tuple[str, PyrunbookError]] = []
+        with Issuers(given["issuers"]) as issuers:
+            for trial in trials:
+                name = f"{trial['issuer']}/{trial['role']}" if trial["role"] else str(trial["issuer"])
+                try:
+                    evidence[name] = self._certificate(issuers, given["issuers"], trial)
+                except PyrunbookError as error:
+                    faults.append((name, error))
+            for wanted in read_signing_keys(given["signing_keys"], issuers):
+                try:
+                    evidence[wanted.name] = self._signing_key(wanted.keys)
+                except PyrunbookError as error:
+                    faults.append((wanted.name, error))
+        evidence |= {name: {"fault": error.seen, **getattr(error, "evidence", {})} for name, error in faults}
+        if faults:
+            _, first = faults[0]
+            failure = FailedAndPutBack(
+                "; ".join(f"{name}: {error.seen}" for name, error in faults),
+                means=first.means or "A rotation would fail now; nothing that serves was touched.",
+                next_step=first.next_step,
+            )
+            failure.evidence = evidence  # type: ignore[attr-defined]
+            raise failure
+        return {
+            "changed": False,
+            "detail": f"{', '.join(evidence)}: issued, checked, served to ourselves, revoked"
+            if not given["signing_keys"]
+            else f"{', '.join(evidence)}: rotated on trial",
+            "evidence": evidence,
+        }
+
+    @staticmethod
+    def _certificate(issuers: Issuers, settings: dict[str, Any], trial: dict[str, Any]) -> dict[str, Any]:
+        from pyrunbook.pki import rotation_trial
+        from pyrunbook.pki.issuers import Request
+        from pyrunbook.windows.duration import parse_duration
+
+        issuer: Issuer
+        if trial["role"]:
+            from pyrunbook.pki.issuers.vault_pki import VaultPki
+
+            mount = str(settings.get(trial["issuer"], {}).get("mount", "pki"))
+            issuer = VaultPki(issuers.vault(trial["issuer"]), trial["role"], mount=mount)
+        else:
+            issuer = issuers.issuer(trial["issuer"])
+        lifetime = parse_duration(trial["lifetime"])
+        names, addresses = tuple(trial["dns_names"]), tuple(trial["ip_names"])
+        return rotation_trial.perform(issuer, Request(names, lifetime, addresses, key=trial["key"]))
+
+    @staticmethod
+    def _signing_key(keys: Any) -> dict[str, Any]:
+        from pyrunbook.pki.signing_keys import prove
+
+        text = b"pyrunbook: signed before the rotation on trial"
+        before = (text, keys.sign(text)) if keys.versions() else None
+        version = keys.rotate()
+        return {"version": version, "detail": prove(keys, before)}
