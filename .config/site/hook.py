@@ -30,6 +30,8 @@ CACHE = CHECKOUT / ".cache" / "site"
 
 FIRST = ("runbooks", "guides", "lint", "kubernetes")
 """Order of the sections in the menu; the rest follows by name."""
+ABBREVIATIONS = {"Pki": "PKI"}
+"""Directories whose names are no words."""
 LANGUAGES = {"en": "English", "fr": "Français"}
 SETTLED = "settled:"
 _SUFFIX = re.compile(r"\.(fr)(?=\.md$)")
@@ -75,13 +77,15 @@ def _in_language(address: str, locale: str) -> str:
 
 
 def on_nav(nav: Any, config: Any, files: Any) -> Any:  # noqa: ARG001
-    """Put what is needed at night first."""
+    """Put what is needed at night first; write abbreviations as such."""
 
     def rank(item: Any) -> tuple[int, str]:
         name = str(item.title or "").lower()
         return (FIRST.index(name) if name in FIRST else len(FIRST), name)
 
     nav.items.sort(key=rank)
+    for item in nav.items:
+        item.title = ABBREVIATIONS.get(item.title, item.title)
     return nav
 
 
