@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 import pytest
 import yaml
+from sample_project import edit, write
 
 from pyrunbook.cli.main import main
 from pyrunbook.journal import Journal, Outcome, RunStart, new_run_id
@@ -71,6 +72,49 @@ def test_a_finding_has_its_place_level_and_rule(run: Run, tmp_path: Path) -> Non
 def test_the_shipped_runbooks_have_no_findings(run: Run) -> None:
     code, out, _ = run()
     assert (code, out.splitlines()[-1].split(" in ")[0]) == (0, "No findings"), out
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "rule", "at"),
+    [
+        ("update.yml", "tags: [deploy]|tags: [roll_out]", "missing-translation", "fr:"),
+        ("update.meta.yml", "|rollback: {en: A failed run puts back what was there.", "missing-section", "runbook:"),
+        ("update.meta.yml", ", fr: Mettre une version en service.|", "missing-translation", "summary:"),
+    ],
+)
+def test_what_makes_a_page_wrong_is_found_at_its_line(
+    run: Run, tmp_path: Path, before: str, after: str, rule: str, at: str
+) -> None:
+    """A step that was renamed, a section that was removed, a translation that is missing."""
+    shop = write(tmp_path / "shop")
+    lint = ("--project", "shop", "shop/playbooks/maintenance/update.yml", "--format", "json", "--today", "2026-11-21")
+    known = set(run(*lint)[1].splitlines())
+    file = shop / "playbooks/maintenance" / before
+    gone, _, there = after.partition("|")
+    if gone:
+        edit(file, gone, there)
+    else:
+        lines = file.read_text().splitlines(keepends=True)
+        file.write_text("".join(line for line in lines if there not in line))
+    code, out, _ = run(*lint)
+    assert code == 8
+    (found,) = (json.loads(line) for line in out.splitlines() if line not in known and f'"{rule}"' in line)
+    meta = shop / "playbooks/maintenance/update.meta.yml"
+    line = next(n for n, text in enumerate(meta.read_text().splitlines(), 1) if text.strip().startswith(at))
+    assert (found["file"], found["line"]) == ("shop/playbooks/maintenance/update.meta.yml", line)
+
+
+def test_an_inventory_is_named_as_for_docs(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    shop = write(tmp_path / "shop")
+    broken = shop / "inventories/metal/services.yml"
+    edit(broken, "service_root: /srv/shop", "update_window: Sun 02:00-02:05 UTC")
+    monkeypatch.chdir(shop)
+    said = {given: run("--select", "impossible-window", *given)[1] for given in ((), ("-i", "metal"), ("-i", "none"))}
+    assert "inventories/metal/services.yml" in said["-i", "metal"]
+    assert "No findings" in said[()] and "No findings" in said["-i", "none"]
+    assert run("-i", "inventories/metal", "--select", "impossible-window")[1] == said["-i", "metal"]
+    code, out, err = run("-i", "production2")
+    assert (code, out) == (2, "") and "Next: name one of the project's inventories, a path, or none" in err
 
 
 @pytest.mark.parametrize(
