@@ -47,8 +47,8 @@ class Ended:
 
 
 def over(wanted: WantedCertificate, held: Held, now: datetime) -> list[Retired]:
-    """The retired versions whose overlap is over."""
-    return [each for each in held.retired if each.since + wanted.overlap <= now]
+    """The retired versions whose overlap is over, without one that is just being deployed again."""
+    return [each for each in held.retired if each.since + wanted.overlap <= now and each.version != held.standing.new]
 
 
 def revoke_retired(wanted: WantedCertificate, store: Store, issuers: Issuers) -> Ended:
@@ -60,9 +60,6 @@ def revoke_retired(wanted: WantedCertificate, store: Store, issuers: Issuers) ->
     held, now, ended = store.read(), datetime.now(UTC), Ended()
     waiting = over(wanted, held, now)
     if not waiting:
-        return ended
-    if held.standing.run:  # it may yet go back to one of them
-        ended.left = {each.version: "a rotation is under way" for each in waiting}
         return ended
     seen = [each for address in wanted.addresses for each in served.look(address)]
     blind = [each for each in seen if each.facts is None]

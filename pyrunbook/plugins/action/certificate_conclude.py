@@ -10,10 +10,10 @@ from pyrunbook.plugins.certificate_action import Asked, CertificateAction
 class ActionModule(CertificateAction):
     """A revocation that does not succeed is told and tried again next time; it fails no rotation.
 
-    `revoke: false` leaves all revocations to another time.
+    Where the issuer's login is good for once, `certificate_stage` revokes: a second login would look like a theft.
     """
 
-    ARGUMENTS = {"name": {"type": "str", "required": True}, "revoke": {"type": "bool", "default": True}}
+    ARGUMENTS = {"name": {"type": "str", "required": True}}
 
     def operate(self, asked: Asked) -> dict[str, Any]:
         """Conclude, and revoke."""
@@ -27,7 +27,8 @@ class ActionModule(CertificateAction):
             ends = [each.version for each in overlap.over(wanted, store.read(), datetime.now(UTC))]
             return {"changed": bool(ends), "detail": f"would revoke {', '.join(ends)}" if ends else ""}
         done = rotation.conclude(store)
-        ended = overlap.revoke_retired(wanted, store, asked.issuers) if asked.arguments["revoke"] else overlap.Ended()
+        once = asked.issuers.logs_in_once(wanted.issuer)
+        ended = overlap.Ended() if once else overlap.revoke_retired(wanted, store, asked.issuers)
         return {
             "changed": done.changed or ended.changed,
             "serial": done.serial,

@@ -8,13 +8,16 @@ from pyrunbook.plugins.certificate_action import Asked, CertificateAction
 
 
 class ActionModule(CertificateAction):
-    """Nothing that serves changes. In check mode nothing is asked of the issuer."""
+    """Nothing that serves changes. In check mode nothing is asked of the issuer.
+
+    Where the login is good for once, what was replaced long enough ago is revoked here, in the same session.
+    """
 
     ARGUMENTS = {"name": {"type": "str", "required": True}}
 
     def operate(self, asked: Asked) -> dict[str, Any]:
         """Issue, check, stage."""
-        from pyrunbook.pki import rotation
+        from pyrunbook.pki import overlap, rotation
 
         wanted = asked.named(asked.arguments["name"])
         store = self.store(wanted)
@@ -24,4 +27,9 @@ class ActionModule(CertificateAction):
             issuer = asked.issuers.issuer(wanted.issuer).name
             return {"changed": True, "detail": f"would ask {issuer} for a certificate for {names}"}
         done = rotation.stage(wanted, store, asked.issuers, self.run_id)
-        return {"changed": done.changed, "serial": done.serial, "detail": done.detail, "evidence": done.evidence}
+        result = {"changed": done.changed, "serial": done.serial, "detail": done.detail, "evidence": done.evidence}
+        if done.changed and asked.issuers.logs_in_once(wanted.issuer):
+            ended = overlap.revoke_retired(wanted, store, asked.issuers)
+            result["detail"] = "; ".join(each for each in (done.detail, ended.describe()) if each)
+            result["evidence"] = {**done.evidence, "overlap": ended.as_json()}
+        return result

@@ -36,6 +36,7 @@ import grp
 import os
 import pwd
 import subprocess
+import tempfile
 from collections.abc import Callable
 from typing import Any
 
@@ -108,24 +109,28 @@ def reload(argv: list[str], seconds: int) -> str:
     shown = " ".join(argv)
     environment = dict({name: os.environ[name] for name in SMALL if name in os.environ}, LC_ALL="C")
     environment.setdefault("PATH", os.defpath)
-    try:
-        done = subprocess.run(
-            argv,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            env=environment,
-            timeout=seconds,
-            check=False,
-        )
-    except subprocess.TimeoutExpired:
-        raise ReloadFailed(f"{shown} did not end within {seconds} s") from None
-    except OSError as error:
-        raise ReloadFailed(f"{shown} cannot be run: {error.strerror}") from None
-    if done.returncode != 0:
-        lines = done.stdout.decode("utf-8", "replace").strip().splitlines()
+    if not argv:
+        raise ReloadFailed("there is no command to reload with")
+    with tempfile.TemporaryFile() as output:  # no pipe: a program that it starts and leaves running would hold it
+        try:
+            code = subprocess.run(
+                argv,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                env=environment,
+                timeout=seconds,
+                check=False,
+            ).returncode
+        except subprocess.TimeoutExpired:
+            raise ReloadFailed(f"{shown} did not end within {seconds} s") from None
+        except OSError as error:
+            raise ReloadFailed(f"{shown} cannot be run: {error.strerror}") from None
+        output.seek(0)
+        lines = output.read().decode("utf-8", "replace").strip().splitlines()
+    if code != 0:
         said = ": " + lines[-1][-300:] if lines else ""
-        raise ReloadFailed(f"{shown} ended with {done.returncode}{said}")
+        raise ReloadFailed(f"{shown} ended with {code}{said}")
     return f"{shown} ended with 0"
 
 
