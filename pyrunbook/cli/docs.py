@@ -44,7 +44,7 @@ def docs() -> None:
     """  # noqa: D301 - click reads the character, not the two signs
 
 
-@docs.command()
+@docs.command(short_help="Write the pages that have changed.")
 @click.argument("runbook", nargs=-1, shell_complete=complete_runbooks)
 @click.option("--lang", "languages", multiple=True, type=click.Choice(["en", "fr"]), help="Only this language.")
 @click.option("--output", type=click.Path(path_type=Path), help="Directory of the pages. Default: of the settings.")
@@ -94,7 +94,7 @@ def build(
         ctx.exit(ExitCode.BAD_INPUT)
 
 
-@docs.command()
+@docs.command(short_help="See whether the pages are what the runbooks say now.")
 @click.argument("runbook", nargs=-1, shell_complete=complete_runbooks)
 @click.option("--lang", "languages", multiple=True, type=click.Choice(["en", "fr"]), help="Only this language.")
 @click.option("--output", type=click.Path(path_type=Path), help="Directory of the pages. Default: of the settings.")
@@ -144,7 +144,7 @@ def check(
     click.echo(f"{_counted(len(made.files))}, each as the runbooks say.")
 
 
-@docs.command()
+@docs.command(short_help="Show one page in the terminal.")
 @click.argument("runbook", shell_complete=complete_runbooks)
 @click.option("--lang", "language", type=click.Choice(["en", "fr"]), default="en", show_default=True, help="Of it.")
 @click.option("--journal", is_flag=True, help="Also say when it was last tested and how long it took.")

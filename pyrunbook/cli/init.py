@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from datetime import date
 from pathlib import Path
 
@@ -38,5 +39,7 @@ def init(directory: Path) -> None:
 
     root = directory.expanduser().resolve()
     written = new_project(root, date.today())  # noqa: DTZ011 - the author's own day
-    click.echo(f"Written: {len(written)} files below {shortened(root)}.")
-    click.echo(f"Next: cd {shortened(root)} && . ./.envrc && pyrunbook docs show {FIRST}; README.md goes on.")
+    here = root == Path.cwd().resolve()
+    click.echo(f"Written: {len(written)} files {'here' if here else f'below {shortened(root)}'}.")
+    change = "" if here else f"cd {shlex.quote(shortened(root))} && "
+    click.echo(f"Next: {change}. ./.envrc && pyrunbook docs show {FIRST}; README.md goes on.")

@@ -35,7 +35,9 @@ if TYPE_CHECKING:
 )
 @click.option("--fix", is_flag=True, help="Correct what is certain, then lint again.")
 @click.option("--strict", is_flag=True, help="Fail on notes, too.")
-@click.option("--today", type=click.DateTime(["%Y-%m-%d"]), help="The date from which ages are reckoned.")
+@click.option(
+    "--today", type=click.DateTime(["%Y-%m-%d"]), metavar="YYYY-MM-DD", help="The date from which ages are reckoned."
+)
 @click.option("--rules", "list_rules", is_flag=True, help="List the rules and their levels.")
 @click.option("--explain", metavar="RULE", default="", help="Print the page about a rule.")
 @click.pass_context
@@ -119,7 +121,8 @@ def lint(
         for line in lines:
             click.echo(line)
     if form == "text":
-        click.echo(formats.summary(found, subjects))
+        where = "" if paths or project or root == Path.cwd().resolve() else f"These are of {root}: "
+        click.echo(where + formats.summary(found, subjects))
     if any(strict or each.level != "note" for each in found):
         ctx.exit(ExitCode.FINDINGS)
 

@@ -30,6 +30,8 @@ def schema(kind: str, output: Path | None) -> None:
     settings   .pyrunbook.yml of a project
 
     An editor with yaml-language-server completes and checks a file whose first line names the schema:
+
+    \b
     # yaml-language-server: $schema=runbook.schema.json
     """  # noqa: D301 - click reads the character, not the two signs
     from pyrunbook.catalog.schema import SCHEMAS

@@ -32,7 +32,15 @@ _HEADINGS = {
     type=click.Choice(STRATEGIES),
     help="Steps of which strategy. Default: the inventory's, or else zero_downtime.",
 )
-@click.option("--language", type=click.Choice(["en", "fr"]), default="en", show_default=True, help="Of the texts.")
+@click.option(
+    "--lang",
+    "--language",
+    "language",
+    type=click.Choice(["en", "fr"]),
+    default="en",
+    show_default=True,
+    help="Of the texts.",
+)
 @click.option("--service", default="", help="Whose values are shown; the inventory's first by default.")
 @projects.inventory_option
 @json_option

@@ -154,9 +154,11 @@ def window() -> None:
     """
 
 
-@window.command()
+@window.command(short_help="Whether a run may start.")
 @_asked
-@click.option("--json", "as_json", is_flag=True, help="One JSON object: open, code, reason, start, end, next_start …")
+@click.option(
+    "--json", "as_json", is_flag=True, help="One JSON object a line: open, code, reason, start, end, next_start …"
+)
 @click.pass_context
 def check(context: click.Context, /, what: tuple[str, ...], at: datetime, as_json: bool, **limits: Any) -> None:
     """Whether a run may start. Exit code 0 open, 3 closed (for one service at least), 2 malformed."""
@@ -172,7 +174,7 @@ def check(context: click.Context, /, what: tuple[str, ...], at: datetime, as_jso
     context.exit(ExitCode.SUCCEEDED if all_open else ExitCode.REFUSED)
 
 
-@window.command("next")
+@window.command("next", short_help="When it opens next.")
 @_asked
 @click.option("--count", type=click.IntRange(1, 1000), default=1, show_default=True, help="How many.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line: window, start, end.")
@@ -207,7 +209,7 @@ def next_(
         context.exit(ExitCode.REFUSED)
 
 
-@window.command()
+@window.command(short_help="Which rule and zone, why it is closed, when it opens.")
 @_asked
 def explain(what: tuple[str, ...], at: datetime, **limits: Any) -> None:
     """Which rule, which zone, what daylight saving does, why it is closed, when it opens next."""

@@ -59,7 +59,9 @@ def collect(
     known = all_languages or languages
     made = Collection(whole=not only and set(languages) == set(known))
     sources = {page_id(path, target.project): path for path in find_playbooks(target.project)}
-    wanted = [one_of(name, sources, "playbook") for name in only] or sorted(sources)
+    wanted = [one_of(name, sources, "playbook", "name another one, or none for all pages") for name in only] or sorted(
+        sources
+    )
     readers = {name: _read(name, sources[name], target) for name in wanted}
     for language in languages:
         pages: list[Page | OutlinePage] = []
