@@ -76,7 +76,7 @@ def caddy_tls(layout: Layout, settings: Settings) -> str:
     current = layout.certificate / "current"
     pair = {"certificate": str(current / rotation_state.CERTIFICATE), "key": str(current / rotation_state.KEY)}
     server = _server(settings.tls_address, _forward(layout))
-    server |= {"protocols": ["h1", "h2"], "tls_connection_policies": [{"default_sni": CERTIFICATE_NAMES[0]}]}
+    server |= {"tls_connection_policies": [{"default_sni": CERTIFICATE_NAMES[0]}]}
     return _caddy(
         {"listen": f"unix/{settings.admin_socket}"},
         {
