@@ -225,6 +225,15 @@ def test_a_second_import_is_refused_briefly(run: Run, tmp_path: Path) -> None:
     assert {path: path.read_bytes() for path in project.rglob("*") if path.is_file()} == before
 
 
+def test_init_names_what_to_type_next(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert "Next: cd 'our runbooks' && . ./.envrc && pyrunbook docs show" in run("init", "our runbooks")[1]
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    output = run("init", ".")[1]
+    assert "files here.\nNext: . ./.envrc && pyrunbook docs show" in output
+
+
 def test_a_directory_that_cannot_be_made(run: Run, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     code, _, errors = run("init", str(tmp_path / "file" / "x"))
