@@ -31,9 +31,8 @@ def issuer(tmp_path_factory: pytest.TempPathFactory) -> LocalAuthority:
     return authority(tmp_path_factory.mktemp("state") / "ca")
 
 
-@pytest.fixture
-def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
-    """Run the module as Ansible would, on a pair below the test's directory."""
+def in_process(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
+    """Something that runs the module as Ansible would, with its options; what it prints must hold no key."""
     for found in pkgutil.iter_modules([str(Path(pyrunbook.on_target.__file__).parent)]):
         loaded = importlib.import_module(f"pyrunbook.on_target.{found.name}")
         monkeypatch.setitem(sys.modules, f"ansible.module_utils.{found.name}", loaded)
@@ -43,9 +42,8 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureF
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
 
-    def call(move: str, check_mode: bool = False, **options: Any) -> dict[str, Any]:
-        given = {"directory": str(tmp_path / "tls"), "move": move, "_ansible_check_mode": check_mode, **options}
-        with patch_module_args(given), pytest.raises(SystemExit) as ended:
+    def call(check_mode: bool = False, **options: Any) -> dict[str, Any]:
+        with patch_module_args({"_ansible_check_mode": check_mode, **options}), pytest.raises(SystemExit) as ended:
             module.main()
         text = capsys.readouterr().out
         assert "PRIVATE KEY" not in text
@@ -54,6 +52,13 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureF
         return result
 
     return call
+
+
+@pytest.fixture
+def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
+    """Make a move of a pair below the test's directory."""
+    call = in_process(monkeypatch, capsys)
+    return lambda move, **options: call(**{"directory": str(tmp_path / "tls"), "move": move, **options})
 
 
 def pair_of(issued: Issued) -> dict[str, str]:

@@ -8,6 +8,7 @@ import ssl
 import tempfile
 import threading
 from pathlib import Path
+from typing import Self
 
 from pyrunbook.pki.issuers import Issued
 
@@ -70,7 +71,7 @@ class TlsServer:
             each.close()
         self._thread.join(5)
 
-    def __enter__(self) -> TlsServer:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:

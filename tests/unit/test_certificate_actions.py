@@ -1,0 +1,380 @@
+"""The tasks of a rotation on platform host, with the module in this process and a server that a client connects to."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import ssl
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+from unittest.mock import MagicMock
+
+import pytest
+from ansible import constants
+from ansible.errors import AnsibleError
+from pki_pairs import hand_made
+from test_host_pair import in_process
+from tls_under_test import TlsServer
+
+from pyrunbook.pki.issuers import Issued
+from pyrunbook.pki.issuers.local_ca import LocalAuthority
+from pyrunbook.plugins.action import (
+    certificate_conclude,
+    certificate_deploy,
+    certificate_put_back,
+    certificate_record,
+    certificate_stage,
+    certificate_state,
+    certificate_validate,
+)
+from pyrunbook.plugins.certificate_action import CertificateAction
+from pyrunbook.plugins.step_action import ENV_JOURNAL_BROKEN, ENV_RUN_ID
+
+NAME = "a.example"
+CLOSED = f"{datetime.now(UTC) + timedelta(days=3):%a} 02:00-04:00 UTC"
+Task = Callable[..., dict[str, Any]]
+
+
+class Rereading(TlsServer):
+    """Serves what stands in a directory at each handshake, and a certificate of nobody where there is none."""
+
+    directory: Path | None = None
+
+    @property
+    def _context(self) -> ssl.SSLContext | None:
+        if self.directory is None or not (self.directory / "current").exists():
+            return self._first
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        with contextlib.suppress(ssl.SSLError):  # a pair that does not match: it goes on with what it had
+            context.load_cert_chain(self.directory / "current/certificate.pem", self.directory / "current/key.pem")
+            self._first = context
+        return self._first
+
+    @_context.setter
+    def _context(self, context: ssl.SSLContext | None) -> None:
+        self._first = context
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[Rereading]:
+    certificate, key = hand_made()
+    with Rereading(Issued(certificate, (), key, "0a", ())) as running:
+        running.directory = tmp_path / "tls"
+        yield running
+
+
+@pytest.fixture
+def inventory(tmp_path: Path, server: Rereading) -> dict[str, Any]:
+    """What the roles pass to every task."""
+    entry = {
+        "name": "public",
+        "issuer": "local",
+        "dns_names": [NAME],
+        "lifetime": "30d",
+        "overlap": "0s",
+        "addresses": [f"127.0.0.1:{server.port}"],
+        "server_name": NAME,
+        "prove_within": "1s",
+        "directory": str(tmp_path / "tls"),
+    }
+    return {
+        "certificates": [entry],
+        "issuers": {"local": {"kind": "local_ca", "directory": str(tmp_path / "ca")}},
+        "platform": "host",
+    }
+
+
+@pytest.fixture
+def task(
+    tmp_path: Path,
+    inventory: dict[str, Any],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> Task:
+    """Run a task as a play would; its result must be JSON and hold no key."""
+    monkeypatch.setenv("PYRUNBOOK_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv(ENV_RUN_ID, "run1")
+    monkeypatch.delenv(ENV_JOURNAL_BROKEN, raising=False)
+    module = in_process(monkeypatch, capsys)
+
+    def execute(self: Any, *, module_name: str, module_args: dict[str, Any], task_vars: dict[str, Any]) -> Any:
+        assert (module_name, task_vars) == ("host_pair", {})
+        return module(self.check_mode, **module_args)
+
+    monkeypatch.setattr(CertificateAction, "_execute_module", execute)
+
+    def run(plugin: Any, check_mode: bool = False, **arguments: Any) -> dict[str, Any]:
+        given: Any = SimpleNamespace(
+            args={**inventory, **arguments}, check_mode=check_mode, async_val=0, action="it", environment=None
+        )
+        action = plugin.ActionModule(given, MagicMock(), MagicMock(), MagicMock(), MagicMock(), MagicMock())
+        result: dict[str, Any] = action.run(task_vars={})
+        assert "PRIVATE" not in json.dumps(result)
+        return result
+
+    return run
+
+
+def rotate(task: Task) -> str:
+    for plugin in (certificate_stage, certificate_deploy, certificate_conclude):
+        done = task(plugin, name="public")
+        assert done["changed"], done
+    return str(done["serial"])
+
+
+# --- the decision ----------------------------------------------------------------------------------------------------
+
+
+def test_what_cannot_be_served_waits_for_no_window_and_that_is_told(task: Task) -> None:
+    seen = task(certificate_state, window=CLOSED)
+    assert (seen["due"], seen["waiting"], seen["window"]) == (["public"], [], "always")
+    assert seen["window_override"] == "public: what is deployed cannot be served (missing)"
+    assert "due now: no certificate is deployed" in seen["detail"]
+    assert seen["changed"] is False
+    assert seen["evidence"]["due"] == ["public"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "due", "waiting", "window"),
+    [
+        ({}, [], [], "always"),
+        ({"window": CLOSED}, [], [], "always"),
+        ({"force": True, "window": CLOSED}, [], ["public"], CLOSED),
+        ({"force": True, "window": "always"}, ["public"], [], "always"),
+        ({"force": True}, ["public"], [], "always"),
+        ({"force": True, "window": CLOSED, "window_override": "it leaked"}, ["public"], [], CLOSED),
+        ({"force": True, "window": CLOSED, "phase": "generate"}, ["public"], [], "always"),
+    ],
+)
+def test_the_window_that_preflight_has_to_check(
+    task: Task, arguments: dict[str, Any], due: list[str], waiting: list[str], window: str
+) -> None:
+    rotate(task)
+    seen = task(certificate_state, **arguments)
+    assert (seen["due"], seen["waiting"], seen["window"]) == (due, waiting, window)
+    assert seen["window_override"] == ""
+
+
+def test_the_window_of_the_runbook_holds_where_none_is_given(task: Task) -> None:
+    rotate(task)
+    runbook = "maintenance/production_update"  # its window needs 30 minutes and more, on Sundays
+    seen = task(certificate_state, force=True, runbook=runbook, window=CLOSED, window_cutoff="30m")
+    assert seen["waiting"] == ["public"]
+    declared = task(certificate_state, force=True, runbook=runbook)
+    assert declared["window"] != "always"
+    assert declared["due"] + declared["waiting"] == ["public"]
+    excluded = f"{datetime.now(UTC):%Y-%m-%d}..{datetime.now(UTC) + timedelta(days=2):%Y-%m-%d}"
+    assert task(certificate_state, force=True, window="daily 00:00-24:00 UTC", window_exclusions=[excluded])["waiting"]
+
+
+def test_one_that_is_broken_goes_first_and_the_others_wait(
+    task: Task, inventory: dict[str, Any], tmp_path: Path
+) -> None:
+    rotate(task)
+    inventory["certificates"].append(
+        inventory["certificates"][0] | {"name": "second", "directory": str(tmp_path / "second")}
+    )
+    seen = task(certificate_state, force=True, window=CLOSED)
+    assert (seen["due"], seen["waiting"], seen["window"]) == (["second"], ["public"], "always")
+    assert task(certificate_state, only=["public"])["due"] == []
+    assert (
+        "no certificate 'third' (service_certificates: public, second)"
+        in task(certificate_state, only=["third"])["msg"]
+    )
+
+
+def test_no_certificate_at_all_is_a_mistake(task: Task) -> None:
+    for plugin in (certificate_state, certificate_validate):
+        failed = task(plugin, certificates=[])
+        assert (failed["bad_input"], "service_certificates is empty" in failed["msg"]) == (True, True)
+
+
+def test_there_has_to_be_something_to_deploy(task: Task) -> None:
+    rotate(task)
+    assert "nothing is staged for public" in task(certificate_state, phase="deploy")["msg"]
+    task(certificate_stage, name="public")
+    assert task(certificate_state, phase="deploy")["due"] == ["public"]
+
+
+def test_a_mistake_in_the_inventory_stops_every_task(task: Task, inventory: dict[str, Any]) -> None:
+    inventory["certificates"][0]["lifetime"] = "soon"
+    for plugin in (certificate_stage, certificate_deploy, certificate_conclude, certificate_put_back):
+        failed = task(plugin, name="public")
+        assert failed["bad_input"]
+        assert failed["msg"].startswith("service_certificates[0].lifetime: ")
+    with pytest.raises(AnsibleError):
+        task(certificate_stage)
+
+
+# --- the moves -------------------------------------------------------------------------------------------------------
+
+
+def test_a_rotation_by_tasks_is_served_and_the_old_one_revoked(task: Task, monkeypatch: pytest.MonkeyPatch) -> None:
+    recorded = task(certificate_record)
+    assert recorded["plan"]["id"] == "run1"
+    assert recorded["detail"] == "public: nothing is deployed"
+    first = rotate(task)
+    assert task(certificate_record)["plan"]["checksum"] != recorded["plan"]["checksum"]
+    monkeypatch.setenv(ENV_RUN_ID, "run2")
+    second = rotate(task)
+    assert second != first
+    state = task(certificate_state)["certificates"]["public"]
+    assert (state["serial"], state["served"][0]["outcome"]) == (second, "pass")
+    # With no overlap it was revoked by the conclusion: there is nothing left to do.
+    assert state["retired"] == []
+    assert not task(certificate_conclude, name="public")["changed"]
+    assert task(certificate_validate, warn_days=3)["detail"].startswith("7 looks passed; public: 30.0 days left")
+
+
+def test_a_failed_reload_is_put_back_by_its_task(
+    task: Task, inventory: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = rotate(task)
+    monkeypatch.setenv(ENV_RUN_ID, "run2")
+    inventory["certificates"][0]["reload"] = ["sh", "-c", "echo no socket >&2; exit 1"]
+    task(certificate_stage, name="public")
+    failed = task(certificate_deploy, name="public")
+    assert "the server was not reloaded: sh -c echo no socket >&2; exit 1 ended with 1: no socket" in failed["msg"]
+    back = task(certificate_put_back, name="public")
+    assert (back["changed"], back["serial"]) == (True, first)
+    assert not task(certificate_put_back, name="public")["changed"]
+
+
+def test_a_rotation_of_another_run_is_undone_by_its_id(task: Task, monkeypatch: pytest.MonkeyPatch) -> None:
+    first = rotate(task)
+    monkeypatch.setenv(ENV_RUN_ID, "run2")
+    for plugin in (certificate_stage, certificate_deploy):
+        task(plugin, name="public")
+    monkeypatch.setenv(ENV_RUN_ID, "run3")
+    assert task(certificate_put_back, name="public", rotation="run2", undo=True)["serial"] == first
+    assert (
+        "run run9 has replaced no certificate"
+        in task(certificate_put_back, name="public", rotation="run9", undo=True)["msg"]
+    )
+
+
+def test_check_mode_tells_and_changes_nothing(task: Task, tmp_path: Path) -> None:
+    told = task(certificate_stage, check_mode=True, name="public")
+    assert told["detail"] == f"would ask local authority in {tmp_path / 'ca'} for a certificate for {NAME}"
+    for plugin in (certificate_deploy, certificate_conclude, certificate_put_back):
+        assert not task(plugin, check_mode=True, name="public").get("failed")
+    assert not (tmp_path / "tls").exists()
+    assert not (tmp_path / "ca").exists()
+
+
+def test_while_the_journal_is_broken_only_the_way_back_is_open(task: Task, monkeypatch: pytest.MonkeyPatch) -> None:
+    first = rotate(task)
+    monkeypatch.setenv(ENV_RUN_ID, "run2")
+    task(certificate_stage, name="public")
+    monkeypatch.setenv(ENV_JOURNAL_BROKEN, "disk full")
+    for plugin in (certificate_stage, certificate_deploy, certificate_conclude):
+        assert "disk full" in task(plugin, name="public")["msg"]
+    assert task(certificate_put_back, name="public")["serial"] == first
+
+
+def test_a_key_is_not_sent_where_it_would_stay(task: Task, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(constants, "DEFAULT_KEEP_REMOTE_FILES", True)
+    assert "unset ANSIBLE_KEEP_REMOTE_FILES" in task(certificate_stage, name="public")["msg"]
+    assert not (tmp_path / "tls").exists()
+
+
+@pytest.mark.parametrize(
+    ("result", "said"),
+    [
+        ({"failed": True, "msg": "sudo: a password is required"}, "sudo: a password is required"),
+        ({"unreachable": True, "msg": "no route to host"}, "no route to host"),
+        (
+            {"failed": True, "msg": "MODULE FAILURE", "module_stderr": "python3: not found\n"},
+            "MODULE FAILURE (python3: not found)",
+        ),
+    ],
+)
+def test_a_module_that_did_not_run_fails_the_task_with_its_words(
+    task: Task, monkeypatch: pytest.MonkeyPatch, result: dict[str, Any], said: str
+) -> None:
+    monkeypatch.setattr(CertificateAction, "_execute_module", lambda _, **__: result)
+    assert said in task(certificate_state)["msg"]
+
+
+def test_a_login_that_is_good_for_once_is_used_once(
+    task: Task, inventory: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was replaced is revoked while the next one is staged, not by a second login."""
+    first = rotate(task)
+    monkeypatch.setenv(ENV_RUN_ID, "run2")
+    monkeypatch.setattr("pyrunbook.pki.sources.Issuers.logs_in_once", lambda *_: True)
+    second = rotate(task)
+    assert [each["version"] for each in task(certificate_state)["certificates"]["public"]["retired"]] == [first]
+    monkeypatch.setenv(ENV_RUN_ID, "run3")
+    assert f"revoked {first}" in task(certificate_stage, name="public")["detail"]
+    assert [each["version"] for each in task(certificate_state)["certificates"]["public"]["retired"]] == []
+    assert second
+
+
+# --- validation ------------------------------------------------------------------------------------------------------
+
+
+def test_validation_fails_on_what_is_served(task: Task, server: Rereading) -> None:
+    rotate(task)
+    server.directory = None
+    failed = task(certificate_validate)
+    assert "public: served at 127.0.0.1:" in failed["msg"]
+    assert "(fail): a client refuses what is served" in failed["msg"]
+    verdicts = {look["what"].split()[0]: look["verdict"] for look in failed["evidence"]["certificates"]["public"]}
+    assert verdicts == {
+        "rotation": "pass",
+        "pair": "pass",
+        "names": "pass",
+        "dates": "pass",
+        "issuer": "pass",
+        "revocation": "pass",
+        "served": "fail",
+    }
+
+
+@pytest.mark.parametrize(
+    ("fault", "said"),
+    [
+        ("nothing", "pair (no data): no certificate is deployed"),
+        ("revoked", "revocation (fail): revoked: "),
+        ("names", "names (fail): is for a.example, wanted b.example"),
+        ("issuer", "issuer (fail): issued by CN=pyrunbook intermediate"),
+        ("late", "dates (fail): 30.0 days left"),
+        ("key", "pair (fail): the private key does not belong"),
+        ("unseen", "(error): no TLS connection: Connection refused"),
+        ("died", "rotation (fail): run run1 began to deploy"),
+        ("no authority", "issuer (error): "),
+    ],
+)
+def test_each_fault_that_validation_is_for(
+    task: Task, inventory: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fault: str, said: str
+) -> None:
+    if fault != "nothing":
+        serial = rotate(task)
+    entry = inventory["certificates"][0]
+    match fault:
+        case "revoked":
+            LocalAuthority(tmp_path / "ca").revoke(serial)
+        case "names":
+            entry["dns_names"] = ["b.example"]
+        case "issuer":
+            entry["issuer"] = "other"
+            inventory["issuers"]["other"] = {"kind": "local_ca", "directory": str(tmp_path / "other")}
+        case "late":
+            entry["lifetime"] = "90d"
+            monkeypatch.setattr("pyrunbook.pki.certificate.Facts.lifetime", timedelta(days=360))
+        case "key":
+            (tmp_path / "tls/current/key.pem").write_bytes(hand_made()[1].pem())
+        case "unseen":
+            entry["addresses"] = ["127.0.0.1:1"]
+        case "died":
+            task(certificate_stage, name="public")
+            task(certificate_deploy, name="public")
+        case "no authority":
+            (tmp_path / "ca/authority.json").write_text("{")
+    failed = task(certificate_validate, warn_days=40)
+    assert failed["failed"]
+    assert said in failed["msg"]
