@@ -91,7 +91,7 @@ def undo(wanted: WantedCertificate, store: Store, issuers: Issuers, undone: str,
     """
     held = store.read()
     standing = held.standing
-    if standing.run == undone and standing.step != "staged":
+    if standing.run == undone:
         return put_back(wanted, store, undone)
     if standing.run and standing.run != run:
         raise unfinished(wanted, held)

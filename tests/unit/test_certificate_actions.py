@@ -42,20 +42,21 @@ class Rereading(TlsServer):
     """Serves what stands in a directory at each handshake, and a certificate of nobody where there is none."""
 
     directory: Path | None = None
+    _last: ssl.SSLContext | None
 
     @property
     def _context(self) -> ssl.SSLContext | None:
         if self.directory is None or not (self.directory / "current").exists():
-            return self._first
+            return self._last
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         with contextlib.suppress(ssl.SSLError):  # a pair that does not match: it goes on with what it had
             context.load_cert_chain(self.directory / "current/certificate.pem", self.directory / "current/key.pem")
-            self._first = context
-        return self._first
+            self._last = context
+        return self._last
 
     @_context.setter
     def _context(self, context: ssl.SSLContext | None) -> None:
-        self._first = context
+        self._last = context
 
 
 @pytest.fixture
@@ -320,6 +321,8 @@ def test_a_login_that_is_good_for_once_is_used_once(
 def test_validation_fails_on_what_is_served(task: Task, server: Rereading) -> None:
     rotate(task)
     server.directory = None
+    certificate, key = hand_made()
+    server.serve(Issued(certificate, (), key, "0a", ()))
     failed = task(certificate_validate)
     assert "public: served at 127.0.0.1:" in failed["msg"]
     assert "(fail): a client refuses what is served" in failed["msg"]

@@ -529,6 +529,13 @@ def test_a_rotation_under_way_is_undone_by_going_back_also_when_it_was_proven(sc
     assert scene.at_rest()
 
 
+def test_undoing_what_was_only_staged_discards_it(scene: Scene) -> None:
+    old = scene.rotate("run1").serial
+    rotation.stage(scene.wanted, scene.store, scene.issuers, "run2")
+    assert scene.undo("run2", "run2").serial == old == scene.serial()
+    assert list(scene.store.read().kept) == [old]
+
+
 def test_what_clients_would_refuse_is_not_brought_back(scene: Scene, expired: str) -> None:
     scene.rotate("run1")
     with pytest.raises(Refused, match=f"{expired}, which run run1 replaced, is not put back: it expired"):
