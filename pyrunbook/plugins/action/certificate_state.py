@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pyrunbook import catalog, windows
 from pyrunbook.errors import BadInput, Refused
 from pyrunbook.plugins.certificate_action import Asked, CertificateAction
+
+if TYPE_CHECKING:
+    from pyrunbook.pki.status import Status
 
 ALWAYS = "always"
 
@@ -17,6 +20,8 @@ class ActionModule(CertificateAction):
 
     `certificates` by name (`pki.status.Status.as_json`), `due` and `waiting` (names), `window`, `window_override`.
 
+    With `begin` a rotation that has not come to its end is refused, before anything else is done.
+
     What is not due needs no window, and what would expire before it opens does not wait for it: the window is `always`
     then. Where all that is due has to wait, the window is the one given, and preflight refuses by it.
     """
@@ -25,6 +30,7 @@ class ActionModule(CertificateAction):
         "only": {"type": "list", "elements": "str", "default": []},
         "phase": {"type": "str", "default": "rotate", "choices": ["rotate", "generate", "deploy"]},
         "force": {"type": "bool", "default": False},
+        "begin": {"type": "bool", "default": False},
         "runbook": {"type": "str", "default": ""},
         "window": {"type": "str", "default": ""},
         "window_exclusions": {"type": "list", "elements": "str", "default": []},
@@ -52,6 +58,9 @@ class ActionModule(CertificateAction):
         }
         rotate = {name: each.decision for name, each in seen.items() if each.decision.then is Then.ROTATE}
         waiting = [name for name, each in seen.items() if each.decision.then is Then.WAIT]
+        if arguments["begin"]:
+            for each in seen.values():
+                self._require_ended(each)
         if phase == "deploy" and not rotate and not waiting:
             raise Refused(
                 f"nothing is staged for {', '.join(seen)}",
@@ -71,6 +80,17 @@ class ActionModule(CertificateAction):
             "detail": "; ".join(f"{name} {each.decision.describe()}" for name, each in seen.items()),
             "evidence": {"certificates": told, "due": list(rotate), "waiting": waiting},
         }
+
+    def _require_ended(self, seen: Status) -> None:
+        """Refuse to begin where another run's rotation has not ended, or something else has changed what it deployed.
+
+        Raises:
+            Refused: says what happened, and how to bring it to its end.
+        """
+        from pyrunbook.pki.rotation import never_served, unfinished
+
+        if seen.held.standing.run not in ("", self.run_id) and not never_served(seen.held):
+            raise unfinished(seen.wanted, seen.held)
 
     @staticmethod
     def _declared(arguments: dict[str, Any]) -> str:
