@@ -19,7 +19,8 @@ def import_(file: Path, category: str | None, name: str | None, project: Path | 
     """Turn the Markdown runbook FILE into runbooks: metadata, a playbook, and a step role for each step.
 
     Each procedure of the page becomes a runbook, each of its steps a role that has the commands by hand and fails
-    until somebody automates it. What fits nowhere is listed with its lines and kept in a file <name>.leftover.md;
+    until somebody automates it; one that the page does only at times ("if needed") is left out until the playbook says
+    when. What fits nowhere is listed with its lines and kept in a file <name>.leftover.md;
     nothing is dropped. English and French pages, of pyrunbook's own structure or with meaning, impact, diagnosis and
     mitigation, are understood.
     """
@@ -39,7 +40,8 @@ def import_(file: Path, category: str | None, name: str | None, project: Path | 
         lines = f"{each.first}" if each.first == each.last else f"{each.first}-{each.last}"
         click.echo(f"  {file}:{lines}: {first[:70]}{'…' if len(first) > 70 or each.first != each.last else ''}")
     if dry_run:
-        click.echo(f"A dry run: {len(files)} files would be written below {shortened(root)}.")
+        below = "" if root == Path.cwd().resolve() else f" below {shortened(root)}"
+        click.echo(f"A dry run: {len(files)} files would be written{below}.")
         return
     echo_written(root, files, each_blank=False)
     click.echo("Next: fill in the blanks, then: pyrunbook lint")
