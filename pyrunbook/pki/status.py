@@ -13,7 +13,7 @@ from pyrunbook.pki import due, served
 from pyrunbook.pki.held import Held
 from pyrunbook.pki.rotation import Store, never_served
 from pyrunbook.pki.sources import Issuers
-from pyrunbook.pki.trust import trusted
+from pyrunbook.pki.trust import seen_by_clients
 from pyrunbook.pki.wanted import WantedCertificate
 
 Phase = Literal["rotate", "generate", "deploy"]
@@ -121,8 +121,7 @@ def examine(
     else:
         opens = None if phase == "generate" else window
         decision = due.decide(now, held.found(), wanted.judged_by(issued_by), forced=force, window=opens)
-    roots = trusted(wanted, issuers, leaf) if leaf else b""
-    seen = [each for address in wanted.addresses for each in served.look(address, roots=roots)]
+    seen = seen_by_clients(wanted, issuers, leaf)
     if notes:
         decision = replace(decision, notes=decision.notes + notes)
     return Status(wanted, store.place, held, seen, decision, now)

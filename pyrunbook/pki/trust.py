@@ -1,11 +1,14 @@
-"""Which of the issuers has made a certificate, and what its clients trust."""
+"""Which of the issuers has made a certificate, what its clients trust, and so what they make of what is served."""
 
 from __future__ import annotations
+
+from dataclasses import replace
 
 from cryptography import x509
 
 from pyrunbook.errors import PyrunbookError
 from pyrunbook.pki import certificate as certificates
+from pyrunbook.pki import served
 from pyrunbook.pki.issuers import Issuer
 from pyrunbook.pki.sources import Issuers
 from pyrunbook.pki.wanted import WantedCertificate
@@ -34,10 +37,49 @@ def issuer_of(wanted: WantedCertificate, issuers: Issuers, leaf: x509.Certificat
     return None
 
 
-def trusted(wanted: WantedCertificate, issuers: Issuers, leaf: x509.Certificate) -> bytes:
-    """The roots by which clients accept `leaf`, as PEM; empty for the system's, where it is no issuer's of ours."""
+def roots_of(wanted: WantedCertificate, issuers: Issuers, leaf: x509.Certificate) -> bytes:
+    """The roots by which clients accept `leaf`, as PEM; empty for the system's, where it is no issuer's of ours.
+
+    Raises:
+        NotIssued: they cannot be asked for, and no file says them (`trust_file`).
+        BadInput: likewise; what is needed to ask is missing here.
+    """
+    issuer: Issuer | None
     try:
         issuer = issuer_of(wanted, issuers, leaf)
     except PyrunbookError:
-        issuer = None  # what it trusts cannot be asked either
+        issuer = issuers.issuer(wanted.issuer)  # of which a file may tell what the issuer cannot
     return certificates.pem(*issuer.trust()) if issuer else b""
+
+
+def trusted(wanted: WantedCertificate, issuers: Issuers, leaf: x509.Certificate) -> bytes:
+    """As `roots_of`; empty also where they cannot be asked for."""
+    try:
+        return roots_of(wanted, issuers, leaf)
+    except PyrunbookError:
+        return b""
+
+
+def seen_by_clients(wanted: WantedCertificate, issuers: Issuers, leaf: x509.Certificate | None) -> list[served.Seen]:
+    """What each address serves, judged as clients of the deployed certificate judge it.
+
+    Where nobody can tell whom they trust, what is served is shown and nothing is said for it: it is an error.
+    """
+    unknown, roots = "", b""
+    try:
+        roots = roots_of(wanted, issuers, leaf) if leaf else b""
+    except PyrunbookError as error:
+        unknown = error.seen
+    seen = [each for address in wanted.addresses for each in served.look(address, roots=roots)]
+    if not unknown:
+        return seen
+    return [
+        replace(
+            each,
+            outcome=served.Outcome.ERROR,
+            detail=f"serves serial {each.facts.serial}; whom clients trust is not known: {unknown}",
+        )
+        if each.facts
+        else each
+        for each in seen
+    ]

@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from ipaddress import ip_address
 from typing import Any
 
+from cryptography import x509
+
 from pyrunbook.errors import PyrunbookError
 from pyrunbook.pki import certificate as certificates
 from pyrunbook.pki import revocation, served
 from pyrunbook.pki.held import Held, Kept
-from pyrunbook.pki.issuers import Issuer
 from pyrunbook.pki.rotation import Store, never_served
 from pyrunbook.pki.sources import Issuers
-from pyrunbook.pki.trust import issuer_of
+from pyrunbook.pki.trust import issuer_of, seen_by_clients
 from pyrunbook.pki.wanted import WantedCertificate
 
 
@@ -84,18 +85,8 @@ def validate(wanted: WantedCertificate, store: Store, issuers: Issuers, *, least
     except PyrunbookError as error:
         return [*looks, Look("pair", Verdict.ERROR, error.seen)]
     looks += [_names(wanted, facts), _dates(facts, least)]
-    issuer: Issuer | None = None
-    roots: bytes | None = b""
-    try:
-        issuer = issuer_of(wanted, issuers, deployed.leaf)
-        ours = issuer is not None and issuer is issuers.issuer(wanted.issuer)
-        looks.append(Look("issuer", Verdict.PASS if ours else Verdict.FAIL, f"issued by {facts.issuer}"))
-        roots = certificates.pem(*issuer.trust()) if issuer else b""
-        looks.append(_revocation(issuer, deployed))
-    except PyrunbookError as error:
-        looks.append(Look("issuer" if issuer is None else "revocation", Verdict.ERROR, error.seen))
-        roots = None if issuer is None else roots
-    return [*looks, *_served(wanted, facts.serial, roots)]
+    looks += _issuer(wanted, issuers, deployed.leaf)
+    return [*looks, *_served(seen_by_clients(wanted, issuers, deployed.leaf), facts.serial)]
 
 
 def _rotation(held: Held) -> Look:
@@ -137,11 +128,27 @@ def _dates(facts: certificates.Facts, least: timedelta) -> Look:
     return Look("dates", Verdict.PASS, said)
 
 
-def _revocation(issuer: Issuer | None, deployed: Kept) -> Look:
-    if issuer is None or deployed.leaf is None:
-        return Look("revocation", Verdict.NO_DATA, "its issuer is none of ours, and was not asked", needed=False)
-    told = [revocation.check_crl(issuer, deployed.leaf), revocation.check_ocsp(issuer, deployed.leaf)]
-    said = {each.status: each.detail for each in reversed(told)}
+def _issuer(wanted: WantedCertificate, issuers: Issuers, leaf: x509.Certificate) -> Iterator[Look]:
+    said = f"issued by {leaf.issuer.rfc4514_string()}"
+    try:
+        issuer = issuer_of(wanted, issuers, leaf)
+        ours = issuer is not None and issuer is issuers.issuer(wanted.issuer)
+    except PyrunbookError as error:
+        yield Look("issuer", Verdict.ERROR, f"{said}, and whose that is cannot be asked: {error.seen}")
+        return
+    yield Look("issuer", Verdict.PASS if ours else Verdict.FAIL, f"{said}" + ("" if ours else f", not {wanted.issuer}"))
+    if issuer is None:
+        yield Look("revocation", Verdict.NO_DATA, "its issuer is none of ours, and was not asked", needed=False)
+        return
+    try:
+        told = [revocation.check_crl(issuer, leaf), revocation.check_ocsp(issuer, leaf)]
+    except PyrunbookError as error:
+        yield Look("revocation", Verdict.ERROR, error.seen)
+        return
+    yield _revocation({each.status: each.detail for each in reversed(told)})
+
+
+def _revocation(said: dict[revocation.Status, str]) -> Look:
     for status, verdict in (
         (revocation.Status.REVOKED, Verdict.FAIL),
         (revocation.Status.UNKNOWN, Verdict.ERROR),
@@ -152,22 +159,14 @@ def _revocation(issuer: Issuer | None, deployed: Kept) -> Look:
     return Look("revocation", Verdict.NO_DATA, "the issuer has neither a list nor OCSP", needed=False)
 
 
-def _served(wanted: WantedCertificate, serial: str, roots: bytes | None) -> Iterator[Look]:
+def _served(seen: Sequence[served.Seen], serial: str) -> Iterator[Look]:
     verdicts = {
         served.Outcome.PASS: Verdict.PASS,
         served.Outcome.FAIL: Verdict.FAIL,
         served.Outcome.ERROR: Verdict.ERROR,
     }
-    for address in wanted.addresses:
-        for seen in served.look(address, roots=roots or b"", serial=serial):
-            verdict, detail = verdicts[seen.outcome], seen.detail
-            if roots is None and seen.facts is not None:
-                # What clients trust is not known now: the serial alone says something.
-                same = seen.facts.serial == serial
-                verdict = Verdict.ERROR if same else Verdict.FAIL
-                detail = (
-                    f"serves serial {serial}; who clients trust cannot be asked, so the chain was not judged"
-                    if same
-                    else f"serves serial {seen.facts.serial}, deployed is {serial}"
-                )
-            yield Look(f"served at {seen.address}", verdict, detail)
+    for each in seen:
+        verdict, detail = verdicts[each.outcome], each.detail
+        if each.facts is not None and each.facts.serial != serial and verdict is not Verdict.FAIL:
+            verdict, detail = Verdict.FAIL, f"serves serial {each.facts.serial}, deployed is {serial}"
+        yield Look(f"served at {each.address}", verdict, detail)

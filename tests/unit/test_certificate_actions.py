@@ -21,6 +21,7 @@ from tls_under_test import TlsServer
 
 from pyrunbook.pki.issuers import Issued
 from pyrunbook.pki.issuers.local_ca import LocalAuthority
+from pyrunbook.pki.pair import Pair
 from pyrunbook.plugins.action import (
     certificate_conclude,
     certificate_deploy,
@@ -349,11 +350,18 @@ def test_validation_fails_on_what_is_served(task: Task, server: Rereading) -> No
         ("key", "pair (fail): the private key does not belong"),
         ("unseen", "(error): no TLS connection: Connection refused"),
         ("died", "rotation (fail): run run1 began to deploy"),
-        ("no authority", "issuer (error): "),
+        ("no authority", "issuer (error): issued by CN=pyrunbook intermediate"),
+        ("old one", "(fail): serves serial "),
     ],
 )
 def test_each_fault_that_validation_is_for(
-    task: Task, inventory: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fault: str, said: str
+    task: Task,
+    inventory: dict[str, Any],
+    server: Rereading,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    fault: str,
+    said: str,
 ) -> None:
     if fault != "nothing":
         serial = rotate(task)
@@ -376,6 +384,15 @@ def test_each_fault_that_validation_is_for(
         case "died":
             task(certificate_stage, name="public")
             task(certificate_deploy, name="public")
+        case "old one":
+            server.directory = None  # it goes on with what it has read
+            monkeypatch.setenv(ENV_RUN_ID, "run2")
+            pair = Pair(tmp_path / "tls")
+            task(certificate_stage, name="public")
+            pair.activate("run2")
+            pair.mark("run2", "reloaded")
+            pair.mark("run2", "proven")
+            pair.conclude("run2")
         case "no authority":
             (tmp_path / "ca/authority.json").write_text("{")
     failed = task(certificate_validate, warn_days=40)

@@ -24,7 +24,7 @@ from pyrunbook.pki.issuers.local_ca import LocalAuthority
 from pyrunbook.pki.keys import PrivateKey
 from pyrunbook.pki.pair import Pair
 from pyrunbook.pki.rotation import Done
-from pyrunbook.pki.served import Address, look
+from pyrunbook.pki.served import Address, Outcome, look
 from pyrunbook.pki.sources import Issuers
 from pyrunbook.pki.wanted import WantedCertificate, read_certificates
 
@@ -690,3 +690,9 @@ def test_an_issuer_that_cannot_be_asked_is_a_note(scene: Scene, monkeypatch: pyt
     seen = status.examine(scene.wanted, scene.store, scene.issuers)
     assert seen.decision.then is Then.NOTHING
     assert seen.decision.notes == ("the issuer local cannot be asked: sealed",)
+    assert seen.seen[0].outcome is Outcome.PASS, "its roots stand in a file"
+    monkeypatch.setattr(LocalAuthority, "trust", lambda _: down(_, None))  # type: ignore[arg-type]
+    (blind,) = status.examine(scene.wanted, scene.store, scene.issuers).seen
+    assert blind.outcome is Outcome.ERROR, "and without them nothing is said for what is served, nor against it"
+    assert blind.facts is not None
+    assert "whom clients trust is not known: sealed" in blind.detail
