@@ -72,10 +72,13 @@ def caddy_tls(layout: Layout, settings: Settings) -> str:
 
     It is a process of its own because a certificate is read when a configuration is loaded, and a reload closes
     connections that wait (docs/pki/README.md): clients of the plain proxy notice nothing of a rotation.
+
+    It listens on its standard input, a socket that supervisor holds. With one of its own, a reload would open another
+    and close the old one, and with it reset the connections that were not accepted yet.
     """
     current = layout.certificate / "current"
     pair = {"certificate": str(current / rotation_state.CERTIFICATE), "key": str(current / rotation_state.KEY)}
-    server = _server(settings.tls_address, _forward(layout))
+    server = _server("fd/0", _forward(layout))
     server |= {"tls_connection_policies": [{"default_sni": CERTIFICATE_NAMES[0]}]}
     return _caddy(
         {"listen": f"unix/{settings.admin_socket}"},
@@ -95,7 +98,7 @@ def _caddy(admin: dict[str, object], apps: dict[str, object]) -> str:
     return json.dumps(config, indent=2) + "\n"
 
 
-def _server(address: str | None, handler: dict[str, object]) -> dict[str, object]:
+def _server(address: str, handler: dict[str, object]) -> dict[str, object]:
     return {
         "protocols": ["h1"],
         "automatic_https": {"disable": True},
@@ -192,16 +195,26 @@ def supervisor(layout: Layout, settings: Settings, caddy_program: Path) -> str:
             "stdout_logfile": layout.root / "logs" / f"{color}-output.log",
             "priority": 10,
         }
-    for program, config in ((PROXY, layout.caddy_config), (TLS_PROXY, layout.tls_config)):
-        sections[f"program:{program}"] = {
+    proxies = {
+        f"program:{PROXY}": (layout.caddy_config, layout.proxy_log(PROXY), {}),
+        # supervisor opens the socket and makes it standard input; nothing about it is particular to FastCGI
+        f"fcgi-program:{TLS_PROXY}": (
+            layout.tls_config,
+            layout.proxy_log(TLS_PROXY),
+            {"socket": f"tcp://{settings.tls_address}", "socket_backlog": 1024},
+        ),
+    }
+    for section, (config, log, listening) in proxies.items():
+        sections[section] = {
             **common,
+            **listening,
             "command": command(caddy_program, "run", "--config", config),
             "environment": f'XDG_DATA_HOME="{layout.root}/proxy/data",XDG_CONFIG_HOME="{layout.root}/proxy/config"',
             "autostart": "true",
             "autorestart": "true",
             "startsecs": 1,
             "stopwaitsecs": 8,
-            "stdout_logfile": layout.proxy_log(program),
+            "stdout_logfile": log,
             "priority": 20,
         }
     sections[f"program:{BRING_BACK}"] = {

@@ -6,6 +6,7 @@ Both are made once. Afterwards they are rotated as on any other service: `pyrunb
 from __future__ import annotations
 
 import os
+import secrets
 import socket
 import ssl
 from dataclasses import dataclass, field
@@ -13,7 +14,7 @@ from pathlib import Path
 from typing import Protocol
 
 from pyrunbook.errors import BadInput
-from pyrunbook.on_target import certificate_pair, rotation_state
+from pyrunbook.on_target import certificate_pair, durable, rotation_state
 from pyrunbook.sandbox.layout import CERTIFICATE_NAMES, Layout
 
 RUN = "sandbox-up"
@@ -53,6 +54,8 @@ def create(layout: Layout, issuing: Issuing) -> None:
     Raises:
         BadInput: there is no pair, and what is there does not let one be deployed.
     """
+    if not layout.backup_passphrase.exists():
+        durable.write(str(layout.backup_passphrase), secrets.token_urlsafe(32).encode() + b"\n")
     if not (layout.signing_keys / "versions.json").exists():
         issuing.signing_key(layout)
     directory = str(layout.certificate)

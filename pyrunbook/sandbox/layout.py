@@ -100,6 +100,11 @@ class Layout:
         return self.authority / "trust.pem"
 
     @property
+    def backup_passphrase(self) -> Path:
+        """What opens a backup of the sandbox's keys; on a machine that matters it is not kept beside them."""
+        return self.root / "backup-passphrase"
+
+    @property
     def signing_keys(self) -> Path:
         """The versions of the key with which the service signs templates, private."""
         return self.root / "signing" / "templates"

@@ -535,7 +535,7 @@ def test_the_log_is_opened_again_for_rotation(sandbox: Sandbox) -> None:
     os.kill(sandbox.status()["colors"]["blue"]["pid"], signal.SIGHUP)
     until(log.exists, "a new log")
     ask(f"{sandbox.url}/version")
-    assert "GET /version 200" in log.read_text()
+    until(lambda: "GET /version 200" in log.read_text(), "its line")  # written after the answer
 
 
 def test_the_load_command_reports(sandbox: Sandbox, tmp_path: Path) -> None:

@@ -89,7 +89,7 @@ def test_the_tls_proxy_forwards_like_the_other_and_reads_what_is_deployed() -> N
     where = Layout(Path("/srv/a sandbox"))
     plain, config = (json.loads(make(where, SETTINGS)) for make in (configuration.caddy, configuration.caddy_tls))
     server = config["apps"]["http"]["servers"]["tls"]
-    assert server["listen"] == ["127.0.0.1:8443"]
+    assert server["listen"] == ["fd/0"]
     assert server["routes"] == plain["apps"]["http"]["servers"]["public"]["routes"]
     current = "/srv/a sandbox/tls/public/current"
     pair = {"certificate": f"{current}/certificate.pem", "key": f"{current}/key.pem"}
@@ -115,7 +115,8 @@ def test_supervisor_starts_no_slot_by_itself() -> None:
             *("--root", "/srv/a sandbox", "--color", color, "--listen", f"127.0.0.1:{port}"),
         ]
     assert parser["program:agent-factory-proxy"]["autostart"] == "true"
-    assert parser["program:agent-factory-tls"]["autostart"] == "true"
+    assert parser["fcgi-program:agent-factory-tls"]["autostart"] == "true"
+    assert parser["fcgi-program:agent-factory-tls"]["socket"] == "tcp://127.0.0.1:8443"
     assert shlex.split(parser["program:agent-factory-proxy"]["command"])[0] == "/opt/100%% caddy/caddy"
     assert parser["unix_http_server"] == {"file": SETTINGS.socket, "chmod": "0600"}
 
