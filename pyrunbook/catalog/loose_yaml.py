@@ -47,15 +47,15 @@ class LooseFile:
         self._said: set[tuple[int, int, str]] = set()
         self._entries: dict[int, Entries] = {}
 
-    def complain(self, node: yaml.Node, where: str, message: str) -> None:
+    def complain(self, node: yaml.Node, where: str, message: str, *, elsewhere: bool = False) -> None:
         """List a problem at a node's place."""
-        self.complain_at(node.start_mark.line + 1, node.start_mark.column + 1, where, message)
+        self.complain_at(node.start_mark.line + 1, node.start_mark.column + 1, where, message, elsewhere=elsewhere)
 
-    def complain_at(self, line: int, column: int, where: str, message: str) -> None:
+    def complain_at(self, line: int, column: int, where: str, message: str, *, elsewhere: bool = False) -> None:
         """List a problem once; line and column count from 1."""
         if (line, column, message) not in self._said:
             self._said.add((line, column, message))
-            self.problems.append(Problem(self.file, line, column, where, message))
+            self.problems.append(Problem(self.file, line, column, where, message, elsewhere))
 
     def entries(self, node: yaml.Node | None, where: str = "") -> Entries:
         """The entries of a mapping: key as text, to the key's node and the value's. Empty for anything else.

@@ -208,9 +208,9 @@ class _Playbooks:
         elif is_template(target):
             return None
         elif not is_file(path := loose.file.parent / target):
-            loose.complain(node, where, f"there is no playbook {shown} in this project")
+            loose.complain(node, where, f"there is no playbook {shown} in this project", elsewhere=True)
         elif not inside(path, self._project):
-            loose.complain(node, where, f"{shown} stands outside of the project and was not read")
+            loose.complain(node, where, f"{shown} stands outside of the project and was not read", elsewhere=True)
         elif (path := path.resolve()) in opened:
             loose.complain(node, where, f"{shown} imports itself")
         elif len(opened) > _MAX_IMPORTS:

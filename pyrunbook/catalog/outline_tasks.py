@@ -248,7 +248,7 @@ class Tasks:
         if role and not is_template(role):
             path = self._places.find(role, opened[0]) or self._places.find(role, loose.file)
             if path is None and not self._places.comes_with_pyrunbook(role):
-                loose.complain(node, "", f"the role {role[:100]} is not in this project")
+                loose.complain(node, "", f"the role {role[:100]} is not in this project", elsewhere=True)
         title = (self._name(loose, entries) if module else None) or role or module
         return self._made(Kind.ROLE, title, loose, node, entries, module=module, role=role or None, role_path=path)
 
@@ -279,9 +279,9 @@ class Tasks:
         shown = target[:100]
         file = self._found(loose.file, target, opened[0])
         if file is None:
-            loose.complain(node, where, f"there is no {shown} in this project")
+            loose.complain(node, where, f"there is no {shown} in this project", elsewhere=True)
         elif not file.is_relative_to(self._project):
-            loose.complain(node, where, f"{shown} stands outside of the project and was not read")
+            loose.complain(node, where, f"{shown} stands outside of the project and was not read", elsewhere=True)
         elif file in opened:
             loose.complain(node, where, f"{shown} includes itself")
         elif len(opened) > _MAX_INCLUDES:

@@ -20,13 +20,17 @@ VAULTED = "(vaulted)"
 
 @dataclass(frozen=True)
 class Problem:
-    """Something wrong in a file; `line` and `column` count from 1, `where` is the dotted path inside the file."""
+    """Something wrong in a file; `line` and `column` count from 1, `where` is the dotted path inside the file.
+
+    Where `elsewhere`, the file itself may be right: it names a role or a file that is kept outside of the project.
+    """
 
     file: Path
     line: int
     column: int
     where: str
     message: str
+    elsewhere: bool = False
 
     def __str__(self) -> str:
         """`file:line:column: where: message`, as editors and CI read it."""

@@ -90,7 +90,7 @@ def build(
                 click.echo(f"{verb} {places.from_here(file)}")
         counts = f"{len(written)} written, {len(made.files) - len(written) - len(kept)} unchanged"
         click.echo(f"{_counted(len(made.files))}: {counts}{f', {len(kept)} left as they were' if kept else ''}.")
-    if made.problems:
+    if made.broken:
         ctx.exit(ExitCode.BAD_INPUT)
 
 
@@ -135,9 +135,9 @@ def check(
         named: list[tuple[str, object]] = [("--lang", language) for language in languages]
         named += [("--output", output), ("--project", project), ("--inventory", inventory), ("--service", service)]
         build += [str(word) for option, value in named if value for word in (option, value)]
-        first = "correct what cannot be read, then: " if made.problems else ""
+        first = "correct what cannot be read, then: " if made.broken else ""
         click.echo(f"Drifted: {len(found)} of {_counted(len(made.files))}.\nNext: {first}{shlex.join(build)}", err=True)
-    if made.problems:
+    if made.broken:
         ctx.exit(ExitCode.BAD_INPUT)
     if found:
         ctx.exit(ExitCode.DRIFT)
@@ -172,7 +172,7 @@ def show(
 
         click.echo_via_pager(rendered(text))
     _complain(made)  # behind the page: a pager would hide it
-    if made.problems:
+    if made.broken:
         ctx.exit(ExitCode.BAD_INPUT)
 
 

@@ -35,6 +35,11 @@ class Collection:
     whole: bool = True
     problems: list[Problem] = field(default_factory=list)
 
+    @property
+    def broken(self) -> bool:
+        """Whether a file of the project is wrong; that it names what is kept elsewhere is only said."""
+        return any(not problem.elsewhere for problem in self.problems)
+
 
 def collect(
     target: Target,

@@ -145,6 +145,17 @@ def test_json(project: Path, run: Run) -> None:
     assert problem.startswith("broken.yml:") and problem in errors
 
 
+def test_what_is_kept_elsewhere_is_said_and_breaks_nothing(project: Path, run: Run) -> None:
+    """A role of a collection, a file that another tool brings: the page says so, and the project is not wrong."""
+    text = "- hosts: all\n  roles: [their.things.app]\n  tasks:\n    - import_tasks: made.yml\n"
+    (project / "site.yml").write_text(text)
+    for command in (("build",), ("check",)):
+        code, _, errors = run(*command)
+        assert code == 0, command
+        assert "site.yml:2:11: the role their.things.app is not in this project" in errors
+        assert "there is no made.yml in this project" in errors
+
+
 def test_a_page_whose_metadata_is_broken_stays_as_it_is(built: Path, project: Path, run: Run) -> None:
     good = tree(built)
     meta = project / f"playbooks/{SLOW}.meta.yml"
