@@ -16,6 +16,9 @@ NAMES, FORCE, PHASE = "certificate_names", "certificate_force", "rotate_certs_ph
 """Inputs: of both runbooks, and of `ROTATION` alone."""
 STATUS = "pyrunbook certs status"
 _WINDOW = {  # as the playbook of ROTATION hands it on
+    "certificate_state_only": "{{ certificate_names | default([]) }}",
+    "certificate_state_force": "{{ certificate_force | default(false) }}",
+    "certificate_state_phase": "{{ rotate_certs_phase | default('rotate') }}",
     "certificate_state_window": "{{ certificate_window | default('') }}",
     "certificate_state_window_exclusions": "{{ certificate_window_exclusions | default([]) }}",
     "certificate_state_window_cutoff": "{{ certificate_window_cutoff | default('') }}",
