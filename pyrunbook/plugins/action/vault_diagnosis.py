@@ -52,5 +52,5 @@ class ActionModule(StepAction):
             failure.evidence = evidence  # type: ignore[attr-defined]
             raise failure
         looked = sum(len(each) for each in found.values())
-        detail = f"{', '.join(found)}: healthy, {looked} things looked at" if found else "there is no issuer to look at"
+        detail = f"{', '.join(found)}: {looked} of {looked} healthy" if found else "there is no issuer to look at"
         return {"changed": False, "detail": detail, "evidence": evidence}

@@ -71,6 +71,7 @@ def _certificates(where: layout.Layout, sandbox: state.SandboxState) -> dict[str
         "reload": configuration.reload_command(where, settings),
     }
     return {
+        "backup_security_passphrase_file": str(where.backup_passphrase),
         "service_tls_url": sandbox.tls_url,
         "service_certificates": [certificate],
         "certificate_issuers": {
