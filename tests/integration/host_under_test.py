@@ -22,8 +22,8 @@ from operation import ROOT
 from sandbox_under_test import Sandbox
 
 from pyrunbook.sandbox import content
+from pyrunbook.sandbox.configuration import caddy_program
 from pyrunbook.sandbox.layout import COLORS
-from pyrunbook.sandbox.lifecycle import caddy_program
 from pyrunbook.sandbox.state import Settings
 
 DOCS = ROOT / "docs" / "host"
