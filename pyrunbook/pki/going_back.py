@@ -97,7 +97,7 @@ def undo(wanted: WantedCertificate, store: Store, issuers: Issuers, undone: str,
         raise unfinished(wanted, held)
     if any(each.undoes == undone and each.replaced_by == standing.current for each in held.retired):
         return Done(False, f"{standing.current} was put back before", standing.current, {})
-    entry = next((each for each in held.retired if each.run == undone and not each.undoes), None)
+    entry = next((each for each in held.retired if each.run == undone and each.undoes != undone), None)
     if entry is None and not standing.run:
         raise Refused(
             f"run {undone} has replaced no certificate {wanted.name} that is still kept",

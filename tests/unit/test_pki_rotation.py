@@ -509,8 +509,10 @@ def test_a_rotation_that_succeeded_is_undone_once(scene: Scene) -> None:
     assert (retired.version, retired.run, retired.undoes) == (new, "run3", "run2")
     assert not scene.undo("run2", "run4").changed, "and not back and forth"
     assert scene.serial() == old
-    with pytest.raises(Refused, match="run run3 has replaced no certificate"):
-        scene.undo("run3", "run5")
+    with pytest.raises(Refused, match="run run9 has replaced no certificate"):
+        scene.undo("run9", "run5")
+    assert scene.undo("run3", "run5").serial == new == scene.serial(), "an undoing is a rotation that can be undone"
+    assert not scene.undo("run3", "run6").changed
 
 
 def test_a_run_undoes_itself(scene: Scene) -> None:
