@@ -29,7 +29,7 @@ class Fault:
     """What shall go wrong with the next requests that match.
 
     `action` is a status code, `reset` (the connection is closed unanswered, nothing was done), `lost` (it is done, but
-    the answer is lost), or `slow` (answered after `seconds`).
+    the answer is lost), `slow` (answered after `seconds`), or `hold` (as `reset`, after `seconds`).
     """
 
     action: int | str
@@ -218,10 +218,10 @@ class _Handler(BaseHTTPRequestHandler):
             if fault and isinstance(fault.action, int):
                 reason = {409: "Conflict", 429: "TooManyRequests", 503: "ServiceUnavailable"}.get(fault.action)
                 raise Refusal(fault.action, reason or "InternalError", "a fault that the test asked for")
-            if fault and fault.action == "reset":
-                raise _Dropped
-            if fault and fault.action == "slow":
+            if fault and fault.action in ("slow", "hold"):
                 time.sleep(fault.seconds)
+            if fault and fault.action in ("reset", "hold"):
+                raise _Dropped
             if call.verb == "watch":
                 return self._watch(call)
             answer = call.perform()
