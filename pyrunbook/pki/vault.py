@@ -17,6 +17,8 @@ _RENEW_AT = 1 / 3
 """A token is renewed when only this share of its time is left."""
 _LEAST = 30.0
 """Seconds that a token must have left when a request is made."""
+_UNABLE = (429, 472, 473, 501, 502, 503, 504)
+"""Statuses that are about the server, and not about what it was asked."""
 
 
 class Vault:
@@ -103,12 +105,16 @@ class Vault:
         raise self._explain(method, path, status, answer)
 
     def public(self, path: str) -> tuple[int, bytes]:
-        """What anybody may read at a path (certificates, CRLs): status and body."""
-        return self._raw("GET", path, None, None)
+        """What anybody may read at a path (certificates, CRLs): status and body.
+
+        Raises:
+            NotIssued: the server cannot answer anybody: says why.
+        """
+        return self._able(*self._raw("GET", path, None, None))
 
     def public_post(self, path: str, body: bytes, content_type: str) -> tuple[int, bytes]:
-        """What anybody may ask at a path (OCSP): status and body."""
-        return self._raw("POST", path, body, None, content_type)
+        """What anybody may ask at a path (OCSP): status and body. Raises as `public` does."""
+        return self._able(*self._raw("POST", path, body, None, content_type))
 
     def token(self) -> Secret:
         """A token that lives long enough for a request: logs in, or renews, where that is needed.
@@ -204,10 +210,17 @@ class Vault:
             )
         raise _error(found)
 
+    def _able(self, status: int, body: bytes) -> tuple[int, bytes]:
+        """An answer as it is, unless it says that the server is sealed, empty or without an active node."""
+        found = probe(self.place) if status in _UNABLE else None
+        if found is not None and not found.ok:
+            raise _error(found)
+        return status, body
+
     def _explain(self, method: str, path: str, status: int, answer: dict[str, Any]) -> NotIssued:
         """Say what is wrong, from the answer and, where that says too little, from a look at the server."""
         said = "; ".join(str(each).strip() for each in answer.get("errors") or []) or f"status {status}"
-        if status in (429, 472, 473, 501, 502, 503, 504) or "sealed" in said:
+        if status in _UNABLE or "sealed" in said:
             found = probe(self.place)
             if not found.ok:
                 return _error(found)
