@@ -316,6 +316,21 @@ def test_a_login_that_is_good_for_once_is_used_once(
     assert second
 
 
+def test_more_certificates_than_logins_are_refused_before_the_first(
+    task: Task, inventory: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    inventory["certificates"].append(
+        inventory["certificates"][0] | {"name": "second", "directory": str(tmp_path / "second")}
+    )
+    assert not task(certificate_state, begin=True).get("failed")
+    monkeypatch.setattr("pyrunbook.pki.sources.Issuers.logs_in_once", lambda *_: True)
+    assert not task(certificate_state).get("failed"), "looking needs no login"
+    assert not task(certificate_state, begin=True, only=["public"]).get("failed")
+    failed = task(certificate_state, begin=True)
+    assert "public, second are due, and the wrapped secret id of local opens one login" in failed["msg"]
+    assert "-e certificate_names=public" in failed["msg"]
+
+
 # --- validation ------------------------------------------------------------------------------------------------------
 
 

@@ -67,6 +67,8 @@ class ActionModule(CertificateAction):
                 means="Nothing was changed.",
                 next_step="generate it first: -e rotate_certs_phase=generate, or rotate in one go",
             )
+        if arguments["begin"] and phase != "deploy":
+            self._require_logins(asked, list(rotate))
         overrides = [f"{name}: {decision.override}" for name, decision in rotate.items() if decision.override]
         free = phase == "generate" or len(overrides) == len(rotate)
         told = {name: each.as_json() for name, each in seen.items()}
@@ -91,6 +93,22 @@ class ActionModule(CertificateAction):
 
         if seen.held.standing.run not in ("", self.run_id) and not never_served(seen.held):
             raise unfinished(seen.wanted, seen.held)
+
+    @staticmethod
+    def _require_logins(asked: Asked, due: list[str]) -> None:
+        """Refuse to begin where the issuer's secret opens fewer logins than there are certificates to issue.
+
+        Raises:
+            Refused: the second login would look as if the first had been a theft.
+        """
+        for issuer in {asked.named(name).issuer for name in due}:
+            names = [name for name in due if asked.named(name).issuer == issuer]
+            if len(names) > 1 and asked.issuers.logs_in_once(issuer):
+                raise Refused(
+                    f"{', '.join(names)} are due, and the wrapped secret id of {issuer} opens one login",
+                    means="Nothing was changed.",
+                    next_step=f"one after the other, each with a new secret id: -e certificate_names={names[0]}",
+                )
 
     @staticmethod
     def _declared(arguments: dict[str, Any]) -> str:
