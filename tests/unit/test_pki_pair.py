@@ -390,14 +390,14 @@ def test_a_state_that_cannot_be_read_stops_everything(pair: Pair, issuer: LocalA
     for content in ("", "{", "[]", '{"run": "x"}'):
         (pair.directory / "rotation.json").write_text(content)
         with pytest.raises(NotDeployed, match=r"rotation\.json cannot be read"):
-            pair.read().standing
+            pair.read()
         with pytest.raises(Refused, match=r"rotation\.json cannot be read"):
             pair.stage("run2", issue(issuer))
     (pair.directory / "rotation.json").unlink()
     (pair.directory / "current").unlink()
     (pair.directory / "current").mkdir()
     with pytest.raises(NotDeployed, match="is not a link"):
-        pair.read().standing
+        pair.read()
 
 
 def test_an_encrypted_key_is_an_error_and_no_question(tmp_path: Path) -> None:
