@@ -19,6 +19,7 @@ from secrets_under_test import (
     staged,
 )
 
+from pyrunbook.execution import examination
 from pyrunbook.kubernetes import access
 from pyrunbook.kubernetes.client import connect
 from pyrunbook.kubernetes.errors import Forbidden
@@ -93,3 +94,17 @@ def test_the_role_grants_what_a_rotation_needs_and_no_more(standin_api: Api, iss
         cluster.get("Secret", "somebody-elses")
     with pytest.raises(Forbidden):
         cluster.list_all("Secret")
+
+
+def test_the_doctor_names_a_verb_that_a_rotation_lacks(standin_api: Api) -> None:
+    kubeconfig = standin_api.user(
+        [{"apiGroups": [p.group], "resources": [p.resource], "verbs": [p.verb]} for p in access.NEEDED]
+    )
+    variables = {"service_kubeconfig": str(kubeconfig), "service_namespace": standin_api.namespace}
+    (seen,) = examination._permissions("web", variables)
+    assert seen.good
+    templated = {"name": "other", "secret": "{{ somewhere }}"}
+    certificates = {"service_certificates": [{"name": "public", "secret": SECRET}, templated]}
+    (seen,) = examination._permissions("web", variables | certificates)
+    assert not seen.good and f"update secrets {LEDGER}" in seen.seen and "{{" not in seen.seen
+    assert "apply -f docs/kubernetes/role-certificates.yaml, and" in seen.next_step
