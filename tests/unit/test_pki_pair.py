@@ -198,6 +198,22 @@ def test_what_something_else_has_changed_is_left_alone(pair: Pair, issuer: Local
             move("run2")
 
 
+def test_what_something_else_has_taken_away_is_put_back(pair: Pair, issuer: LocalAuthority) -> None:
+    old, new = issue(issuer), issue(issuer)
+    rotate(pair, "run1", old)
+    pair.stage("run2", new)
+    pair.activate("run2")
+    (pair.directory / "current").unlink()
+    standing = pair.read().standing
+    assert (standing.deployed, standing.can) == ("nothing", ("go_back",))
+    assert "nothing is deployed any more" in standing.seen
+    with pytest.raises(NotDeployed):
+        pair.activate("run2")
+    assert pair.put_back("run2")
+    pair.conclude("run2")
+    assert served(pair) == old.serial
+
+
 def test_going_back_to_a_pair_that_is_kept(pair: Pair, issuer: LocalAuthority) -> None:
     old, new = issue(issuer), issue(issuer)
     rotate(pair, "run1", old)
