@@ -1,6 +1,6 @@
 """Looks for secrets in everything that commands leave, show or pass on while they run.
 
-What is looked at: the arguments and the environment of every process, sampled from /proc; those of every process that
+What is looked at: the arguments and the environment of every process of theirs, sampled from /proc; those of each that
 Python starts, and what every file held that Python removes, told by an audit hook in the processes themselves, so that
 nothing is too short to be seen; all files below the watched directories, again and again, and at the end.
 """
@@ -22,7 +22,10 @@ from types import TracebackType
 
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 
+PART = 12
+"""Bytes of a secret number that are looked for at once."""
 INTERVAL = 0.1
 """Seconds between two looks; more where a look takes long: a command that is watched has the processor to itself."""
 LARGEST = 8_000_000
@@ -34,6 +37,8 @@ MARKS = re.compile(
     rb"|AGE-SECRET-KEY-1[A-Z0-9]{20}"
 )
 """What is a secret by its looks, whether it was planted or not."""
+SCRATCH = re.compile(r"/pyrunbook-trial-[^/]+/tls/")
+"""Where a rotation on trial keeps a pair of its own, in a private directory that it takes away."""
 HOOK = '''\
 """Tells what this process starts and removes; see secrets_under_test.py."""
 import itertools, json, os, sys
@@ -83,21 +88,33 @@ if _into:
 
 
 def parts_of_keys(data: bytes) -> dict[str, bytes]:
-    """What would give a private key away: the lines of its body, and the secret number itself.
+    """What would give a private key away: its secret number in parts, as bytes and as it stands in the lines.
+
+    What else stands in a private key's file is public: it stands in the certificate as well.
 
     Args:
         data: PEM; a file of several is fine.
     """
-    found = {}
+    found: dict[str, bytes] = {}
     for pem in re.findall(rb"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?-----END [A-Z ]*PRIVATE KEY-----", data, re.S):
-        for line in pem.splitlines()[1:-1]:
-            if len(line) >= 40:
-                found[f"key {line[-12:].decode()}"] = line
         with contextlib.suppress(ValueError, TypeError):  # one that is encrypted has no number to show
             key = serialization.load_pem_private_key(pem, None)
-            if isinstance(key, EllipticCurvePrivateKey):
-                number = key.private_numbers().private_value.to_bytes((key.key_size + 7) // 8, "big")
-                found[f"number {number[:4].hex()}"] = number
+            if isinstance(key, RSAPrivateKey):
+                value, size = key.private_numbers().p, key.key_size // 16
+            elif isinstance(key, EllipticCurvePrivateKey):
+                value, size = key.private_numbers().private_value, (key.key_size + 7) // 8
+            else:
+                raise AssertionError(f"another kind of key: {type(key).__name__}")
+            secret = value.to_bytes(size, "big")
+            name = hashlib.sha256(secret).hexdigest()[:8]
+            found |= {f"key {name}, part {at}": secret[at : at + PART] for at in range(0, size - PART + 1, PART)}
+            lines = pem.splitlines()[1:-1]
+            begin = base64.b64decode(b"".join(lines)).index(secret)
+            first, last = -(-begin * 4 // 3), (begin + size) * 4 // 3  # characters that tell of nothing else
+            for number, line in enumerate(lines):
+                part = line[max(0, first - number * len(lines[0])) : max(0, last - number * len(lines[0]))]
+                if len(part) >= PART:
+                    found[f"key {name}, line {number + 1}"] = part[: 2 * PART]
     return found
 
 
@@ -130,7 +147,8 @@ class Watch:
         self._told.mkdir(parents=True)
         (directory / "hook").mkdir()
         (directory / "hook" / "sitecustomize.py").write_text(HOOK)
-        self.environment = {"PYTHONPATH": str(directory / "hook"), "SECRETS_TOLD": str(self._told)}
+        path = os.pathsep.join([str(directory / "hook"), *filter(None, [os.environ.get("PYTHONPATH")])])
+        self.environment = {"PYTHONPATH": path, "SECRETS_TOLD": str(self._told)}
         self.secrets = secrets
         self._watched, self._belongs = watched, belongs
         self._seen: dict[bytes, tuple[str, bytes]] = {}
@@ -184,11 +202,20 @@ class Watch:
             pause = max(INTERVAL, 5 * (time.monotonic() - began))
 
     def _processes(self) -> None:
+        """Those that have our mark in their environment, and what they started, which may have lost it."""
+        mark = os.fsencode(f"SECRETS_TOLD={self._told}")
+        parents, told = {}, {}
         for entry in Path("/proc").iterdir():
             if entry.name.isdigit() and int(entry.name) != os.getpid():
-                for part in ("cmdline", "environ"):
-                    with contextlib.suppress(OSError):  # it has ended
-                        self.saw(f"{part} of {entry.name}", (entry / part).read_bytes())
+                with contextlib.suppress(OSError):  # it has ended
+                    told[entry.name] = [(entry / part).read_bytes() for part in ("environ", "cmdline")]
+                    parents[entry.name] = (entry / "stat").read_text().rpartition(")")[2].split()[1]
+        ours = {pid for pid, (environment, _) in told.items() if mark in environment}
+        while more := {pid for pid in told if pid not in ours and parents.get(pid) in ours}:
+            ours |= more
+        for pid in ours:
+            self.saw(f"environ of {pid}", told[pid][0])
+            self.saw(f"cmdline of {pid}", told[pid][1])
 
     def _files(self) -> None:
         for top in self._belongs:
@@ -213,4 +240,4 @@ class Watch:
                         yield path
 
     def _at_home(self, path: Path) -> bool:
-        return any(path.is_relative_to(home) for home in self._belongs)
+        return any(path.is_relative_to(home) for home in self._belongs) or SCRATCH.search(str(path)) is not None
