@@ -52,7 +52,7 @@ class ActionModule(StepAction):
                 raise BadInput(
                     f"the signing key {', '.join(empty)} has no version yet",
                     means="nothing can be signed with it",
-                    next_step="pyrunbook run maintenance/certificate_rotation --tags rotate_signing_keys",
+                    next_step="pyrunbook run maintenance/certificate_rotation --step rotate_signing_keys",
                 )
             said = {each.name: signing_keys.prove(each.keys) for each in wanted}
             if arguments["path"]:
