@@ -224,6 +224,18 @@ def test_an_up_that_was_killed_is_taken_up(made: Layout, issuing_of: Callable[[]
     assert rotation_state.standing(directory)["can"] == ["go_on", "go_back"]
 
 
+def test_an_up_that_was_killed_right_after_it_deployed_is_taken_up(
+    made: Layout, issuing_of: Callable[[], Issuing]
+) -> None:
+    credentials.create(made, issuing_of())
+    directory = str(made.certificate)
+    begun = rotation_state.rotation(directory)
+    assert begun is not None
+    rotation_state.write(directory, {**begun, "step": "activating"})
+    credentials.create(made, issuing_of())
+    assert rotation_state.rotation(directory) == begun
+
+
 def test_the_rotation_of_a_run_is_none_of_ups_business(made: Layout, issuing_of: Callable[[], Issuing]) -> None:
     pair = issuing_of().pair
     certificate_pair.stage(str(made.certificate), "00decade", pair.serial, pair.certificate, pair.key)

@@ -6,6 +6,7 @@ import asyncio
 import json
 import socket
 import subprocess
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
@@ -188,6 +189,8 @@ def test_no_signature_leaves_after_secure_mode_was_turned_on(
 
     monkeypatch.setattr(agent_factory.subprocess, "run", slow)
     assert agent_factory.Signing(root).sign(b"template")[0] == 503
+    monkeypatch.delattr(agent_factory.subprocess, "run")  # and from then on the key is not even read
+    assert agent_factory.Signing(root).sign(b"template")[0] == 503
 
 
 def test_what_keeps_it_from_signing_is_said(send: Send, root: Path) -> None:
@@ -242,11 +245,14 @@ def test_others_are_answered_while_one_is_signed(
 def test_a_client_that_goes_away_gets_no_signature(
     send: Send, root: Path, keys: SigningKeyFiles, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real, go_on = subprocess.run, Event()
+    real, go_on, signed = subprocess.run, Event(), Event()
 
     def waiting(*args: Any, **options: Any) -> Any:
         assert go_on.wait(10)
-        return real(*args, **options)
+        try:
+            return real(*args, **options)
+        finally:
+            signed.set()
 
     monkeypatch.setattr(agent_factory.subprocess, "run", waiting)
     with pytest.raises(TimeoutError):
@@ -255,6 +261,8 @@ def test_a_client_that_goes_away_gets_no_signature(
     while "client went away" not in log.read_text():
         assert status(send(get("/health"))) == 200
     go_on.set()
+    assert signed.wait(10)
+    time.sleep(0.2)  # for the event loop to hear of it
     assert b"agent_factory_requests_in_flight 0" in send(get("/metrics"))
     assert "/sign 200" not in log.read_text()
 
