@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pyrunbook.errors import BadInput, FailedAndPutBack, PyrunbookError
@@ -31,6 +32,7 @@ class ActionModule(StepAction):
             },
         },
         "signing_keys": {"type": "list", "elements": "dict", "default": []},
+        "spared": {"type": "list", "elements": "dict", "default": []},
         "issuers": {"type": "dict", "required": True},
     }
     CHANGES = False
@@ -48,6 +50,13 @@ class ActionModule(StepAction):
                 "There is nothing to rotate on trial.",
                 means="whether a rotation would succeed is not known",
                 next_step="name test_rotation_certificates in the inventory (docs/pki/README.md)",
+            )
+        in_use = {_identity(each) for each in given["spared"]}
+        if taken := [str(each.get("name")) for each in given["signing_keys"] if _identity(each) in in_use]:
+            raise BadInput(
+                f"{', '.join(taken)} signs templates, so it is not rotated on trial",
+                means="nothing was rotated",
+                next_step="make a key of its own for trials, and name that one in test_rotation_signing_keys",
             )
         if self.check_mode:
             return {"changed": False, "detail": f"{len(trials) + len(given['signing_keys'])} trials, not performed"}
@@ -77,9 +86,7 @@ class ActionModule(StepAction):
             raise failure
         return {
             "changed": False,
-            "detail": f"{', '.join(evidence)}: issued, checked, served to ourselves, revoked"
-            if not given["signing_keys"]
-            else f"{', '.join(evidence)}: rotated on trial",
+            "detail": f"{', '.join(evidence)}: rotated on trial",
             "evidence": evidence,
         }
 
@@ -93,8 +100,10 @@ class ActionModule(StepAction):
         if trial["role"]:
             from pyrunbook.pki.issuers.vault_pki import VaultPki
 
-            mount = str(settings.get(trial["issuer"], {}).get("mount", "pki"))
-            issuer = VaultPki(issuers.vault(trial["issuer"]), trial["role"], mount=mount)
+            about = settings.get(trial["issuer"], {})
+            trust = Path(about["trust_file"]).expanduser() if about.get("trust_file") else None
+            vault, mount = issuers.vault(trial["issuer"]), str(about.get("mount", "pki"))
+            issuer = VaultPki(vault, trial["role"], mount=mount, trust_file=trust)
         else:
             issuer = issuers.issuer(trial["issuer"])
         lifetime = parse_duration(trial["lifetime"])
@@ -109,3 +118,10 @@ class ActionModule(StepAction):
         before = (text, keys.sign(text)) if keys.versions() else None
         version = keys.rotate()
         return {"version": version, "detail": prove(keys, before)}
+
+
+def _identity(entry: dict[str, Any]) -> tuple[str, ...]:
+    """What tells one signing key from another, whatever it is called."""
+    if entry.get("kind") == "files":
+        return (str(Path(str(entry.get("directory"))).expanduser().resolve()),)
+    return str(entry.get("issuer")), str(entry.get("mount", "transit")).strip("/"), str(entry.get("key"))

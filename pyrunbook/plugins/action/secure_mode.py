@@ -94,14 +94,14 @@ class ActionModule(StepAction):
         from pyrunbook.kubernetes.secure_mode import switch
 
         where, at = arguments["config_map"], arguments["cluster"]
-        if not where.get("config_map") or not where.get("key"):
+        if not where.get("config_map") or not where.get("file"):
             raise BadInput(
-                "service_secure_mode does not name config_map and key, by which the service learns of secure mode.",
+                "service_secure_mode does not name config_map and file, by which the service learns of secure mode.",
                 next_step="name them in the inventory (docs/pki/README.md, Secure mode)",
             )
         cluster = connect(at.get("kubeconfig") or None, at.get("context") or None, at.get("namespace"))
         done = switch(
-            cluster, where["config_map"], where["key"],
+            cluster, where["config_map"], where["file"],
             on=arguments["enabled"], reason=reason, by=operator(), check=self.check_mode,
         )  # fmt: skip
         return {"changed": done.changed, "before": done.before, "now": done.now}
