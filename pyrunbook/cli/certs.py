@@ -18,6 +18,7 @@ from pyrunbook.execution.certificates import (
     VALIDATION,
     look,
     names_in,
+    services_that_sign,
     services_with,
 )
 
@@ -159,7 +160,9 @@ def test_signature(ctx: click.Context, /, **given: Any) -> None:
 
     Runs the step test_signature of maintenance/certificate_validation, with its guards.
     """
-    _run(ctx, VALIDATION, (), {}, given | {"step": (*given["step"], "test_signature")})
+    services = services_that_sign(options.inventory_sources(given["inventory"]), given["limit"])
+    given |= {"limit": ",".join(services), "step": (*given["step"], "test_signature")}
+    _run(ctx, VALIDATION, (), {}, given)
 
 
 def _run(

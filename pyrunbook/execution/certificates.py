@@ -77,6 +77,22 @@ def services_with(sources: tuple[str, ...], limit: str = "", names: Sequence[str
     }
 
 
+def services_that_sign(sources: tuple[str, ...], limit: str = "") -> list[str]:
+    """The services that have signing keys; a step that is skipped because there are none would be no proof.
+
+    Raises:
+        BadInput: the inventory cannot be read, or none has.
+    """
+    services = inventory.services(sources, limit)
+    found = [name for name, variables in services.items() if variables.get("service_signing_keys")]
+    if not found:
+        raise BadInput(
+            f"none of these services has signing keys: {', '.join(services)}",
+            next_step="say in the inventory what signs: service_signing_keys (docs/guides/certificates.md)",
+        )
+    return found
+
+
 def names_in(variables: Mapping[str, Any]) -> list[str] | None:
     """The names of a service's certificates; `None` where the inventory gives them as a template."""
     given = variables.get("service_certificates") or []

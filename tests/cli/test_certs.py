@@ -332,6 +332,19 @@ def test_the_run_that_a_command_becomes(
     assert request.limit == ("web" if "certificate_names" in inputs else "")
 
 
+def test_signatures_are_tested_where_something_signs(stage: Stage, run: Run) -> None:
+    stage.service("web", public=state())
+    code, _, said = run("test-signature")
+    assert code == 2
+    assert "none of these services has signing keys: web" in said
+    assert stage.requests == []
+    stage.service("mail", public=state())
+    stage.services["mail"]["service_signing_keys"] = [{"name": "templates"}]
+    assert run("test-signature", "--yes")[0] == 0
+    (request,) = stage.requests
+    assert (request.playbook.stem, request.tags, request.limit) == ("certificate_validation", "test_signature", "mail")
+
+
 def test_the_options_of_a_run(stage: Stage, run: Run) -> None:
     stage.service("web", public=state())
     arguments = ("--limit", "web", "--check", "-e", "a=b", "--no-window", "--reason", "it leaked", "--timeout", "9m")
