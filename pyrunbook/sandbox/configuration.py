@@ -22,9 +22,8 @@ PROXY_IDLE_SECONDS = 1
 always the proxy that closes one and no request meets a connection that is going away."""
 RETRY_SECONDS = 2
 """How long the proxy tries to connect before it answers 502. It reads the upstream file for each attempt."""
-GRACE_SECONDS = 65
-"""How long a request in flight may go on after the TLS proxy was told to reload: longer than the service's longest
-(`max_work_ms`); what is in flight then is cut off. Where the proxy is stopped, `stopwaitsecs` is over first."""
+GRACE_SECONDS = 5
+"""How long a proxy that is stopped waits for what it is answering; a reload ends nothing of that."""
 
 
 def caddy_program() -> Path:
@@ -64,7 +63,7 @@ def caddy(layout: Layout, settings: Settings) -> str:
         "public": _server(f"{HOST}:{settings.public_port}", _forward(layout)),
         "maintenance": _server(settings.maintenance_address, maintenance),
     }
-    return _caddy({"disabled": True}, {"http": {"grace_period": "5s", "servers": servers}})
+    return _caddy({"disabled": True}, {"http": {"grace_period": f"{GRACE_SECONDS}s", "servers": servers}})
 
 
 def caddy_tls(layout: Layout, settings: Settings) -> str:

@@ -24,7 +24,7 @@ RATE = 100.0
 LATE_MS = 2000.0
 """By how much a client may be late to have measured anything; see the test."""
 SLOW_MS = 8000
-"""Longer than the part of a rotation in which the proxy is reloaded, and than what many servers give a reload."""
+"""Longer than the part of a rotation in which the proxy is reloaded, and than the proxy's `grace_period`."""
 
 
 def serving(sandbox: Sandbox) -> int:

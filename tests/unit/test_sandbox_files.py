@@ -97,9 +97,7 @@ def test_the_tls_proxy_forwards_like_the_other_and_reads_what_is_deployed() -> N
     assert config["admin"] == {"listen": "unix//run/x/tls.sock", "config": {"persist": False}}
 
 
-def test_the_proxy_lets_the_longest_request_finish_when_it_reloads() -> None:
-    longest = tomllib.loads(content._CONFIG)["http"]["max_work_ms"] / 1000
-    assert longest < configuration.GRACE_SECONDS
+def test_a_reload_reads_the_certificate_also_where_the_configuration_is_the_same() -> None:
     assert "--force" in configuration.reload_command(Layout(Path("/srv/sandbox")), SETTINGS)
 
 
