@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -81,6 +82,7 @@ def test_a_rotation_by_hand_and_back(api: Api, front: Front, tls: TlsFront, tmp_
         second = serial(api)
         assert second != first.serial and f"serial={second.upper()}" in said
         assert standing(pair_in(api.cluster()))["current"] == second
+        time.sleep(1.1)  # kubectl restarts a Deployment once in a second; an operator is no faster
         for block in operator.operator.blocks(step, undo=True):
             said = typed.do(block)
         assert serial(api) == first.serial and f"serial={first.serial.upper()}" in said
