@@ -7,6 +7,7 @@ whatever looks like one. See `secrets_under_test`; the first test here shows tha
 from __future__ import annotations
 
 import base64
+import contextlib
 import json
 import os
 import secrets
@@ -292,13 +293,18 @@ def test_a_rotation_that_is_killed(scene: Scene) -> None:
                     break
             rotation = scene.sandbox.directory / "tls" / "public" / "rotation.json"
             deadline = time.monotonic() + 60
-            while not rotation.exists() and time.monotonic() < deadline:
-                time.sleep(0.01)
+            noted = ""
+            while '"activat' not in noted and time.monotonic() < deadline:
+                time.sleep(0.005)
+                with contextlib.suppress(FileNotFoundError):
+                    noted = rotation.read_text()
         finally:
             process.send_signal(signal.SIGKILL)
         told += process.stdout.read()
         process.wait(30)
         watch.saw("output of the one that was killed", told)
+        told_of = scene.run(watch, "certs", "status", *scene.inventories, code=8)
+        assert f"Next:     pyrunbook recover {runs(scene)[0]}" in told_of
         scene.run(watch, "recover", "--json")
     nothing_seen(scene, watch)
 
@@ -318,10 +324,12 @@ def test_an_incident(scene: Scene) -> None:
 
 def test_what_tells_of_all_this(scene: Scene) -> None:
     """Reports, the journal, the state of the certificates, the page with the values of this inventory."""
+    recorded = runs(scene)
     with scene.watch("told") as watch:
-        for run in runs(scene):
+        for run in recorded:
             scene.run(watch, "report", run, "--format", "json")
         scene.run(watch, "report", "latest")
         scene.run(watch, "certs", "status", "--json", *scene.inventories, code=8)  # of another issuer than is wanted
         scene.run(watch, "docs", "show", "maintenance/certificate_rotation")
+    assert runs(scene) == recorded, "status is no run"
     nothing_seen(scene, watch)
