@@ -88,7 +88,7 @@ def services_that_sign(sources: tuple[str, ...], limit: str = "") -> list[str]:
     if not found:
         raise BadInput(
             f"none of these services has signing keys: {', '.join(services)}",
-            next_step="say in the inventory what signs: service_signing_keys (docs/guides/certificates.md)",
+            next_step="say in the inventory what signs: service_signing_keys (docs/pki/README.md)",
         )
     return found
 
