@@ -5,7 +5,7 @@
 
 A release is the directory above `bin/`: `VERSION` names it, `FAULT` (when there is one) names how it misbehaves.
 The root holds what releases share: `config/agent-factory.toml` (read at start), `data/`, `logs/<color>.log`, the key
-that signs templates in `signing/templates/`, and `config/secure-mode.json` while nothing is to be signed.
+that signs templates in `signing/templates/`, and `security/secure-mode.json` while nothing is to be signed.
 
 One thread, one event loop: a request costs some tens of microseconds, and a slow one (`/work?ms=N`) costs a timer.
 SIGTERM stops accepting, lets every request in flight finish, and exits 0. A kept-alive connection that is idle
@@ -99,11 +99,11 @@ class Signing:
     All is read when it is needed: a new version of the key signs at once, and secure mode needs no restart.
 
     Args:
-        root: the service's; `config/secure-mode.json` in it is `{"on": true, "reason": …, "by": …, "since": …}`.
+        root: the service's; `security/secure-mode.json` in it is `{"on": true, "reason": …, "by": …, "since": …}`.
     """
 
     def __init__(self, root: Path) -> None:
-        self.mode_file = root.resolve() / "config" / "secure-mode.json"
+        self.mode_file = root.resolve() / "security" / "secure-mode.json"
         self.keys = root.resolve() / "signing" / "templates"
 
     def security(self) -> dict[str, object]:

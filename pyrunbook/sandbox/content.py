@@ -67,7 +67,8 @@ def create(layout: Layout, settings: Settings) -> None:
     """
     if layout.complete.exists():
         return
-    for path in ("config", "data/templates", "logs", "proxy", "releases", "state", *(f"slots/{c}" for c in COLORS)):
+    slots = [f"slots/{color}" for color in COLORS]
+    for path in ("config", "data/templates", "logs", "proxy", "releases", "security", "state", *slots):
         (layout.root / path).mkdir(parents=True, exist_ok=True)
     write_atomically(layout.root / "config" / "agent-factory.toml", _CONFIG)
     for name, (category, task, tools) in _AGENTS.items():

@@ -42,7 +42,7 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
 @pytest.fixture(autouse=True)
 def signing(service: Sandbox) -> Iterator[None]:
     yield
-    (service.directory / "config/secure-mode.json").unlink(missing_ok=True)
+    (service.directory / "security/secure-mode.json").unlink(missing_ok=True)
 
 
 @pytest.fixture(scope="module")
@@ -259,7 +259,7 @@ def test_secure_mode_is_left_by_one_way_alone(service: Sandbox) -> None:
     done = service.run(*OFF, "-e", "secure_mode_reason=INC-123")
     assert done.returncode == 0, done.stdout
     assert asked_to_sign(service)[0] == 200
-    assert json.loads((service.directory / "config/secure-mode.json").read_text())["reason"] == "INC-123"
+    assert json.loads((service.directory / "security/secure-mode.json").read_text())["reason"] == "INC-123"
 
 
 def test_a_run_that_died_is_done_again_and_one_that_was_ended_stays_contained(service: Sandbox) -> None:

@@ -136,7 +136,8 @@ def sign(data: bytes) -> bytes:
 
 
 def secure_mode(root: Path, text: str) -> None:
-    (root / "config" / "secure-mode.json").write_text(text)
+    (root / "security").mkdir(exist_ok=True)
+    (root / "security" / "secure-mode.json").write_text(text)
 
 
 def test_the_newest_version_of_the_key_signs(send: Send, keys: SigningKeyFiles) -> None:

@@ -63,6 +63,9 @@ def main() -> None:
             "since": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
         }
         if changed and not module.check_mode:
+            if not os.path.isdir(os.path.dirname(path)):
+                os.makedirs(os.path.dirname(path))
+                os.chmod(os.path.dirname(path), 0o755)  # noqa: S103  # the service reads it as another user
             durable.write(path, json.dumps(wanted, sort_keys=True).encode() + b"\n", 0o644)
     except OSError as error:
         place = error.filename or os.path.dirname(path)
