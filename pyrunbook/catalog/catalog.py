@@ -6,8 +6,9 @@ from collections.abc import Collection, Iterator
 from pathlib import Path
 
 from pyrunbook import places
+from pyrunbook.catalog.metadata import ROLLBACK, read_metadata
 from pyrunbook.catalog.runbook import Runbook, read_runbook
-from pyrunbook.catalog.yaml_file import InvalidFile
+from pyrunbook.catalog.yaml_file import InvalidFile, read
 from pyrunbook.errors import BadInput
 
 CATEGORIES = ("deployment", "incidents", "maintenance")
@@ -105,10 +106,26 @@ class Catalog:
     def _look(self, runbook_id: str) -> Runbook | InvalidFile:
         if runbook_id not in self._read:
             try:
-                self._read[runbook_id] = read_runbook(runbook_id, self._paths[runbook_id], self._content / "roles")
+                found = read_runbook(runbook_id, self._paths[runbook_id], self._content / "roles")
+                self._read[runbook_id] = found if self._has_way_back(found) else self._without_way_back(found)
             except InvalidFile as error:
                 self._read[runbook_id] = error
         return self._read[runbook_id]
+
+    def _has_way_back(self, runbook: Runbook) -> bool:
+        """Whether the runbook is there that its metadata names; the default of who names none is asked for by a run."""
+        return runbook.metadata.undone_by in (ROLLBACK, *self._paths)
+
+    def _without_way_back(self, runbook: Runbook) -> InvalidFile:
+        document = read(runbook.path.with_suffix(".meta.yml"))
+        path = ("argument_specs", read_metadata(document.file)[0], "runbook", "undone_by")
+        node = document.root
+        for key in path:
+            node = document.get(node, key) or node
+        message = f"there is no runbook {runbook.metadata.undone_by}; nothing would put back what a run has changed"
+        return InvalidFile(
+            [document.problem(node, ".".join(path), message)], next_step="name the id of one that pyrunbook list shows"
+        )
 
 
 def _playbooks(content: Path) -> Iterator[Path]:

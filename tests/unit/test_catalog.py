@@ -437,6 +437,20 @@ def test_a_broken_runbook_does_not_hide_the_others(content: Content) -> None:
     assert "bare.meta.yml must stand beside it" in str(found.broken["maintenance/bare"])
 
 
+def test_a_runbook_whose_way_back_is_not_there_is_refused_at_the_line_that_names_it(content: Content) -> None:
+    lines = METADATA.splitlines()
+    row = next(row for row, line in enumerate(lines) if line.strip().startswith("owner:"))
+    content.write(
+        "maintenance/sample", metadata="\n".join([*lines[:row], "      undone_by: maintenance/gone", *lines[row:]])
+    )
+    (said,) = content.complaints()
+    assert said.startswith(
+        f"{row + 1}:18: argument_specs.Sample.runbook.undone_by: there is no runbook maintenance/gone"
+    )
+    content.write("maintenance/gone")
+    assert not content.load().broken
+
+
 def test_mistakes_of_playbook_and_metadata_come_together(content: Content) -> None:
     content.write("maintenance/sample", playbook="a: b\n", metadata=METADATA.replace("schema: 1", "schema: 9"))
     assert [line.split(": ")[0] for line in content.complaints()] == ["1:1", "11:15"]

@@ -309,6 +309,19 @@ def test_what_commands_name_has_to_exist(project: Path, look: Look, command: str
     assert found == [f"docs/page.md:{each}" for each in wanted]
 
 
+@pytest.mark.parametrize(
+    ("named", "wanted"),
+    [
+        ("maintenance/restart", []),
+        ("maintenance/restrat", [f"{META}:10:18 unknown-runbook"]),
+        ("restart", [f"{META}:10:18 unknown-runbook"]),  # a run looks for the id as it stands
+    ],
+)
+def test_what_undoes_a_runbook_has_to_exist(project: Path, look: Look, named: str, wanted: list[str]) -> None:
+    change(project, META, "      estimate: 10m\n", f"      estimate: 10m\n      undone_by: {named}\n")
+    assert look() == wanted
+
+
 def test_a_run_that_is_too_long_ago_makes_a_runbook_obsolete(look: Look) -> None:
     assert look(tested={"maintenance/restart": date(2026, 10, 1)}) == []
     assert look(tested={"maintenance/restart": date(2026, 1, 1)}) == [f"{META}:4:5 obsolete"]

@@ -7,27 +7,34 @@ from collections.abc import Iterator
 from pyrunbook.lint.calls import playbook_calls, runbook_calls
 from pyrunbook.lint.context import Context
 from pyrunbook.lint.rule import Finding, Rule
-from pyrunbook.lint.subject import Subject
+from pyrunbook.lint.subject import Spot, Subject
 
 
 def check(subject: Subject, context: Context) -> Iterator[Finding]:
-    """In `pyrunbook` and `ansible-playbook` commands, and in `import_playbook`."""
+    """In `pyrunbook` and `ansible-playbook` commands, in `import_playbook`, and in `undone_by` of the metadata."""
     project = context.project
     for mention in subject.mentions:
         of_a_collection = mention.name.count(".") >= 2 and "/" not in mention.name
         if mention.kind == "playbook" and not of_a_collection and not (subject.file.parent / mention.name).is_file():
             yield Finding(mention.at, f"there is no playbook {mention.name} beside {subject.file.name}")
+        if (
+            mention.kind == "runbook" and mention.name not in project.runbooks
+        ):
+            yield _missing(mention.at, mention.name, context)
     if not project.runbooks:
         return
     for call in runbook_calls(subject):
         if call.runbook and project.runbook(call.runbook) is None:
-            close = project.close_runbook(call.runbook)
-            hint = f"; did you mean {close}?" if close else ""
-            yield Finding(call.at, f"there is no runbook {call.runbook}{hint}")
+            yield _missing(call.at, call.runbook, context)
     for play in playbook_calls(subject):
         first, slash, _ = play.path.partition("/")  # what begins elsewhere is not this project's
         if first and slash and (project.root / first).is_dir() and not (project.root / play.path).is_file():
             yield Finding(play.at, f"there is no playbook {play.path} in this project")
+
+
+def _missing(at: Spot, name: str, context: Context) -> Finding:
+    close = context.project.close_runbook(name)
+    return Finding(at, f"there is no runbook {name}" + (f"; did you mean {close}?" if close else ""))
 
 
 RULE = Rule("unknown-runbook", "error", "A runbook or playbook is named that does not exist.", check)
