@@ -17,9 +17,7 @@ def check(subject: Subject, context: Context) -> Iterator[Finding]:
         of_a_collection = mention.name.count(".") >= 2 and "/" not in mention.name
         if mention.kind == "playbook" and not of_a_collection and not (subject.file.parent / mention.name).is_file():
             yield Finding(mention.at, f"there is no playbook {mention.name} beside {subject.file.name}")
-        if (
-            mention.kind == "runbook" and mention.name not in project.runbooks
-        ):
+        if mention.kind == "runbook" and mention.name not in project.runbooks:
             yield _missing(mention.at, mention.name, context)
     if not project.runbooks:
         return
