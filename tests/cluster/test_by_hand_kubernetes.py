@@ -158,15 +158,39 @@ def test_a_rollback_by_hand_waits_for_a_ready_pod_too(desk: Desk) -> None:
     assert desk.serving() == ("green", "1.1.0", 3)
 
 
+@pytest.mark.parametrize("strategy", STRATEGIES)
+def test_an_autoscaler_that_was_deleted_for_the_drain_comes_back(desk: Desk, strategy: str) -> None:
+    """One whose minimum is zero would start the color again, so the page has it deleted."""
+    drain = "drain_first" if strategy == "controlled_stop" else "drain"
+    desk.api.create(accompaniment("blue", autoscaler=True)[-1])
+    steps = desk.operator.until(drain)
+    with desk.shell() as typed:
+        for step in steps:
+            if step.id == drain:
+                desk.api.cluster().delete("HorizontalPodAutoscaler", "agent-factory-blue")
+            for block in desk.operator.blocks(step):
+                typed.do(block)
+        for block in desk.operator.back(steps[-1:]):
+            typed.do(block)
+    assert desk.api.cluster().get("HorizontalPodAutoscaler", "agent-factory-blue")
+
+
 @pytest.mark.parametrize("strategy", STRATEGIES[:1])
 def test_an_update_by_hand_is_put_back_in_the_same_shell(desk: Desk) -> None:
     with desk.shell() as typed:
-        for block in desk.operator.forward():
+        for step in desk.operator.until("cleanup"):
+            for block in desk.operator.blocks(step):
+                typed.do(block)
+        *_, last = back = list(desk.operator.blocks(desk.operator.step("rollback")))
+        for block in back:
             typed.do(block)
-        for block in desk.operator.blocks(desk.operator.step("rollback")):
+        assert lease.show(desk.api.cluster(), "agent-factory").holder == "by-hand"
+        assert "#conclude-conclude" in last.text, "what is typed next"
+        for block in desk.operator.blocks(desk.operator.step("conclude")):
             typed.do(block)
     assert desk.serving() == ("blue", "1.0.4", 3)
     assert not desk.there("green")
+    assert not lease.show(desk.api.cluster(), "agent-factory").holder
 
 
 @pytest.mark.parametrize("strategy", STRATEGIES[:1])

@@ -133,10 +133,16 @@ def test_an_update_that_went_wrong_is_put_back_in_the_same_shell(sandbox: Sandbo
             for block in operator.blocks(step):
                 typed.do(block)
         assert serves(sandbox) == ("green", "1.1.0")
-        for block in operator.blocks(operator.step("rollback")):
+        *_, last = back = list(operator.blocks(operator.step("rollback")))
+        for block in back:
+            typed.do(block)
+        assert lock(sandbox).exists()
+        assert "#conclude-conclude" in last.text, "what is typed next"
+        for block in operator.blocks(operator.step("conclude")):
             typed.do(block)
     assert serves(sandbox) == ("blue", "1.0.4")
     assert sandbox.status()["colors"]["green"]["running"] is False
+    assert not lock(sandbox).exists()
 
 
 @pytest.mark.parametrize("lost", [False, True], ids=["kept", "release-lost"])
