@@ -13,6 +13,7 @@ import yaml
 from pyrunbook.catalog.loose_yaml import MAX_BYTES
 from pyrunbook.catalog.outline import IMPORTS
 from pyrunbook.catalog.roles import inside
+from pyrunbook.catalog.yaml_file import Problem
 
 PLAYBOOKS = "playbooks"
 """The directory that is searched with all that is below it; of the project itself only the top level is."""
@@ -30,10 +31,50 @@ def find_playbooks(project: Path) -> list[Path]:
     """The playbooks of a project: at its top and anywhere below `playbooks/`, in the order of their names.
 
     A playbook is a YAML file that is a list with a mapping that has `hosts` or imports another playbook. One that is
-    broken counts when it looks like one, so that somebody says so. Links that lead out of the project are left alone.
+    broken counts when it looks like one, and below `playbooks/` in any case, so that somebody says so. Links that lead
+    out of the project are left alone.
     """
-    files = [*_yaml_files(project, deep=False), *_yaml_files(project / PLAYBOOKS, deep=True)]
-    return sorted(file for file in files if _is_playbook(file) and (not file.is_symlink() or inside(file, project)))
+    files = [*_yaml_files(project, deep=False), *_below_playbooks(project)]
+    below = project / PLAYBOOKS
+    return sorted(
+        file
+        for file in files
+        if _is_playbook(file, or_broken=file.is_relative_to(below)) and (not file.is_symlink() or inside(file, project))
+    )
+
+
+def no_playbooks(project: Path) -> Iterator[Problem]:
+    """What stands below `playbooks/`, is sound YAML, and is no list: variables perhaps, or plays without their dashes.
+
+    Each is `elsewhere`: the file may be right, and has no page.
+    """
+    for file in _below_playbooks(project):
+        if file.is_symlink() and not inside(file, project):
+            continue
+        kind, line = _top(file)
+        if kind:
+            yield Problem(file, line, 1, "", f"is no playbook, which is a list of plays: {kind}", elsewhere=True)
+
+
+def _below_playbooks(project: Path) -> Iterator[Path]:
+    return _yaml_files(project / PLAYBOOKS, deep=True)
+
+
+def _top(file: Path) -> tuple[str, int]:
+    """What a file is in place of a list, and the line in which that begins; empty where it is a list or broken."""
+    try:
+        text = file.read_bytes().decode("utf-8-sig")
+        if text.startswith("$ANSIBLE_VAULT"):
+            return "it is vaulted as a whole", 1
+        for event in yaml.parse(text, Loader=_LOADER):
+            if isinstance(event, yaml.SequenceStartEvent):
+                return "", 1
+            if isinstance(event, (yaml.MappingStartEvent, yaml.ScalarEvent)):
+                found = "a mapping" if isinstance(event, yaml.MappingStartEvent) else "a text"
+                return f"it is {found}", event.start_mark.line + 1
+    except (OSError, UnicodeDecodeError, yaml.YAMLError):
+        return "", 1
+    return "it is empty", 1
 
 
 def page_id(playbook: Path, project: Path) -> str:
@@ -69,17 +110,32 @@ def _yaml_files(directory: Path, *, deep: bool) -> Iterator[Path]:
             continue
 
 
-def _is_playbook(file: Path) -> bool:
+def _is_playbook(file: Path, *, or_broken: bool) -> bool:
     try:
-        text = file.read_bytes().decode("utf-8-sig", errors="replace")
+        raw = file.read_bytes()
     except OSError:
         return False
-    if not any(mark in text for mark in _MARKS):
+    text = raw.decode("utf-8-sig", errors="replace")
+    if or_broken and not _is_utf8(raw):
+        return True
+    if not or_broken and not any(mark in text for mark in _MARKS):
         return False
     try:
-        return _has_a_play(text)
+        if _has_a_play(text):
+            return True
+        if or_broken:
+            all(True for _ in yaml.parse(text, Loader=_LOADER))  # to its end: it may be broken further down
+        return False
     except yaml.YAMLError:
-        return _MARKED.search(text) is not None
+        return or_broken or _MARKED.search(text) is not None
+
+
+def _is_utf8(raw: bytes) -> bool:
+    try:
+        raw.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def _has_a_play(text: str) -> bool:

@@ -200,8 +200,41 @@ def test_what_is_broken_is_reported_and_the_rest_goes_on(project: Path, run: Run
     assert errors_of_check == errors
 
 
+@pytest.mark.parametrize(
+    ("raw", "code", "said"),
+    [
+        (b"not: [yaml\n", 2, "2:1: not YAML: "),
+        (b"# caf\xe9\nx: 1\n", 2, "1:6: not UTF-8: "),
+        (b"---\n\nname: plays\nroles: []\n", 0, "3:1: is no playbook, which is a list of plays: it is a mapping"),
+        (b"$ANSIBLE_VAULT;1.1;AES256\n6162\n", 0, "1:1: is no playbook, which is a list of plays: it is vaulted"),
+        (b"", 0, "1:1: is no playbook, which is a list of plays: it is empty"),
+        (b"- name: A list of tasks\n  debug:\n", 0, ""),
+    ],
+)
+def test_nothing_below_playbooks_is_dropped_silently(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, run: Run, raw: bytes, code: int, said: str
+) -> None:
+    """What is broken fails; what may be right, and has no page, is said; the others have their pages."""
+    monkeypatch.chdir(tmp_path)
+    for name in ("playbooks/odd.yml", "odd.yml", "group_vars/all.yml"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_bytes(raw)
+    (tmp_path / "playbooks/whole.yml").write_text("- hosts: all\n")
+    found, _, errors = run("build")
+    assert found == code, errors
+    assert errors.startswith(f"playbooks/odd.yml:{said}" if said else "")
+    assert len(errors.splitlines()) <= 2, "those at the top and of group_vars may be anything"
+    assert (tmp_path / "docs/runbooks/playbooks/whole.md").is_file()
+
+
+def test_a_playbook_that_is_named_and_is_none_is_refused(project: Path, run: Run) -> None:
+    code, _, errors = run("build", "playbooks/notplay")
+    assert code == 2
+    assert "playbooks/notplay.yml:1:1: is no playbook, which is a list of plays: it is a mapping" in errors
+
+
 def test_a_sound_project_is_sound(project: Path, run: Run) -> None:
-    for name in ("broken.yml", "tabs.yml", "half.yml", "half.meta.yml"):
+    for name in ("broken.yml", "tabs.yml", "half.yml", "half.meta.yml", "notplay.yml"):
         (project / "playbooks" / name).unlink()
     assert run("build")[::2] == (0, "")
     assert run("check")[::2] == (0, "")
@@ -240,5 +273,7 @@ def test_a_project_with_nothing_to_show(tmp_path: Path, run: Run, make: str) -> 
         (project / "playbooks/loop.yml").symlink_to("loop.yml")
         os.mkfifo(project / "playbooks/pipe.yml")
     code, output, errors = run("build", "--project", project)
-    assert (code, errors) == (0, "")
+    assert code == 0
+    said = "playbooks/vars.yml:1:1: is no playbook, which is a list of plays: it is a mapping\n"
+    assert errors == (f"{project}/{said}" if make == "no playbooks" else "")
     assert output.endswith("1 page: 1 written, 0 unchanged.\n")
