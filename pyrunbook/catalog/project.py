@@ -66,12 +66,13 @@ def _top(file: Path) -> tuple[str, int]:
         text = file.read_bytes().decode("utf-8-sig")
         if text.startswith("$ANSIBLE_VAULT"):
             return "it is vaulted as a whole", 1
-        for event in yaml.parse(text, Loader=_LOADER):
-            if isinstance(event, yaml.SequenceStartEvent):
-                return "", 1
-            if isinstance(event, (yaml.MappingStartEvent, yaml.ScalarEvent)):
-                found = "a mapping" if isinstance(event, yaml.MappingStartEvent) else "a text"
-                return f"it is {found}", event.start_mark.line + 1
+        events = list(yaml.parse(text, Loader=_LOADER))  # to the end: what is broken further down is not this
+        top = next((event for event in events if isinstance(event, yaml.NodeEvent)), None)
+        if isinstance(top, yaml.SequenceStartEvent):
+            return "", 1
+        if top is not None:
+            kind = "a mapping" if isinstance(top, yaml.MappingStartEvent) else "a text"
+            return f"it is {kind}", top.start_mark.line + 1 if top.start_mark else 1
     except (OSError, UnicodeDecodeError, yaml.YAMLError):
         return "", 1
     return "it is empty", 1
