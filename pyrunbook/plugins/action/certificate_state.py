@@ -70,14 +70,15 @@ class ActionModule(CertificateAction):
         if arguments["begin"] and phase != "deploy":
             self._require_logins(asked, list(rotate))
         overrides = [f"{name}: {decision.override}" for name, decision in rotate.items() if decision.override]
-        free = phase == "generate" or len(overrides) == len(rotate)
+        free = (phase == "generate" or len(overrides) == len(rotate)) and bool(rotate or not waiting)
         told = {name: each.as_json() for name, each in seen.items()}
         return {
             "changed": False,
             "certificates": told,
             "due": list(rotate),
             "waiting": waiting,
-            "window": ALWAYS if free and (rotate or not waiting) else spec,
+            "window": ALWAYS if free else spec,
+            "window_exclusions": [] if free else arguments["window_exclusions"],
             "window_override": "; ".join(overrides),
             "detail": "; ".join(f"{name} {each.decision.describe()}" for name, each in seen.items()),
             "evidence": {"certificates": told, "due": list(rotate), "waiting": waiting},
