@@ -73,6 +73,8 @@ _SQL_CHANGES = re.compile(
 )
 _VALUED = _words("-n --namespace --context --kubeconfig -c --cluster -f --host -H -h -p -C -u --as")
 _ONLY_LOOKS = _words("--check --syntax-check --list-tasks --list-hosts --list-tags")
+_SCRATCH = ("/tmp/", "/var/tmp/", "$TMPDIR", "${TMPDIR")  # noqa: S108 - looked for, not written to
+"""What is deleted there was made for the moment."""
 _CALLING_A_PROGRAM = _words("rm mv chmod chown sed truncate shred unlink")
 
 
@@ -112,7 +114,17 @@ def needs_a_way_back(command: Invocation) -> bool:
         return verb in ("stop", "remove")
     if name == "helm":
         return verb != "rollback"
+    if name == "rm":  # a file or two may be the step's own; a tree is not
+        return _takes_a_tree(command) and not all(word.startswith(_SCRATCH) for word in _operands(command))
     return name in ("terraform", "tofu", "mv", "sed", "sysctl", "iptables", "nft") or name in _SQL
+
+
+def _takes_a_tree(command: Invocation) -> bool:
+    return any(re.match(r"-\w*[rR]|--recursive", word) for word in command.texts)
+
+
+def _operands(command: Invocation) -> list[str]:
+    return [word for word in command.texts if not word.startswith("-")]
 
 
 def can_fail(command: Invocation) -> bool:

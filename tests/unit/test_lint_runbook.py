@@ -181,6 +181,26 @@ def test_a_change_on_a_platform_needs_its_undo(project: Path, look: Look) -> Non
     assert look(rule="change-without-undo") == [], "the way back needs no way back"
 
 
+@pytest.mark.parametrize(
+    ("command", "found"),
+    [
+        ("rm -r /srv/agent-factory/data/cache", True),
+        ("rm -rf -- /srv/agent-factory/data/cache", True),
+        ("sudo rm --recursive /srv/agent-factory/data", True),
+        ("rm -rf /tmp/scratch", False),
+        ("rm -rf /tmp/scratch /srv/agent-factory/data", True),
+        ("rm /srv/agent-factory/proxy/upstream.new", False),
+    ],
+)
+def test_a_tree_that_is_deleted_needs_a_way_back(project: Path, look: Look, command: str, found: bool) -> None:
+    change(project, NOTES, "systemctl restart agent-factory", command)
+    undo = "undo:\n  kubernetes:\n    - {text: {en: Undo., fr: Annuler.}, commands: kubectl rollout undo deploy/x}\n"
+    (project / NOTES).write_text((project / NOTES).read_text() + undo)
+    assert look(rule="destructive-command") == [], "the directory is a sure one"
+    place = f"{NOTES}:9:14" if command.startswith("sudo") else f"{NOTES}:9:9"
+    assert look(rule="change-without-undo") == ([f"{place} change-without-undo"] if found else [])
+
+
 def test_roles_shared_by_runbooks_are_reported_once(project: Path, look: Look) -> None:
     for suffix in (".yml", ".meta.yml"):
         text = (project / PLAY).with_suffix(suffix).read_text()
