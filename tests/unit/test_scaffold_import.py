@@ -455,6 +455,18 @@ def test_a_step_that_is_done_only_at_times_is_not_done_always(tmp_path: Path) ->
     assert any("done only" in blank.text for blank in blanks(done.files))
 
 
+@pytest.mark.parametrize(
+    "title", ["Rollback si problème détecté", "Rollback if an issue is detected", "Rollback en cas d'anomalie"]
+)
+def test_what_puts_back_is_not_left_out_when_something_went_wrong(tmp_path: Path, title: str) -> None:
+    """The condition under which a rescue is run is that very one."""
+    done = imported(tmp_path, CONDITIONS.replace("### Drop the cache (optional)", f"### {title}"))
+    (name,) = (draft.id for draft in done.found.drafts)
+    step = next(step for step in done.catalog.get(name).steps() if step.title.startswith("Rollback"))
+    assert step.phase == "rollback"
+    assert step.conditions == ()
+
+
 def test_conditions_of_the_operations_runbook_are_kept(tmp_path: Path) -> None:
     done = Imported(tmp_path, SOURCE / "operations-runbook.md")
     only = {draft.id: [s.title for s in (*draft.steps, *draft.way_back) if s.condition] for draft in done.found.drafts}

@@ -118,8 +118,9 @@ def condition_in(title: str) -> str:
 
 
 def is_failure(condition: str) -> bool:
-    """Whether a condition is that something has failed."""
-    return re.search(r"echou|echec|erreur|fail|error", plain(condition)) is not None
+    """Whether a condition is that something has gone wrong."""
+    words = r"echou|echec|erreur|fail|error|problem|anomal|incident|issue|wrong|degrad|\bko\b"
+    return re.search(words, plain(condition)) is not None
 
 
 def length_in(text: str) -> tuple[str, bool] | None:
