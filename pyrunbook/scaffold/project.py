@@ -18,6 +18,8 @@ from pyrunbook.scaffold.rendering import render
 
 COPIED = ("deployment/rollback", "maintenance/unlock")
 """Runbooks that commands of the CLI run, and that a project therefore has to have."""
+GRANTS = ("role", "role-by-hand", "role-certificates")
+"""The Roles of Kubernetes that pages and errors name as files of the project: an operator applies them."""
 FIRST = "maintenance/check_service"
 """The runbook that the project begins with."""
 
@@ -53,6 +55,9 @@ def _project_files(today: date) -> dict[str, str]:
             found[name] = (content / name).read_text(encoding="utf-8")
     for path in sorted((content / "inventories" / "sandbox").rglob("*.yml")):
         found[path.relative_to(content).as_posix()] = path.read_text(encoding="utf-8")
+    for grant in GRANTS:
+        name = f"docs/kubernetes/{grant}.yaml"
+        found[name] = (content / name).read_text(encoding="utf-8")
     for name, schema in (("runbook", metadata_schema()), ("step", step_schema())):
         found[f"docs/schema/{name}.schema.json"] = json.dumps(schema, indent=2, ensure_ascii=False) + "\n"
     # git keeps no empty directories.

@@ -15,6 +15,7 @@ from pyrunbook import places
 from pyrunbook.catalog import CATEGORIES, Catalog, Phase
 from pyrunbook.catalog.settings import read_settings
 from pyrunbook.errors import BadInput
+from pyrunbook.kubernetes import errors
 from pyrunbook.scaffold.draft import free, identifier
 from pyrunbook.scaffold.files import blanks, write_new
 from pyrunbook.scaffold.new import new_runbook
@@ -201,6 +202,16 @@ def test_a_project_has_runbooks_that_can_be_read(project: Path) -> None:
     assert (project / settings.docs.inventory).is_dir()
     for category in CATEGORIES:
         assert (project / "playbooks" / category).is_dir()
+
+
+def test_the_files_that_pages_and_errors_name_are_there(project: Path) -> None:
+    """A Role to apply is a file of the project; what is pyrunbook's documentation is called so."""
+    texts = [errors.ROLE_FILE, errors.CERTIFICATES_ROLE_FILE]
+    texts += [file.read_text(encoding="utf-8") for file in CHECKOUT.glob("roles/*/meta/step.yml")]
+    named = {name for text in texts for name in re.findall(r"docs/kubernetes/[\w-]+\.yaml", text)}
+    assert {errors.ROLE_FILE, "docs/kubernetes/role-by-hand.yaml"} <= named
+    for name in named:
+        assert (project / name).read_bytes() == (CHECKOUT / name).read_bytes()
 
 
 def test_a_project_may_begin_in_a_fresh_git_repository_and_in_nothing_else(tmp_path: Path) -> None:
