@@ -175,6 +175,10 @@ _LABELS: dict[str, tuple[str, str]] = {
     "imports": ("Imports {0}", "Importe {0}"),
     "role": ("role {0}", "rôle {0}"),
     "roles": ("Roles", "Rôles"),
+    "not_recovering": (
+        "left out when `pyrunbook recover` brings an unfinished run to its end",
+        "omise quand `pyrunbook recover` mène à son terme une exécution inachevée",
+    ),
     "only_when_all": ("only when {0}", "seulement si {0}"),
     "more": ("and {0} more", "et {0} de plus"),
     "hosts": ("Hosts", "Hôtes"),

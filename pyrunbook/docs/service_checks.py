@@ -56,7 +56,13 @@ def _command(check: HttpCheck, base: str) -> str:
     if check.requests == 1:
         return f"curl {' '.join(options)} -w '\\n%{{http_code}}\\n' {url}"
     shown = "-o /dev/null -w '%{http_code} %{time_total}\\n'"
-    return f"for i in $(seq {check.requests}); do curl {' '.join(options)} {shown} {url}; done | sort | uniq -c"
+    loop = f"for i in $(seq {check.requests}); do curl {' '.join(options)} {shown} {url}; done"
+    # Sorted by time, the answer at the nearest rank is the percentile, as a run computes it.
+    ranks = "".join(
+        f'; printf "{name} %.0f ms\\n", 1000 * took[int((NR * {name[1:]} + 99) / 100)]' for name in check.latency
+    )
+    counts = "for (status in seen) print seen[status], status"
+    return f"{loop} | sort -k 2 -n | awk '{{ seen[$1]++; took[NR] = $2 }} END {{ {counts}{ranks} }}'"
 
 
 def _expected(check: HttpCheck, language: str) -> str:

@@ -57,6 +57,10 @@ class PageStep:
         return self.notes is not None and self.phase != Phase.ROLLBACK and not self.notes.verifies
 
 
+_NOT_RECOVERING = "not recovers"
+"""How the shipped playbooks say that a step is of no use to `pyrunbook recover`; readers know no such variable."""
+
+
 class Steps:
     """Makes them.
 
@@ -127,7 +131,10 @@ class Steps:
             facts.append(t("rescue"))
         if step.phase is Phase.CONCLUDE:
             facts.append(t("conclude"))
-        facts += [t("only_when_all", code(redact_text(condition))) for condition in step.conditions]
+        facts += [
+            t("not_recovering") if condition == _NOT_RECOVERING else t("only_when_all", code(redact_text(condition)))
+            for condition in step.conditions
+        ]
         if step.notes and step.notes.point_of_no_return:
             facts.append(t("no_return"))
         return t("separator").join(facts) + "."
