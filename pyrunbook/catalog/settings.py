@@ -5,13 +5,13 @@ from __future__ import annotations
 import re
 import tomllib
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import msgspec
 
 from pyrunbook.catalog.metadata import Struct
 from pyrunbook.catalog.strict import read_struct
-from pyrunbook.catalog.values import Duration, read_value
+from pyrunbook.catalog.values import LANGUAGES, Duration, read_value
 from pyrunbook.catalog.yaml_file import InvalidFile, Problem, read
 
 FILE = ".pyrunbook.yml"
@@ -99,13 +99,29 @@ def _from_toml(file: Path) -> Settings:
     except (msgspec.ValidationError, ValueError) as error:
         where = re.search(r"`\$\.?([^`]*)`", str(error))
         path = f"tool.pyrunbook.{where[1]}".rstrip(".") if where else "tool.pyrunbook"
-        raise InvalidFile([Problem(file, _line(text, path), 1, path, str(error))]) from None
+        message, value = str(error), re.search(r"Invalid enum value '([^']*)'", str(error))
+        line = _line(text, path)
+        if value is not None:
+            allowed = get_args(Level) if ".levels" in path else LANGUAGES
+            message = f"{value[1]!r} is none of {', '.join(allowed)}"
+            line = _line_of_value(text, value[1], line)
+        raise InvalidFile([Problem(file, line, 1, path, message)]) from None
 
 
 def _line(text: str, path: str) -> int:
     """The line of the table or key that a path is about, as near as a file without marks allows."""
-    key = path.rpartition(".")[2].partition("[")[0]
+    path = path.partition("[")[0]
+    key = path.rpartition(".")[2]
     for number, line in enumerate(text.splitlines(), 1):
         if re.match(rf"\s*{re.escape(key)}\s*=|\s*\[{re.escape(path)}\]", line):
             return number
     return next((n for n, line in enumerate(text.splitlines(), 1) if line.startswith("[tool.pyrunbook")), 1)
+
+
+def _line_of_value(text: str, value: str, first: int) -> int:
+    """The line in which a quoted value stands, from one on; that one where it stands in none."""
+    lines = list(enumerate(text.splitlines(), 1))[first - 1 :]
+    return next(
+        (n for n, line in lines if re.search(rf"=.*(['\"]){re.escape(value)}\1|^\s*(['\"]){re.escape(value)}\2", line)),
+        first,
+    )

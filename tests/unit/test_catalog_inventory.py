@@ -179,6 +179,16 @@ def test_settings_of_both_files(tmp_path: Path) -> None:
             "[tool.pyrunbook]\n[tool.pyrunbook.lint]\nx = 1\n",
             "pyproject.toml:2:1: tool.pyrunbook.lint",
         ),
+        (
+            "pyproject.toml",
+            '[tool.pyrunbook.lint]\nlevels = { a = "note", b = "loud" }\n',
+            "pyproject.toml:2:1: tool.pyrunbook.lint.levels[...]: 'loud' is none of error, warning, note",
+        ),
+        (
+            "pyproject.toml",
+            '[tool.pyrunbook.docs]\n\n[tool.pyrunbook.lint.levels]\na = "note"\nb = "loud"\n',
+            "pyproject.toml:5:1: tool.pyrunbook.lint.levels[...]: 'loud' is none of error, warning, note",
+        ),
         ("pyproject.toml", "[tool\n", "pyproject.toml:1:6: not TOML"),
     ],
 )
