@@ -135,7 +135,7 @@ def test_a_template_reads_and_never_runs(tmp_path: Path) -> None:
 def test_whom_to_call(tmp_path: Path) -> None:
     (service,) = read_services(ROOT / "inventories/production")
     found = contacts_of(service)
-    assert list(found) == ["L1", "L2", "L3", "L4", "slack", "email", "pagerduty"]
+    assert list(found) == ["L1", "L2", "L3", "L4", "security", "slack", "email", "pagerduty"]
     first = found["L1"]
     assert isinstance(first, Contact)
     assert first.name.in_language("fr") == "Astreinte principale"
