@@ -467,6 +467,15 @@ def test_what_puts_back_is_not_left_out_when_something_went_wrong(tmp_path: Path
     assert step.conditions == ()
 
 
+def test_a_command_in_an_item_of_a_list_is_a_command(tmp_path: Path) -> None:
+    done = imported(
+        tmp_path,
+        CONDITIONS.replace("## Rollback", "### Step 5: Look\n\n- Check pods: `kubectl get pods`\n\n## Rollback"),
+    )
+    notes = next(text for name, text in done.files.items() if name.endswith("look/meta/step.yml"))
+    assert "commands: kubectl get pods" in notes
+
+
 def test_conditions_of_the_operations_runbook_are_kept(tmp_path: Path) -> None:
     done = Imported(tmp_path, SOURCE / "operations-runbook.md")
     only = {draft.id: [s.title for s in (*draft.steps, *draft.way_back) if s.condition] for draft in done.found.drafts}

@@ -189,6 +189,11 @@ class Steps:
 
     def _list_item(self, item: ListItem, said: _Said) -> None:
         self._placed.range(item.line, item.line + item.source.count("\n"))
+        named = re.fullmatch(r"(?P<words>[^`]+):\s*`(?P<command>[^`]+)`\.?", item.source)
+        if named and not item.items and looks_like_shell(named["command"]):
+            self._put_off(said)
+            said.deeds.append(Deed(self._words(named["words"].strip()), verbatim(named["command"])))
+            return
         source = f"{item.number}. {item.source}" if item.number is not None else item.source
         if item.checked is not None and said.deeds and not item.items:
             said.expected.append(item.source)
