@@ -6,6 +6,7 @@ The exit codes of the command line are decided here and nowhere else (see `ExitC
 from __future__ import annotations
 
 from enum import IntEnum
+from typing import Any
 
 
 class ExitCode(IntEnum):
@@ -29,15 +30,19 @@ class PyrunbookError(Exception):
         seen: what was observed, as one sentence; names file, line or object where there is one.
         means: what it means for the operator; may be empty where `seen` says it all.
         next_step: the next command to type or the thing to change; may be empty.
+        evidence: what was measured, a JSON object for the journal; no secrets.
     """
 
     exit_code: ExitCode = ExitCode.BUG
 
-    def __init__(self, seen: str, *, means: str = "", next_step: str = "") -> None:
+    def __init__(
+        self, seen: str, *, means: str = "", next_step: str = "", evidence: dict[str, Any] | None = None
+    ) -> None:
         super().__init__(seen)
         self.seen = seen
         self.means = means
         self.next_step = next_step
+        self.evidence = evidence or {}
 
     def __str__(self) -> str:
         """The whole message: what was seen, what it means and what to do, a line each."""

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from pyrunbook.errors import BadInput, ExitCode, PyrunbookError
 
 ROLE_FILE = "docs/kubernetes/role.yaml"
@@ -13,22 +11,9 @@ CERTIFICATES_ROLE_FILE = "docs/kubernetes/role-certificates.yaml"
 
 
 class ClusterError(PyrunbookError):
-    """An operation on the cluster failed, and nothing has put it back yet (a play's rescue does).
-
-    Args:
-        seen: see `PyrunbookError`.
-        means: see `PyrunbookError`.
-        next_step: see `PyrunbookError`.
-        evidence: what was measured, a JSON object for the journal.
-    """
+    """An operation on the cluster failed, and nothing has put it back yet (a play's rescue does)."""
 
     exit_code = ExitCode.NOT_PUT_BACK
-
-    def __init__(
-        self, seen: str, *, means: str = "", next_step: str = "", evidence: dict[str, Any] | None = None
-    ) -> None:
-        super().__init__(seen, means=means, next_step=next_step)
-        self.evidence = evidence or {}
 
 
 class Conflict(ClusterError):

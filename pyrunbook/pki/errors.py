@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from pyrunbook.errors import BadInput, ExitCode, FailedAndNotPutBack, FailedAndPutBack, PyrunbookError, Refused
 
 _EXTRAS = {"vault": "hvac", "age": "pyrage"}
@@ -24,32 +22,15 @@ class NotIssued(BadInput):
         self.kind = kind
 
 
-class _Evident(PyrunbookError):
-    """An error that brings what was measured.
-
-    Args:
-        seen: see `PyrunbookError`.
-        means: see `PyrunbookError`.
-        next_step: see `PyrunbookError`.
-        evidence: what was looked at, a JSON object for the journal.
-    """
-
-    def __init__(
-        self, seen: str, *, means: str = "", next_step: str = "", evidence: dict[str, Any] | None = None
-    ) -> None:
-        super().__init__(seen, means=means, next_step=next_step)
-        self.evidence = evidence or {}
-
-
-class Doubtful(_Evident, Refused):
+class Doubtful(Refused):
     """The gate before a deployment found a fault in the new pair; what is deployed was not touched."""
 
 
-class NotServed(_Evident, FailedAndPutBack):
+class NotServed(FailedAndPutBack):
     """The server was not reloaded, or does not serve what was deployed: that has to be put back."""
 
 
-class NotDeployed(_Evident, FailedAndNotPutBack):
+class NotDeployed(FailedAndNotPutBack):
     """The pair could not be brought into the state asked for; an operator must look."""
 
 

@@ -65,7 +65,6 @@ class StepAction(ActionBase):
         except PyrunbookError as error:
             bad_input = isinstance(error, BadInput)
             result.update(failed=True, msg=str(error), seen=error.seen, next_step=error.next_step, bad_input=bad_input)
-            evidence = getattr(error, "evidence", None)
-            if evidence:
-                result["evidence"] = evidence
+            if error.evidence:
+                result["evidence"] = error.evidence
         return result

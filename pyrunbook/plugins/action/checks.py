@@ -48,7 +48,7 @@ class ActionModule(StepAction):
             results.append(result)
             if not result.passed:
                 failure = FailedAndPutBack(f"{result.name} ({result.verdict.value}): {result.detail}")
-                failure.evidence = evidence  # type: ignore[attr-defined]
+                failure.evidence = evidence
                 raise failure
         widest = max(
             (result for result in results if "requests" in result.evidence),

@@ -94,7 +94,7 @@ class ActionModule(StepAction):
                 means=f"What could is in {archive}, SHA-256 {digest}.",
                 next_step="collect the rest by hand, before logs are rotated",
             )
-            failure.evidence = proof  # type: ignore[attr-defined]
+            failure.evidence = proof
             raise failure
         word = "kept in" if changed else "was kept before in"
         return {

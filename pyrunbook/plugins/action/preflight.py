@@ -162,13 +162,12 @@ class ActionModule(StepAction):
         )
         result = {"window": spec, **decision.as_dict()}
         if not decision.open and not arguments["window_override"]:
-            refusal = Refused(
+            raise Refused(
                 f"The window {spec or ''} is {decision.reason}.".replace("  ", " "),
                 means="Nothing was changed.",
                 next_step="add --wait to wait for it, or --no-window --reason TEXT in an emergency",
+                evidence={"window": result},
             )
-            refusal.evidence = {"window": result}  # type: ignore[attr-defined]
-            raise refusal
         return result
 
     def _attestations(self, runbook: catalog.Runbook, attested: list[str]) -> list[dict[str, str]]:

@@ -82,7 +82,7 @@ class ActionModule(StepAction):
                 means=first.means or "A rotation would fail now; nothing that serves was touched.",
                 next_step=first.next_step,
             )
-            failure.evidence = evidence  # type: ignore[attr-defined]
+            failure.evidence = evidence
             raise failure
         return {
             "changed": False,

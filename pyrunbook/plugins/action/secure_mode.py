@@ -115,5 +115,5 @@ class ActionModule(StepAction):
             means="Take it for a service that signs." if word == "on" else "It may still sign nothing.",
             next_step=f"curl -sS {arguments['url'].rstrip('/')}/{check.path.lstrip('/')}, then restart what answers",
         )
-        failure.evidence = evidence  # type: ignore[attr-defined]
+        failure.evidence = evidence
         return failure

@@ -49,7 +49,7 @@ class ActionModule(StepAction):
                 means=first.means,
                 next_step=first.next_step,
             )
-            failure.evidence = evidence  # type: ignore[attr-defined]
+            failure.evidence = evidence
             raise failure
         looked = sum(len(each) for each in found.values())
         detail = f"{', '.join(found)}: {looked} of {looked} healthy" if found else "there is no issuer to look at"
