@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import stat
 import subprocess
 from datetime import UTC, datetime, timedelta
@@ -230,3 +231,14 @@ def test_a_name_that_is_too_long_for_a_subject_is_only_a_name(tmp_path: Path) ->
     issued = issue(made, long)
     assert certificates.facts(issued.certificate).common_name == ""
     assert accepted(issued, made.trust_file, long)
+
+
+def test_an_authority_whose_directory_is_gone_says_so_and_does_not_say_that_nobody_is_to_be_trusted(
+    tmp_path: Path,
+) -> None:
+    authority = LocalAuthority(tmp_path / "ca")
+    authority.create()
+    assert len(authority.trust()) == 1
+    shutil.rmtree(tmp_path / "ca")
+    with pytest.raises(NotIssued, match="has no root"):
+        authority.trust()

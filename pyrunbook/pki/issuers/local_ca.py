@@ -147,8 +147,19 @@ class LocalAuthority:
         return None
 
     def trust(self) -> list[x509.Certificate]:
-        """The roots that clients should trust now."""
-        return [self._store.certificate(each) for each in self._store.load().roots]
+        """The roots that clients should trust now.
+
+        Raises:
+            NotIssued: there is none: it has made nothing yet, or its directory is gone.
+        """
+        roots = [self._store.certificate(each) for each in self._store.load().roots]
+        if not roots:
+            raise NotIssued(
+                f"the {self.name} has no root",
+                means="it has issued nothing yet, or its directory was moved or lost",
+                next_step=f"ls {self._store.directory}",
+            )
+        return roots
 
     def authorities(self) -> list[x509.Certificate]:
         """The intermediates, the issuing one first."""
