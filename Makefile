@@ -21,8 +21,9 @@ DEV := $(VENV)/.dev-$(VERSION)
 PYTEST := $(BIN)/python -m pytest
 # Tests of real processes wait more than they compute; more of them at a time than there are processors.
 WORKERS ?= 3
-# Real processes on a busy machine: what fails is tried once more, and what is broken fails again.
-PARALLEL := -n $(WORKERS) --reruns 1
+# Real processes on a busy machine: what fails is tried once more, and what is broken fails again. A worker that has
+# nothing left takes over what another one has: some tests take a second, some a minute.
+PARALLEL := -n $(WORKERS) --dist worksteal --reruns 1
 # What `make unit PYTEST_ARGS='-k window'` adds.
 PYTEST_ARGS ?=
 
@@ -46,7 +47,7 @@ unit: $(DEV)  ## Test the parts
 	$(PYTEST) $(PARALLEL) tests/unit $(PYTEST_ARGS)
 
 cli: $(DEV)  ## Test every command and exit code
-	$(PYTEST) tests/cli $(PYTEST_ARGS)
+	$(PYTEST) $(PARALLEL) tests/cli $(PYTEST_ARGS)
 
 integration: $(DEV)  ## Test whole updates, faults and kills on the sandbox
 	$(PYTEST) $(PARALLEL) tests/integration $(PYTEST_ARGS)
