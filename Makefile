@@ -18,7 +18,10 @@ VERSION := $(shell $(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2
 SANDBOX := $(VENV)/.sandbox-$(VERSION)
 SITE := $(VENV)/.site-$(VERSION)
 DEV := $(VENV)/.dev-$(VERSION)
-PYTEST := $(BIN)/python -m pytest
+# Some tests of certificates and incidents take a minute each; what they look at is looked at elsewhere in less (the
+# moves of a rotation and death after each: tests/unit/test_pki_rotation.py). `make test LONG=1` has them too.
+LONG ?=
+PYTEST := $(BIN)/python -m pytest $(if $(LONG),,-m "not long")
 # Tests of real processes wait more than they compute; more of them at a time than there are processors.
 WORKERS ?= 3
 # Real processes on a busy machine: what fails is tried once more, and what is broken fails again. A worker that has

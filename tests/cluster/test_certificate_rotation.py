@@ -259,6 +259,7 @@ def test_an_api_that_fails_now_and_then_and_no_key_anywhere(
 # --- killed -------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("passed", "forward"),
     [(1, False), (2, False), (3, False), (5, False), (6, True)],

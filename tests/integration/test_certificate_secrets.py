@@ -1,7 +1,7 @@
 """No private key, token, secret id or passphrase in anything that rotations and incidents leave, show or pass on.
 
 Looked for are the secrets that are planted, every key that was ever in a place for keys while a command ran, and
-whatever looks like one. See `secrets_under_test`; the first test here shows that it finds what it should.
+whatever looks like one. See `watch_under_test`; the first test here shows that it finds what it should.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ import pytest
 import yaml
 from openbao_under_test import OpenBao
 from sandbox_under_test import Sandbox
-from secrets_under_test import Watch
+from watch_under_test import Watch
 
 from pyrunbook.execution import leftovers
 from pyrunbook.pki.keys import PrivateKey

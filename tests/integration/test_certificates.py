@@ -194,6 +194,7 @@ def until(sandbox: Sandbox, wanted: str) -> None:
 
 
 # Each move by itself, and both processes: what a death leaves depends on the move, not on who died (test_pki_rotation).
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("move", "killed"), [("staged", "cli"), ("activated", "ansible"), ("reloaded", "cli"), ("proven", "ansible")]
 )
@@ -225,6 +226,7 @@ def test_after_a_kill_between_two_moves_a_good_certificate_is_served(sandbox: Sa
         assert at_rest(sandbox) != now
 
 
+@pytest.mark.long
 def test_an_undo_that_is_killed_is_finished(sandbox: Sandbox) -> None:
     first = at_rest(sandbox)
     rotate(sandbox, *FORCED, *slowly(sandbox))

@@ -262,6 +262,7 @@ def test_secure_mode_is_left_by_one_way_alone(service: Sandbox) -> None:
     assert json.loads((service.directory / "security/secure-mode.json").read_text())["reason"] == "INC-123"
 
 
+@pytest.mark.long
 def test_a_run_that_died_is_done_again_and_one_that_was_ended_stays_contained(service: Sandbox) -> None:
     with started(service, *FAILURE) as process:
         run = until_step(process, "test_rotation")["run"]

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from _pytest.mark import ParameterSet
 
 ROOT = Path(__file__).resolve().parents[2]
 SCENARIOS = sorted(ROOT.glob("roles/*/molecule/*/molecule.yml"))
@@ -60,7 +61,16 @@ def molecule(role: Path, scenario: str, ephemeral: Path, *command: str) -> subpr
     )
 
 
-@pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda path: f"{path.parents[2].name}-{path.parent.name}")
+LONG = {"collect_evidence", "diagnose_vault", "escalate", "rotate_signing_keys", "test_rotation"}
+"""Roles whose effects tests/integration/test_security_incident.py and test_certificates.py see in whole runs."""
+
+
+def case(path: Path) -> ParameterSet:
+    role = path.parents[2].name
+    return pytest.param(path, id=f"{role}-{path.parent.name}", marks=[pytest.mark.long] if role in LONG else [])
+
+
+@pytest.mark.parametrize("scenario", [case(path) for path in SCENARIOS])
 def test_scenario(scenario: Path, ephemeral: Path) -> None:
     done = molecule(scenario.parents[2], scenario.parent.name, ephemeral, "test")
     assert done.returncode == 0, done.stdout[-6000:] + done.stderr[-2000:]

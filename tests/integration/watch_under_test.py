@@ -40,7 +40,7 @@ MARKS = re.compile(
 SCRATCH = re.compile(r"/pyrunbook-trial-[^/]+/tls/")
 """Where a rotation on trial keeps a pair of its own, in a private directory that it takes away."""
 HOOK = '''\
-"""Tells what this process starts and removes; see secrets_under_test.py."""
+"""Tells what this process starts and removes; see watch_under_test.py."""
 import itertools, json, os, sys
 
 _into, _numbers = os.environ.get("SECRETS_TOLD"), itertools.count()
