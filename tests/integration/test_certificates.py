@@ -54,6 +54,7 @@ def test_a_rotation_is_proven_a_second_one_changes_nothing_and_each_can_be_undon
     assert at_rest(sandbox) == second
 
 
+@pytest.mark.long
 def test_the_journal_tells_what_was_served_and_holds_no_key(sandbox: Sandbox) -> None:
     rotate(sandbox, *FORCED)
     told = report(sandbox)
@@ -65,6 +66,7 @@ def test_the_journal_tells_what_was_served_and_holds_no_key(sandbox: Sandbox) ->
     assert "PRIVATE KEY" not in json.dumps(told)
 
 
+@pytest.mark.long
 def test_what_is_generated_serves_nobody_until_it_is_deployed(sandbox: Sandbox) -> None:
     first = at_rest(sandbox)
     refused = rotate(sandbox, "-e", PHASE("deploy"), code=3)
@@ -73,6 +75,7 @@ def test_what_is_generated_serves_nobody_until_it_is_deployed(sandbox: Sandbox) 
     assert (deployed(sandbox), served(sandbox), step(sandbox)) == (first, first, "staged")
 
 
+@pytest.mark.long
 def test_an_issuer_that_is_down_between_issue_and_deployment_leaves_what_was_proven(sandbox: Sandbox) -> None:
     """Deploying needs no issuer; that it cannot be asked about revocations is told, and undoes nothing."""
     first = at_rest(sandbox)
@@ -88,6 +91,7 @@ def test_an_issuer_that_is_down_between_issue_and_deployment_leaves_what_was_pro
     rotate(sandbox)
 
 
+@pytest.mark.long
 def test_what_was_generated_is_deployed_and_a_later_rotation_discards_it(sandbox: Sandbox) -> None:
     first = at_rest(sandbox)
     for _ in range(2):
@@ -128,6 +132,7 @@ def test_a_chain_that_no_client_accepts_is_not_deployed(sandbox: Sandbox, tmp_pa
     assert len(list((sandbox.layout.certificate / "versions").iterdir())) == 1
 
 
+@pytest.mark.long
 def test_a_staged_key_that_was_exchanged_is_not_deployed(sandbox: Sandbox) -> None:
     first = at_rest(sandbox)
     rotate(sandbox, *FORCED, "-e", PHASE("generate"))
@@ -155,6 +160,7 @@ def test_a_closed_window_refuses_unless_the_certificate_would_expire_before_it_o
     assert reason.startswith("public: expires ")
 
 
+@pytest.mark.long
 def test_a_direct_ansible_playbook_does_the_same(sandbox: Sandbox) -> None:
     first = at_rest(sandbox)
     playbook = str(ROOT / "playbooks/maintenance/certificate_rotation.yml")
@@ -170,6 +176,7 @@ def test_a_direct_ansible_playbook_does_the_same(sandbox: Sandbox) -> None:
     assert report(sandbox)["outcome"] == "rolled_back"
 
 
+@pytest.mark.long
 def test_check_mode_changes_nothing(sandbox: Sandbox) -> None:
     first = at_rest(sandbox)
     before = sorted(sandbox.layout.certificate.rglob("*"))
@@ -241,6 +248,7 @@ def test_an_undo_that_is_killed_is_finished(sandbox: Sandbox) -> None:
     assert at_rest(sandbox) == first
 
 
+@pytest.mark.long
 def test_a_rotation_by_hand_and_back_is_what_the_page_says(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in sandbox.env.items():
         monkeypatch.setenv(name, value)
