@@ -9,6 +9,7 @@ from typing import Any
 from pyrunbook.errors import PyrunbookError
 from pyrunbook.pki import certificate as certificates
 from pyrunbook.pki import vault_health
+from pyrunbook.pki.authority_dates import judge
 from pyrunbook.pki.errors import NotIssued
 from pyrunbook.pki.issuers import Issuer
 from pyrunbook.pki.sources import Issuers
@@ -65,26 +66,8 @@ def authority(issuer: Issuer, lifetime: timedelta | None, now: datetime) -> Diag
     Raises:
         NotIssued, BadInput: they cannot be read.
     """
-    every = [*issuer.authorities(), *issuer.trust()]
-    if not every:
-        return Diagnosis(Kind.REJECTED, f"{issuer.name} has no authority", next_step=REPLACE)
-    first = min((certificates.facts(each) for each in every), key=lambda facts: facts.not_after)
-    if first.not_after <= now:
-        return Diagnosis(
-            Kind.AUTHORITY_EXPIRED,
-            f"the authority {first.subject} expired {certificates.stamp(first.not_after)}",
-            "no client accepts what is issued below it, nor what was",
-            REPLACE,
-        )
-    ends = f"the authority {first.subject} ends {certificates.stamp(first.not_after)}"
-    if lifetime is not None and first.not_after < now + lifetime:
-        return Diagnosis(
-            Kind.AUTHORITY_ENDS,
-            f"{ends}, and a certificate is to live for {lifetime}",
-            "a certificate that outlives its issuer would be refused before its own end",
-            REPLACE,
-        )
-    return Diagnosis(Kind.HEALTHY, f"{issuer.name}: {ends}")
+    facts = [certificates.facts(each) for each in (*issuer.authorities(), *issuer.trust())]
+    return judge(facts, of=issuer.name, lifetime=lifetime, now=now, replace=REPLACE)
 
 
 def as_json(found: Mapping[str, Iterable[Diagnosis]]) -> dict[str, list[dict[str, Any]]]:

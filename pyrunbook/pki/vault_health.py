@@ -12,6 +12,7 @@ from datetime import UTC, datetime, timedelta
 
 from pyrunbook.errors import BadInput
 from pyrunbook.pki import certificate as certificates
+from pyrunbook.pki.authority_dates import judge
 from pyrunbook.pki.errors import NotIssued
 from pyrunbook.pki.issuers.vault_pki import VaultPki
 from pyrunbook.pki.vault import Vault
@@ -148,31 +149,10 @@ def _role(issuer: VaultPki) -> Diagnosis:
 
 
 def _authority(issuer: VaultPki, lifetime: timedelta | None, now: datetime) -> Diagnosis:
-    bao = issuer.vault.place.environment()
-    renew = f"{bao} bao read {issuer.mount}/cert/ca, then make a new issuer and set it as the default one"
-    first: certificates.Facts | None = None
-    for each in issuer.authorities():
-        try:
-            facts = certificates.facts(each)
-        except BadInput as error:
-            return Diagnosis(Kind.REJECTED, f"an authority of {issuer.mount}/: {error.seen}")
-        if facts.not_after <= now:
-            return Diagnosis(
-                Kind.AUTHORITY_EXPIRED,
-                f"the authority {facts.subject} expired {certificates.stamp(facts.not_after)}",
-                "no client accepts what is issued below it, nor what was",
-                renew,
-            )
-        if first is None or facts.not_after < first.not_after:
-            first = facts
-    if first is None:
-        return Diagnosis(Kind.REJECTED, f"{issuer.mount}/ has no authority", next_step=renew)
-    ends = f"the authority {first.subject} ends {certificates.stamp(first.not_after)}"
-    if lifetime is not None and first.not_after < now + lifetime:
-        return Diagnosis(
-            Kind.AUTHORITY_ENDS,
-            f"{ends}, and a certificate is to live for {lifetime}",
-            "a certificate that outlives its issuer would be refused before its own end",
-            renew,
-        )
-    return Diagnosis(Kind.HEALTHY, ends)
+    bao, of = issuer.vault.place.environment(), f"{issuer.mount}/"
+    replace = f"{bao} bao read {of}cert/ca, then make a new issuer and set it as the default one"
+    try:
+        facts = [certificates.facts(each) for each in issuer.authorities()]
+    except BadInput as error:
+        return Diagnosis(Kind.REJECTED, f"an authority of {of}: {error.seen}")
+    return judge(facts, of=of, lifetime=lifetime, now=now, replace=replace)

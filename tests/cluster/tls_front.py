@@ -2,8 +2,8 @@
 
 Pods of the stand-in run nothing, so the certificate of the Secret is served here: read again whenever the Secret
 changes, as a workload does that watches its files, or only when the pods of a Deployment were replaced, as one does
-that reads them when it starts. What cannot be read is not taken over. `deaf` keeps what was read first; `mute` answers
-no handshake.
+that reads them when it starts. A client that connects meets what stands then: a ready pod has read its certificate.
+What cannot be read is not taken over. `deaf` keeps what was read first; `mute` answers no handshake.
 """
 
 from __future__ import annotations
@@ -35,6 +35,9 @@ class TlsFront:
         self.api, self._deployment = api, deployment
         self.deaf = self.mute = False
         self._context: ssl.SSLContext | None = None
+        self._known: Any = None
+        self._cluster = api.cluster(patience=1)
+        self._looking = threading.Lock()
         self._ended = threading.Event()
 
     def __enter__(self) -> TlsFront:
@@ -55,6 +58,7 @@ class TlsFront:
                 plain, _ = self._listening.accept()
             except OSError:
                 return
+            self._look()
             context = self._context
             with contextlib.suppress(OSError), plain:
                 plain.settimeout(5)
@@ -63,18 +67,18 @@ class TlsFront:
                         secure.recv(1)
 
     def _follow(self) -> None:
-        cluster = self.api.cluster(patience=1)
-        known: Any = None
         while not self._ended.wait(0.05):
-            with contextlib.suppress(PyrunbookError, ssl.SSLError):
-                data = (cluster.get("Secret", SECRET) or {}).get("data") or {}
-                if self._deployment:
-                    started = self._ready(cluster.list_all("Pod"))
-                    news, known = bool(started - (known or set())), (known or set()) | started
-                else:
-                    news, known = data != known, data
-                if news and not (self.deaf and self._context):
-                    self._serve(data)
+            self._look()
+
+    def _look(self) -> None:
+        with self._looking, contextlib.suppress(PyrunbookError, ssl.SSLError):
+            # The pods first: what one of them has read was there before it was ready.
+            started = self._ready(self._cluster.list_all("Pod")) if self._deployment else set()
+            data = (self._cluster.get("Secret", SECRET) or {}).get("data") or {}
+            seen = (self._known or set()) | started if self._deployment else data
+            news, self._known = seen != self._known, seen
+            if news and not (self.deaf and self._context):
+                self._serve(data)
 
     def _ready(self, pods: list[dict[str, Any]]) -> set[str]:
         return {
