@@ -18,19 +18,18 @@ VERSION := $(shell $(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2
 SANDBOX := $(VENV)/.sandbox-$(VERSION)
 SITE := $(VENV)/.site-$(VERSION)
 DEV := $(VENV)/.dev-$(VERSION)
-# Some tests of certificates and incidents take a minute each; what they look at is looked at elsewhere in less (the
-# moves of a rotation and death after each: tests/unit/test_pki_rotation.py). `make test LONG=1` has them too.
+# Some tests take a minute each, and what they look at is looked at elsewhere in less; `make test LONG=1` has them too.
 LONG ?=
 PYTEST := $(BIN)/python -m pytest $(if $(LONG),,-m "not long")
 # Tests of real processes wait more than they compute; more of them at a time than there are processors.
 WORKERS ?= 3
-# Real processes on a busy machine: what fails is tried once more, and what is broken fails again. A worker that has
-# nothing left takes over what another one has: some tests take a second, some a minute.
-PARALLEL := -n $(WORKERS) --dist worksteal --reruns 1
+# Real processes on a busy machine: what fails is tried once more, and what is broken fails again. Tests that share
+# something large (an installed wheel, a Vault) name it as their group, and go to one worker.
+PARALLEL := -n $(WORKERS) --dist loadgroup --reruns 1
 # What `make unit PYTEST_ARGS='-k window'` adds.
 PYTEST_ARGS ?=
 
-.PHONY: help demo site test lint unit cli integration cluster molecule packaging bench test-matrix clean \
+.PHONY: help demo site test lint tests unit cli integration cluster molecule packaging bench test-matrix clean \
 	ruff mypy imports yamllint ansible-lint runbooks
 
 help:  ## List the targets
@@ -42,9 +41,13 @@ demo: $(SANDBOX)  ## Update the sandbox under traffic; again: in the other direc
 site: $(SITE)  ## Build the HTML site of docs/ into site/: guides, runbooks in all languages, search, printable
 	properdocs build --clean --config-file .config/properdocs.yml
 
-test: lint unit cli integration cluster molecule packaging  ## Run all that CI runs
+test: lint tests  ## Run all that CI runs
 
 # --- tests ------------------------------------------------------------------------------------------------------
+
+# All in one go: while one waits for a server to stop, another one computes.
+tests: $(DEV)
+	$(PYTEST) $(PARALLEL) tests $(PYTEST_ARGS)
 
 unit: $(DEV)  ## Test the parts
 	$(PYTEST) $(PARALLEL) tests/unit $(PYTEST_ARGS)

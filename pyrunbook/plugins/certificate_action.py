@@ -107,12 +107,13 @@ class CertificateAction(StepAction):
         return SecretStore(cluster, wanted.secret, wanted.restart, lambda: lease.keeper(cluster, name, self.run_id))
 
     def _on_the_machine(self, options: dict[str, Any]) -> dict[str, Any]:
-        """Run `host_pair`; where the connection can, its options go through standard input, and a key into no file."""
-        if options.get("key") and constants.DEFAULT_KEEP_REMOTE_FILES:
-            raise BadInput(
-                "ANSIBLE_KEEP_REMOTE_FILES is set: the private key would stay in a temporary file",
-                next_step="unset ANSIBLE_KEEP_REMOTE_FILES",
-            )
-        if self._connection.has_pipelining:
-            self._connection.set_option("pipelining", True)
+        """Run `host_pair`; where the connection can, a key goes through standard input, and into no file."""
+        if options.get("key"):
+            if constants.DEFAULT_KEEP_REMOTE_FILES:
+                raise BadInput(
+                    "ANSIBLE_KEEP_REMOTE_FILES is set: the private key would stay in a temporary file",
+                    next_step="unset ANSIBLE_KEEP_REMOTE_FILES",
+                )
+            if self._connection.has_pipelining:
+                self._connection.set_option("pipelining", True)
         return dict(self._execute_module(module_name="host_pair", module_args=options, task_vars=self._task_vars))

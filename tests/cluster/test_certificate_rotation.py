@@ -142,7 +142,6 @@ def test_a_workload_that_reads_at_its_start_is_restarted_and_then_undone_from_an
         assert ended(api, tls) == entry["version"] == first != second
 
 
-@pytest.mark.long
 def test_generated_by_one_run_and_deployed_by_another(api: Api, operator: Operator, tls: TlsFront) -> None:
     certificate(operator, tls)
     first = begun(api)
@@ -180,7 +179,6 @@ def test_a_first_certificate_that_is_not_served_is_taken_away(api: Api, operator
     ended(api, tls)
 
 
-@pytest.mark.long
 def test_pods_that_do_not_start_with_it_leave_the_old_ones_serving(kubelet_api: Api, operator: Operator) -> None:
     api = kubelet_api
     api.create({"kind": "ConfigMap", "metadata": {"name": "settings"}, "data": {}})
@@ -235,7 +233,6 @@ def test_an_operator_without_a_verb_is_told_before_anything_changes(
     assert standin_api.cluster().list_all("Secret") == [] and free(standin_api)
 
 
-@pytest.mark.long
 def test_an_api_that_fails_now_and_then_and_no_key_anywhere(
     standin_api: Api, operator: Operator, tls: TlsFront
 ) -> None:
@@ -262,11 +259,15 @@ def test_an_api_that_fails_now_and_then_and_no_key_anywhere(
 # --- killed -------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.long
 @pytest.mark.parametrize(
     ("passed", "forward"),
-    [(1, False), (2, False), (3, False), (5, False), (6, True)],
-    ids=["staged", "activating", "deployed", "reloaded", "proven"],
+    [
+        pytest.param(1, False, id="staged", marks=pytest.mark.long),
+        pytest.param(2, False, id="activating", marks=pytest.mark.long),
+        pytest.param(3, False, id="deployed"),
+        pytest.param(5, False, id="reloaded", marks=pytest.mark.long),
+        pytest.param(6, True, id="proven"),
+    ],
 )
 def test_after_a_kill_between_two_writes_a_valid_certificate_is_served(
     standin_api: Api, operator: Operator, tls: TlsFront, passed: int, forward: bool

@@ -29,7 +29,7 @@ from watch_under_test import Watch
 from pyrunbook.execution import leftovers
 from pyrunbook.pki.keys import PrivateKey
 
-pytestmark = [pytest.mark.integration, pytest.mark.long, pytest.mark.xdist_group("openbao")]
+pytestmark = [pytest.mark.integration, pytest.mark.xdist_group("certificate_secrets")]
 SHIPPED = Path(__file__).resolve().parents[2] / "inventories" / "sandbox"
 
 

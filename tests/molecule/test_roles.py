@@ -62,8 +62,8 @@ def molecule(role: Path, scenario: str, ephemeral: Path, *command: str) -> subpr
 
 
 LONG = {
-    *("backup_security", "certificate_state", "collect_evidence", "diagnose_vault", "escalate"),
-    *("rotate_signing_keys", "secure_mode", "test_rotation", "test_signature"),
+    *("certificate_state", "collect_evidence", "diagnose_vault", "escalate"),
+    *("rotate_signing_keys", "secure_mode", "test_rotation"),
 }
 """Roles whose effects tests/integration/test_security_incident.py and test_certificates.py see in whole runs."""
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from installation import CHECKOUT, Distributions, Installed, Size
 
-pytestmark = [pytest.mark.packaging, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.packaging, pytest.mark.xdist_group("packaging"), pytest.mark.timeout(600)]
 
 PLAYBOOKS = sorted(
     path.relative_to(CHECKOUT / "playbooks").with_suffix("").as_posix()

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from installation import Installed
 
-pytestmark = [pytest.mark.packaging, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.packaging, pytest.mark.xdist_group("packaging"), pytest.mark.timeout(600)]
 
 
 def test_a_project_uses_the_roles_of_the_wheel(installed: Installed, tmp_path: Path) -> None:
