@@ -81,6 +81,11 @@ def home() -> Path:
     return Path(base).expanduser() / "pyrunbook"
 
 
+def running() -> Path:
+    """Where what a run needs only while it runs is: `<run id>-<random>`, removed when nothing of that run is left."""
+    return home() / "running"
+
+
 def private_directory(path: Path) -> Path:
     """Create `path` and those of its parents that are missing, for their owner only (0700), and return it."""
     for directory in (*reversed(path.parents), path):  # `mkdir(parents=True)` would leave the parents open to others

@@ -63,14 +63,9 @@ def end(run_id: str) -> int:
             with contextlib.suppress(psutil.Error):
                 process.kill()
         psutil.wait_procs(alive, timeout=GRACE)
-    for directory in (*directories().glob(f"{run_id}-*"), *sockets().glob(f"pyrunbook-{run_id}-*")):
+    for directory in (*places.running().glob(f"{run_id}-*"), *sockets().glob(f"pyrunbook-{run_id}-*")):
         shutil.rmtree(directory, ignore_errors=True)
     return len(ended)
-
-
-def directories() -> Path:
-    """Where the private directories of running plays are: `<run id>-<random>`."""
-    return places.home() / "running"
 
 
 def sockets() -> Path:
@@ -86,7 +81,7 @@ def sockets() -> Path:
 def clear_directories() -> None:
     """Remove the directories of plays that were killed: they hold inputs, and those may be secret."""
     try:
-        found = list(directories().iterdir())
+        found = list(places.running().iterdir())
     except FileNotFoundError:
         return
     for directory in found:

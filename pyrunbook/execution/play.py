@@ -153,7 +153,7 @@ def _private_directories(run_id: str) -> Iterator[tuple[Path, Path]]:
     The second is for sockets: their names must be short, which those of the first need not be.
     """
     leftovers.clear_directories()
-    directory = Path(tempfile.mkdtemp(dir=places.private_directory(leftovers.directories()), prefix=f"{run_id}-"))
+    directory = Path(tempfile.mkdtemp(dir=places.private_directory(places.running()), prefix=f"{run_id}-"))
     sockets = leftovers.sockets() / f"pyrunbook-{run_id}-{secrets.token_hex(4)}"
     sockets.mkdir(mode=0o700)
     try:

@@ -50,7 +50,7 @@ def put_back(wanted: WantedCertificate, store: Store, run: str) -> Done:
         detail = "nothing was deployed before, and nothing is now"
         return Done(True, detail + (f"; {reload_failed}" if reload_failed else ""), "", {"reload": reload_failed})
     try:
-        seen = prove(wanted, standing.previous, str(standing.about.get("trust_previous", "")))
+        seen = prove(wanted, store, standing.previous, str(standing.about.get("trust_previous", "")))
     except NotServed as error:
         raise _not_back(
             wanted, standing.run, f"{standing.previous} is put back and not seen served", error, reload_failed
@@ -105,6 +105,7 @@ def undo(wanted: WantedCertificate, store: Store, issuers: Issuers, undone: str,
             next_step="for a new certificate: pyrunbook certs rotate --force",
         )
     if entry is not None:
+        _require_newest(held, entry)
         about = _good(wanted, issuers, held.kept.get(entry.version), entry)
         store.reinstate(run, entry.version, undone, about)
     try:
@@ -135,7 +136,7 @@ def _kept_new(wanted: WantedCertificate, store: Store, held: Held, broken: str) 
     standing = held.standing
     reload_failed = _reload(store)
     try:
-        seen = prove(wanted, standing.new, str(standing.about.get("trust", "")))
+        seen = prove(wanted, store, standing.new, str(standing.about.get("trust", "")))
     except NotServed as error:
         what = f"{standing.new} stays deployed and is not seen served; {standing.previous} is no way back, as {broken}"
         raise _not_back(wanted, standing.run, what, error, reload_failed) from None
@@ -154,6 +155,23 @@ def _not_back(wanted: WantedCertificate, run: str, what: str, error: NotServed, 
         means="clients may be refused until its server reads it",
         next_step=f"reload the server by hand, then: pyrunbook run maintenance/certificate_rollback -e rotation={run}",
         evidence=error.evidence,
+    )
+
+
+def _require_newest(held: Held, entry: Retired) -> None:
+    """Refuse to go back past what another run has deployed since: it may have had a reason to.
+
+    Raises:
+        Refused: names that run.
+    """
+    standing = held.standing
+    if standing.run or entry.replaced_by == standing.current:
+        return
+    newest = next((each.run for each in held.retired if each.replaced_by == standing.current), "")
+    raise Refused(
+        f"run {entry.run} deployed {entry.replaced_by}, and {standing.current} is deployed since",
+        means="Nothing was changed: to go back would undo that as well.",
+        next_step=f"undo that one first: pyrunbook rollback {newest}" if newest else "pyrunbook certs status",
     )
 
 

@@ -13,6 +13,7 @@ What clients have to trust is noted when the pair is staged, so that nothing aft
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Protocol
@@ -63,6 +64,10 @@ class Store(Protocol):
         Raises:
             NotServed: it failed.
         """
+        ...
+
+    def heartbeat(self) -> Callable[[], None]:
+        """What to call while a proof is waited for, so that the lock of the run is kept; raises when it is lost."""
         ...
 
     def mark(self, run: str, step: str) -> bool:
@@ -170,7 +175,7 @@ def staged(wanted: WantedCertificate, held: Held, *, again: bool = False) -> lis
         raise Refused(
             f"nothing is staged for certificate {wanted.name}: {standing.seen}",
             means=UNTOUCHED,
-            next_step="generate it first: -e rotate_certs_phase=generate",
+            next_step="generate it first: pyrunbook certs generate",
         )
     broken, trust = kept.broken(datetime.now(UTC)), str(standing.about.get("trust", ""))
     if broken or kept.leaf is None or not trust:  # without roots of ours, its clients' own are asked when it is served
@@ -216,7 +221,7 @@ def deploy(wanted: WantedCertificate, store: Store, run: str, *, again: bool = F
     store.activate(run)
     reloaded = store.reload()
     store.mark(run, "reloaded")
-    seen = prove(wanted, standing.new, str(standing.about.get("trust", "")))
+    seen = prove(wanted, store, standing.new, str(standing.about.get("trust", "")))
     store.mark(run, "proven")
     evidence = {
         "serial": standing.new,
@@ -259,11 +264,12 @@ def unfinished(wanted: WantedCertificate, held: Held) -> Refused:
     )
 
 
-def prove(wanted: WantedCertificate, serial: str, trust: str) -> list[served.Seen]:
+def prove(wanted: WantedCertificate, store: Store, serial: str, trust: str) -> list[served.Seen]:
     """See a certificate served at every address.
 
     Args:
         wanted: says where, and how long that may take.
+        store: keeps the lock of the run meanwhile.
         serial: hex.
         trust: PEM of the roots that clients trust; empty: the system's.
 
@@ -271,7 +277,11 @@ def prove(wanted: WantedCertificate, serial: str, trust: str) -> list[served.See
         NotServed: an address does not serve it, or a client would refuse it there.
     """
     proven, seen = served.prove(
-        wanted.addresses, serial=serial, roots=trust.encode(), seconds=wanted.prove_within.total_seconds()
+        wanted.addresses,
+        serial=serial,
+        roots=trust.encode(),
+        seconds=wanted.prove_within.total_seconds(),
+        heartbeat=store.heartbeat(),
     )
     if not proven:
         raise NotServed(

@@ -1,13 +1,12 @@
 """A whole rotation on trial, in a scratch directory: issued, checked, deployed, served, revoked.
 
-Nothing that serves is touched, and the key of the trial is gone afterwards.
+Nothing that serves is touched, and the key of the trial is gone with its directory.
 """
 
 from __future__ import annotations
 
 import socket
 import ssl
-import tempfile
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -24,12 +23,13 @@ SECONDS = 10.0
 """For the handshake with ourselves, which takes some milliseconds."""
 
 
-def perform(issuer: Issuer, request: Request) -> dict[str, Any]:
+def perform(issuer: Issuer, request: Request, private: Path) -> dict[str, Any]:
     """Rotate once on trial.
 
     Args:
         issuer: of the trial; with a Vault, of a role that is there for this.
         request: names and lifetime; let it be short, because not every issuer tells of a revocation at once.
+        private: an empty directory for its owner only, which the caller removes.
 
     Returns:
         what was seen, for the journal.
@@ -45,12 +45,11 @@ def perform(issuer: Issuer, request: Request) -> dict[str, Any]:
     )  # fmt: skip
     try:
         checked = check.require(findings)
-        with tempfile.TemporaryDirectory(prefix="pyrunbook-trial-") as private:  # 0700
-            pair = Pair(Path(private) / "tls")
-            pair.stage("trial", issued)
-            pair.activate("trial")
-            name = request.dns_names[0] if request.dns_names else request.ip_names[0]
-            seen = _served(pair, name, issued.serial, certificates.pem(*issued.trust))
+        pair = Pair(private / "tls")
+        pair.stage("trial", issued)
+        pair.activate("trial")
+        name = request.dns_names[0] if request.dns_names else request.ip_names[0]
+        seen = _served(pair, name, issued.serial, certificates.pem(*issued.trust))
     finally:  # also of what was refused: nobody is to use it
         issuer.revoke(issued.serial)
     told = revocation.check_crl(issuer, issued.certificate), revocation.check_ocsp(issuer, issued.certificate)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import socket
 import ssl
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import Enum
@@ -148,6 +148,7 @@ def prove(
     seconds: float = 10.0,
     timeout: float = 5.0,
     interval: float = 0.1,
+    heartbeat: Callable[[], None] = lambda: None,
 ) -> tuple[bool, list[Seen]]:
     """Look until every address serves the certificate `serial` with a chain that is accepted, or the time is over.
 
@@ -161,6 +162,7 @@ def prove(
         seconds: how long to look again.
         timeout: seconds for each connection.
         interval: seconds between two looks at all of them.
+        heartbeat: called before every look; what it raises ends the proof.
 
     Returns:
         whether it is proven, and the last look at each machine.
@@ -172,6 +174,7 @@ def prove(
         raise BadInput("nothing says which certificate should be served")
     deadline = time.monotonic() + seconds
     while True:
+        heartbeat()
         seen = [
             each
             for address in addresses

@@ -111,18 +111,28 @@ class SecretStore:
         Raises:
             NotServed: a restart failed: says why.
         """
-        try:
+        with _unproven():
             done = self._pair.reload(self._restart, timeout=self._timeout, heartbeat=self._keeper())
-        except PairError as error:
-            raise NotServed(str(error), next_step="pyrunbook certs status") from None
-        except PyrunbookError as error:
-            evidence = getattr(error, "evidence", None)
-            raise NotServed(error.seen, means=error.means, next_step=error.next_step, evidence=evidence) from None
         if not self._restart:
             return "the workload reads the Secret by itself"
         pods = sum(each["ready"] for each in done["deployments"].values())
         restarted = "restarted" if done["changed"] else "was restarted for it before"
         return f"{', '.join(done['deployments'])} {restarted}, {pods} pods ready"
+
+    def heartbeat(self) -> Heartbeat:
+        """Renews the lock that this run holds.
+
+        Raises:
+            NotServed: now, or when it is called: the lock is lost, or cannot be renewed.
+        """
+        with _unproven():
+            beat = self._keeper()
+
+        def renew() -> None:
+            with _unproven():
+                beat()
+
+        return renew
 
     def mark(self, run: str, step: str) -> bool:
         """Note that the workload was told (`reloaded`), or the new certificate `proven`. See `SecretPair.mark`."""
@@ -143,6 +153,17 @@ class SecretStore:
         """Note that a retired version has been revoked, or has expired. See `SecretPair.settle`."""
         with _worded():
             return self._pair.settle(version)
+
+
+@contextmanager
+def _unproven() -> Iterator[None]:
+    """What fails while a proof is waited for leaves it unproven."""
+    try:
+        yield
+    except PairError as error:
+        raise NotServed(str(error), next_step="pyrunbook certs status") from None
+    except PyrunbookError as error:
+        raise NotServed(error.seen, means=error.means, next_step=error.next_step, evidence=error.evidence) from None
 
 
 @contextmanager

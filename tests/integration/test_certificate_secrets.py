@@ -26,7 +26,6 @@ from openbao_under_test import OpenBao
 from sandbox_under_test import Sandbox
 from watch_under_test import Watch
 
-from pyrunbook.execution import leftovers
 from pyrunbook.pki.keys import PrivateKey
 
 pytestmark = [pytest.mark.integration, pytest.mark.xdist_group("certificate_secrets")]
@@ -111,7 +110,7 @@ class Scene:
         ]
         watched = [
             self.sandbox.home, self.sandbox.directory, self.user, self.temporary, self.facts, self.log,
-            self.directory / "ansible", leftovers.directories(),
+            self.directory / "ansible",
         ]  # fmt: skip
         return Watch(self.directory / name, watched, at_home, self.secrets)
 
@@ -166,7 +165,7 @@ def nothing_seen(scene: Scene, watch: Watch) -> None:
     assert watch.found() == []
     assert {"process", "removed", "cmdline", "environ", "file", "output"} <= set(watch.kinds), watch.kinds
     assert [path.name for path in scene.temporary.iterdir()] == []
-    assert [path.name for path in leftovers.directories().glob("*")] == []
+    assert [path.name for path in (scene.sandbox.home / "running").glob("*")] == []
 
 
 # --- the watch itself -------------------------------------------------------------------------------------------------

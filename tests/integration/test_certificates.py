@@ -60,6 +60,14 @@ def test_a_rotation_is_proven_a_second_one_changes_nothing_and_each_can_be_undon
     assert sandbox.run("rollback", report(sandbox)["id"], "--yes").returncode == 0
     assert at_rest(sandbox) == second
 
+    last = report(sandbox)["id"]
+    rotate(sandbox, *FORCED)
+    third, newest = at_rest(sandbox), report(sandbox)["id"]
+    past = sandbox.run("rollback", last, "--yes")
+    assert past.returncode == 2, past.stdout + past.stderr
+    assert f"undo that one first: pyrunbook rollback {newest}" in past.stdout
+    assert at_rest(sandbox) == third
+
 
 def test_what_is_generated_serves_nobody_until_it_is_deployed_and_deploying_needs_no_issuer(sandbox: Sandbox) -> None:
     """Nothing staged; a key that was exchanged while it waited; an issuer that is down between issue and deployment."""

@@ -37,7 +37,7 @@ MARKS = re.compile(
     rb"|AGE-SECRET-KEY-1[A-Z0-9]{20}"
 )
 """What is a secret by its looks, whether it was planted or not."""
-SCRATCH = re.compile(r"/pyrunbook-trial-[^/]+/tls/")
+SCRATCH = re.compile(r"/running/[0-9a-f]+-trial-[^/]+/tls/")
 """Where a rotation on trial keeps a pair of its own, in a private directory that it takes away."""
 HOOK = '''\
 """Tells what this process starts and removes; see watch_under_test.py."""

@@ -231,6 +231,23 @@ def test_a_rotation_by_tasks_is_served_and_the_old_one_revoked(task: Task, monke
     assert task(certificate_validate, warn_days=3)["detail"].startswith("7 looks passed; public: 30.0 days left")
 
 
+def test_what_another_run_has_rotated_since_it_was_decided_is_not_rotated_again(
+    task: Task, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two runs that begin in the same second both see it as due; the lock lets one of them go first."""
+    decided = task(certificate_state, begin=True)["certificates"]
+    assert "plan" in task(certificate_record, decided=decided)
+    monkeypatch.setenv(ENV_RUN_ID, "run2")
+    for plugin in (certificate_stage, certificate_deploy, certificate_conclude):
+        assert not task(plugin, name="public").get("failed")
+    monkeypatch.setenv(ENV_RUN_ID, "run1")
+    refused = task(certificate_record, decided=decided)
+    assert refused["failed"]
+    assert "when this run began it was nothing" in refused["msg"]
+    assert "plan" not in refused, "nothing counts as changed"
+    assert "plan" in task(certificate_record, decided={}), "of what is not rotated nothing was decided"
+
+
 def test_a_failed_reload_is_put_back_by_its_task(
     task: Task, inventory: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:

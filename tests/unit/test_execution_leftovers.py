@@ -13,6 +13,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from pyrunbook import places
 from pyrunbook.execution import leftovers
 
 RUN = secrets.token_hex(4)
@@ -125,7 +126,7 @@ def test_we_and_what_we_descend_from_are_spared(children: Children) -> None:
 
 
 def test_directories_of_dead_plays_are_removed_and_those_of_the_living_are_not(children: Children) -> None:
-    running = leftovers.directories()
+    running = places.running()
     old = {name: running / f"{name}-x" for name in (RUN, "00000bad")}
     for directory in old.values():
         directory.mkdir(parents=True)

@@ -182,7 +182,7 @@ class Play:
         events: list[dict[str, Any]] = []
         ended = perform(request(self.book, **changes), events.append, canceled or self.look)
         assert not leftovers.find(RUN_ID), "something of the play was left behind"
-        assert not list(leftovers.directories().iterdir()), "its directory was left behind"
+        assert not list(places.running().iterdir()), "its directory was left behind"
         return ended, events
 
 
@@ -212,7 +212,7 @@ def test_the_directory_of_a_play_is_private(tmp_path: Path) -> None:
     modes = []
 
     def look() -> bool:
-        modes.extend(path.stat().st_mode & 0o777 for path in leftovers.directories().iterdir())
+        modes.extend(path.stat().st_mode & 0o777 for path in places.running().iterdir())
         return False
 
     Play(tmp_path, command("pass")).perform(look)

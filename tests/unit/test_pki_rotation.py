@@ -43,13 +43,14 @@ class Machine(Pair):
 
     server: TlsServer
     moves: list[str]
+    beats: list[str]
     on_reload: str
     dies_after: str
 
     @classmethod
     def beside(cls, directory: Path, server: TlsServer) -> Machine:
         made = cls(directory)
-        for name, value in {"server": server, "moves": [], "on_reload": "read", "dies_after": ""}.items():
+        for name, value in {"server": server, "moves": [], "beats": [], "on_reload": "read", "dies_after": ""}.items():
             made.set(name, value)
         return made
 
@@ -64,6 +65,9 @@ class Machine(Pair):
                 raise NotServed("the server was not reloaded: no such file")
             self.server.read(self.certificate_file, self.key_file)
         return "reload ended with 0"
+
+    def heartbeat(self) -> Callable[[], None]:
+        return lambda: self.beats.append("beat")
 
 
 def dying(name: str) -> Callable[..., Any]:
@@ -177,6 +181,16 @@ def test_two_rotations_are_served_and_the_replaced_one_is_kept(scene: Scene) -> 
     assert "1 of 1 addresses" in second.detail
     assert second.evidence["replaces"] == first.serial
     json.dumps(second.evidence)
+
+
+def test_the_lock_is_kept_as_long_as_a_proof_is_waited_for(scene: Scene) -> None:
+    scene.rotate("run1")
+    assert len(scene.store.beats) == 1
+    scene.store.set("on_reload", "nothing")
+    rotation.stage(scene.wanted, scene.store, scene.issuers, "run2")
+    with pytest.raises(NotServed):
+        rotation.deploy(scene.wanted, scene.store, "run2")
+    assert len(scene.store.beats) > 3, "0.3 s, a look each 0.1 s"
 
 
 def test_a_rotation_says_nothing_of_its_key(scene: Scene, capsys: pytest.CaptureFixture[str]) -> None:
@@ -521,6 +535,18 @@ def test_a_run_undoes_itself(scene: Scene) -> None:
     scene.rotate("run2")
     assert scene.undo("run2", "run2").serial == old == scene.serial()
     assert not scene.undo("run2", "run2").changed
+
+
+def test_an_undo_does_not_go_past_what_another_run_has_deployed_since(scene: Scene) -> None:
+    scene.rotate("run1")
+    middle = scene.rotate("run2").serial
+    newest = scene.rotate("run3").serial
+    with pytest.raises(Refused, match=f"{middle}, and {newest} is deployed since") as refused:
+        scene.undo("run2", "run4")
+    assert refused.value.next_step == "undo that one first: pyrunbook rollback run3"
+    assert scene.at_rest()
+    assert scene.serial() == newest
+    assert scene.undo("run3", "run4").serial == middle == scene.serial()
 
 
 def test_a_rotation_under_way_is_undone_by_going_back_also_when_it_was_proven(scene: Scene) -> None:

@@ -35,7 +35,7 @@ DAY = timedelta(days=1)
 
 def test_a_trial_is_served_and_revoked(tmp_path: Path) -> None:
     authority = LocalAuthority(tmp_path / "ca", "test")
-    found = rotation_trial.perform(authority, Request(("trial.example.com",), timedelta(minutes=10)))
+    found = rotation_trial.perform(authority, Request(("trial.example.com",), timedelta(minutes=10)), tmp_path)
     assert found["served"][0]["outcome"] == "pass"
     assert "says since" in found["revoked"]["crl"]
 
@@ -52,7 +52,7 @@ def test_a_trial_that_is_not_served_is_revoked_all_the_same(tmp_path: Path, monk
     monkeypatch.setattr(authority, "issue", issue)
     monkeypatch.setattr(served, "prove", lambda *_, **__: (False, []))
     with pytest.raises(NotIssued, match="not served as a client accepts it"):
-        rotation_trial.perform(authority, Request(("trial.example.com",), timedelta(minutes=10)))
+        rotation_trial.perform(authority, Request(("trial.example.com",), timedelta(minutes=10)), tmp_path)
     assert check_crl(authority, issued[0].certificate).status is Status.REVOKED
 
 

@@ -4,16 +4,26 @@ from __future__ import annotations
 
 import hashlib
 import json
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from pyrunbook.errors import Refused
 from pyrunbook.plugins.certificate_action import Asked, CertificateAction
+
+if TYPE_CHECKING:
+    from pyrunbook.pki.held import Held
+    from pyrunbook.pki.wanted import WantedCertificate
 
 
 class ActionModule(CertificateAction):
     """The result carries `plan`: `id` of the run, `checksum` of what stands.
 
+    Refuses where another run has deployed one of `decided` since that was decided: two may begin in the same second,
+    and only from here on one of them has the lock.
+
     The pairs themselves stay where they are: what is needed to go back is kept beside what is deployed.
     """
+
+    ARGUMENTS = {"decided": {"type": "dict", "default": {}}}
 
     def operate(self, asked: Asked) -> dict[str, Any]:
         """Read, and add it up."""
@@ -21,6 +31,7 @@ class ActionModule(CertificateAction):
         for wanted in asked.certificates:
             store = self.store(wanted)
             held = store.read()
+            self._require_unchanged(wanted, held, asked.arguments["decided"])
             stands[wanted.name] = {
                 "place": store.place,
                 "deployed": held.standing.current,
@@ -34,3 +45,21 @@ class ActionModule(CertificateAction):
             "detail": detail,
             "evidence": {"stands": stands},
         }
+
+    @staticmethod
+    def _require_unchanged(wanted: WantedCertificate, held: Held, decided: dict[str, Any]) -> None:
+        """Refuse to act on a decision that was made of something else.
+
+        Raises:
+            Refused: says what is deployed now.
+        """
+        if wanted.name not in decided:
+            return
+        seen, now = decided[wanted.name]["standing"]["current"], held.standing.current
+        if seen != now:
+            raise Refused(
+                f"{now or 'nothing'} is deployed for certificate {wanted.name}; when this run began it was "
+                f"{seen or 'nothing'}",
+                means="Another run has rotated it meanwhile. Nothing was changed.",
+                next_step="pyrunbook certs status",
+            )

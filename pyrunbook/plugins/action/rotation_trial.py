@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pyrunbook import places
 from pyrunbook.errors import BadInput, FailedAndPutBack, PyrunbookError
 from pyrunbook.plugins.step_action import StepAction
 
@@ -90,8 +92,7 @@ class ActionModule(StepAction):
             "evidence": evidence,
         }
 
-    @staticmethod
-    def _certificate(issuers: Issuers, settings: dict[str, Any], trial: dict[str, Any]) -> dict[str, Any]:
+    def _certificate(self, issuers: Issuers, settings: dict[str, Any], trial: dict[str, Any]) -> dict[str, Any]:
         from pyrunbook.pki import rotation_trial
         from pyrunbook.pki.issuers import Request
         from pyrunbook.windows.duration import parse_duration
@@ -108,7 +109,9 @@ class ActionModule(StepAction):
             issuer = issuers.issuer(trial["issuer"])
         lifetime = parse_duration(trial["lifetime"])
         names, addresses = tuple(trial["dns_names"]), tuple(trial["ip_names"])
-        return rotation_trial.perform(issuer, Request(names, lifetime, addresses, key=trial["key"]))
+        running = places.private_directory(places.running())  # where it is found should this run be killed
+        with tempfile.TemporaryDirectory(prefix=f"{self.run_id}-trial-", dir=running) as private:
+            return rotation_trial.perform(issuer, Request(names, lifetime, addresses, key=trial["key"]), Path(private))
 
     @staticmethod
     def _signing_key(keys: Any) -> dict[str, Any]:
