@@ -90,11 +90,8 @@ class SecretPair:
         if not VERSION.fullmatch(version):
             raise PairError(f"{version!r} is not a name for a version")
         found = self.secrets.look()
-        if found.rotation is not None:
-            if (found.rotation["run"], found.rotation["new"]) == (run, version):
-                return False
-            raise PairError(found.standing["seen"])
-        self.secrets.require_replaceable(found)
+        if self._has_begun(found, run, version):
+            return False
         if version in found.versions or version == found.current:
             raise PairError(f"version {version} exists already in {self.place}")
         self._begin(found, {version: (certificate, key)}, {"run": run, "new": version, "about": about or {}})
@@ -116,11 +113,8 @@ class SecretPair:
             PairError: another rotation is under way, or the version was revoked or is not kept.
         """
         found = self.secrets.look()
-        if found.rotation is not None:
-            if (found.rotation["run"], found.rotation["new"]) == (run, version):
-                return False
-            raise PairError(found.standing["seen"])
-        self.secrets.require_replaceable(found)
+        if self._has_begun(found, run, version):
+            return False
         kept = [each["version"] for each in found.retired if each["version"] in found.versions]
         if version not in kept:
             there = ", ".join(kept) or "none"
@@ -288,6 +282,19 @@ class SecretPair:
                 f"{self.place}: {current or 'nothing'} is deployed where {wanted or 'nothing'} was expected; "
                 "something else has changed it"
             )
+
+    def _has_begun(self, found: Found, run: str, version: str) -> bool:
+        """Whether `run` has begun to deploy that version already.
+
+        Raises:
+            PairError: another rotation is under way, or the Secret cannot be replaced.
+        """
+        if found.rotation is not None:
+            if (found.rotation["run"], found.rotation["new"]) == (run, version):
+                return True
+            raise PairError(found.standing["seen"])
+        self.secrets.require_replaceable(found)
+        return False
 
     def _begin(self, found: Found, more: dict[str, PemPair], rotation: dict[str, Any]) -> None:
         adopted = {found.current: found.deployed} if found.deployed else {}

@@ -15,7 +15,11 @@ from cluster_api import Api
 from lightkube import Client
 from lightkube.config.kubeconfig import KubeConfig
 from lightkube.generic_resource import GenericGlobalResource, create_api_info
+from secrets_under_test import authority, pair_in
 from standin import StandIn
+
+from pyrunbook.kubernetes.tls_secret import SecretPair
+from pyrunbook.pki.issuers.local_ca import LocalAuthority
 
 ENV_KUBECONFIG = "PYRUNBOOK_TEST_KUBECONFIG"
 
@@ -71,6 +75,18 @@ def standin_api(api: Api) -> Api:
     if api.standin is None:
         pytest.skip("puts faults on requests, which a real API cannot")
     return api
+
+
+@pytest.fixture(scope="module")
+def issuer(tmp_path_factory: pytest.TempPathFactory) -> LocalAuthority:
+    """An authority of its own."""
+    return authority(tmp_path_factory.mktemp("state") / "ca")
+
+
+@pytest.fixture
+def pair(api: Api) -> SecretPair:
+    """The pair in the Secret of the service; nothing is there yet."""
+    return pair_in(api.cluster())
 
 
 @pytest.fixture

@@ -12,9 +12,9 @@ import yaml
 from by_hand import Operator
 from cluster_api import Api
 from front import Front
-from secrets_under_test import LEDGER, NAME, SECRET, authority, content, issue, live, pair_in, rotate, standing
+from secrets_under_test import LEDGER, SECRET, authority, content, issue, live, pair_in, rotate, standing
 from test_by_hand_kubernetes import Desk
-from tls_front import TlsFront
+from tls_front import TlsFront, wanted
 
 from pyrunbook.pki import certificate as certificates
 
@@ -43,18 +43,7 @@ def desk(api: Api, front: Front, tls: TlsFront, directory: Path, kubeconfig: Pat
     """Where an operator stands who has the page of the rotation."""
     made = Desk(api, front, directory, "zero_downtime", kubeconfig)
     made.variables |= {
-        "service_certificates": [
-            {
-                "name": "public",
-                "issuer": "local",
-                "dns_names": [NAME],
-                "lifetime": "90d",
-                "addresses": [tls.address],
-                "server_name": NAME,
-                "secret": SECRET,
-                "restart": ["agent-factory-blue"],
-            }
-        ],
+        "service_certificates": [wanted(tls, restart=["agent-factory-blue"])],
         "certificate_issuers": {"local": {"kind": "local_ca", "directory": str(api.directory / "ca")}},
     }
     made.operator = Operator("agent-factory", made.variables, "zero_downtime", directory / "inventory.yml", directory)

@@ -19,7 +19,7 @@ from secrets_under_test import LEDGER, NAME, SECRET, authority, content, issue, 
 from secrets_under_test import rotate as rotate_pair
 from test_kill import pyrunbook
 from test_runbook import ROOT, Operator, free
-from tls_front import TlsFront
+from tls_front import TlsFront, wanted
 
 from pyrunbook.kubernetes import access
 from pyrunbook.kubernetes.rollout import wait_for_rollout
@@ -44,21 +44,10 @@ def tls(api: Api) -> Iterator[TlsFront]:
 
 def certificate(operator: Operator, tls: TlsFront, *, inventory: dict[str, Any] | None = None, **changes: Any) -> None:
     """Write the inventory of a service with one certificate."""
-    wanted = {
-        "name": "public",
-        "issuer": "local",
-        "dns_names": [NAME],
-        "lifetime": "90d",
-        "addresses": [tls.address],
-        "server_name": NAME,
-        "secret": SECRET,
-        "prove_within": "20s",
-        **changes,
-    }
     operator.settings(
         certificate_window="always",
         preflight_attested=[],
-        service_certificates=[wanted],
+        service_certificates=[wanted(tls, prove_within="20s", **changes)],
         certificate_issuers={"local": {"kind": "local_ca", "directory": str(operator.api.directory / "ca")}},
         **(inventory or {}),
     )

@@ -6,7 +6,6 @@ import pytest
 from cluster_api import Api, deployment
 from secrets_under_test import (
     SECRET,
-    authority,
     issue,
     pair_in,
     rotate,
@@ -18,16 +17,6 @@ from pyrunbook.kubernetes.restart import ANNOTATION
 from pyrunbook.kubernetes.rollout import wait_for_rollout
 from pyrunbook.kubernetes.tls_secret import SecretPair
 from pyrunbook.pki.issuers.local_ca import LocalAuthority
-
-
-@pytest.fixture(scope="module")
-def issuer(tmp_path_factory: pytest.TempPathFactory) -> LocalAuthority:
-    return authority(tmp_path_factory.mktemp("state") / "ca")
-
-
-@pytest.fixture
-def pair(api: Api) -> SecretPair:
-    return pair_in(api.cluster())
 
 
 def started_for(api: Api, name: str = "agent-factory-blue") -> str:

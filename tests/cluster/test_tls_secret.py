@@ -13,7 +13,6 @@ from cluster_api import Api
 from secrets_under_test import (
     LEDGER,
     SECRET,
-    authority,
     content,
     issue,
     live,
@@ -36,16 +35,6 @@ from pyrunbook.pki.issuers import Issued
 from pyrunbook.pki.issuers.local_ca import LocalAuthority
 
 ROOT = Path(__file__).parents[2]
-
-
-@pytest.fixture(scope="module")
-def issuer(tmp_path_factory: pytest.TempPathFactory) -> LocalAuthority:
-    return authority(tmp_path_factory.mktemp("state") / "ca")
-
-
-@pytest.fixture
-def pair(api: Api) -> SecretPair:
-    return pair_in(api.cluster())
 
 
 def test_two_rotations_keep_the_previous_pair(api: Api, pair: SecretPair, issuer: LocalAuthority) -> None:
@@ -229,6 +218,19 @@ def test_a_chain_that_was_exchanged_is_not_taken_for_the_kept_version(
     assert serves(api, new) and len(retired(pair)) == 1
 
 
+def before_replacing(monkeypatch: pytest.MonkeyPatch, name: str, do: Callable[[], object]) -> None:
+    """Have something else happen once, after we have looked at a Secret (any, without a name) and before we write."""
+    replace = Cluster.replace
+
+    def late(cluster: Cluster, obj: dict[str, Any]) -> dict[str, Any]:
+        if obj["metadata"]["name"] == name or not name:
+            monkeypatch.setattr(Cluster, "replace", replace)
+            do()
+        return replace(cluster, obj)
+
+    monkeypatch.setattr(Cluster, "replace", late)
+
+
 @pytest.mark.parametrize("move", ["activate", "put_back"])
 def test_a_write_in_between_is_neither_overwritten_nor_taken_for_ours(
     api: Api, pair: SecretPair, issuer: LocalAuthority, monkeypatch: pytest.MonkeyPatch, move: str
@@ -239,15 +241,7 @@ def test_a_write_in_between_is_neither_overwritten_nor_taken_for_ours(
     staged(pair, "run2", new)
     if move == "put_back":
         pair.activate("run2")
-    replace = Cluster.replace
-
-    def late(cluster: Cluster, obj: dict[str, Any]) -> dict[str, Any]:
-        if obj["metadata"]["name"] == SECRET:
-            monkeypatch.setattr(Cluster, "replace", replace)
-            api.cluster().replace({**live(api), "data": secret(theirs)["data"]})
-        return replace(cluster, obj)
-
-    monkeypatch.setattr(Cluster, "replace", late)
+    before_replacing(monkeypatch, SECRET, lambda: api.cluster().replace({**live(api), "data": secret(theirs)["data"]}))
     with pytest.raises(PairError, match="was changed by something else at the same time"):
         getattr(pair, move)("run2")
     assert serves(api, theirs) and standing(pair)["can"] == []
@@ -259,15 +253,11 @@ def test_labels_that_are_set_in_between_are_kept(
     old, new = issue(issuer), issue(issuer)
     rotate(pair, "run1", old)
     staged(pair, "run2", new)
-    replace = Cluster.replace
-
-    def late(cluster: Cluster, obj: dict[str, Any]) -> dict[str, Any]:
-        if obj["metadata"]["name"] == SECRET:
-            monkeypatch.setattr(Cluster, "replace", replace)
-            api.cluster().merge_patch("Secret", SECRET, {"metadata": {"labels": {"audit": "yes"}}})
-        return replace(cluster, obj)
-
-    monkeypatch.setattr(Cluster, "replace", late)
+    before_replacing(
+        monkeypatch,
+        SECRET,
+        lambda: api.cluster().merge_patch("Secret", SECRET, {"metadata": {"labels": {"audit": "yes"}}}),
+    )
     assert pair.activate("run2")
     assert serves(api, new) and live(api)["metadata"]["labels"]["audit"] == "yes"
 
@@ -277,14 +267,7 @@ def test_two_that_stage_at_once_do_not_both_begin(
 ) -> None:
     rotate(pair, "run1", issue(issuer))
     theirs, ours = issue(issuer), issue(issuer)
-    replace = Cluster.replace
-
-    def late(cluster: Cluster, obj: dict[str, Any]) -> dict[str, Any]:
-        monkeypatch.setattr(Cluster, "replace", replace)
-        staged(pair_in(api.cluster()), "run2", theirs)
-        return replace(cluster, obj)
-
-    monkeypatch.setattr(Cluster, "replace", late)
+    before_replacing(monkeypatch, "", lambda: staged(pair_in(api.cluster()), "run2", theirs))
     with pytest.raises(PairError, match="was changed by something else"):
         staged(pair, "run3", ours)
     assert standing(pair)["rotation"]["run"] == "run2" and ours.serial not in standing(pair)["versions"]
@@ -297,15 +280,7 @@ def test_a_secret_that_is_deleted_while_it_is_replaced(
     old, new = issue(issuer), issue(issuer)
     rotate(pair, "run1", old)
     staged(pair, "run2", new)
-    replace = Cluster.replace
-
-    def late(cluster: Cluster, obj: dict[str, Any]) -> dict[str, Any]:
-        if obj["metadata"]["name"] == name:
-            monkeypatch.setattr(Cluster, "replace", replace)
-            api.cluster().delete("Secret", name)
-        return replace(cluster, obj)
-
-    monkeypatch.setattr(Cluster, "replace", late)
+    before_replacing(monkeypatch, name, lambda: api.cluster().delete("Secret", name))
     with pytest.raises(PairError, match="was deleted by something else at the same time"):
         pair.activate("run2")
     assert api.cluster().get("Secret", name) is None

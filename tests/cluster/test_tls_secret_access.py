@@ -10,7 +10,6 @@ from cluster_api import Api
 from secrets_under_test import (
     LEDGER,
     SECRET,
-    authority,
     issue,
     pair_in,
     rotate,
@@ -26,11 +25,6 @@ from pyrunbook.kubernetes.errors import Forbidden
 from pyrunbook.pki.issuers.local_ca import LocalAuthority
 
 ROOT = Path(__file__).parents[2]
-
-
-@pytest.fixture(scope="module")
-def issuer(tmp_path_factory: pytest.TempPathFactory) -> LocalAuthority:
-    return authority(tmp_path_factory.mktemp("state") / "ca")
 
 
 @pytest.mark.parametrize(("name", "verb"), [(SECRET, "get"), (SECRET, "update"), (LEDGER, "update"), ("", "create")])

@@ -18,9 +18,23 @@ from pathlib import Path
 from typing import Any
 
 from cluster_api import Api
-from secrets_under_test import SECRET
+from secrets_under_test import NAME, SECRET
 
 from pyrunbook.errors import PyrunbookError
+
+
+def wanted(tls: TlsFront, **changes: Any) -> dict[str, Any]:
+    """What the inventory says of the certificate that is served there."""
+    return {
+        "name": "public",
+        "issuer": "local",
+        "dns_names": [NAME],
+        "lifetime": "90d",
+        "addresses": [tls.address],
+        "server_name": NAME,
+        "secret": SECRET,
+        **changes,
+    }
 
 
 class TlsFront:

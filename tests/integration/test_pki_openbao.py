@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from openbao_under_test import POLICY, PROGRAM, OpenBao
+from openbao_under_test import POLICY, PROGRAM, OpenBao, serving
 
 from pyrunbook.pki import certificate as certificates
 from pyrunbook.pki import revocation, signing_keys, vault_health
@@ -42,17 +42,8 @@ REQUEST = Request((NAME,), timedelta(days=10))
 
 @pytest.fixture(scope="module")
 def bao(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OpenBao]:
-    server = OpenBao(tmp_path_factory.mktemp("openbao"))
-    try:
-        server.start()
-        if server.own:
-            assert probe(server.place).kind is Kind.UNINITIALIZED
-        server.initialize()
-        server.set_up()
+    with serving(tmp_path_factory.mktemp("openbao")) as server:
         yield server
-        server.take_down()
-    finally:
-        server.kill()
 
 
 @pytest.fixture

@@ -7,12 +7,12 @@ import socket
 import ssl
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from openbao_under_test import OpenBao
+from openbao_under_test import OpenBao, serving
 
 from pyrunbook.pki import going_back, overlap, rotation, status, validation
 from pyrunbook.pki.due import Then
@@ -65,18 +65,14 @@ class Server(Pair):
         object.__setattr__(self, "context", context)
         return "read"
 
+    def heartbeat(self) -> Callable[[], None]:
+        return lambda: None
+
 
 @pytest.fixture(scope="module")
 def bao(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OpenBao]:
-    server = OpenBao(tmp_path_factory.mktemp("openbao"))
-    try:
-        server.start()
-        server.initialize()
-        server.set_up()
+    with serving(tmp_path_factory.mktemp("openbao")) as server:
         yield server
-        server.take_down()
-    finally:
-        server.kill()
 
 
 @pytest.fixture
