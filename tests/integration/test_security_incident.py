@@ -212,10 +212,12 @@ def test_a_sealed_vault_keeps_nothing_from_being_done(service: Sandbox, bao: Ope
 def test_a_backup_that_fails_is_no_success_and_a_killed_vault_is_told(
     service: Sandbox, bao: OpenBao, tmp_path: Path
 ) -> None:
+    """And contacts that nobody can read keep the run from its end no more than the rest does."""
     given = inventory(service, tmp_path, vault=issuer(bao, tmp_path, bao.token()))
+    inputs = {"backup_security_passphrase_file": "/nowhere", "runbook_contacts": {"security": "somebody"}}
     bao.kill()
     try:
-        done = incident(service, "-i", given, "-e", "backup_security_passphrase_file=/nowhere", code=8)
+        done = incident(service, "-i", given, "-e", json.dumps(inputs), code=8)
     finally:
         bao.start()
         bao.unseal()
@@ -223,6 +225,9 @@ def test_a_backup_that_fails_is_no_success_and_a_killed_vault_is_told(
     assert "vault: unreachable: " in step(run, "diagnose_vault")["error"]
     assert "No such file" in step(run, "backup_security")["error"]
     assert "No such file" in run["services"][0]["cause"]
+    assert step(run, "escalate")["outcome"] == "failed"
+    assert "runbook_contacts is not a list of contacts" in run["services"][0]["cause"]
+    assert "bad: diagnose_vault, test_rotation, backup_security, escalate." in done.stdout
     assert step(run, "collect_evidence")["outcome"] == "changed"
     assert "Cause: " in done.stdout
 

@@ -16,8 +16,8 @@ class ActionModule(StepAction):
 
     ARGUMENTS = {
         "runbook": {"type": "str", "required": True},
-        "contacts": {"type": "list", "elements": "dict", "default": []},
-        "channels": {"type": "dict", "default": {}},
+        "contacts": {"type": "raw", "default": []},
+        "channels": {"type": "raw", "default": {}},
         "findings": {"type": "list", "elements": "dict", "default": []},
         "contained": {"type": "bool", "required": True},
     }
@@ -26,7 +26,12 @@ class ActionModule(StepAction):
     def act(self, arguments: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
         """Name them, the first to be called first; judge the findings."""
         given = json.loads(json.dumps(arguments))  # Ansible's values carry tags
-        levels = {str(each.get("level")): each for each in given["contacts"]}
+        contacts, channels = given["contacts"], given["channels"]
+        if not isinstance(contacts, list) or not all(isinstance(each, dict) for each in contacts):
+            raise _unreadable("runbook_contacts is not a list of contacts")
+        if not isinstance(channels, dict):
+            raise _unreadable("runbook_channels does not give each channel its name")
+        levels = {str(each.get("level")): each for each in contacts}
         called, unknown = [], []
         for wanted in catalog.load().get(given["runbook"]).metadata.escalation:
             after = f" after {wanted.after}" if wanted.after else " now"
@@ -36,8 +41,8 @@ class ActionModule(StepAction):
                 called.append(
                     {"to": wanted.to, "who": who, "reach": str(person.get("reach", "")), "when": after.strip()}
                 )
-            elif wanted.to in given["channels"]:
-                place = str(given["channels"][wanted.to])
+            elif wanted.to in channels:
+                place = str(channels[wanted.to])
                 called.append({"to": wanted.to, "who": place, "reach": "", "when": after.strip()})
             else:
                 unknown.append(wanted.to)
@@ -63,6 +68,14 @@ class ActionModule(StepAction):
             "outcome": str(outcome),
             "cause": "; ".join(said),
         }
+
+
+def _unreadable(seen: str) -> BadInput:
+    return BadInput(
+        seen,
+        means="Whom to call is not known.",
+        next_step="call whom you know; then mend it in the inventory (docs/guides/pages.md)",
+    )
 
 
 def _text(value: Any) -> str:
