@@ -175,9 +175,9 @@ class Slots:
 
     def state(self) -> dict[str, Any]:
         """What is there now: the `service_state` of CONTRIBUTING.md, with `candidate` and `releases` besides."""
-        colors = {}
+        colors, runs = {}, self.manager.which_run(*(self.colors[color]["unit"] for color in COLORS))
         for color in COLORS:
-            running = self.manager.running(self.colors[color]["unit"])
+            running = self.colors[color]["unit"] in runs
             release = self.linked(color)
             colors[color] = {
                 "exists": release is not None,

@@ -11,6 +11,10 @@ LOG_LINES = 20
 """How many of the last lines of a log a diagnosis quotes."""
 
 
+STATES = ("STOPPED", "STARTING", "RUNNING", "BACKOFF", "STOPPING", "EXITED", "FATAL", "UNKNOWN")
+"""Of a program of supervisor."""
+
+
 class UnitError(Exception):
     """The process manager refused, or the unit did not reach the state that was asked for."""
 
@@ -34,6 +38,8 @@ def _run(argv: list[str]) -> subprocess.CompletedProcess[str]:
 class Supervisor:
     """Programs of a supervisord, through supervisorctl.
 
+    Each call is a process, so what one says is believed where it can mean one thing only; anything else is looked at.
+
     Args:
         config: path of its supervisord.conf, which names the socket.
         command: argv prefix that runs supervisorctl.
@@ -52,25 +58,35 @@ class Supervisor:
         return words[1], pid
 
     def running(self, unit: str) -> bool:
-        """Whether the unit's process runs (starting included)."""
-        return self.status(unit)[0] in ("RUNNING", "STARTING", "STOPPING")
+        """Whether the unit's process runs (starting and stopping included)."""
+        return unit in self.which_run(unit)
+
+    def which_run(self, *units: str) -> set[str]:
+        """Those of the units whose process runs, asked in one go."""
+        done = _run([*self._ctl, "status", *units])
+        states = {words[0]: words[1] for line in done.stdout.splitlines() if len(words := line.split()) > 1}
+        if unknown := [unit for unit in units if states.get(unit) not in STATES]:
+            said = (done.stdout + done.stderr).strip()
+            raise UnitError(said or "supervisorctl said nothing about {}".format(", ".join(unknown)))
+        return {unit for unit in units if states[unit] in ("RUNNING", "STARTING", "STOPPING")}
 
     def start(self, unit: str) -> None:
         """Start it and wait until supervisor counts it as started (`startsecs`)."""
-        state = self.status(unit)[0]
-        if state == "RUNNING":
+        if (done := _run([*self._ctl, "start", unit])).stdout.strip() == f"{unit}: started":
             return
-        if state == "BACKOFF":
-            _run([*self._ctl, "stop", unit])
-        done = _run([*self._ctl, "start", unit])
         state = self.status(unit)[0]
+        if state == "BACKOFF" and "already started" in done.stdout:  # it is waiting to try again
+            _run([*self._ctl, "stop", unit])
+            done = _run([*self._ctl, "start", unit])
+            state = self.status(unit)[0]
         if state != "RUNNING":
             raise UnitError(f"{unit} is {state}: {(done.stdout + done.stderr).strip()}")
 
     def stop(self, unit: str) -> None:
         """Stop it: SIGTERM, and SIGKILL after the unit's own grace period."""
-        _run([*self._ctl, "stop", unit])
-        state = self.status(unit)[0]
+        if _run([*self._ctl, "stop", unit]).stdout.strip() == f"{unit}: stopped":
+            return
+        state = self.status(unit)[0]  # "not running" is also said of what is about to stop
         if state not in ("STOPPED", "EXITED", "FATAL"):
             raise UnitError(f"{unit} is still {state} after it was told to stop")
 
@@ -106,6 +122,10 @@ class Systemd:
     def running(self, unit: str) -> bool:
         """Whether the unit's process runs (starting and stopping included)."""
         return self.status(unit)[0] in ("active", "activating", "deactivating", "reloading")
+
+    def which_run(self, *units: str) -> set[str]:
+        """Those of the units whose process runs."""
+        return {unit for unit in units if self.running(unit)}
 
     def start(self, unit: str) -> None:
         """Enable and start it, and wait until systemd counts it as active."""

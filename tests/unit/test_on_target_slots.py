@@ -63,6 +63,9 @@ class Manager:
     def running(self, unit: str) -> bool:
         return unit in self.processes
 
+    def which_run(self, *units: str) -> set[str]:
+        return {unit for unit in units if unit in self.processes}
+
     def status(self, unit: str) -> tuple[str, int]:
         return ("RUNNING", id(self.processes[unit])) if unit in self.processes else ("EXITED", 0)
 

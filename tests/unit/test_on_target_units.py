@@ -20,12 +20,15 @@ state=$(cat "$FAKE/$unit")
 case "$command" in
   start) case "$state" in RUNNING|BACKOFF|STOPPING) echo "$unit: ERROR (already started)"; exit 7;; esac
     to RUNNING; echo $(( $(cat "$FAKE/$unit.pid" 2>/dev/null || echo 100) + 1 )) > "$FAKE/$unit.pid"
-    [ "$(cat "$FAKE/$unit")" = RUNNING ] || { echo "$unit: ERROR (spawn error)"; exit 7; };;
-  stop) case "$state" in RUNNING|STARTING|BACKOFF) to STOPPED;; *) echo "$unit: ERROR (not running)"; exit 7;; esac;;
-  status) if [ -e "$FAKE/$unit.flaps" ]; then
+    [ "$(cat "$FAKE/$unit")" = RUNNING ] || { echo "$unit: ERROR (spawn error)"; exit 7; }
+    echo "$unit: started";;
+  stop) case "$state" in RUNNING|STARTING|BACKOFF) to STOPPED;; *) echo "$unit: ERROR (not running)"; exit 7;; esac
+    [ "$(cat "$FAKE/$unit")" != STOPPED ] || echo "$unit: stopped";;
+  status) shift 3; for unit; do state=$(cat "$FAKE/$unit") || continue
+    if [ -e "$FAKE/$unit.flaps" ]; then
       echo $(( $(cat "$FAKE/$unit.pid") + 1 )) > "$FAKE/$unit.pid"; fi
     if [ "$state" = RUNNING ]; then echo "$unit    RUNNING   pid $(cat "$FAKE/$unit.pid"), uptime 0:00:07"
-    else echo "$unit    $state   Not started"; exit 3; fi;;
+    else echo "$unit    $state   Not started"; fi; done;;
 esac
 """
 SYSTEMCTL = """#!/bin/sh
@@ -103,9 +106,11 @@ def test_supervisor_exact_words(machine: Machine, supervisor: Supervisor) -> Non
     assert machine.asked() == ["supervisorctl -c /srv/supervisord.conf status af-blue"]
     supervisor.start("af-blue")
     assert machine.acts() == ["supervisorctl -c /srv/supervisord.conf start af-blue"]
+    assert machine.asked() == [], "started: nothing more is asked"
     assert supervisor.status("af-blue") == ("RUNNING", 101)
     supervisor.start("af-blue")
-    assert machine.acts() == [], "it runs already"
+    assert supervisor.status("af-blue") == ("RUNNING", 101), "it ran already"
+    machine.asked()
     supervisor.stop("af-blue")
     assert machine.acts() == ["supervisorctl -c /srv/supervisord.conf stop af-blue"]
     supervisor.stop("af-blue")
@@ -125,13 +130,17 @@ def test_supervisor_takes_a_command_prefix(machine: Machine) -> None:
 )  # fmt: skip
 def test_supervisor_states(machine: Machine, supervisor: Supervisor, state: str, running: bool) -> None:
     machine.set("af-blue", state)
+    machine.set("af-green", "RUNNING")
     assert supervisor.running("af-blue") is running
+    machine.asked()
+    assert supervisor.which_run("af-blue", "af-green") == ({"af-blue"} if running else set()) | {"af-green"}
+    assert len(machine.asked()) == 1
 
 
 def test_supervisor_starts_one_that_it_keeps_trying(machine: Machine, supervisor: Supervisor) -> None:
     machine.set("af-blue", "BACKOFF")
     supervisor.start("af-blue")
-    assert [line.split()[3] for line in machine.acts()] == ["stop", "start"]
+    assert [line.split()[3] for line in machine.acts()] == ["start", "stop", "start"]
     assert supervisor.status("af-blue")[0] == "RUNNING"
 
 
