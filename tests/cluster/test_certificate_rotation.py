@@ -131,6 +131,7 @@ def test_a_workload_that_reads_at_its_start_is_restarted_and_then_undone_from_an
         assert ended(api, tls) == entry["version"] == first != second
 
 
+@pytest.mark.long
 def test_generated_by_one_run_and_deployed_by_another(api: Api, operator: Operator, tls: TlsFront) -> None:
     certificate(operator, tls)
     first = begun(api)
@@ -255,7 +256,7 @@ def test_an_api_that_fails_now_and_then_and_no_key_anywhere(
         pytest.param(2, False, id="activating", marks=pytest.mark.long),
         pytest.param(3, False, id="deployed"),
         pytest.param(5, False, id="reloaded", marks=pytest.mark.long),
-        pytest.param(6, True, id="proven"),
+        pytest.param(6, True, id="proven", marks=pytest.mark.long),
     ],
 )
 def test_after_a_kill_between_two_writes_a_valid_certificate_is_served(

@@ -256,6 +256,7 @@ def test_rotations_from_a_vault(scene: Scene) -> None:
     assert len({name.partition(",")[0] for name in watch.secrets if name.startswith("key ")}) >= 5
 
 
+@pytest.mark.long
 def test_a_rotation_that_is_put_back(scene: Scene) -> None:
     """The reload fails, after the new key has been deployed."""
     before = scene.serial
@@ -266,6 +267,7 @@ def test_a_rotation_that_is_put_back(scene: Scene) -> None:
     nothing_seen(scene, watch)
 
 
+@pytest.mark.long
 def test_a_login_that_is_refused(scene: Scene) -> None:
     """The messages of the server and of the library are shown; what was sent to it is not."""
     wrong = scene.write("wrong-secret-id", secrets.token_urlsafe(30))

@@ -174,7 +174,13 @@ def until(sandbox: Sandbox, wanted: str) -> None:
 
 # Each move by itself, and both processes: what a death leaves depends on the move, not on who died (test_pki_rotation).
 @pytest.mark.parametrize(
-    ("move", "killed"), [("staged", "ansible"), ("activated", "cli"), ("reloaded", "ansible"), ("proven", "cli")]
+    ("move", "killed"),
+    [
+        pytest.param("staged", "ansible", marks=pytest.mark.long),
+        ("activated", "cli"),
+        ("reloaded", "ansible"),
+        pytest.param("proven", "cli", marks=pytest.mark.long),
+    ],
 )
 def test_after_a_kill_between_two_moves_a_good_certificate_is_served(sandbox: Sandbox, move: str, killed: str) -> None:
     first = at_rest(sandbox)

@@ -134,6 +134,7 @@ def test_ten_rotations_fail_no_handshake(sandbox: Sandbox) -> None:
         assert tls.failed <= RATE * (0.25 + 2 * tls.late_ms / 1000), str(tls)
 
 
+@pytest.mark.long
 def test_a_slow_request_survives_a_rotation(sandbox: Sandbox) -> None:
     url = sandbox.status()["tls_url"]
     trusting = ssl.create_default_context(cafile=str(sandbox.layout.trust_file))

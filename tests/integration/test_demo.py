@@ -34,6 +34,7 @@ def test_the_demo_updates_in_one_direction_and_then_in_the_other(new_sandbox: Sa
         assert status["active"] == color
 
 
+@pytest.mark.long
 def test_the_demo_of_a_bad_release_ends_as_the_run_did(sandbox: Sandbox) -> None:
     assert sandbox.run("sandbox", "release", "2.0.0", "--fault", "unhealthy").returncode == 0
     done = demo(sandbox)

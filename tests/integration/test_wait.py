@@ -115,6 +115,7 @@ def test_a_signal_ends_the_wait(sandbox: Sandbox, tmp_path: Path) -> None:
     assert runs(sandbox) == before
 
 
+@pytest.mark.long
 def test_a_terminal_that_is_hung_up_in_the_middle_gets_its_run_put_back(sandbox: Sandbox) -> None:
     """An ssh session that breaks: nobody reads any more, and the first signal is SIGHUP."""
     terminal = Terminal(sandbox, "maintenance", "--yes")
