@@ -18,7 +18,7 @@ VERSION := $(shell $(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2
 SANDBOX := $(VENV)/.sandbox-$(VERSION)
 SITE := $(VENV)/.site-$(VERSION)
 DEV := $(VENV)/.dev-$(VERSION)
-# Some tests take a minute each, and what they look at is looked at elsewhere in less; `make test LONG=1` has them too.
+# Some tests look once more, and whole, at what is looked at elsewhere in less; `make test LONG=1` has them too.
 LONG ?=
 PYTEST := $(BIN)/python -m pytest $(if $(LONG),,-m "not long")
 # Tests of real processes wait more than they compute; more of them at a time than there are processors.
