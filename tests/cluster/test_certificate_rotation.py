@@ -47,7 +47,7 @@ def certificate(operator: Operator, tls: TlsFront, *, inventory: dict[str, Any] 
     operator.settings(
         certificate_window="always",
         preflight_attested=[],
-        service_certificates=[wanted(tls, prove_within="20s", **changes)],
+        service_certificates=[wanted(tls, **{"prove_within": "20s", **changes})],
         certificate_issuers={"local": {"kind": "local_ca", "directory": str(operator.api.directory / "ca")}},
         **(inventory or {}),
     )
