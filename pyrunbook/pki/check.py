@@ -103,6 +103,7 @@ def require(findings: Sequence[Finding]) -> str:
         raise Doubtful(
             "the new certificate is not deployed: " + ("; ".join(e.detail for e in bad) or "nothing was checked"),
             means="what is deployed was not touched",
+            next_step="mend what is named, then have a new one issued: pyrunbook certs rotate --force",
             evidence=evidence,
         )
     return f"{len(findings)} checks passed: {', '.join(each.what for each in findings)}"

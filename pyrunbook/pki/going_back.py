@@ -16,7 +16,7 @@ from pyrunbook.pki.errors import NotDeployed, NotServed
 from pyrunbook.pki.held import Held, Kept, Retired
 from pyrunbook.pki.rotation import Done, Store, conclude, deploy, never_served, prove, unfinished
 from pyrunbook.pki.sources import Issuers
-from pyrunbook.pki.trust import issuer_of, trusted
+from pyrunbook.pki.trust import issuer_of, roots_of
 from pyrunbook.pki.wanted import WantedCertificate
 
 
@@ -187,7 +187,14 @@ def _good(wanted: WantedCertificate, issuers: Issuers, kept: Kept | None, entry:
             means="clients would refuse it. Nothing was changed.",
             next_step="for a new certificate: pyrunbook certs rotate --force",
         )
-    trust = trusted(wanted, issuers, kept.leaf).decode()
+    try:
+        trust = roots_of(wanted, issuers, kept.leaf).decode()
+    except PyrunbookError as error:
+        raise Refused(
+            f"{entry.version} is not put back: whom its clients trust is not known: {error.seen}",
+            means="it could not be proven to be served. Nothing was changed.",
+            next_step=error.next_step or "pyrunbook certs status",
+        ) from None
     return {"name": wanted.name, "issuer": kept.leaf.issuer.rfc4514_string(), "trust": trust, "trust_previous": trust}
 
 

@@ -175,7 +175,7 @@ def staged(wanted: WantedCertificate, held: Held, *, again: bool = False) -> lis
         raise Refused(
             f"nothing is staged for certificate {wanted.name}: {standing.seen}",
             means=UNTOUCHED,
-            next_step="generate it first: pyrunbook certs generate",
+            next_step="generate it first: pyrunbook certs generate --force",
         )
     broken, trust = kept.broken(datetime.now(UTC)), str(standing.about.get("trust", ""))
     if broken or kept.leaf is None or not trust:  # without roots of ours, its clients' own are asked when it is served

@@ -112,8 +112,9 @@ def examine(
     issued_by: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     try:
-        authorities = issuers.issuer(wanted.issuer).authorities()
-        issued_by = tuple(each.subject.rfc4514_string() for each in authorities)
+        if leaf is not None:
+            authorities = issuers.issuer(wanted.issuer).authorities()
+            issued_by = tuple(each.subject.rfc4514_string() for each in authorities)
     except PyrunbookError as error:
         notes = (f"the issuer {wanted.issuer} cannot be asked: {error.seen}",)
     if phase == "deploy":

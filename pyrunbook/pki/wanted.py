@@ -6,6 +6,7 @@ The variable is `service_certificates`; docs/guides/certificates.md has its fiel
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from ipaddress import ip_address
@@ -131,13 +132,22 @@ def _certificate(one: _Certificate, where: str, issuers: Collection[str], platfo
     if platform == "kubernetes" and (not theirs or host or one.reload or one.owner or one.group):
         raise BadInput(f"{where}: platform kubernetes takes `secret`, and none of directory, owner, group, reload")
     dns_names, ip_names = tuple(one.dns_names), tuple(one.ip_names)
+    request = at(where, Request, dns_names, one.lifetime, ip_names, "", one.key)
+    addresses = tuple(at(f"{where}.addresses", Address.parse, text, one.server_name) for text in one.addresses)
+    for address in addresses:
+        if not _covers(address.asked, dns_names, ip_names):
+            raise BadInput(
+                f"{where}.addresses: clients of {address} ask for {address.asked}, which is none of the certificate's "
+                f"names ({', '.join([*dns_names, *ip_names]) or 'none'})",
+                next_step="add it to dns_names or ip_names, or name in server_name what they ask for",
+            )
     return WantedCertificate(
         name=one.name,
         issuer=one.issuer,
-        request=at(where, Request, dns_names, one.lifetime, ip_names, "", one.key),
+        request=request,
         renew_before=one.renew_before,
         overlap=one.overlap,
-        addresses=tuple(at(f"{where}.addresses", Address.parse, text, one.server_name) for text in one.addresses),
+        addresses=addresses,
         prove_within=one.prove_within or PROVE_WITHIN[platform],
         directory=one.directory.rstrip("/"),
         owner=str(one.owner),
@@ -147,6 +157,15 @@ def _certificate(one: _Certificate, where: str, issuers: Collection[str], platfo
         secret=one.secret,
         restart=(one.restart,) if isinstance(one.restart, str) else tuple(one.restart),
     )
+
+
+def _covers(asked: str, dns_names: Sequence[str], ip_names: Sequence[str]) -> bool:
+    """Whether a certificate for these names is one for what a client asks for (RFC 9525, 6.3 and 6.4)."""
+    with suppress(ValueError):
+        return ip_address(asked) in {ip_address(each) for each in ip_names}
+    name = asked.lower()
+    names = {each.lower() for each in dns_names}
+    return name in names or ("." in name and "*." + name.partition(".")[2] in names)
 
 
 def _address(text: str) -> str:

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from pyrunbook.pki.wanted import WantedCertificate
 
 COMMON: dict[str, dict[str, Any]] = {
-    "certificates": {"type": "list", "elements": "dict", "required": True},
-    "issuers": {"type": "dict", "required": True},
+    "certificates": {"type": "raw", "required": True},
+    "issuers": {"type": "raw", "required": True},
     "platform": {"type": "str", "required": True, "choices": ["host", "kubernetes"]},
     "cluster": {"type": "dict", "default": {}},
 }
@@ -80,6 +80,10 @@ class CertificateAction(StepAction):
         # Ansible's values carry tags, which other libraries do not know.
         arguments = json.loads(json.dumps(arguments))
         self._arguments, self._task_vars = arguments, task_vars
+        if not isinstance(arguments["certificates"], list):
+            raise BadInput("service_certificates is not a list of certificates")
+        if not isinstance(arguments["issuers"], dict):
+            raise BadInput("certificate_issuers does not give each issuer its name")
         with Issuers(arguments["issuers"]) as issuers:
             certificates = read_certificates(arguments["certificates"], issuers.names, arguments["platform"])
             return self.operate(Asked(certificates, issuers, arguments))

@@ -64,7 +64,7 @@ def test_a_rotation_is_proven_a_second_one_changes_nothing_and_each_can_be_undon
     rotate(sandbox, *FORCED)
     third, newest = at_rest(sandbox), report(sandbox)["id"]
     past = sandbox.run("rollback", last, "--yes")
-    assert past.returncode == 2, past.stdout + past.stderr
+    assert past.returncode == 3, past.stdout + past.stderr
     assert f"undo that one first: pyrunbook rollback {newest}" in past.stdout
     assert at_rest(sandbox) == third
 
@@ -86,13 +86,12 @@ def test_what_is_generated_serves_nobody_until_it_is_deployed_and_deploying_need
 
     rotate(sandbox, *FORCED, "-e", PHASE("generate"))
     assert len(list(versions.iterdir())) == 2, "what was staged before is discarded"
-    record = sandbox.layout.authority / "authority.json"
-    kept = record.read_text()
-    record.write_text("cut off in the mid")
+    away = sandbox.layout.authority.rename(sandbox.directory / "away")
     failed = rotate(sandbox, "-e", PHASE("deploy"), code=4)
     assert "(error)" in failed.stdout
     assert "stays, it was proven" in failed.stdout
-    record.write_text(kept)
+    assert "whose that is cannot be asked" in failed.stdout
+    away.rename(sandbox.layout.authority)
     second = at_rest(sandbox)
     assert second not in (first, staged.name)
     rotate(sandbox)

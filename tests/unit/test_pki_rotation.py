@@ -16,7 +16,7 @@ from tls_under_test import TlsServer
 from pyrunbook.errors import Refused
 from pyrunbook.on_target import rotation_state
 from pyrunbook.pki import certificate as certificates
-from pyrunbook.pki import going_back, overlap, revocation, rotation, status
+from pyrunbook.pki import going_back, overlap, revocation, rotation, status, validation
 from pyrunbook.pki.due import Then, Window
 from pyrunbook.pki.errors import Doubtful, NotDeployed, NotIssued, NotServed
 from pyrunbook.pki.issuers import Issued, Request
@@ -547,6 +547,24 @@ def test_an_undo_does_not_go_past_what_another_run_has_deployed_since(scene: Sce
     assert scene.at_rest()
     assert scene.serial() == newest
     assert scene.undo("run3", "run4").serial == middle == scene.serial()
+
+
+def test_what_nobody_could_prove_is_not_put_back(scene: Scene, ca: Path) -> None:
+    """An authority that is away for a while is not one that has never issued anything."""
+    scene.rotate("run1")
+    new = scene.rotate("run2").serial
+    away = ca.rename(ca.with_name("away"))
+    try:
+        with pytest.raises(Refused, match=r"whom its clients trust is not known: .* has no root"):
+            scene.undo("run2", "run3")
+        assert scene.at_rest()
+        looks = validation.validate(scene.wanted, scene.store, scene.issuers, least=timedelta(0))
+        assert {each.what: each.verdict.value for each in looks if not each.good}.keys() >= {"issuer"}
+        assert not [each for each in looks if each.verdict is validation.Verdict.FAIL], "nothing was seen to be bad"
+    finally:
+        away.rename(ca)
+    assert scene.serial() == new
+    assert scene.undo("run2", "run3").changed
 
 
 def test_a_rotation_under_way_is_undone_by_going_back_also_when_it_was_proven(scene: Scene) -> None:

@@ -17,6 +17,7 @@ HOST: dict[str, Any] = {
     "name": "public",
     "issuer": "local",
     "dns_names": ["a.example"],
+    "ip_names": ["::1"],
     "lifetime": "90d",
     "renew_before": "20d",
     "addresses": ["a.example:443", "[::1]:8443"],
@@ -36,13 +37,20 @@ def read(entry: dict[str, Any], platform: str = "host") -> WantedCertificate:
 
 
 def test_a_certificate_on_a_machine() -> None:
-    made = read(HOST | {"group": 33, "key_mode": "0640", "reload": ["caddy", "reload"], "server_name": "b.example"})
+    made = read(HOST | {"group": 33, "key_mode": "0640", "reload": ["caddy", "reload"], "server_name": "A.example"})
     assert (made.request.dns_names, made.request.lifetime) == (("a.example",), timedelta(days=90))
     assert (made.renew_before, made.overlap) == (timedelta(days=20), timedelta(hours=24))
-    assert [str(each) for each in made.addresses] == ["a.example:443 (b.example)", "[::1]:8443 (b.example)"]
+    assert [str(each) for each in made.addresses] == ["a.example:443 (A.example)", "[::1]:8443 (A.example)"]
     assert (made.directory, made.owner, made.group, made.key_mode) == ("/srv/tls/public", "", "33", 0o640)
     assert made.reload == ("caddy", "reload")
     assert made.judged_by(["CN=x"]).issuers == ("CN=x",)
+
+
+def test_clients_may_ask_for_what_a_wildcard_covers() -> None:
+    made = read(HOST | {"dns_names": ["*.A.example"], "addresses": ["b.a.example:443", "[0::1]:1"]})
+    assert [each.asked for each in made.addresses] == ["b.a.example", "0::1"]
+    with pytest.raises(BadInput, match=r"ask for c\.b\.a\.example"):
+        read(HOST | {"dns_names": ["*.a.example"], "addresses": ["c.b.a.example:443"]})
 
 
 def test_a_certificate_in_a_cluster() -> None:
@@ -69,7 +77,11 @@ def test_a_certificate_in_a_cluster() -> None:
         ({"addresses": []}, r"service_certificates\[0\].addresses: nothing would prove"),
         ({"addresses": ["a.example"]}, r"service_certificates\[0\].addresses: .*host:port"),
         ({"addresses": "a:1"}, r"service_certificates\[0\].addresses: Expected `array`"),
-        ({"dns_names": []}, r"a certificate needs a DNS name"),
+        ({"dns_names": [], "ip_names": []}, r"a certificate needs a DNS name"),
+        ({"server_name": "b.example"}, r"\[0\].addresses: clients of a.example:443 \(b.example\) ask for b.example"),
+        ({"ip_names": ["::2"]}, r"clients of \[::1\]:8443 ask for ::1, which is none of the .* \(a.example, ::2\)"),
+        ({"dns_names": ["*"]}, r"ask for a.example, which is none"),
+        ({"dns_names": ["*.a.example"]}, r"ask for a.example, which is none"),
         ({"ip_names": ["a"]}, r"service_certificates\[0\].ip_names: 'a' is not an IP address"),
         ({"key": "rsa-1024"}, r"service_certificates\[0\]: unknown kind of key"),
         ({"key_mode": "0644"}, r"service_certificates\[0\].key_mode: '0644' is none of"),

@@ -154,18 +154,27 @@ class LocalAuthority:
         """
         roots = [self._store.certificate(each) for each in self._store.load().roots]
         if not roots:
-            raise NotIssued(
-                f"the {self.name} has no root",
-                means="it has issued nothing yet, or its directory was moved or lost",
-                next_step=f"ls {self._store.directory}",
-            )
+            raise self._has_none()
         return roots
 
     def authorities(self) -> list[x509.Certificate]:
-        """The intermediates, the issuing one first."""
+        """The intermediates, the issuing one first.
+
+        Raises:
+            NotIssued: as `trust`. That nothing is there is no proof that it has issued nothing.
+        """
         record = self._store.load()
         kept = [each for each in record.authorities.values() if each.kind == "intermediate"]
+        if not kept:
+            raise self._has_none()
         return [self._store.certificate(each) for each in sorted(kept, key=lambda each: each.id != record.issuing)]
+
+    def _has_none(self) -> NotIssued:
+        return NotIssued(
+            f"the {self.name} has no root",
+            means="it has issued nothing yet, or its directory was moved or lost",
+            next_step=f"ls {self._store.directory}; where it is to be a new one: pyrunbook certs rotate --force",
+        )
 
     # --- replacing authorities ---------------------------------------------------------------------------------
 

@@ -29,7 +29,11 @@ class ActionModule(CertificateAction):
         store = self.store(wanted)
         rotation = asked.arguments["rotation"] or self.run_id
         if self.check_mode:
-            standing = store.read().standing
+            held = store.read()
+            standing = held.standing
+            if asked.arguments["undo"] and not standing.run:
+                back = next((each.version for each in held.retired if each.run == rotation), "")
+                return {"changed": bool(back), "detail": f"would deploy {back} again in place of {standing.current}"}
             return {"changed": bool(standing.run), "detail": f"would bring to an end: {standing.seen}"}
         if asked.arguments["undo"]:
             done = going_back.undo(wanted, store, asked.issuers, rotation, self.run_id)

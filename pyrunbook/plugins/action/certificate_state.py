@@ -65,7 +65,7 @@ class ActionModule(CertificateAction):
             raise Refused(
                 f"nothing is staged for {', '.join(seen)}",
                 means="Nothing was changed.",
-                next_step="generate it first: pyrunbook certs generate, or in one go: pyrunbook certs rotate",
+                next_step="generate it first, pyrunbook certs generate --force; or: pyrunbook certs rotate --force",
             )
         if arguments["begin"] and phase != "deploy":
             self._require_logins(asked, list(rotate))
