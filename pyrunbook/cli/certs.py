@@ -53,6 +53,7 @@ def certs() -> None:
     pyrunbook certs generate                    issue and check only; nothing that serves changes
     pyrunbook certs deploy                      deploy and prove what was generated
     pyrunbook certs validate                    look at all of them as a client does
+    pyrunbook certs test-signature              have each service sign, and verify it
     pyrunbook rollback RUN                      take a rotation back
     pyrunbook recover                           bring one that died to an end
     """  # noqa: D301 - click reads the character, not the two signs

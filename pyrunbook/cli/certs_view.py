@@ -65,7 +65,7 @@ def show(found: Certificate) -> None:
 def _rows(found: Certificate) -> list[tuple[str, str]]:
     """A label and a text each. Every text of `attention` is among them, as it is there."""
     state, standing, due = found.state, found.state["standing"], found.state["due"]
-    rows = [(label, state[label]) for label in ("subject", "serial", "issuer") if state[label]]
+    rows = [(label, state[label]) for label in ("subject", "serial", "issuer")]
     if state["not_after"]:
         left = f"{state['days_left']:.1f} days left, {state['used']:.0%} of its lifetime used"
         rows.append(("valid", f"{_minute(state['not_before'])} to {_minute(state['not_after'])}; {left}"))
@@ -75,15 +75,18 @@ def _rows(found: Certificate) -> list[tuple[str, str]]:
     ]
     if state["staged"]:
         rows.append(("staged", f"{standing['new']}, by run {standing['run']}; deployed by: pyrunbook certs deploy"))
+        rows.append(("staged", state["staged_problem"]))
     elif standing["run"]:
         rows.append(("rotation", standing["seen"]))
+    rows.append(("place", state["obstacle"]))
     for old in state["retired"]:
         rows.append(
             ("replaced", f"{old['version']}, {_minute(old['since'])}; revoked after {_minute(old['revoked_after'])}")
         )
     opens = next_window(found) if due["then"] == "nothing" else None
     rows.append(("then", due["describe"] + (f"; its window is open at {_minute(opens)}" if opens else "")))
-    return rows + [("note", each) for each in due["notes"]]
+    rows += [("note", each) for each in due["notes"]]
+    return [(label, text) for label, text in rows if text]
 
 
 def _minute(instant: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import sys
 from dataclasses import dataclass
 from typing import Any
 
@@ -75,7 +76,14 @@ def rollback(
         return
     undo = _other_undo(plan, inventory) or _where(plan, inventory)
     if not yes and not check and not as_json:
-        click.confirm(f"Put back {undo.what} for {undo.services or 'its services'}?", abort=True, err=True)
+        try:
+            click.confirm(f"Put back {undo.what} for {undo.services or 'its services'}?", abort=True, err=True)
+        except click.Abort:
+            if sys.stdin.isatty():
+                raise
+            raise BadInput(
+                "nobody is there to say whether to put it back", next_step=f"pyrunbook rollback {undo.id} --yes"
+            ) from None
 
     from pyrunbook.execution import display
     from pyrunbook.execution import run as execution

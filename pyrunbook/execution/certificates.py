@@ -172,6 +172,12 @@ def judge(service: str, name: str, state: Mapping[str, Any]) -> tuple[list[str],
     if state["due"]["then"] == "rotate":
         attention.append(state["due"]["describe"])
         steps.append(f"pyrunbook certs rotate {name} --limit {service}")
+    if state["staged_problem"]:
+        attention.append(state["staged_problem"])
+        steps.append(f"pyrunbook certs generate {name} --force --limit {service}")
+    if state["obstacle"]:
+        attention.append(state["obstacle"])
+        steps.append(f"see owner and group of {name} in service_certificates")
     bad = [text for seen in state["served"] if (text := wrong(seen, state["serial"]))]
     if bad:
         attention += bad

@@ -31,6 +31,9 @@ _SECRET_WORDS = frozenset({
 # Compounds that are written without a separator: `dbpassword`, `mytoken`, `clientsecret`.
 _SECRET_PARTS = ("password", "passwd", "passphrase", "secret", "token", "credential", "apikey", "privatekey")
 
+# What is said of a secret, where the name ends with it: `key_mode`, `token_ttl`.
+_SAID_OF_ONE = frozenset({"mode", "type", "bits", "size", "algorithm", "usage", "ttl", "lifetime"})
+
 _WORD = re.compile(r"[A-Z]+(?=[A-Z][a-z])|[A-Z]?[a-z]+|[A-Z]+|[0-9]+")
 
 _PUBLIC_PEM = "(?:TRUSTED )?CERTIFICATE-----|CERTIFICATE REQUEST-----|PUBLIC KEY-----"
@@ -67,11 +70,18 @@ _WORD_WITH_URL = re.compile(r"(?<![^\s'\"<>])[^\s'\"<>]++")
 @lru_cache(maxsize=4096)
 def is_secret_name(name: str) -> bool:
     """Whether a value under this key, option or variable name has to be taken for a secret."""
+    if _is_said_of_one(name):
+        return False
     words = [word.lower() for word in _WORD.findall(name)]
     if any(word in _SECRET_WORDS for word in words):
         return True
     joined = "".join(words)
     return any(part in joined for part in _SECRET_PARTS)
+
+
+def _is_said_of_one(name: str) -> bool:
+    words = _WORD.findall(name)
+    return bool(words) and words[-1].lower() in _SAID_OF_ONE
 
 
 def redact(value: Any, secrets: Collection[str] = ()) -> Any:
@@ -194,7 +204,9 @@ def _redact_assignments(text: str) -> str:
         done.append(text[position : found.end()])
         position = found.end()
         is_option = found["name"].startswith("--")
-        if not _SECRET_IN_TEXT.search(found["name"]) or (found["blank"] and not is_option):
+        if not _SECRET_IN_TEXT.search(found["name"]) or _is_said_of_one(found["name"]):
+            continue
+        if found["blank"] and not is_option:
             continue
         end, mask = _masked_value(text, found.end(), to_end_of_line=found["colon"] is not None)
         done.append(mask)

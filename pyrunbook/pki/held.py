@@ -122,24 +122,28 @@ class Held:
         standing: what is deployed and where a rotation stands.
         retired: what was replaced and has yet to be revoked, the oldest first.
         kept: the versions that are complete, by name.
+        obstacle: why no new pair could be written there; empty where nothing is known to stand against it.
     """
 
     standing: Standing
     retired: tuple[Retired, ...] = ()
     kept: Mapping[str, Kept] = field(default_factory=dict)
+    obstacle: str = ""
 
     @classmethod
-    def of(cls, data: Mapping[str, Any], origin: str) -> Held:
+    def of(cls, data: Mapping[str, Any], origin: str, obstacle: str = "") -> Held:
         """From what `certificate_look.look` gives.
 
         Args:
             data: plain data.
             origin: the place, for messages.
+            obstacle: see above.
         """
         return cls(
             Standing.of(data["standing"]),
             tuple(Retired.of(each) for each in data["retired"]),
             {name: _kept(pair, f"{origin}, version {name},") for name, pair in data["pairs"].items()},
+            obstacle,
         )
 
     @property

@@ -116,7 +116,7 @@ def stage(wanted: WantedCertificate, store: Store, issuers: Issuers, run: str) -
     Raises:
         NotIssued: the issuer did not do it.
         Doubtful: the new pair is not what was asked for.
-        Refused: another rotation has been begun and not ended.
+        Refused: another rotation has been begun and not ended, or no new pair could be written there.
         NotDeployed: it could not be written.
     """
     held = store.read()
@@ -126,6 +126,7 @@ def stage(wanted: WantedCertificate, store: Store, issuers: Issuers, run: str) -
     old = standing.run if never_served(held) else ""
     if standing.run and not old:
         raise unfinished(wanted, held)
+    require_writable(wanted, held)
     issuer = issuers.issuer(wanted.issuer)
     issued = issuer.issue(wanted.request)
     request = wanted.request
@@ -252,6 +253,20 @@ def conclude(store: Store) -> Done:
 def never_served(held: Held) -> bool:
     """Whether a rotation is under way of which no server can have read anything yet."""
     return held.standing.deployed == "previous" and held.standing.step in ("staging", "staged", "activating")
+
+
+def require_writable(wanted: WantedCertificate, held: Held) -> None:
+    """Refuse to ask for a certificate that could not be written.
+
+    Raises:
+        Refused: says what stands against it.
+    """
+    if held.obstacle:
+        raise Refused(
+            f"certificate {wanted.name} cannot be written to its place: {held.obstacle}",
+            means=UNTOUCHED,
+            next_step=f"mend it on the machine, or what service_certificates says of {wanted.name}",
+        )
 
 
 def unfinished(wanted: WantedCertificate, held: Held) -> Refused:

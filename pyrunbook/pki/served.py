@@ -95,6 +95,11 @@ class Seen:
     milliseconds: float = 0.0
     protocol: str = ""
 
+    @property
+    def good(self) -> bool:
+        """Whether it is proof."""
+        return self.outcome is Outcome.PASS
+
     def as_json(self) -> dict[str, Any]:
         """For the journal."""
         return {
@@ -152,7 +157,8 @@ def prove(
 ) -> tuple[bool, list[Seen]]:
     """Look until every address serves the certificate `serial` with a chain that is accepted, or the time is over.
 
-    A server takes a moment to reload; nothing but having seen the serial everywhere is success.
+    A server takes a moment to reload; nothing but having seen the serial everywhere is success. Where clients refuse
+    the wanted certificate itself, twice, waiting would only have them refused for longer.
 
     Args:
         addresses: where it is served; none at all is no proof.
@@ -172,7 +178,9 @@ def prove(
     """
     if not serial:
         raise BadInput("nothing says which certificate should be served")
+    wanted = certificates.serial_text(certificates.serial_number(serial))
     deadline = time.monotonic() + seconds
+    refused = False
     while True:
         heartbeat()
         seen = [
@@ -180,8 +188,9 @@ def prove(
             for address in addresses
             for each in look(address, ca_file=ca_file, roots=roots, serial=serial, timeout=timeout)
         ]
-        good = bool(seen) and all(each.outcome is Outcome.PASS for each in seen)
-        if good or time.monotonic() >= deadline:
+        good = bool(seen) and all(each.good for each in seen)
+        before, refused = refused, any(each.facts and each.facts.serial == wanted and not each.good for each in seen)
+        if good or (refused and before) or time.monotonic() >= deadline:
             return good, seen
         time.sleep(interval)
 
@@ -190,7 +199,7 @@ def describe(seen: Sequence[Seen]) -> str:
     """One line for the operator: what all addresses served, the bad ones first."""
     if not seen:
         return "no address to look at"
-    bad = [each for each in seen if each.outcome is not Outcome.PASS]
+    bad = [each for each in seen if not each.good]
     if not bad:
         return f"{len(seen)} of {len(seen)} addresses: {seen[0].detail}"
     return "; ".join(f"{each.address}: {each.detail}" for each in bad)

@@ -11,7 +11,7 @@ from pyrunbook.errors import PyrunbookError
 from pyrunbook.pki import certificate as certificates
 from pyrunbook.pki import due, served
 from pyrunbook.pki.held import Held
-from pyrunbook.pki.rotation import Store, never_served
+from pyrunbook.pki.rotation import Store, never_served, staged
 from pyrunbook.pki.sources import Issuers
 from pyrunbook.pki.trust import seen_by_clients
 from pyrunbook.pki.wanted import WantedCertificate
@@ -31,6 +31,7 @@ class Status:
         seen: what each address serves.
         decision: what is to be done.
         at: when it was looked at.
+        staged_problem: why what is staged would not be deployed; empty where nothing is staged, or it is good.
     """
 
     wanted: WantedCertificate
@@ -39,6 +40,7 @@ class Status:
     seen: Sequence[served.Seen]
     decision: due.Due
     at: datetime
+    staged_problem: str = ""
 
     def as_json(self) -> dict[str, Any]:
         """For the journal, `--json` and the roles."""
@@ -60,7 +62,9 @@ class Status:
                 "can": list(standing.can),
                 "seen": standing.seen,
             },
-            "staged": bool(standing.run) and never_served(self.held) and "go_on" in standing.can,
+            "staged": waits(self.held),
+            "staged_problem": self.staged_problem,
+            "obstacle": self.held.obstacle,
             "retired": [
                 {
                     "version": each.version,
@@ -125,12 +129,27 @@ def examine(
     seen = seen_by_clients(wanted, issuers, leaf)
     if notes:
         decision = replace(decision, notes=decision.notes + notes)
-    return Status(wanted, store.place, held, seen, decision, now)
+    return Status(wanted, store.place, held, seen, decision, now, _staged_problem(wanted, held))
+
+
+def waits(held: Held) -> bool:
+    """Whether a new pair is staged, and waits to be deployed."""
+    return bool(held.standing.run) and never_served(held) and "go_on" in held.standing.can
+
+
+def _staged_problem(wanted: WantedCertificate, held: Held) -> str:
+    if not waits(held):
+        return ""
+    try:
+        staged(wanted, held)
+    except PyrunbookError as error:
+        return error.seen
+    return ""
 
 
 def _of_staged(held: Held, wanted: WantedCertificate, now: datetime, window: due.Window | None) -> due.Due:
     standing = held.standing
-    if not (standing.run and never_served(held) and "go_on" in standing.can):
+    if not waits(held):
         return due.Due(due.Then.NOTHING)
     decision = due.decide(now, held.found(), due.Wanted(renew_before=wanted.renew_before), forced=True, window=window)
     said = (due.Reason.STAGED, f"{standing.new} was staged by run {standing.run}")

@@ -34,7 +34,9 @@ class HostStore:
 
     def read(self) -> Held:
         """See `Store.read`."""
-        return Held.of(self._move("read", key_mode=self._wanted.key_mode)["held"], self.place)
+        wanted = self._wanted
+        found = self._move("read", key_mode=wanted.key_mode, owner=wanted.owner, group=wanted.group)
+        return Held.of(found["held"], self.place, found["obstacle"])
 
     def stage(self, run: str, issued: Issued, about: dict[str, Any] | None = None) -> bool:
         """See `Store.stage`."""

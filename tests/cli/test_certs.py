@@ -66,6 +66,8 @@ def state(**given: Any) -> dict[str, Any]:
         "key_matches": True,
         "standing": standing(),
         "staged": False,
+        "staged_problem": "",
+        "obstacle": "",
         "retired": [],
         "served": [served()],
         "due": due(),
@@ -180,6 +182,12 @@ def test_status_as_objects(stage: Stage, run: Run) -> None:
         ),
         ({"served": [served(outcome="fail", detail="a client refuses")]}, "served    web:443: a client refuses", ""),
         ({"standing": standing("activated")}, "rotation  it is activated", "pyrunbook recover 7f3a0000"),
+        (
+            {"standing": standing("staged"), "staged": True, "staged_problem": "it has expired meanwhile"},
+            "staged    it has expired meanwhile",
+            "certs generate public --force --limit web",
+        ),
+        ({"obstacle": "there is no user 'web'"}, "place     there is no user 'web'", "public in service_certificates"),
         ({"due": due(notes=["the issuer vault cannot be asked: sealed"])}, "note      the issuer vault cannot", ""),
     ],
 )
@@ -404,7 +412,7 @@ def test_examples_in_the_help_name_commands_that_there_are(run: Run) -> None:
     code, shown, _ = run("--help")
     assert code == 0
     named = {line.split()[2] for line in shown.splitlines() if line.strip().startswith("pyrunbook certs ")}
-    assert named == {"status", "rotate", "generate", "deploy", "validate"}
+    assert named == {"status", "rotate", "generate", "deploy", "validate", "test-signature"}
     for name in (*named, "test-signature"):
         assert run(name, "--help")[0] == 0
     assert "--json" in run("status", "--help")[1]

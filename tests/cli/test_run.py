@@ -213,3 +213,15 @@ def test_without_a_terminal_nothing_is_asked(tmp_path: Path) -> None:
         argv, env=env, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=True, timeout=60
     )
     assert done.stdout == "ATTESTED []\n"
+
+
+# --- before a rollback -----------------------------------------------------------------------------------------------
+
+
+def test_where_nobody_can_answer_a_rollback_asks_for_yes(tmp_path: Path) -> None:
+    (tmp_path / "hosts").write_text("web\n")
+    argv = [sys.executable, "-m", "pyrunbook", "rollback", "abcd1234", "-i", str(tmp_path / "hosts")]
+    done = subprocess.run(argv, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+    assert done.returncode == 2, done.stderr
+    assert "nobody is there to say whether to put it back" in done.stderr
+    assert "pyrunbook rollback abcd1234 --yes" in done.stderr

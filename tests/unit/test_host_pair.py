@@ -129,6 +129,10 @@ def test_a_refusal_is_a_failure_with_its_words(run: Run, issuer: LocalAuthority,
     nobody = run("stage", run="run1", **pair_of(issue(issuer)), owner="nobody-of-that-name")
     assert nobody["msg"] == "there is no user 'nobody-of-that-name' on this machine"
     assert run("stage", run="run1", **pair_of(issue(issuer)), group="no-such-group")["kind"] == "pair"
+    seen = run("read", owner="nobody-of-that-name")
+    assert seen["obstacle"] == nobody["msg"]
+    assert seen["held"]["standing"]["rotation"]["run"] == "run1", "it is read all the same"
+    assert run("read")["obstacle"] == ""
     system = run("activate", run="run1", directory=str(tmp_path / "elsewhere"))
     assert (system["kind"], "No such file" in system["msg"]) == ("system", True)
 

@@ -20,7 +20,10 @@ SECRET_NAMES = [
     "client_secret", "clientsecret", "AWS_SECRET_ACCESS_KEY", "private_key", "tls.key", "credentials", "Authorization",
     "passphrase", "key", "ssh_private_key", "kubeconfig_token", "sessionCookie",
 ]  # fmt: skip
-PLAIN_NAMES = ["release", "service_url", "monkey", "compass", "keyboard", "passed", "operator", "author", "bypass_lane"]
+PLAIN_NAMES = [
+    "release", "service_url", "monkey", "compass", "keyboard", "passed", "operator", "author", "bypass_lane",
+    "key_mode", "tokenType", "secret-id.ttl",
+]  # fmt: skip
 
 
 @pytest.mark.parametrize("name", SECRET_NAMES)
@@ -98,6 +101,8 @@ def test_shapes_in_free_text(text: str) -> None:
         "duplicate key: release",
         "expected a token:",
         "password of the operator is not needed",
+        "service_certificates[0].key_mode: 640 is none of 0600, 0640",
+        "token_type=bearer, private_key_bits: 2048",
     ],
 )
 def test_what_is_not_secret_stays(text: str) -> None:

@@ -730,6 +730,24 @@ def test_what_is_staged_is_due_to_be_deployed_in_the_window(scene: Scene) -> Non
     assert generated.decision.then is Then.ROTATE, "what changes nothing that serves needs no window"
 
 
+def test_what_is_staged_is_looked_at_as_long_as_it_waits(scene: Scene) -> None:
+    rotation.stage(scene.wanted, scene.store, scene.issuers, "run1")
+    assert status.examine(scene.wanted, scene.store, scene.issuers).as_json()["staged_problem"] == ""
+    other = replace(scene.wanted, request=replace(scene.wanted.request, dns_names=("b.example",)))
+    told = status.examine(other, scene.store, scene.issuers).as_json()
+    assert told["staged"]
+    assert "b.example" in told["staged_problem"]
+
+
+def test_nothing_is_issued_that_could_not_be_written(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    held = replace(scene.store.read(), obstacle="there is no user 'web' on this machine")
+    monkeypatch.setattr(Machine, "read", lambda _: held)
+    monkeypatch.setattr(LocalAuthority, "issue", lambda *_: pytest.fail("it was issued"))
+    with pytest.raises(Refused, match="there is no user 'web'"):
+        rotation.stage(scene.wanted, scene.store, scene.issuers, "run1")
+    assert status.examine(scene.wanted, scene.store, scene.issuers).as_json()["obstacle"] == held.obstacle
+
+
 def test_an_issuer_that_cannot_be_asked_is_a_note(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
     scene.rotate("run1")
     monkeypatch.setattr(LocalAuthority, "authorities", lambda _: down(_, None))  # type: ignore[arg-type]

@@ -43,6 +43,7 @@ class ActionModule(CertificateAction):
         """Look at each, and decide."""
         from pyrunbook.pki import status
         from pyrunbook.pki.due import Then
+        from pyrunbook.pki.rotation import require_writable
 
         arguments = asked.arguments
         chosen = [asked.named(name) for name in arguments["only"]] or asked.certificates
@@ -59,8 +60,10 @@ class ActionModule(CertificateAction):
         rotate = {name: each.decision for name, each in seen.items() if each.decision.then is Then.ROTATE}
         waiting = [name for name, each in seen.items() if each.decision.then is Then.WAIT]
         if arguments["begin"]:
-            for each in seen.values():
+            for name, each in seen.items():
                 self._require_ended(each)
+                if name in rotate and phase != "deploy":
+                    require_writable(each.wanted, each.held)
         if phase == "deploy" and not rotate and not waiting:
             raise Refused(
                 f"nothing is staged for {', '.join(seen)}",

@@ -100,6 +100,23 @@ def identity(name: str, find: Callable[[str], int], word: str) -> int:
         raise PairError(f"there is no {word} {name!r} on this machine") from None
 
 
+def identities(owner: str, group: str) -> tuple[int, int]:
+    """The ids of a user and a group; see `identity`."""
+    return (
+        identity(owner, lambda name: pwd.getpwnam(name).pw_uid, "user"),
+        identity(group, lambda name: grp.getgrnam(name).gr_gid, "group"),
+    )
+
+
+def obstacle(owner: str, group: str) -> str:
+    """Why nothing could be written for them here; empty where they are known."""
+    try:
+        identities(owner, group)
+    except PairError as error:
+        return str(error)
+    return ""
+
+
 def reload(argv: list[str], seconds: int) -> str:
     """Run the reload command, without a shell and without our environment.
 
@@ -142,15 +159,15 @@ def make(asked: dict[str, Any]) -> dict[str, Any]:
     """
     directory, move, run = asked["directory"].rstrip("/"), asked["move"], asked["run"]
     if move == "read":
-        return {"changed": False, "held": certificate_look.look(directory, asked["key_mode"])}
+        held = certificate_look.look(directory, asked["key_mode"])
+        return {"changed": False, "held": held, "obstacle": obstacle(asked["owner"], asked["group"])}
     if move == "reload":
         return {"changed": True, "detail": reload(asked["argv"], asked["seconds"])}
     if move == "conclude":
         removed = certificate_pair.conclude(directory, run)
         return {"changed": True, "removed": removed}
     if move == "stage":
-        owner = identity(asked["owner"], lambda name: pwd.getpwnam(name).pw_uid, "user")
-        group = identity(asked["group"], lambda name: grp.getgrnam(name).gr_gid, "group")
+        owner, group = identities(asked["owner"], asked["group"])
         return {
             "changed": certificate_pair.stage(
                 directory,
