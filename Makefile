@@ -2,7 +2,6 @@
 # installed into it again only when pyproject.toml has changed.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.NOTPARALLEL:
 
 # The first Python that is new enough; `make PYTHON=python3.12 demo` names another one.
 PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
@@ -26,11 +25,13 @@ WORKERS ?= 3
 # Real processes on a busy machine: what fails is tried once more, and what is broken fails again. Tests that share
 # something large (an installed wheel, a Vault) name it as their group, and go to one worker.
 PARALLEL := -n $(WORKERS) --dist loadgroup --reruns 1
+# The longest first: two go at a time.
+LINTERS := ansible-lint mypy runbooks yamllint ruff imports
 # What `make unit PYTEST_ARGS='-k window'` adds.
 PYTEST_ARGS ?=
 
 .PHONY: help demo site test lint tests unit cli integration cluster molecule packaging bench test-matrix clean \
-	ruff mypy imports yamllint ansible-lint runbooks
+	$(LINTERS)
 
 help:  ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -78,7 +79,8 @@ test-matrix:  ## Test on the oldest and the newest pair of Python and ansible-co
 
 # --- linters: one definition, used by `make lint`, by pre-commit and by CI ---------------------------------------
 
-lint: ruff mypy imports yamllint ansible-lint runbooks  ## Run all linters
+lint: $(DEV)  ## Run all linters
+	@$(MAKE) --no-print-directory --jobs=2 --output-sync=target --keep-going $(LINTERS)
 
 ruff: $(DEV)
 	ruff check .

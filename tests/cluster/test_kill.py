@@ -66,11 +66,12 @@ def update_killed_at(operator: Operator, step: str, after: float) -> None:
 @pytest.mark.parametrize(
     ("strategy", "step"),
     [
-        ("zero_downtime", "backup"),
-        ("zero_downtime", "rollback_plan"),
-        ("zero_downtime", "deploy_green"),
-        ("zero_downtime", "switch_service"),
-        ("zero_downtime", "verify"),
+        # Steps in which the other strategy, or the sandbox, is killed in CI.
+        pytest.param("zero_downtime", "backup", marks=pytest.mark.long),
+        pytest.param("zero_downtime", "rollback_plan", marks=pytest.mark.long),
+        pytest.param("zero_downtime", "deploy_green", marks=pytest.mark.long),
+        pytest.param("zero_downtime", "switch_service", marks=pytest.mark.long),
+        pytest.param("zero_downtime", "verify", marks=pytest.mark.long),
         ("zero_downtime", "drain"),
         ("zero_downtime", "cleanup"),
         ("controlled_stop", "drain_first"),

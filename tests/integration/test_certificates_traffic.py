@@ -12,7 +12,9 @@ import urllib.request
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sandbox_under_test import Sandbox
@@ -30,10 +32,9 @@ pytestmark = pytest.mark.integration
 
 ROOT = Path(__file__).parents[2]
 
-ROTATIONS = 10
 BY_COMMAND = int(os.environ.get("PYRUNBOOK_TEST_ROTATIONS_BY_COMMAND", "2"))
-"""How many of them `pyrunbook certs rotate` makes. It takes ten seconds for each, and clients see of that what the same
-moves and the same reload show them in one: the others are made so, unless this says 10."""
+"""How many of ten rotations `pyrunbook certs rotate` makes. It takes ten seconds for each, and clients see of that what
+the same moves and the same reload show them in one: the others are made so, unless this says 10."""
 RATE = 100.0
 """New TLS connections a second, and plain requests a second, all the time."""
 LATE_MS = 2000.0
@@ -71,15 +72,20 @@ class Here(Pair):
         return lambda: None
 
 
-def rotate_here(sandbox: Sandbox) -> int:
-    """The moves of a rotation, without Ansible around them."""
+def inventory(sandbox: Sandbox) -> dict[str, Any]:
+    """The variables of the service."""
     told = subprocess.run(
         ["ansible-inventory", "-i", str(ROOT / "inventories/sandbox"), "--host", "agent-factory"],
         env={**sandbox.env, "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg")},
         capture_output=True,
         check=True,
     )
-    variables = json.loads(told.stdout)
+    variables: dict[str, Any] = json.loads(told.stdout)
+    return variables
+
+
+def rotate_here(variables: dict[str, Any], sandbox: Sandbox) -> int:
+    """The moves of a rotation, without Ansible around them."""
     run = new_run_id()
     with Issuers(variables["certificate_issuers"]) as issuers:
         (wanted,) = read_certificates(variables["service_certificates"], issuers.names, "host")
@@ -108,23 +114,25 @@ def rotated_under_traffic(sandbox: Sandbox, rotate: Callable[[Sandbox], int]) ->
 
 
 @pytest.mark.timeout(1500)
-def test_ten_rotations_fail_no_handshake(sandbox: Sandbox) -> None:
+@pytest.mark.parametrize(("rotations", "by_command"), [(3, 0), pytest.param(10, BY_COMMAND, marks=pytest.mark.long)])
+def test_rotations_fail_no_handshake(sandbox: Sandbox, rotations: int, by_command: int) -> None:
     """And the plain proxy's clients notice nothing at all.
 
     Where the machine is so busy that the clients themselves are late, a rotation measures nothing and does not count:
     a handshake that its client leaves unfinished for five seconds is ended by the server's reload.
     """
+    here = partial(rotate_here, inventory(sandbox))
     measured: list[tuple[LoadReport, LoadReport]] = []
     late: list[float] = []
-    while len(measured) < ROTATIONS:
-        reports = rotated_under_traffic(sandbox, rotate if len(measured) < BY_COMMAND else rotate_here)
+    while len(measured) < rotations:
+        reports = rotated_under_traffic(sandbox, rotate if len(measured) < by_command else here)
         tls, _ = reports
         worst = max(report.late_ms for report in reports)
         if worst < LATE_MS and tls.sent == pytest.approx(RATE * tls.duration_s, rel=0.05):
             measured.append(reports)
         else:
             late.append(worst)
-        assert len(late) <= ROTATIONS, f"this machine is too busy to measure: its clients were late by {late} ms"
+        assert len(late) <= 10, f"this machine is too busy to measure: its clients were late by {late} ms"
     for tls, plain in measured:
         assert tls.handshakes_failed == 0, str(tls)
         assert tls.handshakes == tls.sent

@@ -38,6 +38,7 @@ def two(tmp_path: Path) -> Iterator[tuple[Sandbox, Sandbox]]:
             sandbox.destroy()
 
 
+@pytest.mark.long
 def test_services_are_updated_one_after_another_until_one_fails(two: tuple[Sandbox, Sandbox], tmp_path: Path) -> None:
     web, shop = two
     hosts = ("-i", str(tmp_path / "hosts.json"))

@@ -133,6 +133,7 @@ def test_a_machine_that_goes_away_for_good_is_recovered_when_it_is_back(
     assert report(operator, run)["outcome"] == "rolled_back"
 
 
+@pytest.mark.long
 def test_a_machine_that_is_back_at_once_is_put_back_by_the_same_run(
     sandbox: Sandbox, machine: SshMachine, operator: Operator
 ) -> None:

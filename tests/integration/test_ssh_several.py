@@ -71,6 +71,7 @@ def test_services_are_updated_one_after_the_other_and_the_first_failure_ends_it(
     assert "second" not in {service["service"] for service in report(operator)["services"] if service["steps"]}
 
 
+@pytest.mark.long
 def test_two_operators_at_once_on_one_machine_do_not_end_each_others_connections(
     pair: tuple[Sandbox, Sandbox], inventory: Path, tmp_path: Path
 ) -> None:

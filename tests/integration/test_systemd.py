@@ -46,6 +46,7 @@ def test_an_update_under_systemd_is_what_a_reboot_brings_back(machine: HostMachi
     assert machine.state("green") == ("inactive", "disabled")
 
 
+@pytest.mark.long
 def test_a_release_that_crashes_or_is_unhealthy_leaves_the_old_color_as_it_was(machine: HostMachine) -> None:
     machine.release("1.2.0", "crash")
     crashed = maintain(machine, code=4)
