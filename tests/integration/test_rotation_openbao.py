@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import socket
 import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
-from openbao_under_test import OpenBao, serving
+from by_hand import ROOT, STOPPING, Operator, Shell
+from openbao_under_test import OpenBao, program, serving
 
+from pyrunbook.pki import certificate as certificates
 from pyrunbook.pki import going_back, overlap, rotation, status, validation
 from pyrunbook.pki.due import Then
 from pyrunbook.pki.errors import NotIssued
@@ -208,3 +212,33 @@ def test_sealed_between_issue_and_deploy_and_while_something_has_yet_to_be_revok
             time.sleep(0.2)
             ended = overlap.revoke_retired(wanted, store, source)
         assert [each["serial"] for each in ended.revoked] == [old]
+
+
+def test_what_the_page_says_to_type_has_it_signed(
+    bao: OpenBao, wanted: WantedCertificate, store: Server, tmp_path: Path
+) -> None:
+    """Up to where it is checked; from there on it is typed as with any other issuer (test_certificates.py)."""
+    with issuers(bao, secret_id(bao, tmp_path / "id")) as source:
+        old = rotate(wanted, store, source, "run1")
+        roots = tmp_path / "roots.pem"
+        roots.write_bytes(certificates.pem(*source.issuer("vault").trust()))
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin/bao").symlink_to(program())
+    entry = {"kind": "vault_pki", "address": bao.place.address, "ca_file": str(bao.place.ca_file or ""),
+             "mount": bao.pki, "role": "agent-factory", "trust_file": str(roots)}  # fmt: skip
+    one = {"name": "public", "issuer": "vault", "dns_names": [NAME], "lifetime": "10d", "server_name": NAME,
+           "addresses": [str(wanted.addresses[0]).partition(" ")[0]], "directory": str(store.directory)}  # fmt: skip
+    service = {"service_platform": "host", "service_certificates": [one], "certificate_issuers": {"vault": entry}}
+    operator = Operator("agent-factory", service, "zero_downtime", ROOT / "inventories/sandbox")
+    env = {"PATH": f"{tmp_path / 'bin'}:{os.environ['PATH']}", "HOME": str(tmp_path), "BAO_TOKEN": bao.token()}
+    choose, make, sign, check, *_ = operator.blocks(operator.step("rotate_certs", "maintenance/certificate_rotation"))
+    with Shell(STOPPING, env, ROOT) as typed:
+        assert f"serial={old.upper()}" in typed.do(choose)
+        typed.do(make)
+        typed.do(sign)
+        new = typed.do(check).splitlines()[-1]
+    (signed, *_) = certificates.parse((store.directory / "by-hand/certificate.pem").read_bytes(), "by hand")
+    facts = certificates.facts(signed)
+    assert (facts.serial, facts.dns_names, new != old) == (new, (NAME,), True)
+    assert timedelta(days=9) < facts.not_after - datetime.now(UTC) <= timedelta(days=10)
+    assert store.read().standing.current == old, "nothing is deployed yet"

@@ -10,10 +10,14 @@ from pathlib import Path
 
 import psutil
 import pytest
+from certificates_under_test import at_rest, deployed
 from operation import DIRECT, ROOT, gone, maintain, report, runs, serves, started, until_step
 from sandbox_under_test import Sandbox
 from ssh_under_test import Operator, SshMachine, namespaces, remote_service, running, write_inventory
 
+from pyrunbook.pki import backup
+from pyrunbook.pki.age_lock import Passphrase
+from pyrunbook.pki.secret import Secret
 from pyrunbook.sandbox.load import Load
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(600)]  # several whole updates in one test
@@ -62,6 +66,31 @@ def test_an_update_a_failing_one_and_a_rollback_over_ssh(sandbox: Sandbox, machi
     for entry in runs(operator):
         assert not [title for title in titles if f"pyrunbook-{entry['id']}-" in title], "its connections are closed"
     assert not list((operator.home.parent / "tmp").iterdir()), "nothing is left of the connections"
+
+
+def test_keys_go_to_the_machine_and_into_the_backup_and_nowhere_else(
+    sandbox: Sandbox, machine: SshMachine, operator: Operator
+) -> None:
+    """Also where everything is asked to be shown."""
+    first = deployed(sandbox)
+    told = [operator.run("certs", "rotate", "--force", "-vvv")]
+    second = at_rest(sandbox)
+    assert second != first, told[0].stdout[-2000:]
+    told += [operator.run("run", "incidents/security_failure", "--step", "backup_security", "--yes", "-vvv")]
+    assert told[1].returncode == 0, told[1].stdout[-2000:]
+    (archive,) = operator.home.glob("backups/security/*.age")
+    passphrase = Passphrase(Secret.from_file(sandbox.layout.backup_passphrase))
+    restored = backup.restore(archive, passphrase, operator.home / "restored")
+    kept = operator.home / "restored/certificate-public/key.pem"
+    assert kept.read_bytes() == (sandbox.layout.certificate / "current/key.pem").read_bytes(), restored
+    body = kept.read_text().splitlines()[1]
+    kept.unlink()
+    written = [operator.home, machine.directory, Path(operator.env["HOME"]) / "tmp", Path.home() / ".ansible"]
+    found = [
+        each for place in written for each in place.rglob("*") if each.is_file() and body in each.read_text("latin-1")
+    ]
+    assert found == []
+    assert [done for done in told if body in done.stdout + done.stderr] == []
 
 
 def untouched(sandbox: Sandbox, operator: Operator) -> bool:
