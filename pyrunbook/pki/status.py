@@ -7,13 +7,15 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, Literal
 
+from cryptography import x509
+
 from pyrunbook.errors import PyrunbookError
 from pyrunbook.pki import certificate as certificates
 from pyrunbook.pki import due, served
 from pyrunbook.pki.held import Held
 from pyrunbook.pki.rotation import Store, never_served, staged
 from pyrunbook.pki.sources import Issuers
-from pyrunbook.pki.trust import seen_by_clients
+from pyrunbook.pki.trust import issuer_of, seen_by_clients
 from pyrunbook.pki.wanted import WantedCertificate
 
 Phase = Literal["rotate", "generate", "deploy"]
@@ -121,6 +123,8 @@ def examine(
             issued_by = tuple(each.subject.rfc4514_string() for each in authorities)
     except PyrunbookError as error:
         notes = (f"the issuer {wanted.issuer} cannot be asked: {error.seen}",)
+        if leaf is not None and _is_anothers(wanted, issuers, leaf):
+            issued_by = (wanted.issuer,)
     if phase == "deploy":
         decision = _of_staged(held, wanted, now, window)
     else:
@@ -130,6 +134,14 @@ def examine(
     if notes:
         decision = replace(decision, notes=decision.notes + notes)
     return Status(wanted, store.place, held, seen, decision, now, _staged_problem(wanted, held))
+
+
+def _is_anothers(wanted: WantedCertificate, issuers: Issuers, leaf: x509.Certificate) -> bool:
+    """Whether an issuer that is not the wanted one, and that answers, has made it: that of before a change."""
+    try:
+        return issuer_of(wanted, issuers, leaf) not in (None, issuers.issuer(wanted.issuer))
+    except PyrunbookError:
+        return False
 
 
 def waits(held: Held) -> bool:

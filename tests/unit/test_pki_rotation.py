@@ -676,15 +676,20 @@ def test_what_has_expired_needs_no_revocation(scene: Scene, expired: str) -> Non
     assert scene.store.read().retired == ()
 
 
-def test_a_change_of_issuer_is_proven_put_back_and_revoked_by_the_old_one(scene: Scene, tmp_path: Path) -> None:
+@pytest.mark.parametrize("used", [True, False], ids=["used-before", "never-used"])
+def test_a_change_of_issuer_is_proven_put_back_and_revoked_by_the_old_one(
+    scene: Scene, tmp_path: Path, used: bool
+) -> None:
     old = scene.rotate("run1").serial
     settings = {
         "local": {"kind": "local_ca", "directory": str(scene.authority.trust_file.parent)},
         "new": {"kind": "local_ca", "directory": str(tmp_path / "other")},
     }
     scene.issuers, scene.wanted = Issuers(settings), replace(scene.wanted, issuer="new")
-    scene.issuers.issuer("new").issue(scene.wanted.request)  # an authority that has issued before
+    if used:
+        scene.issuers.issuer("new").issue(scene.wanted.request)
     seen = status.examine(scene.wanted, scene.store, scene.issuers)
+    assert (seen.decision.then, seen.seen[0].outcome) == (Then.ROTATE, Outcome.PASS)
     assert "issued by" in seen.decision.describe()
     rotation.stage(scene.wanted, scene.store, scene.issuers, "run2")
     rotation.deploy(scene.wanted, scene.store, "run2")
