@@ -96,8 +96,15 @@ def extra_variables(given: tuple[str, ...]) -> dict[str, Any]:
         for word in words:
             key, equals, value = word.partition("=")
             if not equals or not key.isidentifier():
-                shown = redact_text(text)
-                raise BadInput(f"-e {shown!r}: {word!r} is not key=value", next_step="-e key=value, or -e @file.yml")
+                last = next(reversed(result), "") if word != words[0] else ""
+                raise BadInput(
+                    f"-e {redact_text(text)!r}: {word!r} is not key=value",
+                    next_step=(
+                        f"a value with blanks has quotes of its own: -e \"{last}='…'\""
+                        if last
+                        else "-e key=value, or -e @file.yml"
+                    ),
+                )
             result[key] = value
     return result
 

@@ -94,6 +94,13 @@ def test_extra_variables(tmp_path: Path, given: tuple[str, ...], found: dict[str
     assert extra_variables(given) == found
 
 
+def test_a_value_with_blanks_says_how_it_is_quoted() -> None:
+    with pytest.raises(BadInput) as error:
+        extra_variables(("release=1.1.0", "a=1 secure_mode_reason=a drill"))
+    assert error.value.next_step == "a value with blanks has quotes of its own: -e \"secure_mode_reason='…'\""
+    assert extra_variables(("secure_mode_reason='a drill'",)) == {"secure_mode_reason": "a drill"}
+
+
 @pytest.mark.parametrize(
     ("given", "said"),
     [
