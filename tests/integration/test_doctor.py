@@ -105,6 +105,7 @@ def test_a_run_that_is_unfinished(sandbox: Sandbox) -> None:
 
 
 def test_a_state_directory_that_is_open_to_others(sandbox: Sandbox) -> None:
+    sandbox.home.mkdir(exist_ok=True)  # where this is the first one to look
     sandbox.home.chmod(0o755)
     try:
         found = findings(sandbox)
