@@ -205,6 +205,9 @@ def test_after_a_kill_between_two_moves_a_good_certificate_is_served(sandbox: Sa
         assert now == first
     assert report(sandbox, run)["outcome"] == ("rolled_back" if now == first else "succeeded")
     assert sandbox.run("recover").stdout.startswith("No run is unfinished")
+    if move == "activated":
+        rotate(sandbox, *FORCED)
+        assert at_rest(sandbox) != now
 
 
 @pytest.mark.long
