@@ -93,19 +93,13 @@ def extra_variables(given: tuple[str, ...]) -> dict[str, Any]:
         except ValueError as error:
             shown = redact_text(text)
             raise BadInput(f"-e {shown!r}: {error}", next_step="close the quotes, or use -e @file.yml") from error
+        hint = "-e key=value, or -e @file.yml"
         for word in words:
             key, equals, value = word.partition("=")
             if not equals or not key.isidentifier():
-                last = next(reversed(result), "") if word != words[0] else ""
-                raise BadInput(
-                    f"-e {redact_text(text)!r}: {word!r} is not key=value",
-                    next_step=(
-                        f"a value with blanks has quotes of its own: -e \"{last}='…'\""
-                        if last
-                        else "-e key=value, or -e @file.yml"
-                    ),
-                )
+                raise BadInput(f"-e {redact_text(text)!r}: {word!r} is not key=value", next_step=hint)
             result[key] = value
+            hint = f"a value with blanks has quotes of its own: -e \"{key}='…'\""
     return result
 
 

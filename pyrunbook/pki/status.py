@@ -33,7 +33,6 @@ class Status:
         seen: what each address serves.
         decision: what is to be done.
         at: when it was looked at.
-        staged_problem: why what is staged would not be deployed; empty where nothing is staged, or it is good.
     """
 
     wanted: WantedCertificate
@@ -42,7 +41,6 @@ class Status:
     seen: Sequence[served.Seen]
     decision: due.Due
     at: datetime
-    staged_problem: str = ""
 
     def as_json(self) -> dict[str, Any]:
         """For the journal, `--json` and the roles."""
@@ -65,7 +63,7 @@ class Status:
                 "seen": standing.seen,
             },
             "staged": waits(self.held),
-            "staged_problem": self.staged_problem,
+            "staged_problem": _staged_problem(self.wanted, self.held),
             "obstacle": self.held.obstacle,
             "retired": [
                 {
@@ -133,7 +131,7 @@ def examine(
     seen = seen_by_clients(wanted, issuers, leaf)
     if notes:
         decision = replace(decision, notes=decision.notes + notes)
-    return Status(wanted, store.place, held, seen, decision, now, _staged_problem(wanted, held))
+    return Status(wanted, store.place, held, seen, decision, now)
 
 
 def _is_anothers(wanted: WantedCertificate, issuers: Issuers, leaf: x509.Certificate) -> bool:
@@ -150,6 +148,7 @@ def waits(held: Held) -> bool:
 
 
 def _staged_problem(wanted: WantedCertificate, held: Held) -> str:
+    """Why what is staged would not be deployed; empty where nothing is staged, or it is good."""
     if not waits(held):
         return ""
     try:
