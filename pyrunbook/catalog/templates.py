@@ -13,8 +13,7 @@ from jinja2 import StrictUndefined, Template, TemplateError, meta
 from jinja2.runtime import ChainableUndefined
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
-from pyrunbook.journal import redact
-from pyrunbook.journal.redaction import MASK, is_secret_name
+from pyrunbook.redaction import MASK, is_secret_name, redact
 
 
 class _Secret(str):

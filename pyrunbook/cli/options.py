@@ -14,7 +14,7 @@ import yaml
 
 from pyrunbook import places
 from pyrunbook.errors import BadInput
-from pyrunbook.journal import redact_text
+from pyrunbook.redaction import redact_text
 
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 

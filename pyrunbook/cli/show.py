@@ -197,7 +197,7 @@ class _Shown:
         """A level or channel with who that is and how it is reached, as far as the inventory says."""
         from pyrunbook.catalog.contacts import Contact
         from pyrunbook.catalog.templates import SECRET
-        from pyrunbook.journal.redaction import is_secret_name
+        from pyrunbook.redaction import is_secret_name
 
         found = self._page.target.contacts.get(name)
         if found is None:
@@ -210,8 +210,7 @@ class _Shown:
     def _public(self, text: Text | str) -> str:
         """What the inventory says in its own words, without what looks like a secret."""
         from pyrunbook.catalog.templates import SECRET
-        from pyrunbook.journal import redact_text
-        from pyrunbook.journal.redaction import MASK
+        from pyrunbook.redaction import MASK, redact_text
 
         return redact_text(self._say(text)).replace(MASK, SECRET)
 

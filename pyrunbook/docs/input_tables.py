@@ -12,7 +12,7 @@ from pyrunbook.catalog.roles import Role
 from pyrunbook.catalog.templates import SECRET
 from pyrunbook.docs.markdown_text import code, plain_text
 from pyrunbook.docs.wording import Wording, shown
-from pyrunbook.journal.redaction import is_secret_name
+from pyrunbook.redaction import is_secret_name
 
 
 @dataclass(frozen=True)

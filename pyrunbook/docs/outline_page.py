@@ -16,7 +16,7 @@ from pyrunbook.docs.index_entry import IndexEntry, file_name
 from pyrunbook.docs.labels import label
 from pyrunbook.docs.markdown_text import code, fence, link, plain_text
 from pyrunbook.docs.target import Target
-from pyrunbook.journal import redact_text
+from pyrunbook.redaction import redact_text
 
 _MOST_ITEMS = 300
 """Items of a play that are listed; the rest is counted."""

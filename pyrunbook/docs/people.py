@@ -9,7 +9,7 @@ from pyrunbook.catalog.metadata import Metadata
 from pyrunbook.catalog.templates import SECRET
 from pyrunbook.docs.markdown_text import code, plain_text
 from pyrunbook.docs.wording import Wording
-from pyrunbook.journal.redaction import is_secret_name
+from pyrunbook.redaction import is_secret_name
 from pyrunbook.windows import format_duration
 
 

@@ -12,7 +12,7 @@ from pyrunbook.docs.measured import Measured
 from pyrunbook.docs.run_commands import RunCommands
 from pyrunbook.docs.target import Target
 from pyrunbook.docs.wording import Wording
-from pyrunbook.journal import redact_text
+from pyrunbook.redaction import redact_text
 from pyrunbook.windows import format_duration
 
 

@@ -10,8 +10,7 @@ from pyrunbook.catalog import Text
 from pyrunbook.catalog.templates import SECRET, Values
 from pyrunbook.docs.labels import label
 from pyrunbook.docs.markdown_text import code, plain_text
-from pyrunbook.journal import redact, redact_text
-from pyrunbook.journal.redaction import MASK
+from pyrunbook.redaction import MASK, redact, redact_text
 
 
 class Wording:

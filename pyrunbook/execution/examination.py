@@ -16,7 +16,7 @@ from pyrunbook import places
 from pyrunbook.errors import PyrunbookError
 from pyrunbook.execution import inventory
 from pyrunbook.execution.reading import read
-from pyrunbook.journal import redact_text
+from pyrunbook.redaction import redact_text
 from pyrunbook.rollout.checks import HttpCheck, perform
 
 

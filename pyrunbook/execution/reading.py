@@ -16,7 +16,7 @@ from typing import Any
 
 from pyrunbook import places
 from pyrunbook.execution import leftovers
-from pyrunbook.journal import redact_text
+from pyrunbook.redaction import redact_text
 
 TIMEOUT = 120
 """Seconds that the services may take to tell their state."""
@@ -97,6 +97,8 @@ def _environment(sockets: str) -> dict[str, str]:
         "ANSIBLE_CALLBACK_RESULT_FORMAT": "json",
         "ANSIBLE_LOAD_CALLBACK_PLUGINS": "false",
         "ANSIBLE_FORCE_COLOR": "false",
+        # Modules keep their arguments out of the syslog of the service's machine.
+        "ANSIBLE_NO_TARGET_SYSLOG": "true",
     }
 
 

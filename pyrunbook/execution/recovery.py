@@ -27,7 +27,7 @@ from pyrunbook.execution.run import (
 )
 from pyrunbook.execution.signals import Listener, Signals
 from pyrunbook.journal import Journal, JournalError, Outcome, Run
-from pyrunbook.journal.redaction import MASK
+from pyrunbook.redaction import MASK
 
 Way = Literal["resume", "rollback"]
 

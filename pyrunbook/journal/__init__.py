@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 from pyrunbook.journal.errors import BadJournalUrl, JournalError
 from pyrunbook.journal.outcome import Outcome, StepOutcome, worst
 from pyrunbook.journal.records import Attestation, Evidence, Run, RunStart, ServiceRun, Step, new_run_id
-from pyrunbook.journal.redaction import redact, redact_text, secret_values
 
 if TYPE_CHECKING:
     from pyrunbook.journal.store import Journal
@@ -28,9 +27,6 @@ __all__ = [
     "Step",
     "StepOutcome",
     "new_run_id",
-    "redact",
-    "redact_text",
-    "secret_values",
     "worst",
 ]
 

@@ -14,7 +14,7 @@ from sqlalchemy.pool import NullPool
 
 from pyrunbook import places
 from pyrunbook.journal.errors import BadJournalUrl, explain
-from pyrunbook.journal.redaction import redact_text
+from pyrunbook.redaction import redact_text
 
 BUSY_TIMEOUT = 30.0
 """How long a writer waits for another one, in seconds."""

@@ -19,7 +19,7 @@ from pyrunbook.journal import database, migrate, schema
 from pyrunbook.journal.errors import JournalError
 from pyrunbook.journal.outcome import Outcome, StepOutcome
 from pyrunbook.journal.records import Attestation, Evidence, Run, RunStart, ServiceRun, Step
-from pyrunbook.journal.redaction import MASK, is_secret_name, redact
+from pyrunbook.redaction import MASK, is_secret_name, redact
 
 
 def _now() -> datetime:

@@ -44,7 +44,7 @@ def known_errors(notes: Path, message: str, service: str, variables: Mapping[str
 def _filled(
     commands: list[tuple[str, ...]], roles: Path, service: str, variables: Mapping[str, Any]
 ) -> list[list[str]]:
-    from pyrunbook.journal import redact, redact_text, secret_values
+    from pyrunbook.redaction import redact, redact_text, secret_values
 
     told = {name: value for name, value in variables.items() if name not in _MAGIC}
     try:

@@ -446,3 +446,44 @@ def test_what_a_hook_starts_does_not_die_with_the_play(monkeypatch: pytest.Monke
     callback.CallbackModule()
     assert ended == [os.getppid()]
     assert callback.ENV_CLI_PID not in os.environ
+
+
+# --- secrets ---------------------------------------------------------------------------------------------------------
+
+SYSLOG = """
+import os, syslog
+def told(*words):
+    with open(os.environ["SYSLOG_TOLD"], "a") as stream:
+        stream.write(f"{words}\\n")
+syslog.syslog = told
+"""
+
+
+@pytest.mark.parametrize("configured", [True, False], ids=["shipped configuration", "another configuration"])
+def test_modules_write_no_arguments_to_the_syslog_of_their_machine(
+    play: Play, tmp_path: Path, configured: bool
+) -> None:
+    """Neither where the shipped ansible.cfg is read, also without the callback, nor with another one under it."""
+    (tmp_path / "sitecustomize.py").write_text(SYSLOG)
+    told = tmp_path / "syslog"
+    told.touch()
+    environment = {"PYTHONPATH": str(tmp_path), "SYSLOG_TOLD": str(told)}
+    module = """
+        - hosts: web
+          gather_facts: false
+          VARS
+          tasks:
+            - ansible.builtin.command: {argv: [echo, canary]}
+    """
+    if configured:
+        play(module.replace("VARS", ""), "-v", ANSIBLE_LOAD_CALLBACK_PLUGINS="false", **environment)
+    else:
+        (tmp_path / "ansible.cfg").write_text("[defaults]\n")
+        play(
+            module.replace("VARS", "vars: {runbook_id: maintenance/production_update}"),
+            ANSIBLE_CONFIG=str(tmp_path / "ansible.cfg"),
+            ANSIBLE_CALLBACKS_ENABLED="pyrunbook_journal",
+            ANSIBLE_CALLBACK_PLUGINS=str(ROOT / "pyrunbook/plugins/callback"),
+            **environment,
+        )
+    assert "canary" not in told.read_text()

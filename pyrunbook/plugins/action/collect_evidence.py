@@ -12,9 +12,10 @@ from typing import Any
 
 from pyrunbook import places
 from pyrunbook.errors import BadInput, FailedAndPutBack, PyrunbookError
-from pyrunbook.journal import Journal, redact, redact_text, secret_values
+from pyrunbook.journal import Journal
 from pyrunbook.journal.report import as_markdown
 from pyrunbook.plugins.step_action import StepAction
+from pyrunbook.redaction import redact, redact_text, secret_values
 from pyrunbook.rollout import evidence
 
 BODY = 1 << 16

@@ -124,8 +124,9 @@ class CallbackModule(CallbackBase):
     def _begin(self, runbook: str, variables: Any) -> None:
         import psutil
 
-        from pyrunbook.journal import Journal, RunStart, new_run_id, redact, secret_values
+        from pyrunbook.journal import Journal, RunStart, new_run_id
         from pyrunbook.plugins.action.preflight import operator
+        from pyrunbook.redaction import redact, secret_values
 
         self.journal = Journal.open()
         self.run_id = os.environ.get("PYRUNBOOK_RUN_ID") or new_run_id()
@@ -155,6 +156,8 @@ class CallbackModule(CallbackBase):
         )
         # Workers inherit the environment: this is how a play knows its run.
         os.environ["PYRUNBOOK_RUN_ID"] = self.run_id
+        # Whatever ansible.cfg is in use: a module writes its arguments to the syslog of its machine otherwise.
+        os.environ["ANSIBLE_NO_TARGET_SYSLOG"] = "true"
         # Workers end with ansible-playbook, however that ends, so that no step goes on by itself.
         os.register_at_fork(after_in_child=partial(_die_with, os.getpid()))
         self._emit("run_started", runbook=runbook, mode=mode, check=bool(_cli_option("check")))
@@ -357,7 +360,7 @@ class CallbackModule(CallbackBase):
         path = os.environ.get(ENV_EVENTS)
         if not path:
             return
-        from pyrunbook.journal import redact
+        from pyrunbook.redaction import redact
 
         now = time.time()
         stamp = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(now)) + f".{int(now * 1000) % 1000:03d}Z"

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pyrunbook.errors import BadInput
-from pyrunbook.journal import redact_text
 from pyrunbook.markdown import Page, read_page
 from pyrunbook.markdown.page import CodeBlock
 from pyrunbook.markdown.section_names import SectionName
+from pyrunbook.redaction import redact_text
 from pyrunbook.scaffold.draft import BLANK, RunbookDraft, free, identifier
 from pyrunbook.scaffold.importing.facts import Facts
 from pyrunbook.scaffold.importing.phrases import Wording, bare_title, category_in, first_sentence, language_of, verbatim

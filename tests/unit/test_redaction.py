@@ -11,7 +11,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from pyrunbook.journal.redaction import MASK, TEXT_LIMIT, is_secret_name, redact, redact_text, secret_values
+from pyrunbook.redaction import MASK, TEXT_LIMIT, is_secret_name, redact, redact_text, secret_values
 
 CANARY = "Kanarie7x9Qz"
 

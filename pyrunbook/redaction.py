@@ -1,4 +1,4 @@
-"""Keeps secrets out of the journal: masks what is named, shaped or known as a secret.
+"""Keeps secrets out of what is written or shown: masks what is named, shaped or known as a secret.
 
 When in doubt it masks. A lost detail can be looked up again, a written secret has to be rotated.
 """
@@ -264,7 +264,7 @@ def _is_secret_pair(value: Mapping[Any, Any]) -> bool:
 
 
 def _is_vaulted(value: Any) -> bool:
-    """Whether Ansible has read this from a vault; judged by names, because the journal does not know Ansible."""
+    """Whether Ansible has read this from a vault; judged by names, because nobody here knows Ansible."""
     if type(value).__name__ in ("EncryptedString", "AnsibleVaultEncryptedUnicode"):
         return True
     tags = getattr(value, "_ansible_tags_mapping", None)
