@@ -15,6 +15,7 @@ import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import psutil
 import yaml
@@ -24,6 +25,7 @@ from sandbox_under_test import Sandbox
 from pyrunbook.sandbox import content
 from pyrunbook.sandbox.configuration import caddy_program
 from pyrunbook.sandbox.layout import COLORS
+from pyrunbook.sandbox.load import Load
 from pyrunbook.sandbox.state import Settings
 
 DOCS = ROOT / "docs" / "host"
@@ -123,7 +125,7 @@ class HostMachine(Sandbox):
         self.systemd: FakeSystemd | RealSystemd = RealSystemd(directory) if real else FakeSystemd(directory)
         self.name = f"agent-factory-{os.getpid()}" if real else "agent-factory"
         self.units = {color: f"{self.name}@{color}" for color in COLORS}
-        public, maintenance, blue, green, self.see_blue, self.see_green = free_ports(6)
+        public, maintenance, blue, green, self.see_blue, self.see_green, self.redirect = free_ports(7)
         self.ports = Settings("test", public, maintenance, blue, green, "")
         content.create(self.layout, self.ports)
         self._proxy: psutil.Popen | None = None
@@ -131,26 +133,36 @@ class HostMachine(Sandbox):
         self.inventory = self._inventory(directory / "hosts.yml")
         del self.env["PYRUNBOOK_SANDBOX"]
         self.env["PYRUNBOOK_INVENTORY"] = str(self.inventory)
+        self.env |= dict.fromkeys(("SSL_CERT_FILE", "CURL_CA_BUNDLE"), str(self.trust_file))
         self.env["PATH"] = os.pathsep.join([str(self.systemd.programs), self.env["PATH"]])
 
     @property
     def url(self) -> str:
-        """Where clients reach the service."""
-        return self.ports.url
+        """Where clients reach the service: by a name, over TLS."""
+        return f"https://localhost:{self.ports.public_port}"
+
+    @property
+    def trust_file(self) -> Path:
+        """The root of Caddy's own authority, which signs for `localhost`."""
+        return self.directory / "proxy/caddy/pki/authorities/local/root.crt"
+
+    def load(self, rate: float = 50) -> Load:
+        """Traffic of clients that trust that root alone."""
+        return Load(self.url, rate, trust_file=self.trust_file)
 
     def _ours(self, text: str) -> str:
         """A file of docs/host for this machine."""
         changes = {
             "/srv/agent-factory": str(self.directory),
-            "agent-factory.example.com {": f"{self.url} {{",
             "agent-factory.example.com:9101": f"127.0.0.1:{self.see_blue}",
             "agent-factory.example.com:9102": f"127.0.0.1:{self.see_green}",
             "https://agent-factory.example.com": self.url,
+            "agent-factory.example.com": "localhost",
             ":9101": f":{self.see_blue}",
             ":9102": f":{self.see_green}",
             "127.0.0.1:8101": self.ports.addresses["blue"],
             "127.0.0.1:8102": self.ports.addresses["green"],
-            "127.0.0.1:8099": self.ports.maintenance_address,
+            ":8099": ":" + self.ports.maintenance_address.rpartition(":")[2],
             "agent-factory@": f"{self.name}@",
         }
         for example, here in changes.items():
@@ -183,7 +195,9 @@ class HostMachine(Sandbox):
     def start(self) -> None:
         """Install the proxy, have blue serve 1.0.4, and wait until it does."""
         caddyfile = self.directory / "proxy" / "Caddyfile"
-        caddyfile.write_text("{\n\tadmin off\n}\n" + self._ours((DOCS / "Caddyfile").read_text()))
+        ports = f"http_port {self.redirect}\n\thttps_port {self.ports.public_port}"
+        options = f"{{\n\tadmin off\n\tskip_install_trust\n\t{ports}\n}}\n"
+        caddyfile.write_text(options + self._ours((DOCS / "Caddyfile").read_text()))
         own = {"XDG_DATA_HOME": str(self.directory / "proxy"), "XDG_CONFIG_HOME": str(self.directory / "proxy")}
         with (self.directory / "logs" / "proxy.log").open("w") as log:
             self._proxy = psutil.Popen(
@@ -195,12 +209,25 @@ class HostMachine(Sandbox):
         assert begun.returncode == 0, begun.stderr
         self.wait()
 
+    def ask(self, path: str, method: str = "GET") -> tuple[int, dict[str, str], str]:
+        """Status, headers and body that a client gets, over a new connection.
+
+        Raises:
+            OSError: no connection, or a certificate that our root has not signed.
+        """
+        asked = urllib.request.Request(self.url + path, b"x" if method == "POST" else None, method=method)
+        try:
+            with urllib.request.urlopen(asked, timeout=5) as answer:
+                return answer.status, dict(answer.headers), answer.read().decode()
+        except urllib.error.HTTPError as error:
+            return error.code, dict(error.headers), error.read().decode()
+
     def wait(self, seconds: float = 20) -> None:
         """Wait until the service answers a client."""
         deadline = time.monotonic() + seconds
         while True:
-            with contextlib.suppress(OSError), urllib.request.urlopen(self.url + "/ready", timeout=5) as answer:
-                if answer.status == 200:
+            with contextlib.suppress(OSError):
+                if self.ask("/ready")[0] == 200:
                     return
             assert time.monotonic() < deadline, (self.directory / "logs" / "proxy.log").read_text()
             time.sleep(0.1)
@@ -227,8 +254,9 @@ class HostMachine(Sandbox):
 def running(directory: Path) -> Iterator[HostMachine]:
     """A machine whose blue serves 1.0.4; 1.1.0 is the next release."""
     machine = HostMachine(directory)
-    try:
-        machine.start()
-        yield machine
-    finally:
-        machine.stop()
+    with mock.patch.dict(os.environ, {"SSL_CERT_FILE": str(machine.trust_file)}):
+        try:
+            machine.start()
+            yield machine
+        finally:
+            machine.stop()

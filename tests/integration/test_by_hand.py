@@ -240,7 +240,7 @@ def test_under_systemd_what_is_done_by_hand_is_what_a_reboot_brings_back(tmp_pat
             (operator.forward(), "green", "1.1.0"),
             (_rollback(operator), "blue", "1.0.4"),
         ):
-            with Load(machine.url, 50) as load, Shell(STOPPING, machine.env, ROOT) as typed:
+            with machine.load() as load, Shell(STOPPING, machine.env, ROOT) as typed:
                 for block in blocks:
                     typed.do(block)
             assert load.report.failed == 0, load.report

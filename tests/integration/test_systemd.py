@@ -12,8 +12,6 @@ import pytest
 from host_under_test import DOCS, REAL, HostMachine, running
 from operation import maintain, report, serves
 
-from pyrunbook.sandbox.load import Load
-
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(600)]  # several whole updates in one test
 
 
@@ -24,7 +22,7 @@ def machine(tmp_path: Path) -> Iterator[HostMachine]:
 
 
 def test_an_update_under_systemd_is_what_a_reboot_brings_back(machine: HostMachine) -> None:
-    with Load(machine.url, 50) as load:
+    with machine.load() as load:
         done = maintain(machine)
         assert serves(machine) == ("green", "1.1.0")
     assert load.report.failed == 0, load.report
@@ -37,13 +35,27 @@ def test_an_update_under_systemd_is_what_a_reboot_brings_back(machine: HostMachi
         assert serves(machine) == ("green", "1.1.0")
         assert machine.state("blue") == ("inactive", "disabled")
 
-    with Load(machine.url, 50) as load:
+    with machine.load() as load:
         undone = machine.run("rollback", "latest", "--yes")
         assert undone.returncode == 0, undone.stdout + undone.stderr
     assert load.report.failed == 0, load.report
     assert serves(machine) == ("blue", "1.0.4")
     assert machine.state("blue") == ("active", "enabled")
     assert machine.state("green") == ("inactive", "disabled")
+
+
+def test_clients_are_told_of_the_maintenance_whatever_name_they_ask_for(machine: HostMachine) -> None:
+    """The proxy is the one that is shipped: by a foreign name, over TLS, for each method, on each path."""
+    upstream = machine.directory / "proxy/upstream"
+    serving = upstream.read_text()
+    upstream.write_text(machine.ports.maintenance_address + "\n")
+    for method, path in (("GET", "/"), ("GET", "/version"), ("POST", "/echo"), ("DELETE", "/ready")):
+        status, headers, body = machine.ask(path, method)
+        assert (status, headers["Retry-After"]) == (503, "5"), (method, path)
+        assert body == "Under maintenance: no color serves.\n", (method, path)
+    upstream.write_text(serving)
+    assert machine.ask("/echo", "POST")[0] == 200
+    assert serves(machine) == ("blue", "1.0.4")
 
 
 @pytest.mark.long
