@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
@@ -54,6 +55,9 @@ NEEDED: frozenset[Permission] = frozenset(
 )
 """What the shipped Role grants, no more and no less (a test compares them)."""
 
+_DOUBT = 5.0
+"""Seconds for which a permission that is said to be missing is asked for again."""
+
 
 def of_certificates(secrets: Iterable[str]) -> frozenset[Permission]:
     """What the shipped Role for certificates grants, for the Secrets of `service_certificates`.
@@ -66,8 +70,16 @@ def of_certificates(secrets: Iterable[str]) -> frozenset[Permission]:
 
 
 def missing(cluster: Cluster, needed: frozenset[Permission] = NEEDED) -> list[Permission]:
-    """The needed permissions that the user lacks, by asking the API about each (SelfSubjectAccessReview)."""
-    return sorted(p for p in needed if not _allowed(cluster, p))
+    """The needed permissions that the user lacks, by asking the API about each (SelfSubjectAccessReview).
+
+    What is denied is asked again for some seconds: an API that was restarted has to read its roles first.
+    """
+    lacking = sorted(p for p in needed if not _allowed(cluster, p))
+    end = time.monotonic() + min(cluster.patience, _DOUBT)
+    while lacking and time.monotonic() < end:
+        time.sleep(0.5)
+        lacking = [p for p in lacking if not _allowed(cluster, p)]
+    return lacking
 
 
 def require(cluster: Cluster, secrets: Iterable[str] = ()) -> int:

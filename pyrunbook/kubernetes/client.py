@@ -42,11 +42,15 @@ FIELD_MANAGER = "pyrunbook"
 TIMEOUT = httpx2.Timeout(15.0, connect=5.0)
 """Seconds for one request: to connect, and between two pieces of an answer."""
 PATIENCE = 20.0
-"""Seconds during which an unanswered or failing request is tried again."""
+"""Seconds during which an unanswered, failing or denied request is tried again."""
+PATIENCE_TO_PUT_BACK = 60.0
+"""The same for what leaves the service in the middle when it is given up: as long as an API takes to be restarted."""
 
 _RACES = 5
 _UNTYPED = ("failed to create typed patch object", "failed to create typed new object")
 """How a server-side apply says that an object does not fit its schema: with status 500, and for good."""
+_UNREADY = ("not yet ready to handle request", "status unknown for quota")
+"""How admission says, with status 403, that it has not read its own policies or quotas yet."""
 _OPERATIONS = (
     "access",
     "apply",
@@ -153,6 +157,10 @@ class Cluster:
     def within(self, seconds: float) -> Cluster:
         """The same connection with no more patience than this: for what is good to know and not worth a wait."""
         return Cluster(self._client, self._config, self.namespace, patience=min(self.patience, seconds))
+
+    def at_least(self, seconds: float) -> Cluster:
+        """The same connection with no less patience than this: for what must not be given up half-way."""
+        return Cluster(self._client, self._config, self.namespace, patience=max(self.patience, seconds))
 
     def get(self, kind: str, name: str) -> Manifest | None:
         """The object, or `None` when it is not there."""
@@ -288,9 +296,11 @@ class Cluster:
             try:
                 return call(self._client)
             except (httpx2.HTTPError, msgspec.MsgspecError, KeyError, ConfigError) as error:
-                last, retry_after = self._temporary(error, what, verb, resource)
+                last, retry_after, denied = self._temporary(error, what, verb, resource)
             wait = max(pause * random.uniform(0.8, 1.2), min(retry_after, 5.0))  # noqa: S311
             if time.monotonic() + wait > deadline:
+                if denied:
+                    raise denied
                 raise Unreachable(
                     f"the API {self._server} did not do it within {self.patience:g} s: {what}; last: {last}",
                     means="the cluster cannot be reached or is failing",
@@ -299,8 +309,12 @@ class Cluster:
             time.sleep(wait)
             pause = min(pause * 2, 2.0)
 
-    def _temporary(self, error: Exception, what: str, verb: str, resource: str) -> tuple[str, float]:
-        """For an error that may pass: what was seen, and the seconds that the API asks to wait.
+    def _temporary(self, error: Exception, what: str, verb: str, resource: str) -> tuple[str, float, Exception | None]:
+        """For an error that may pass: what was seen, the seconds that the API asks to wait, and the error at the end.
+
+        That an API denies (401, 403) may pass as well: one that was restarted does so for some seconds, until it has
+        read users, roles, quotas and policies. That there is no such object is only believed of the API itself, not
+        of a proxy before it.
 
         Raises:
             PyrunbookError: for one that will not pass by asking again.
@@ -308,13 +322,18 @@ class Cluster:
         if isinstance(error, httpx2.HTTPStatusError):
             status = error.status if isinstance(error, ApiError) else None
             code = error.response.status_code if error.response is not None else 500
+            said = f": {status.message}" if status and status.message else ""
+            last, retry_after = f"answered {code}{said}", _seconds(error.response)
+            unready = any(words in said for words in _UNREADY)
+            if code == 401 or (code == 403 and (unready or not _by_admission(said))):
+                return last, retry_after, self._refused(what, verb, resource, code, status)
             # Reading, asking and deleting set no condition, so a conflict is a race inside the API.
             raced = code == 409 and (verb in ("get", "list", "delete") or resource.startswith("selfsubject"))
-            unfit = code == 500 and bool(status and status.message and status.message.startswith(_UNTYPED))
-            if unfit or (code not in (408, 429) and code < 500 and not raced):
+            foreign = code == 404 and not (status and status.reason)
+            unfit = code == 500 and said.removeprefix(": ").startswith(_UNTYPED)
+            if unfit or (code not in (408, 429) and code < 500 and not raced and not foreign):
                 raise self._refused(what, verb, resource, code, status) from None
-            said = f": {status.message}" if status and status.message else ""
-            return f"answered {code}{said}", _seconds(error.response)
+            return last, retry_after, None
         if isinstance(error, ConfigError):
             raise BadInput(f"the credentials of context {self._context!r} cannot be used: {error}") from None
         if isinstance(error, httpx2.HTTPError):
@@ -323,15 +342,16 @@ class Cluster:
                     f"the certificate of the API {self._server} is not trusted by context {self._context!r}",
                     next_step="check the server and certificate-authority that the kubeconfig names",
                 ) from None
-            return f"{type(error).__name__}{f': {error}' if str(error) else ''}", 0.0
-        return f"the answer is not one of a Kubernetes API ({type(error).__name__})", 0.0
+            return f"{type(error).__name__}{f': {error}' if str(error) else ''}", 0.0, None
+        return f"the answer is not one of a Kubernetes API ({type(error).__name__})", 0.0, None
 
     def _refused(self, what: str, verb: str, resource: str, code: int, status: Status | None) -> Exception:
-        """The error for an answer that will not change by asking again."""
+        """The error for an answer that does not change by asking again."""
         said = (status.message if status else "") or f"status {code}"
         if code == 401:
             return Unauthorized(
-                f"the API {self._server} does not accept the credentials of context {self._context!r} (401)",
+                f"the API {self._server} does not accept the credentials of context {self._context!r} (401), "
+                f"asked again for {self.patience:g} s",
                 next_step="log in again, or set service_kubeconfig and service_context to a user it knows",
             )
         if code == 403 and _by_admission(said):
@@ -343,9 +363,13 @@ class Cluster:
         if code == 403:
             role = CERTIFICATES_ROLE_FILE if resource == "secrets" else ROLE_FILE
             return Forbidden(
-                f"forbidden: {verb} on {resource} in namespace {self.namespace}: {said}",
-                means=f"the user of context {self._context!r} lacks verb {verb!r} on {resource}",
-                next_step=f"kubectl --namespace {self.namespace} apply -f {role} and bind the Role to that user",
+                f"forbidden, asked again for {self.patience:g} s: {verb} on {resource} in namespace {self.namespace}: "
+                f"{said}",
+                means=f"the user of context {self._context!r} lacks verb {verb!r} on {resource}, "
+                "or the API was restarted and has not read its roles yet",
+                next_step=f"kubectl --namespace {self.namespace} auth can-i {verb} "
+                f"{resource.replace('/', ' --subresource=')}; when that says no: "
+                f"kubectl --namespace {self.namespace} apply -f {role} and bind the Role to that user",
             )
         if code == 404:
             return Missing(f"not there: {what}: {said}")

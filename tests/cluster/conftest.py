@@ -18,6 +18,7 @@ from lightkube.generic_resource import GenericGlobalResource, create_api_info
 from secrets_under_test import authority, pair_in
 from standin import StandIn
 
+from pyrunbook.kubernetes import client as connection
 from pyrunbook.kubernetes.tls_secret import SecretPair
 from pyrunbook.pki.issuers.local_ca import LocalAuthority
 
@@ -51,19 +52,24 @@ def standin(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StandIn | None
         yield running
 
 
-@pytest.fixture
-def api(standin: StandIn | None, tmp_path: Path) -> Iterator[Api]:
-    """A fresh namespace; on the stand-in without faults, at its usual pace."""
-    namespace = f"pyrunbook-{uuid.uuid4().hex[:8]}"
+@pytest.fixture(scope="session")
+def kubeconfig(standin: StandIn | None, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One file for all tests, as it is on a real API."""
     if standin is None:
-        kubeconfig = Path(os.environ[ENV_KUBECONFIG])
-    else:
-        kubeconfig = standin.kubeconfig(tmp_path / "kubeconfig", namespace=namespace)
+        return Path(os.environ[ENV_KUBECONFIG])
+    return standin.kubeconfig(tmp_path_factory.mktemp("kubeconfig") / "config")
+
+
+@pytest.fixture
+def api(standin: StandIn | None, kubeconfig: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Api]:
+    """A fresh namespace and no client from another test; on the stand-in without faults, at its usual pace."""
+    monkeypatch.setattr(connection, "_prepared", {})
+    namespace = f"pyrunbook-{uuid.uuid4().hex[:8]}"
     client = Client(config=KubeConfig.from_file(kubeconfig))
     client.create(Namespace({"metadata": {"name": namespace}}))
     yield Api(kubeconfig, namespace, standin, tmp_path)
     if standin is not None:
-        standin.faults.clear()
+        standin.heal()
         standin.requests.clear()
         standin.controllers.pace = type(standin.controllers.pace)()
     client.delete(Namespace, namespace)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -57,10 +58,27 @@ def test_a_missing_verb_is_named(standin_api: Api, lacking: str) -> None:
         for p in NEEDED
         if (p.verb, p.resource) != (verb, plural)
     ]
-    cluster = connect(str(standin_api.user(kept)), None, standin_api.namespace)
+    cluster = connect(str(standin_api.user(kept)), None, standin_api.namespace, patience=0.5)
     with pytest.raises(Forbidden) as raised:
         access.require(cluster)
     assert f"missing permissions in namespace {standin_api.namespace}: {lacking}\n" in str(raised.value)
+
+
+def test_what_a_restarted_api_denies_at_first_is_not_missing(standin_api: Api) -> None:
+    cluster = connect(str(standin_api.user(rules())), None, standin_api.namespace)
+    standin_api.faults.restart(blind=0.8)
+    assert access.require(cluster) == len(NEEDED)
+
+
+def test_a_role_that_is_known_later_than_the_question_is_not_missing(
+    standin_api: Api,
+) -> None:
+    """The review itself is allowed by a ClusterRole, which a restarted API may have read before the Role."""
+    user = standin_api.user([])
+    known = next(u for u in reversed(standin_api.faults.users.values()))
+    cluster = connect(str(user), None, standin_api.namespace)
+    threading.Timer(0.8, lambda: known.rules.extend(rules())).start()
+    assert access.require(cluster) == len(NEEDED)
 
 
 def test_a_whole_update_and_rollback_work_with_the_role_and_use_all_of_it(standin_api: Api, tmp_path: Path) -> None:

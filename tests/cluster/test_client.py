@@ -17,7 +17,7 @@ from pyrunbook.kubernetes.client import connect
 from pyrunbook.kubernetes.errors import Conflict, Forbidden, Rejected, Unauthorized, Unreachable
 
 
-@pytest.mark.parametrize("fault", [500, 503, 429, "reset", "lost"])
+@pytest.mark.parametrize("fault", [500, 503, 429, 401, 403, "proxy", "reset", "lost"])
 def test_a_request_is_sent_again_until_it_is_answered(standin_api: Api, fault: int | str) -> None:
     standin_api.faults.fail(fault, resource="services", times=2)
     cluster = standin_api.cluster()
@@ -74,16 +74,17 @@ def test_a_certificate_of_another_authority_is_not_retried(tmp_path: Path, stand
 def test_a_wrong_token_is_not_shown(tmp_path: Path, standin_api: Api) -> None:
     kubeconfig = standin_api.faults.kubeconfig(tmp_path / "wrong", token="s3cret-token")
     with pytest.raises(Unauthorized) as raised:
-        connect(str(kubeconfig), None, None).get("Service", "x")
+        connect(str(kubeconfig), None, None, patience=0.5).get("Service", "x")
     assert "401" in str(raised.value) and "s3cret" not in str(raised.value)
 
 
 def test_a_missing_verb_is_named_with_its_resource_its_namespace_and_the_role(standin_api: Api) -> None:
     kubeconfig = standin_api.user([{"apiGroups": [""], "resources": ["services"], "verbs": ["get"]}])
-    cluster = connect(str(kubeconfig), None, standin_api.namespace)
+    cluster = connect(str(kubeconfig), None, standin_api.namespace, patience=0.5)
     with pytest.raises(Forbidden) as raised:
         cluster.list_all("Deployment")
     words = str(raised.value)
+    assert "asked again for 0.5 s" in words and "auth can-i list deployments.apps" in words
     assert f"list on deployments.apps in namespace {standin_api.namespace}" in words
     assert "docs/kubernetes/role.yaml" in words
 
@@ -158,3 +159,32 @@ def test_a_403_of_admission_is_not_a_missing_permission(standin_api: Api) -> Non
     with pytest.raises(Rejected, match="because it is being terminated") as raised:
         standin_api.cluster().apply(deployment("green", "1.1.0"))
     assert "role.yaml" not in str(raised.value)
+
+
+def test_an_api_that_was_restarted_denies_for_some_seconds_what_it_allows(standin_api: Api) -> None:
+    kubeconfig = standin_api.user([{"apiGroups": [""], "resources": ["services"], "verbs": ["get", "create"]}])
+    cluster = connect(str(kubeconfig), None, standin_api.namespace)
+    standin_api.faults.restart(away=0.2, blind=0.6)
+    cluster.create({"kind": "Service", **service("agent-factory", {"version": "blue"})})
+    assert standin_api.cluster().get("Service", "agent-factory")
+    denied = [r for r in standin_api.faults.requests if r.code == 403]
+    assert denied, "it was denied before it was allowed"
+
+
+@pytest.mark.parametrize(
+    "words",
+    ['pods "x" is forbidden: not yet ready to handle request', 'pods "x" is forbidden: status unknown for quota: pods'],
+)
+def test_admission_that_has_not_read_its_own_objects_yet_is_asked_again(standin_api: Api, words: str) -> None:
+    standin_api.faults.fail(403, resource="services", times=2, message=words)
+    standin_api.cluster().create({"kind": "Service", **service("agent-factory", {"version": "blue"})})
+    standin_api.faults.fail(403, resource="services", times=1000, message=words)
+    with pytest.raises(Rejected, match="though the permission is there"):
+        standin_api.cluster(patience=0.3).get("Service", "agent-factory")
+
+
+def test_an_object_is_not_missing_because_a_proxy_says_404(standin_api: Api) -> None:
+    """What is gone need not be drained, and may be created: only the API itself may say so, by a Status."""
+    standin_api.faults.fail("proxy", times=1000)
+    with pytest.raises(Unreachable, match="answered 404"):
+        standin_api.cluster(patience=0.3).get("Service", "agent-factory")

@@ -41,7 +41,7 @@ def test_a_missing_verb_is_named_and_the_pair_untouched(
         for p in allowed
         if (p.resource, p.verb, p.name) != ("secrets", verb, name)
     ]
-    cluster = connect(str(standin_api.user(kept)), None, standin_api.namespace)
+    cluster = connect(str(standin_api.user(kept)), None, standin_api.namespace, patience=0.5)
     with pytest.raises(Forbidden) as raised:
         access.require(cluster, [SECRET])
     assert f"{verb} secrets{f' {name}' if name else ''}\n" in str(raised.value)
@@ -85,12 +85,12 @@ def test_the_role_grants_what_a_rotation_needs_and_no_more(standin_api: Api, iss
     pair.reload(["agent-factory-blue"], timeout=30)
     pair.conclude("run2")
     with pytest.raises(Forbidden):
-        cluster.get("Secret", "somebody-elses")
+        cluster.within(0.2).get("Secret", "somebody-elses")
     with pytest.raises(Forbidden):
-        cluster.list_all("Secret")
+        cluster.within(0.2).list_all("Secret")
 
 
-def test_the_doctor_names_a_verb_that_a_rotation_lacks(standin_api: Api) -> None:
+def test_the_doctor_names_a_verb_that_a_rotation_lacks(standin_api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
     kubeconfig = standin_api.user(
         [{"apiGroups": [p.group], "resources": [p.resource], "verbs": [p.verb]} for p in access.NEEDED]
     )
@@ -99,6 +99,7 @@ def test_the_doctor_names_a_verb_that_a_rotation_lacks(standin_api: Api) -> None
     assert seen.good
     templated = {"name": "other", "secret": "{{ somewhere }}"}
     certificates = {"service_certificates": [{"name": "public", "secret": SECRET}, templated]}
+    monkeypatch.setattr(access, "_DOUBT", 0.2)
     (seen,) = examination._permissions("web", variables | certificates)
     assert not seen.good and f"update secrets {LEDGER}" in seen.seen and "{{" not in seen.seen
     assert "apply -f docs/kubernetes/role-certificates.yaml, and" in seen.next_step

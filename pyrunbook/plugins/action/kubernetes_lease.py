@@ -30,7 +30,10 @@ class ActionModule(KubernetesAction):
     def operate(self, cluster: Cluster, target: Target, arguments: dict[str, Any]) -> dict[str, Any]:
         """Act on the Lease."""
         from pyrunbook.kubernetes import lease
+        from pyrunbook.kubernetes.client import PATIENCE_TO_PUT_BACK
 
+        if arguments["state"] == "free":
+            cluster = cluster.at_least(PATIENCE_TO_PUT_BACK)
         before = lease.show(cluster, target.service)
         mine = before.holder == self.run_id
         if arguments["state"] == "shown":

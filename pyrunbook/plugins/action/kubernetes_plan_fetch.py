@@ -20,8 +20,9 @@ class ActionModule(KubernetesAction):
     def operate(self, cluster: Cluster, target: Target, arguments: dict[str, Any]) -> dict[str, Any]:
         """Fetch and check its sum."""
         from pyrunbook.kubernetes import plan
+        from pyrunbook.kubernetes.client import PATIENCE_TO_PUT_BACK
 
-        text = plan.kept(cluster, target.service, arguments["id"])
+        text = plan.kept(cluster.at_least(PATIENCE_TO_PUT_BACK), target.service, arguments["id"])
         if text.startswith("damaged: "):
             return {"changed": False, "text": text, "detail": text, "warnings": [text]}
         word = "kept in the cluster" if text else "not kept in the cluster"

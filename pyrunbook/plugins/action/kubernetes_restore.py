@@ -24,7 +24,9 @@ class ActionModule(KubernetesAction):
     def operate(self, cluster: Cluster, target: Target, arguments: dict[str, Any]) -> dict[str, Any]:
         """Put back."""
         from pyrunbook.kubernetes import put_back
+        from pyrunbook.kubernetes.client import PATIENCE_TO_PUT_BACK
 
+        cluster = cluster.at_least(PATIENCE_TO_PUT_BACK)
         restore = put_back.restore_preview if arguments["preview"] else put_back.restore
         result = restore(
             cluster,

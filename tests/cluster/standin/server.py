@@ -29,7 +29,9 @@ class Fault:
     """What shall go wrong with the next requests that match.
 
     `action` is a status code, `reset` (the connection is closed unanswered, nothing was done), `lost` (it is done, but
-    the answer is lost), `slow` (answered after `seconds`), or `hold` (as `reset`, after `seconds`).
+    the answer is lost), `slow` (answered after `seconds`), `hold` (as `reset`, after `seconds`), `proxy` (a proxy
+    before the API answers 404 in its own words, which are no Status), or `restart` (as `StandIn.restart`, away and
+    blind for `seconds` each). `message` is what a status code says.
     """
 
     action: int | str
@@ -37,9 +39,14 @@ class Fault:
     resource: str | None = None
     times: int = 1
     seconds: float = 0.0
+    message: str = "a fault that the test asked for"
 
     def matches(self, verb: str, resource: str) -> bool:
         return self.times > 0 and self.verb in (None, verb) and self.resource in (None, resource)
+
+
+_OF_EVERYBODY = ("selfsubjectaccessreviews",)
+"""What ClusterRole system:basic-user lets every user do."""
 
 
 @dataclass
@@ -50,7 +57,7 @@ class User:
     rules: list[Obj] | None = None
 
     def may(self, verb: str, group: str, resource: str, name: str = "") -> bool:
-        if self.rules is None or resource == "selfsubjectaccessreviews":
+        if self.rules is None or resource in _OF_EVERYBODY:
             return True
         return any(
             group in rule["apiGroups"]
@@ -82,6 +89,8 @@ class StandIn:
     users: dict[str, User] = field(default_factory=lambda: {"admin-token": User("admin")})
     faults: list[Fault] = field(default_factory=list)
     requests: list[Request] = field(default_factory=list)
+    away_until: float = 0.0
+    blind_until: float = 0.0
     log_lines: Callable[[Obj], list[str]] = lambda pod: [f"{pod['metadata']['name']} started", "cannot open database"]
 
     def __enter__(self) -> StandIn:
@@ -133,10 +142,27 @@ class StandIn:
         resource: str | None = None,
         times: int = 1,
         seconds: float = 0.0,
+        message: str = "a fault that the test asked for",
     ) -> None:
         """Put a fault on the next `times` matching requests."""
         with self.store.lock:
-            self.faults.append(Fault(action, verb, resource, times, seconds))
+            self.faults.append(Fault(action, verb, resource, times, seconds, message))
+
+    def restart(self, *, away: float = 0.0, blind: float = 0.0) -> None:
+        """As a kube-apiserver that is restarted: nobody answers for `away` seconds; then it denies for `blind` seconds.
+
+        The RBAC authorizer of a new process knows no role or binding until its informers have listed them. Until then
+        it denies everything to everybody but group system:masters (users without rules, here), also the question what
+        is allowed, in the words of a permission that is missing. Seen in 3 of 3 restarts of 1.36.2.
+        """
+        self.away_until = time.monotonic() + away
+        self.blind_until = self.away_until + blind
+
+    def heal(self) -> None:
+        """End every fault."""
+        with self.store.lock:
+            self.faults.clear()
+        self.away_until = self.blind_until = 0.0
 
     def take_fault(self, verb: str, resource: str) -> Fault | None:
         with self.store.lock:
@@ -145,6 +171,15 @@ class StandIn:
                     fault.times -= 1
                     return fault
         return None
+
+
+_REASONS = {
+    401: "Unauthorized",
+    403: "Forbidden",
+    409: "Conflict",
+    429: "TooManyRequests",
+    503: "ServiceUnavailable",
+}
 
 
 class _Server(ThreadingHTTPServer):
@@ -204,6 +239,8 @@ class _Handler(BaseHTTPRequestHandler):
                 self.connection.shutdown(socket.SHUT_RDWR)
 
     def _answer(self, method: str, parts: list[str], query: dict[str, str], body: bytes) -> None:
+        if time.monotonic() < self.standin.away_until:
+            raise _Dropped
         token = (self.headers.get("Authorization") or "").removeprefix("Bearer ")
         user = self.standin.users.get(token)
         if user is None:
@@ -213,14 +250,19 @@ class _Handler(BaseHTTPRequestHandler):
         call = _Call(self.standin, user, method, parts, query, body, self.headers)
         record = Request(user.name, call.verb, call.resource.group, call.path_resource, call.name or "")
         self.standin.requests.append(record)
-        fault = self.standin.take_fault(call.verb, call.path_resource)
+        # A new process that knows no roles yet refuses before anything else can happen to the request.
+        fault = None if call.blind else self.standin.take_fault(call.verb, call.path_resource)
         try:
             if fault and isinstance(fault.action, int):
-                reason = {409: "Conflict", 429: "TooManyRequests", 503: "ServiceUnavailable"}.get(fault.action)
-                raise Refusal(fault.action, reason or "InternalError", "a fault that the test asked for")
+                raise Refusal(fault.action, _REASONS.get(fault.action, "InternalError"), fault.message)
+            if fault and fault.action == "proxy":
+                record.code = 404
+                return self._send(404, b"404 page not found\n", "text/plain")
             if fault and fault.action in ("slow", "hold"):
                 time.sleep(fault.seconds)
-            if fault and fault.action in ("reset", "hold"):
+            if fault and fault.action == "restart":
+                self.standin.restart(away=fault.seconds, blind=fault.seconds)
+            if fault and fault.action in ("reset", "hold", "restart"):
                 raise _Dropped
             if call.verb == "watch":
                 return self._watch(call)
@@ -323,9 +365,13 @@ class _Call:
         else:
             self.verb = {"POST": "create", "PUT": "update", "PATCH": "patch", "DELETE": "delete"}[method]
 
+    @property
+    def blind(self) -> bool:
+        return self.user.rules is not None and time.monotonic() < self.standin.blind_until
+
     def authorize(self, verb: str | None = None) -> None:
         verb = verb or self.verb
-        if not self.user.may(verb, self.resource.group, self.path_resource, self.name or ""):
+        if self.blind or not self.user.may(verb, self.resource.group, self.path_resource, self.name or ""):
             full = f"{self.resource.plural}.{self.resource.group}" if self.resource.group else self.path_resource
             raise Refusal(
                 403,
