@@ -2,15 +2,21 @@
 
 The `icalendar` library reads the properties. It forgives much: it leaves out what it cannot read and what was cut off.
 A freeze must not get lost that way, so whatever it could not read, and whatever is not understood here, is an error
-with file and line. Events with `STATUS:CANCELLED` do not close; `TRANSP` is not looked at.
+with file and line. What calendar programs write against the letter of the RFC, and can only mean one thing, is read as
+they mean it; of two meanings the one that closes more holds. Events with `STATUS:CANCELLED` do not close; `TRANSP` is
+not looked at.
+
+recurring-ical-events was tried in place of `pyrunbook.windows.event`: it loses the last day of Outlook's all-day
+series, gives a day of 25 hours 24, and walks a series from its first day.
 """
 
 from __future__ import annotations
 
 import heapq
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+import warnings
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from pathlib import Path
 from typing import Any
@@ -18,61 +24,17 @@ from zoneinfo import ZoneInfo
 
 from pyrunbook.errors import BadInput
 from pyrunbook.windows.duration import LONGEST, shortened
+from pyrunbook.windows.event import Event
 from pyrunbook.windows.exclusions import Closed
 from pyrunbook.windows.instant import FIRST_YEAR, LAST_YEAR, localise
 from pyrunbook.windows.recurrence import Recurrence, parse_recurrence
 
 _NO_TIME = timedelta()
+_ONE_DAY = timedelta(days=1)
 _READ = ("DTSTART", "DTEND", "DURATION", "RRULE", "RDATE", "EXDATE", "RECURRENCE-ID", "STATUS", "UID")
-
-
-@dataclass(frozen=True, slots=True)
-class Event:
-    """One event, recurring or not.
-
-    Attributes:
-        why: how an operator finds it: file name, and summary where it has one.
-        start: its first start, as naive wall-clock time in `zone`.
-        zone: where that clock stands.
-        days: its length in days, for an all-day event: from midnight to midnight, however long those days are.
-        length: its elapsed length, for any other.
-        rule: how it recurs.
-        extra: more starts (`RDATE`), naive.
-        skipped: starts at which it does not happen (`EXDATE`, and those that another event replaces): naive for an
-            all-day event, in UTC for any other.
-    """
-
-    why: str
-    start: datetime
-    zone: tzinfo
-    days: int = 0
-    length: timedelta = _NO_TIME
-    rule: Recurrence | None = None
-    extra: tuple[datetime, ...] = ()
-    skipped: frozenset[datetime] = frozenset()
-
-    def closed(self, after: datetime) -> Iterator[Closed]:
-        """Its times that end after an instant, in order."""
-        previous = None
-        for wall in heapq.merge(self._regular(), self.extra):
-            if wall == previous:
-                continue
-            previous = wall
-            start = localise(wall, self.zone).utc
-            if (wall if self.days else start) in self.skipped:
-                continue
-            end = localise(wall + timedelta(days=self.days), self.zone).utc if self.days else start + self.length
-            if end > after:
-                yield Closed(start, end, self.why)
-
-    def _regular(self) -> Iterator[datetime]:
-        # The start counts even where the rule does not name it.
-        yield self.start
-        for wall in self.rule.occurrences(self.start) if self.rule else ():
-            if self.rule and self.rule.ended(wall, localise(wall, self.zone).utc):
-                return
-            if wall != self.start:
-                yield wall
+_NOMINAL = re.compile(r"[+-]?P(?:([0-9]+)W)?(?:([0-9]+)D)?")
+# The furthest that a zone's midnight is ahead of UTC's (Kiritimati).
+_FURTHEST_EAST = timedelta(hours=14)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +43,21 @@ class CalendarFile:
 
     text: str
     events: tuple[Event, ...]
+
+    @property
+    def series(self) -> int:
+        """How many events there are."""
+        return len(self.events)
+
+    @property
+    def settled(self) -> datetime | None:
+        """From when on all events happen year by year as the calendar does; `None` when they never do."""
+        each = [event.settled for event in self.events]
+        return (
+            None
+            if None in each
+            else max((moment for moment in each if moment), default=datetime.min.replace(tzinfo=UTC))
+        )
 
     def closed(self, after: datetime) -> Iterator[Closed]:
         """The times of all events that end after an instant, ordered by their start."""
@@ -106,33 +83,44 @@ def read_calendar(path: str, zone: ZoneInfo) -> CalendarFile:
     places = _Places(path, text)
 
     from icalendar import Calendar
+    from icalendar.timezone import tzp
 
+    tzp.use_default()  # forgets the zones that files read before have defined
     try:
-        calendars = Calendar.from_ical(text, multiple=True)
-        components = [event for calendar in calendars for event in calendar.walk("VEVENT")]
+        with warnings.catch_warnings(action="ignore"):  # of zones whose vendor's name it strips
+            calendars = Calendar.from_ical(text, multiple=True)
+        found = [(event, _Zones(calendar, zone)) for calendar in calendars for event in calendar.walk("VEVENT")]
     except Exception as error:  # the library raises what it pleases on broken text
         raise places.wrong(0, f"not iCalendar: {shortened(error, 200)}") from None
-    if len(components) != len(places.events):
-        raise places.wrong(0, f"{len(places.events)} events begin in the file, {len(components)} can be read")
+    if len(found) != len(places.events):
+        raise places.wrong(0, f"{len(places.events)} events begin in the file, {len(found)} can be read")
     readers = [
-        _EventReader(component, line, places, zone) for component, line in zip(components, places.events, strict=True)
+        _EventReader(component, place, places, zones)
+        for (component, zones), place in zip(found, places.events, strict=True)
     ]
     return CalendarFile(path, tuple(_events(readers)))
 
 
 def _events(readers: list[_EventReader]) -> Iterator[Event]:
     """Events as they happen: those that replace one occurrence of another are taken out of it."""
-    replaced: dict[str, set[datetime]] = {}
-    for reader in readers:
-        if (moment := reader.replaces()) is not None:
-            replaced.setdefault(reader.uid, set()).add(moment)
+    overrides = [reader for reader in readers if reader.is_override]
     for reader in readers:
         event = reader.event()
-        if reader.cancelled:
+        if event is None or reader.cancelled:
             continue
-        if reader.replaces() is None and reader.uid in replaced:
-            event = replace(event, skipped=event.skipped | replaced[reader.uid])
+        if not reader.is_override:
+            for override in overrides:
+                if override.uid == reader.uid:
+                    event = reader.without(event, override, "RECURRENCE-ID")
         yield event
+
+
+@dataclass
+class _Place:
+    """Where an event stands in the file: its first line, and per property of its own the line and the value."""
+
+    line: int
+    properties: dict[str, tuple[int, str]] = field(default_factory=dict)
 
 
 class _Places:
@@ -140,31 +128,39 @@ class _Places:
 
     def __init__(self, path: str, text: str) -> None:
         self.path = path
-        self.lines = re.split(r"\r\n|\r|\n", text)
-        self.events: list[int] = []
+        self.events: list[_Place] = []
         opened: list[tuple[str, int]] = []
-        for number, line in enumerate(self.lines, 1):
-            word, _, name = line.rstrip().upper().partition(":")
+        calendars = 0
+        for number, line in self._unfolded(text):
+            name, _, value = line.rstrip().partition(":")
+            word = name.upper()
             if word == "BEGIN":
-                opened.append((name, number))
-                if name == "VEVENT":
-                    self.events.append(number)
-            elif word == "END" and (not opened or opened.pop()[0] != name):
-                raise self.wrong(number, f"END:{shortened(name)} ends nothing that is open there")
+                opened.append((value.upper(), number))
+                calendars += value.upper() == "VCALENDAR"
+                if value.upper() == "VEVENT":
+                    self.events.append(_Place(number))
+            elif word == "END" and (not opened or opened.pop()[0] != value.upper()):
+                raise self.wrong(number, f"END:{shortened(value.upper())} ends nothing that is open there")
+            elif opened and opened[-1][0] == "VEVENT":
+                self.events[-1].properties.setdefault(word.partition(";")[0], (number, value))
         if opened:
             raise self.wrong(opened[-1][1], f"BEGIN:{shortened(opened[-1][0])} is never ended: the file is cut off")
-        if not any(line.rstrip().upper() == "BEGIN:VCALENDAR" for line in self.lines):
+        if not calendars:
             raise self.wrong(0, "it has no VCALENDAR: this is not an iCalendar file")
 
-    def line_of(self, event: int, name: str) -> int:
-        """The line of a property of the event that begins at a line; the event's own when it is not found."""
-        for number, line in enumerate(self.lines[event:], event + 1):
-            word = line.upper()
-            if word.startswith(name) and word[len(name) : len(name) + 1] in (":", ";"):
-                return number
-            if word.strip() == "END:VEVENT":
-                break
-        return event
+    @staticmethod
+    def _unfolded(text: str) -> Iterator[tuple[int, str]]:
+        """The content lines, each with the number of its first line: one that begins with a blank continues it."""
+        begun: tuple[int, str] | None = None
+        for number, line in enumerate(re.split(r"\r\n|\r|\n", text), 1):
+            if begun is not None and line[:1] in (" ", "\t"):
+                begun = (begun[0], begun[1] + line[1:])
+                continue
+            if begun is not None:
+                yield begun
+            begun = (number, line)
+        if begun is not None:
+            yield begun
 
     def wrong(self, line: int, what: str) -> BadInput:
         """An error with file and line; line 0 for the whole file."""
@@ -176,122 +172,179 @@ class _Places:
         )
 
 
+class _Zones:
+    """The time zones of one calendar: those that everybody knows, and those that it defines itself."""
+
+    def __init__(self, calendar: Any, window: ZoneInfo) -> None:
+        self.window = window
+        self._defined: Mapping[str, Any] = {
+            str(component.get("TZID", "")): component for component in calendar.walk("VTIMEZONE")
+        }
+
+    def of(self, moment: datetime, name: str) -> tzinfo | None:
+        """The zone of a time that is meant in the zone `name`; `None` when nobody knows it."""
+        if isinstance(moment.tzinfo, ZoneInfo):
+            return moment.tzinfo
+        # Not the one that the library has found: another calendar may have defined another zone of that name.
+        definition = self._defined.get(name)
+        zone = definition.to_tz(lookup_tzid=False) if definition is not None else None
+        return zone if isinstance(zone, tzinfo) else None
+
+
 class _EventReader:
     """Reads one VEVENT strictly."""
 
-    def __init__(self, component: Any, line: int, places: _Places, zone: ZoneInfo) -> None:
+    def __init__(self, component: Any, place: _Place, places: _Places, zones: _Zones) -> None:
         self._component = component
-        self._line = line
+        self._place = place
         self._places = places
-        self._zone = zone
+        self._zones = zones
         for name, problem in component.errors:
             if name and name not in _READ:
                 continue
             raise self._wrong(
                 name or "", f"{name or 'a line'} of the event is not understood: {shortened(problem, 200)}"
             )
-        self.uid = str(component.get("UID", f"line {line}"))
+        self.uid = str(component.get("UID", f"line {place.line}"))
         self.cancelled = str(component.get("STATUS", "")).upper() == "CANCELLED"
 
-    def event(self) -> Event:
-        """The event, without regard for others that replace a part of it."""
-        start, zone = self._moment("DTSTART")
+    @property
+    def is_override(self) -> bool:
+        """Whether it replaces one occurrence of the event with the same UID."""
+        value = self._single("RECURRENCE-ID")
+        if value is not None and "RANGE" in value.params:
+            raise self._wrong("RECURRENCE-ID", "RANGE is not supported: write the changed events one by one")
+        return value is not None
+
+    def event(self) -> Event | None:
+        """The event, without regard for others that replace a part of it; `None` when it has no length."""
+        start, zone = self._moment("DTSTART", self._zones.window)
         all_day = not isinstance(start, datetime)
         days, length = self._length(start, zone)
+        if not days and not length:
+            return None
         why = Path(self._places.path).name
         if summary := str(self._component.get("SUMMARY", "")).strip():
             why += f" ({shortened(summary, 60)})"
-        return Event(
-            why,
-            _wall(start),
-            zone,
-            days,
-            length,
-            self._rule(),
-            tuple(sorted(_wall(moment) for moment, _ in self._moments("RDATE", all_day, zone))),
-            frozenset(
-                _wall(moment) if all_day else localise(_wall(moment), its_zone).utc
-                for moment, its_zone in self._moments("EXDATE", all_day, None)
-            ),
-        )
+        event = Event(why, _wall(start), zone, days, length)
+        if self.is_override:
+            return event  # that one alone, whatever rule was copied into it
+        event = replace(event, rule=self._rule(all_day), extra=tuple(sorted(self._extra(all_day, zone))))
+        return self.without(event, self, "EXDATE")
 
-    def replaces(self) -> datetime | None:
-        """Which occurrence of the event with the same UID this one replaces: naive for all-day, UTC otherwise."""
-        value = self._single("RECURRENCE-ID")
-        if value is None:
-            return None
-        if "RANGE" in value.params:
-            raise self._wrong("RECURRENCE-ID", "RANGE is not supported: write the changed events one by one")
-        moment, zone = self._moment("RECURRENCE-ID")
-        return localise(_wall(moment), zone).utc if isinstance(moment, datetime) else _wall(moment)
+    def without(self, event: Event, other: _EventReader, name: str) -> Event:
+        """The same event without the occurrences that a property of this or of another one names.
 
-    def _rule(self) -> Recurrence | None:
+        They are instants, or days on the event's clock. Exchange names the days of an all-day series by times: by the
+        day's midnight, without a zone or in one. An instant that is no midnight where the series is meant names no day
+        for sure, and leaves the series closed.
+        """
+        start, _ = self._moment("DTSTART", self._zones.window)
+        instants, days = set(event.skipped), set(event.skipped_days)
+        for moment, zone in other._moments(name, event.zone):
+            if not isinstance(moment, datetime):
+                days.add(moment)
+            elif isinstance(start, datetime):
+                instants.add(localise(moment, zone).utc)
+            elif zone is not UTC or moment.time() == time():
+                days.add(moment.date())
+            elif (wall := moment.replace(tzinfo=UTC).astimezone(event.zone)).time() == time():
+                days.add(wall.date())
+        return replace(event, skipped=frozenset(instants), skipped_days=frozenset(days))
+
+    def _rule(self, all_day: bool) -> Recurrence | None:
         value = self._single("RRULE")
         if value is None:
             return None
         try:
-            return parse_recurrence(value.to_ical().decode(), has_start=True)
+            rule = parse_recurrence(value.to_ical().decode(), has_start=True)
         except BadInput as error:
             raise self._wrong("RRULE", error.seen) from None
+        if not all_day:
+            return rule
+        return rule.on_dates(_last_day(rule.until) if isinstance(rule.until, datetime) else rule.until)
 
     def _length(self, start: date, zone: tzinfo) -> tuple[int, timedelta]:
-        """Days of an all-day event, or the elapsed length of any other."""
+        """Nominal days, and the elapsed length after them; nothing for a reminder, which begins and ends at once."""
         all_day = not isinstance(start, datetime)
+        name, days, length = "DTSTART", 1 if all_day else 0, _NO_TIME
         if self._single("DTEND") is not None:
-            end, end_zone = self._moment("DTEND")
+            name = "DTEND"
+            end, end_zone = self._moment("DTEND", zone)
             if isinstance(end, datetime) == all_day:
                 raise self._wrong("DTEND", "DTSTART and DTEND must both be dates, or both be times")
             if all_day:
-                length = _wall(end) - _wall(start)
+                days = (_wall(end) - _wall(start)).days
             else:
                 length = localise(_wall(end), end_zone).utc - localise(_wall(start), zone).utc
-            name = "DTEND"
         elif (duration := self._single("DURATION")) is not None:
-            length, name = duration.dt, "DURATION"
-        elif all_day:
-            length, name = timedelta(days=1), "DTSTART"
-        else:
+            name = "DURATION"
+            days, length = self._nominal(duration.dt, all_day)
+        elif not all_day:
             raise self._wrong("DTSTART", "the event has neither DTEND nor DURATION: it would close nothing")
-        if not isinstance(length, timedelta) or length <= _NO_TIME or length > 10 * LONGEST:
-            raise self._wrong(name, "the event does not end after it begins, or lasts longer than ten years")
-        if all_day and length % timedelta(days=1):
-            raise self._wrong(name, "the event begins on a date, and does not last whole days")
-        return (length.days, _NO_TIME) if all_day else (0, length)
+        if not _NO_TIME <= days * _ONE_DAY + length <= 10 * LONGEST:
+            raise self._wrong(name, "the event ends before it begins, or lasts longer than ten years")
+        # Some programs end an event of one day on the day that it begins.
+        return (max(days, 1), length) if all_day else (days, length)
 
-    def _moment(self, name: str) -> tuple[date, tzinfo]:
-        """A date, or a time without its zone, and the zone that it is meant in."""
+    def _nominal(self, length: timedelta, all_day: bool) -> tuple[int, timedelta]:
+        """A DURATION as days by the clock and the time after them; the library makes 24 hours of a day."""
+        if all_day:
+            if length % _ONE_DAY:
+                raise self._wrong("DURATION", "the event begins on a date, and does not last whole days")
+            return length.days, _NO_TIME
+        if length < _NO_TIME:
+            return 0, length
+        found = _NOMINAL.match(self._place.properties["DURATION"][1].strip().upper())
+        days = int(found[1] or 0) * 7 + int(found[2] or 0) if found else 0
+        return days, length - days * _ONE_DAY
+
+    def _extra(self, all_day: bool, zone: tzinfo) -> Iterator[datetime]:
+        """More starts, on the clock of the event's zone."""
+        for moment, its_zone in self._moments("RDATE", zone):
+            if isinstance(moment, datetime) == all_day:
+                raise self._wrong("RDATE", "DTSTART and RDATE must both be dates, or both be times")
+            if isinstance(moment, datetime) and its_zone is not zone:
+                moment = localise(_wall(moment), its_zone).utc.astimezone(zone).replace(tzinfo=None)
+            yield _wall(moment)
+
+    def _moment(self, name: str, zone: tzinfo) -> tuple[date, tzinfo]:
+        """A date, or a time without its zone, and the zone that it is meant in: `zone` where it names none."""
         value = self._single(name)
         if value is None:
             raise self._wrong(name, f"the event has no {name}")
-        return self._meant(name, value.dt, value.params)
+        return self._meant(name, value.dt, value.params, zone)
 
-    def _moments(self, name: str, all_day: bool, wanted: tzinfo | None) -> Iterator[tuple[date, tzinfo]]:
-        """All values of a property that may be given many times; times are moved to the zone that is wanted."""
+    def _moments(self, name: str, zone: tzinfo) -> Iterator[tuple[date, tzinfo]]:
+        """All values of a property that may be given many times."""
         values = self._component.get(name, [])
         for value in values if isinstance(values, list) else [values]:
-            for item in value.dts:
-                moment, zone = self._meant(name, item.dt, value.params)
-                if isinstance(moment, datetime) == all_day:
-                    raise self._wrong(name, f"DTSTART and {name} must both be dates, or both be times")
-                if isinstance(moment, datetime) and wanted is not None:
-                    moment = localise(moment, zone).utc.astimezone(wanted).replace(tzinfo=None)
-                    zone = wanted
-                yield moment, zone
+            for item in getattr(value, "dts", [value]):
+                yield self._meant(name, item.dt, value.params, zone)
 
-    def _meant(self, name: str, moment: object, parameters: Any) -> tuple[date, tzinfo]:
+    def _meant(self, name: str, moment: object, parameters: Any, zone: tzinfo) -> tuple[date, tzinfo]:
         if not isinstance(moment, date):
             raise self._wrong(name, f"{name} is neither a date nor a time")
         if not FIRST_YEAR <= moment.year <= LAST_YEAR:
             raise self._wrong(name, f"{name} is not from {FIRST_YEAR} to {LAST_YEAR}")
         if not isinstance(moment, datetime):
-            return moment, self._zone
-        if moment.tzinfo is not None:
-            return moment.replace(tzinfo=None), UTC if moment.tzname() == "UTC" else moment.tzinfo
+            return moment, zone
+        wall = moment.replace(tzinfo=None)
+        if moment.tzinfo is not None and moment.tzname() == "UTC":
+            return wall, UTC
         if zone_id := parameters.get("TZID"):
-            raise self._wrong(
-                name, f'the time zone "{shortened(zone_id)}" is not known, and the file does not define it'
-            )
-        return moment, self._zone
+            try:
+                meant = self._zones.of(moment, str(zone_id))
+            except Exception as error:  # the library raises what it pleases on a broken definition
+                raise self._wrong(
+                    name, f'the time zone "{shortened(zone_id)}" of the file cannot be read: {shortened(error, 200)}'
+                ) from None
+            if meant is None:
+                raise self._wrong(
+                    name, f'the time zone "{shortened(zone_id)}" is not known, and the file does not define it'
+                )
+            return wall, meant
+        return wall, zone
 
     def _single(self, name: str) -> Any:
         value = self._component.get(name)
@@ -300,9 +353,22 @@ class _EventReader:
         return value
 
     def _wrong(self, name: str, what: str) -> BadInput:
-        return self._places.wrong(self._places.line_of(self._line, name) if name else self._line, what)
+        line, _ = self._place.properties.get(name, (self._place.line, ""))
+        return self._places.wrong(line, what)
 
 
 def _wall(moment: date) -> datetime:
     """Naive: a time as it is, a date at midnight."""
     return moment if isinstance(moment, datetime) else datetime.combine(moment, time())
+
+
+def _last_day(until: datetime) -> date:
+    """The last day of an all-day series whose UNTIL is a time.
+
+    Outlook writes the last day's midnight where its user is, in UTC: 23:00 of the day before in Berlin, 05:00 of the
+    same day in New York. Which zone that was is not said. From 10:00 on it can be a midnight east of UTC, and then it
+    is the next day's; where it can also be one far to the west, the later day is taken.
+    """
+    if until.tzinfo is None or until.second or until.minute % 15:
+        return until.date()
+    return (until + _FURTHEST_EAST).date()

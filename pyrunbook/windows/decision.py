@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -12,7 +12,7 @@ from typing import Any
 from pyrunbook.errors import BadInput
 from pyrunbook.windows.duration import format_duration
 from pyrunbook.windows.instant import checked_instant, iso, shown
-from pyrunbook.windows.schedule import Opening, Schedule
+from pyrunbook.windows.schedule import Opening, Schedule, SearchGivenUp
 
 _NO_TIME = timedelta()
 
@@ -43,6 +43,7 @@ class Decision:
             `None` when there is none.
         next_end: when the window closes after `next_start`.
         closes_in: what is left of the window at `at`; `None` like `end`.
+        searched_until: up to when nothing was found, where a search for `next_start` was given up; else `None`.
     """
 
     open: bool
@@ -54,6 +55,7 @@ class Decision:
     next_start: datetime | None = None
     next_end: datetime | None = None
     closes_in: timedelta | None = None
+    searched_until: datetime | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """For JSON: instants in ISO 8601 UTC, `closes_in` in whole seconds as `closes_in_seconds`."""
@@ -121,7 +123,7 @@ def decide_on(schedule: Schedule, at: datetime) -> Decision:
         reason = "closed: this runbook runs only in a window, and none is declared"
         return Decision(False, reason, Code.UNDECLARED, at)
     openings = schedule.openings(at)
-    current = next(openings, None)
+    current = _next(openings)
     if current is None or current.start > at:
         instance = next(window.instances(at), None)
         exclusion = schedule.closed_by(at) if instance is not None and instance.start <= at else None
@@ -131,7 +133,7 @@ def decide_on(schedule: Schedule, at: datetime) -> Decision:
     left = None if current.end is None else current.end - at
     latest = schedule.latest_start(current)
     if latest is None or at <= latest:
-        following = next(openings, None) if current.end is not None else None
+        following = _next(openings) if current.end is not None else None
         return Decision(
             True,
             _open_reason(schedule, left),
@@ -150,6 +152,14 @@ def decide_on(schedule: Schedule, at: datetime) -> Decision:
     return _closed(schedule, at, Code.CUTOFF, why, current)
 
 
+def _next(openings: Iterator[Opening]) -> Opening | None:
+    """The next one; none also where one may follow after a long time."""
+    try:
+        return next(openings, None)
+    except SearchGivenUp:
+        return None
+
+
 def require_fit(schedule: Schedule, at: datetime) -> None:
     """For whoever reads a declaration: refuse a window in which the run could not start at any time from `at` on.
 
@@ -157,7 +167,7 @@ def require_fit(schedule: Schedule, at: datetime) -> None:
         BadInput: the run needs more time than the window ever has, or exclusions or cutoff close it for good.
     """
     decision = decide_on(schedule, at)
-    if schedule.window is not None and not decision.open and decision.next_start is None:
+    if schedule.window and not decision.open and decision.next_start is None and decision.searched_until is None:
         raise BadInput(f'the window "{schedule.window.spec}" can never be met: {decision.reason}')
 
 
@@ -167,15 +177,19 @@ def _closed(schedule: Schedule, at: datetime, code: Code, why: str, current: Ope
     if current is not None and schedule.window is not None:
         start, end = None if schedule.window.always else current.start, current.end
         left = None if end is None else end - at
-    found = schedule.next_start(at)
-    if found is not None:
-        opens, opening = found
-        reason = f"{why}; opens {shown(opens, schedule.zone)}, in {format_duration(opens - at)}"
-        return Decision(False, reason, code, at, start, end, opens, opening.end, left)
-    if schedule.whole_run and replace(schedule, needs=_NO_TIME, reserve=_NO_TIME).next_start(at) is not None:
-        never = f"closed: {_needs(schedule)}, and the window {_spec(schedule)} is never open for that long"
-        return Decision(False, never, Code.DOES_NOT_FIT, at, start, end, None, None, left)
-    _refuse_if_never(schedule, at)
+    try:
+        found = schedule.next_start(at)
+        if found is not None:
+            opens, opening = found
+            reason = f"{why}; opens {shown(opens, schedule.zone)}, in {format_duration(opens - at)}"
+            return Decision(False, reason, code, at, start, end, opens, opening.end, left)
+        if schedule.whole_run and replace(schedule, needs=_NO_TIME, reserve=_NO_TIME).next_start(at) is not None:
+            never = f"closed: {_needs(schedule)}, and the window {_spec(schedule)} is never open for that long"
+            return Decision(False, never, Code.DOES_NOT_FIT, at, start, end, None, None, left)
+        _refuse_if_never(schedule, at)
+    except SearchGivenUp as search:
+        unknown = f"{why}; up to {shown(search.until, schedule.zone)} it does not open for long enough"
+        return Decision(False, unknown, code, at, start, end, None, None, left, search.until)
     return Decision(False, f"{why}; it does not open again", code, at, start, end, None, None, left)
 
 

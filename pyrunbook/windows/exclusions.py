@@ -32,6 +32,14 @@ class Exclusion(Protocol):
     def text(self) -> str:
         """As it was declared."""
 
+    @property
+    def series(self) -> int:
+        """Of how many events it is made."""
+
+    @property
+    def settled(self) -> datetime | None:
+        """From when on it closes each year as the calendar does; `None` when it never does."""
+
     def closed(self, after: datetime) -> Iterator[Closed]:
         """The times it closes that end after an instant, ordered by their start; they may overlap, and never end."""
 
@@ -44,12 +52,21 @@ class Dates(NamedTuple):
     last: date
     zone: ZoneInfo
 
+    @property
+    def series(self) -> int:
+        """One."""
+        return 1
+
+    @property
+    def settled(self) -> datetime:
+        """The midnight after the last day."""
+        return localise(datetime.combine(self.last + timedelta(days=1), time()), self.zone).utc
+
     def closed(self, after: datetime) -> Iterator[Closed]:
         """The one time from the first midnight to the one after the last day."""
         start = localise(datetime.combine(self.first, time()), self.zone).utc
-        end = localise(datetime.combine(self.last + timedelta(days=1), time()), self.zone).utc
-        if after < end:
-            yield Closed(start, end, self.text)
+        if after < self.settled:
+            yield Closed(start, self.settled, self.text)
 
 
 def read_exclusion(text: str | os.PathLike[str], zone: ZoneInfo) -> Exclusion:

@@ -42,6 +42,8 @@ def parse(spec: str) -> Window:
         raise BadInput(f"a window is a text, not {type(spec).__name__}", next_step=_FORM)
     if len(spec) > _LONGEST_SPEC:
         raise BadInput(f'the window "{shortened(spec)}" is longer than {_LONGEST_SPEC} characters', next_step=_FORM)
+    if spec and spec.splitlines() != [spec]:
+        raise BadInput(f'the window "{shortened(spec)}" has a line break', next_step="write it on one line")
     return _parse(spec)
 
 

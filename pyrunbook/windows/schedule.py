@@ -6,8 +6,7 @@ import heapq
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
-from itertools import islice
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, NamedTuple
 from zoneinfo import ZoneInfo
 
@@ -22,10 +21,24 @@ if TYPE_CHECKING:
 
 # An opening that lasts longer than this is not followed further: it "does not end".
 HORIZON = timedelta(days=400)
-# How many instances, or exclusions, are looked at in vain before a search gives up: 10 years of a daily window.
-PATIENCE = 4000
+# After so long the calendar has shown all its years, weekdays and leap days included: 28 years, 40 across 2100.
+CYCLE = timedelta(days=41 * 366)
+# How many instances and exclusions are looked at in vain before a search gives up: about a second.
+PATIENCE = 40_000
+# So many exclusions in a row before an instance are walked over; more are jumped over.
+_WALKED = 50
+# What a jump costs, for each series of exclusions, in exclusions that are walked over.
+_JUMP = 10
 
 _NO_TIME = timedelta()
+
+
+class SearchGivenUp(Exception):
+    """A search was too long: up to `until`, in UTC, there is nothing; what comes later is not known."""
+
+    def __init__(self, until: datetime) -> None:
+        super().__init__(until)
+        self.until = until
 
 
 class Opening(NamedTuple):
@@ -95,40 +108,63 @@ class Schedule:
     def instances(self, after: datetime) -> Iterator[Opening]:
         """The window's instances that end after an instant, without what exclusions take of them.
 
-        In order and disjoint; they may touch. A long vain search is given up (see `PATIENCE`).
+        In order and disjoint; they may touch. They end where the window does, or where it is proven that none follows.
+
+        Raises:
+            SearchGivenUp: none was found for long, and yet one may follow.
         """
         if self.window is None:
             return
-        blocks: Iterator[Closed] | None = None
+        last = self._last_to_search(after)
+        series = sum(exclusion.series for exclusion in self.exclusions)
+        blocks: Iterator[Closed] = iter(())
         block: Closed | None = None
-        vain = 0
-        for instance in self.window.instances(after):
-            if blocks is None:
-                blocks = self._blocks(instance.start)
+        instances, steps, begun = self.window.instances(after), 0, False
+        while (instance := next(instances, None)) and instance.start <= last:
+            steps += 1
+            walked = 0
+            while not begun or (block is not None and block.end <= instance.start):
+                if not begun or walked == _WALKED:
+                    blocks, begun, walked = self._blocks(instance.start), True, 0
+                    steps += _JUMP * series
                 block = next(blocks, None)
+                walked += 1
+            steps += walked
             reached = instance.start
-            while block is not None and block.start < instance.end:
+            while block is not None and block.start < instance.end and reached <= last:
                 if reached < block.start and block.start > after:
-                    vain = 0
+                    steps = 0
                     yield Opening(reached, block.start)
                 reached = max(reached, block.end)
                 if reached >= instance.end:
                     break
                 block = next(blocks, None)
-                vain += 1
-                if vain > PATIENCE:
-                    return
-            if reached < instance.end:
-                vain = 0
+                steps += 1
+                if steps > PATIENCE:
+                    raise SearchGivenUp(reached)
+            if reached < instance.end and reached <= last:
+                steps = 0
                 yield Opening(reached, None if instance.end == LATEST else instance.end)
-            vain += 1
-            if vain > PATIENCE:
+            elif reached > last:
                 return
+            elif reached - instance.end > HORIZON:
+                instances = self.window.instances(reached)
+            if steps > PATIENCE:
+                raise SearchGivenUp(instance.end)
 
     def openings(self, after: datetime) -> Iterator[Opening]:
         """Like `instances`, with those that touch joined: the times in which the window does not close."""
         joined: Opening | None = None
-        for piece in self.instances(after):
+        pieces = self.instances(after)
+        while True:
+            try:
+                piece = next(pieces, None)
+            except SearchGivenUp:
+                if joined is not None:
+                    yield joined
+                raise
+            if piece is None:
+                break
             if joined is not None and joined.end == piece.start:
                 joined = joined._replace(end=piece.end)
             else:
@@ -146,28 +182,50 @@ class Schedule:
         return None if opening.end is None else opening.end - max(self.cutoff, self.whole_run)
 
     def next_start(self, at: datetime) -> tuple[datetime, Opening] | None:
-        """The earliest instant from `at` on at which a run could start, and the opening that it lies in."""
+        """The earliest instant from `at` on at which a run could start, and the opening that it lies in.
+
+        Raises:
+            SearchGivenUp: none was found for long, and yet one may follow.
+        """
         at = checked_instant(at)
-        for opening in islice(self.openings(at), PATIENCE):
+        last = self._last_to_search(at)
+        for number, opening in enumerate(self.openings(at)):
             start = max(at, opening.start)
             latest = self.latest_start(opening)
-            if start.year > LAST_YEAR:
+            if start > last:
                 break
             if latest is None or start <= latest:
                 return start, opening
+            if number > PATIENCE:
+                raise SearchGivenUp(start)
         return None
 
     def upcoming(self, at: datetime) -> Iterator[Opening]:
-        """The instances that start at `at` or later, and in which a run could start at once."""
+        """The instances that start at `at` or later, and in which a run could start at once; none after a long gap."""
         at = checked_instant(at)
-        for piece in self.instances(at):
-            if piece.start < at:
-                continue
-            following = self.next_start(piece.start)
-            if following is None:
-                return
-            if following[0] == piece.start:
-                yield piece
+        try:
+            for piece in self.instances(at):
+                if piece.start < at:
+                    continue
+                following = self.next_start(piece.start)
+                if following is None:
+                    return
+                if following[0] == piece.start:
+                    yield piece
+        except SearchGivenUp:
+            return
+
+    def _last_to_search(self, at: datetime) -> datetime:
+        """Where nothing was found up to here, nothing follows.
+
+        When all that has an end is over, each year is like one that was there before. That does not hold for what
+        recurs every so many periods only: there it is the end of the years that windows are computed for.
+        """
+        end = datetime(LAST_YEAR, 12, 31, tzinfo=UTC)
+        settled = [exclusion.settled for exclusion in self.exclusions]
+        if None in settled or (self.window and self.window.rule and self.window.rule.interval > 1):
+            return end
+        return min(end, max([at, *(moment for moment in settled if moment)]) + CYCLE)
 
     def closed_by(self, at: datetime) -> Closed | None:
         """The exclusion that holds at an instant."""

@@ -19,6 +19,10 @@ class Days(Protocol):
     def ends(self) -> bool:
         """Whether there is a last date."""
 
+    @property
+    def interval(self) -> int:
+        """Every how many periods it recurs."""
+
     def dates(self, first: date) -> Iterator[date]:
         """The dates from `first` on, in order."""
 
@@ -52,6 +56,11 @@ class Weekdays(NamedTuple):
     def ends(self) -> bool:
         """Never."""
         return False
+
+    @property
+    def interval(self) -> int:
+        """Every one."""
+        return 1
 
     def ended(self, wall: datetime, utc: datetime) -> bool:  # noqa: ARG002 - the protocol's
         """Never."""

@@ -34,7 +34,7 @@ def starts(spec: str, after: str, count: int) -> list[str]:
         ("last Fri 22:00-02:30 UTC", "the last Friday of each month, from 22:00 for 4 h 30 min, by the clock of UTC"),
         ("first Sat,Sun 1:00", ""),
         ("ALWAYS", "open at all times"),
-        ("  sun   02:00-04:00\tUTC\n", "every Sunday, from 02:00 for 2 h, by the clock of UTC"),
+        ("  sun   02:00-04:00\tUTC ", "every Sunday, from 02:00 for 2 h, by the clock of UTC"),
     ],
 )  # fmt: skip
 def test_in_words(spec: str, words: str) -> None:
@@ -253,3 +253,11 @@ def test_any_text_is_a_window_or_bad_input(text: str) -> None:
 def test_what_is_no_text_is_bad_input(value: object) -> None:
     with pytest.raises(BadInput, match="a window is a text"):
         parse(value)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    "spec", ["Sun 02:00-04:00\nUTC", "Sun 02:00-04:00 UTC\n", "always\r\n", "\nalways", "always\u2028"]
+)
+def test_a_pasted_line_break_is_malformed(spec: str) -> None:
+    with pytest.raises(BadInput, match="has a line break"):
+        parse(spec)

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
-from itertools import islice, pairwise
+from itertools import islice, pairwise, takewhile
 from zoneinfo import ZoneInfo
 
+import pytest
+from dateutil.rrule import rrulestr
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from pyrunbook.errors import BadInput
 from pyrunbook.windows import Schedule, decide, next_open, parse
+from pyrunbook.windows.recurrence import parse_recurrence
 
 MINUTE = timedelta(minutes=1)
 NAMES = ["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"]
@@ -229,3 +232,63 @@ def test_a_window_that_can_never_be_met_is_refused_when_it_is_read(
         assert model.length < needs
     else:
         assert decide(model.spec, decision.next_start, **limits).open
+
+
+def iso_weeks(year: int) -> int:
+    return date(year, 12, 28).isocalendar().week
+
+
+@pytest.mark.parametrize("week", [1, 2, 20, 51, 52, 53, -1, -2, -52, -53])
+@pytest.mark.parametrize("weekday", range(7))
+def test_weeks_are_those_of_iso_8601(week: int, weekday: int) -> None:
+    rule = parse_recurrence(f"FREQ=YEARLY;BYWEEKNO={week};BYDAY={NAMES[weekday][:2].upper()}", has_start=False)
+    days = [date(2020, 1, 1) + timedelta(days=step) for step in range(20 * 366)]
+    expected = [
+        day for day in days
+        if day.weekday() == weekday
+        and (number := day.isocalendar()).week in (week, iso_weeks(number.year) + 1 + week)
+    ]  # fmt: skip
+    assert list(islice(rule.dates(days[0]), len(expected))) == expected
+    assert expected
+
+
+@st.composite
+def rules(draw: st.DrawFn) -> str:
+    """A rule of a calendar."""
+    frequency = draw(st.sampled_from(["DAILY", "WEEKLY", "MONTHLY", "YEARLY"]))
+    parts = [f"FREQ={frequency}", f"INTERVAL={draw(st.integers(1, 5))}"]
+    if draw(st.booleans()):
+        nth = draw(st.sampled_from(["", "1", "-1", "2"])) if frequency in ("MONTHLY", "YEARLY") else ""
+        parts.append(
+            "BYDAY="
+            + ",".join(nth + day for day in draw(st.sets(st.sampled_from(["MO", "TU", "SA", "SU"]), min_size=1)))
+        )
+    elif frequency in ("MONTHLY", "YEARLY") and draw(st.booleans()):
+        parts.append(f"BYMONTHDAY={draw(st.sampled_from([1, 15, 28, 29, 30, 31, -1]))}")
+    if draw(st.booleans()):
+        parts.append(
+            "BYMONTH=" + ",".join(str(month) for month in draw(st.sets(st.integers(1, 12), min_size=1, max_size=4)))
+        )
+    if draw(st.booleans()):
+        parts.append(f"BYHOUR={draw(st.sampled_from(['0', '8,20', '23']))}")
+    if draw(st.booleans()):
+        parts.append(f"WKST={draw(st.sampled_from(['MO', 'SU']))}")
+    return ";".join(parts)
+
+
+CENTURY = datetime(2000, 1, 1, tzinfo=UTC)
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    rules(),
+    st.integers(0, 20 * 365 * 24 * 3600),
+    st.integers(0, 32 * 365 * 24 * 3600),
+)
+def test_a_rule_that_is_moved_on_has_the_occurrences_of_one_that_is_walked(text: str, started: int, asked: int) -> None:
+    start, since = (CENTURY.replace(tzinfo=None) + timedelta(seconds=seconds) for seconds in (started, asked))
+    rule = parse_recurrence(text, has_start=True)
+    walked = takewhile(lambda wall: wall.year < 2040, rrulestr(text, dtstart=start))
+    expected = [wall for wall in walked if wall >= since][:5]
+    found = takewhile(lambda wall: wall.year < 2040, rule.occurrences(start, since))
+    assert list(islice(found, 5)) == expected
