@@ -113,7 +113,7 @@ class Operator:
         platform = self._service.variables["service_platform"]
         values = page_values(self._service, self._defaults, self._project, self._source, step.variables)
         for item in (step.notes.undo if undo else step.notes.by_hand).of(platform):
-            if item.commands and item.strategy in (None, self._strategy):
+            if item.commands and values.holds(item.when):
                 yield Block(step.id, item.text, values.fill(item.commands))
         assert not values.unknown
 

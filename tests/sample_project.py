@@ -181,7 +181,7 @@ FILES = {
                 {{ kubectl }} scale "deployment/{{ service_colors[service_active_color].deployment }}" --replicas=0
               expected: {en: '"scaled"', fr: « scaled »}
             - text: {en: Tell support that it is down., fr: Dire au support que c'est arrêté.}
-              strategy: controlled_stop
+              when: update_strategy == 'controlled_stop'
           host:
             - text: {en: Stop it., fr: L'arrêter.}
               commands: |
@@ -238,6 +238,7 @@ FILES = {
         inputs:
           fr: {deploy_manifests: De la version.}
     """,
+    "roles/probe/defaults/main.yml": 'probe_checks: "{{ service_checks }}"\n',
     "roles/probe/meta/step.yml": """
         schema: 1
         purpose: {en: Ask the service., fr: Interroger le service.}

@@ -16,7 +16,7 @@ import msgspec
 import yaml
 
 from pyrunbook.catalog.strict import read_struct
-from pyrunbook.catalog.values import LANGUAGES, Duration, Exclusion, Text, WindowSpec
+from pyrunbook.catalog.values import LANGUAGES, Condition, Duration, Exclusion, Text, WindowSpec
 from pyrunbook.catalog.yaml_file import Document, InvalidFile, Problem, read
 
 SCHEMA = 1
@@ -125,6 +125,7 @@ class Trouble(Struct, frozen=True, kw_only=True):
         commands: that help; templates are filled with `page_values`.
         match: a regular expression that finds it in a message; the error's own words by default.
         platform: where it can occur; on each when `None`.
+        when: what must hold for it to occur, as the `when` of what is done by hand.
     """
 
     error: str
@@ -133,6 +134,7 @@ class Trouble(Struct, frozen=True, kw_only=True):
     commands: tuple[str, ...] = ()
     match: str | None = None
     platform: Literal["host", "kubernetes"] | None = None
+    when: Condition | None = None
 
     def __post_init__(self) -> None:
         """An expression that cannot be compiled would never find anything."""

@@ -1,4 +1,4 @@
-"""What pages say of a service's certificates: the words of the inventory, ready for the commands by hand.
+"""What pages say of a service's certificates and signing keys: the inventory's words, ready for the commands by hand.
 
 The inventory calls the Secret of a certificate `secret` and the kind of its key `key`. Both are names and no secrets,
 but whatever stands under such a word is hidden on a page, so here they have other words. Of an issuer nothing but what
@@ -37,6 +37,31 @@ def page_certificates(variables: Mapping[str, Any]) -> list[dict[str, Any]]:
         return []
     known = issuers if isinstance(issuers, Mapping) else {}
     return [_certificate(each, known.get(each.get("issuer"))) for each in given if isinstance(each, Mapping)]
+
+
+def page_signers(variables: Mapping[str, Any]) -> list[dict[str, str]]:
+    """The keys that sign, of an inventory's service: what is public of `service_signing_keys`.
+
+    Args:
+        variables: of the service; their own templates need not be filled.
+
+    Returns:
+        for each: `name`, `kind`, and its `directory`, or `address`, `ca_file`, `mount` and `transit`, its name there.
+    """
+    given, issuers = variables.get("service_signing_keys"), variables.get("certificate_issuers")
+    known = issuers if isinstance(issuers, Mapping) else {}
+    found = []
+    for each in given if isinstance(given, list) else []:
+        if isinstance(each, Mapping):
+            issuer = known.get(each.get("issuer"))
+            told = issuer if isinstance(issuer, Mapping) else {}
+            found.append({
+                "name": str(each.get("name", "")), "kind": str(each.get("kind", "")),
+                "directory": str(each.get("directory", "")), "address": str(told.get("address", "")),
+                "ca_file": str(told.get("ca_file", "")), "mount": str(each.get("mount", "transit")),
+                "transit": str(each.get("key", "")),
+            })  # fmt: skip
+    return found
 
 
 def _certificate(given: Mapping[str, Any], issuer: Any) -> dict[str, Any]:

@@ -14,6 +14,10 @@ known only then is a shell variable on a page; the first by-hand block of the ro
 | `kubectl_manifests` | `-f FILE` for each of `deploy_green_manifests` |
 | `service_active_log`, `service_preview_log` | the command that shows the last lines of that color's log |
 | `certificates` | the inventory's `service_certificates` in the words of `page_certificates` |
+| `signers` | the inventory's `service_signing_keys` in the words of `page_signers` |
+| `update_strategy` | the inventory's, or the default |
+| `recovers` | false: a page is about a run that somebody starts, not about `pyrunbook recover` |
+| `runbook_id`, `runbook_undone_by`, `runbook_keeps_window` | of the runbook that the page is about |
 | `inventory_source` | what `-i` takes; relative to the project, so that a page is the same on every machine |
 | `inventory_dir` | its directory, as Ansible has it; relative to the project, too |
 """
@@ -27,7 +31,9 @@ from pathlib import Path
 from typing import Any
 
 from pyrunbook.catalog.inventory import Service
-from pyrunbook.catalog.page_certificates import page_certificates
+from pyrunbook.catalog.metadata import ROLLBACK
+from pyrunbook.catalog.page_certificates import page_certificates, page_signers
+from pyrunbook.catalog.playbook import STRATEGIES
 from pyrunbook.catalog.templates import Blank, Values
 from pyrunbook.catalog.yaml_file import InvalidFile, Problem, read
 
@@ -65,7 +71,8 @@ def page_values(
         role_defaults: of all roles that the page is about, see `read_role_defaults`.
         project: its directory, where the page's commands are run from.
         source: the inventory of the service.
-        step_variables: what the task that applies the role sets; goes before the inventory.
+        step_variables: what the playbook sets, for all its tasks and for the one that applies the role, and what is
+            known of the runbook; goes before the inventory.
     """
     about: dict[str, Any] = {**(service.variables if service else {}), **(step_variables or {})}
     if service:
@@ -76,7 +83,8 @@ def page_values(
     elif sources := about.get("ansible_inventory_sources"):  # in a play
         about["inventory_source"] = str(sources[0])
     known = PageValues(role_defaults, about)
-    return PageValues(role_defaults, about, {**_words(known), "certificates": page_certificates(about)})
+    listed = {"certificates": page_certificates(about), "signers": page_signers(about)}
+    return PageValues(role_defaults, about, {**_words(known), **listed})
 
 
 def read_role_defaults(roles: Path) -> dict[str, Any]:
@@ -113,7 +121,13 @@ def _words(known: Values) -> dict[str, Any]:
             return f'{kubectl} logs "deployment/{color.get("deployment", "")}" --all-containers --tail=50'
         return f'{"journalctl --no-pager -n 50 -u" if systemd else f"{manager} tail -5000"} "{color.get("unit", "")}"'
 
+    strategy = known.get("update_strategy")
     return {
+        "recovers": False,
+        "update_strategy": strategy if strategy in STRATEGIES else STRATEGIES[0],
+        "runbook_id": known.get("runbook_id") or "RUNBOOK",
+        "runbook_undone_by": known.get("runbook_undone_by") or ROLLBACK,
+        "runbook_keeps_window": known.get("runbook_keeps_window", True),
         "kubectl": kubectl,
         "service_manager_command": manager,
         "service_start_command": f"{manager} {'enable --now' if systemd else 'start'}",

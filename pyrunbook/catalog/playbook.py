@@ -28,12 +28,18 @@ class Phase(StrEnum):
 
 @dataclass(frozen=True)
 class Play:
-    """A play of the playbook. `serial` is as written, `None` where all services are taken at once."""
+    """A play of the playbook.
+
+    Attributes:
+        serial: as written; `None` where all services are taken at once.
+        variables: its `vars`, templates as written.
+    """
 
     name: str
     hosts: str
     serial: str | None
     line: int
+    variables: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -45,7 +51,7 @@ class Import:
             names steps by the same rule.
         title: the task's name, templates as written.
         conditions: the `when` of the task and of the blocks around it.
-        variables: what the task sets for the role (`vars`), templates as written.
+        variables: what the play, the blocks and the task set for the role (`vars`), templates as written.
     """
 
     id: str
@@ -90,9 +96,14 @@ class _Around:
 
     tags: tuple[str, ...] = ()
     conditions: tuple[str, ...] = ()
+    variables: dict[str, Any] = field(default_factory=dict)
 
     def within(self, data: dict[str, Any]) -> _Around:
-        return _Around(tags=(*_tags(data.get("tags")), *self.tags), conditions=(*self.conditions, *_when(data)))
+        return _Around(
+            tags=(*_tags(data.get("tags")), *self.tags),
+            conditions=(*self.conditions, *_when(data)),
+            variables=self.variables | _variables(data),
+        )
 
 
 def read_playbook(file: Path) -> Playbook:
@@ -122,8 +133,9 @@ def read_playbook(file: Path) -> Playbook:
         data = _plain(document, node, where, problems)
         serial = data.get("serial")
         name = str(data.get("name") or data["hosts"])
-        plays.append(Play(name, str(data["hosts"]), None if serial is None else str(serial), node.start_mark.line + 1))
-        around = _Around(tags=_tags(data.get("tags")))
+        line, hosts = node.start_mark.line + 1, str(data["hosts"])
+        plays.append(Play(name, hosts, None if serial is None else str(serial), line, _variables(data)))
+        around = _Around(tags=_tags(data.get("tags")), variables=_variables(data))
         for section, phase in _SECTIONS:
             tasks = document.get(node, section)
             if tasks is not None:
@@ -162,9 +174,8 @@ def _imports(
         if applied:
             title = " ".join(str(data.get("name") or applied).split())
             line = node.start_mark.line + 1
-            given = data.get("vars")
-            variables = {str(key): value for key, value in given.items()} if isinstance(given, dict) else {}
-            yield Import(_step_id(inside.tags, applied), title, applied, phase, inside.conditions, line, variables)
+            step = _step_id(inside.tags, applied)
+            yield Import(step, title, applied, phase, inside.conditions, line, inside.variables)
 
 
 def _plain(document: Document, node: yaml.Node, where: str, problems: list[Problem]) -> dict[str, Any]:
@@ -189,6 +200,11 @@ def _role_of(data: dict[str, Any]) -> str | None:
             return found[1] if found else None
     role = data.get("role")
     return str(role) if role else None
+
+
+def _variables(data: dict[str, Any]) -> dict[str, Any]:
+    given = data.get("vars")
+    return {str(key): value for key, value in given.items()} if isinstance(given, dict) else {}
 
 
 def _tags(raw: Any) -> tuple[str, ...]:

@@ -10,7 +10,7 @@ import msgspec
 
 from pyrunbook.catalog.metadata import Struct, Trouble
 from pyrunbook.catalog.strict import read_struct
-from pyrunbook.catalog.values import Duration, Text
+from pyrunbook.catalog.values import Condition, Duration, Text
 from pyrunbook.catalog.yaml_file import InvalidFile, Problem, read
 
 
@@ -21,13 +21,14 @@ class ByHand(Struct, frozen=True, kw_only=True):
         text: what it is for.
         commands: for bash, pasted as one; templates are filled with `page_values`.
         expected: what they should show.
-        strategy: the `update_strategy` with which it is to be done; with each when `None`.
+        when: what must hold for it to be done, as Ansible writes conditions: of the inventory's variables, the role's
+            inputs as the playbook sets them, and `page_values`; always when `None`.
     """
 
     text: Text
     commands: str = ""
     expected: Text | None = None
-    strategy: Literal["zero_downtime", "controlled_stop"] | None = None
+    when: Condition | None = None
 
 
 class Platforms(Struct, frozen=True, kw_only=True):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import posixpath
 import shlex
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -14,6 +14,8 @@ from jinja2.runtime import ChainableUndefined
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from pyrunbook.redaction import MASK, is_secret_name, redact
+
+_BOOLEANS = {"True": True, "False": False}
 
 
 class _Secret(str):
@@ -77,6 +79,24 @@ def _compiled(text: str) -> tuple[Template, frozenset[str]]:
     return _ENVIRONMENT.from_string(tree), names
 
 
+def check_condition(expression: str) -> None:
+    """See that a condition can be read.
+
+    Raises:
+        ValueError: it cannot; says why.
+    """
+    try:
+        _ENVIRONMENT.compile_expression(expression)
+    except TemplateError as error:
+        raise ValueError(f"{expression!r} is no condition: {error}") from None
+
+
+@lru_cache(maxsize=1024)
+def _condition(expression: str) -> tuple[Callable[..., Any], frozenset[str]]:
+    names = meta.find_undeclared_variables(_ENVIRONMENT.parse(f"{{{{ {expression} }}}}"))
+    return _ENVIRONMENT.compile_expression(expression, undefined_to_none=False), frozenset(names)
+
+
 class Values:
     """The variables of a service, their own templates filled when they are asked for.
 
@@ -120,6 +140,20 @@ class Values:
             self.unknown.add(f"{' '.join(text.split())} ({error})")
             return text
 
+    def holds(self, condition: str | None) -> bool:
+        """Whether a condition holds; one that asks for what nobody sets does, and is listed in `unknown`.
+
+        What is shown too often is read too often. What is left out by mistake is missed by somebody at night.
+        """
+        if condition is None:
+            return True
+        try:
+            decide, names = _condition(condition)
+            return bool(decide({name: self.get(name) for name in names if name in self}))
+        except (TemplateError, ArithmeticError, LookupError, TypeError, ValueError) as error:
+            self.unknown.add(f"{condition} ({error})")
+            return True
+
     def _known(self, name: str) -> Any:
         if name not in self._raw or name in self._open:
             return _Blank(name, self.unknown)
@@ -131,7 +165,9 @@ class Values:
         if isinstance(value, Blank):
             return _Blank(value.variable, self.unknown, value.shown)
         if isinstance(value, str):
-            return str(redact({name: self.fill(value)})[name])
+            filled = str(redact({name: self.fill(value)})[name])
+            # Ansible's templates give what they compute, a page's give text, in which "False" would hold.
+            return _BOOLEANS.get(filled, filled) if "{{" in value else filled
         if isinstance(value, Mapping):
             # As a whole, too: of `{name: DB_PASSWORD, value: …}` neither key says that it is a secret.
             return _hidden(redact({key: self._value(str(key), item) for key, item in value.items()}))

@@ -45,6 +45,12 @@ class WindowSpec(str):
     __slots__ = ()
 
 
+class Condition(str):
+    """What must hold, as Ansible writes it after `when`; checked, and kept as it is written."""
+
+    __slots__ = ()
+
+
 class Exclusion(str):
     """What closes a window: a date, a range `a..b`, or the absolute path of an iCalendar file."""
 
@@ -74,6 +80,8 @@ def read_value(kind: type[Any], raw: Any, directory: Path) -> Any:
             return _window(raw)
         if kind is Exclusion:
             return _exclusion(raw, directory)
+        if kind is Condition:
+            return _condition(raw)
     except BadInput as error:
         raise ValueError("; ".join(part for part in (error.seen, error.means, error.next_step) if part)) from None
     raise NotImplementedError(kind)
@@ -111,6 +119,17 @@ def _window(raw: Any) -> WindowSpec:
     return WindowSpec(raw)
 
 
+def _condition(raw: Any) -> Condition:
+    from pyrunbook.catalog.templates import check_condition
+
+    if isinstance(raw, bool):
+        raw = str(raw).lower()
+    if not isinstance(raw, str):
+        raise ValueError(f"expected a condition such as update_strategy == 'controlled_stop', got {raw!r}")
+    check_condition(raw)
+    return Condition(raw)
+
+
 def _exclusion(raw: Any, directory: Path) -> Exclusion:
     from datetime import date
 
@@ -146,4 +165,6 @@ def schema_of(kind: type[Any]) -> dict[str, Any]:
         return {"type": "string", "pattern": _WINDOW}
     if kind is Exclusion:
         return {"type": "string", "pattern": r"^(\d{4}-\d{2}-\d{2}(\.\.\d{4}-\d{2}-\d{2})?|.*\.[Ii][Cc][Ss])$"}
+    if kind is Condition:
+        return {"type": ["string", "boolean"], "pattern": r"\S"}
     raise NotImplementedError(kind)

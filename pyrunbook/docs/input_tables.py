@@ -31,11 +31,15 @@ class InputTables:
     Args:
         wording: of the page.
         declared: the variables that the inventory itself sets.
+        fixed: of each role, what the playbook sets for it, which goes before the inventory.
     """
 
-    def __init__(self, wording: Wording, declared: Mapping[str, Any]) -> None:
+    def __init__(
+        self, wording: Wording, declared: Mapping[str, Any], fixed: Mapping[str, Mapping[str, Any]] | None = None
+    ) -> None:
         self._wording = wording
         self._declared = declared
+        self._fixed = fixed or {}
 
     def of(
         self, runbook: Runbook, roles: Mapping[str, Role], notes: Mapping[str, StepNotes | None]
@@ -52,8 +56,9 @@ class InputTables:
             if role.inputs:
                 noted = notes.get(name)
                 words = noted.inputs.get(language, {}) if noted else {}
+                given = {**declared, **self._fixed.get(name, {})}
                 rows = [
-                    self._row(key, item, role.defaults.get(key, item.default), words, declared)
+                    self._row(key, item, role.defaults.get(key, item.default), words, given)
                     for key, item in role.inputs.items()
                 ]
                 yield self._wording.t("inputs_of", name), rows
@@ -70,7 +75,8 @@ class InputTables:
         if item.required and default is None:
             told = t("required")
         if name in declared:
-            here = code(SECRET) if secret else shown(self._wording.values.get(name))
+            of_step = name not in self._declared
+            here = code(SECRET) if secret else shown(declared[name] if of_step else self._wording.values.get(name))
             if here != told:
                 told = t("separator").join(part for part in (told, t("here", here)) if part)
         return InputRow(name, plain_text(kind), told, plain_text(words.get(name) or item.text))

@@ -44,7 +44,7 @@ _LABELS: dict[str, tuple[str, str]] = {
     "prerequisites": ("Prerequisites", "Prérequis"),
     "checked": ("Checked by the run.", "Contrôlé par l'exécution."),
     "attested": ("Attested by the operator: `--attest {0}`.", "Attesté par l'opérateur : `--attest {0}`."),
-    "no_prerequisites": ("None.", "Aucun."),
+    "none": ("None.", "Aucun."),
     "procedure": ("Procedure", "Procédure"),
     "all_of_it": ("All of it, with guards, journal and automatic way back:",
                   "En entier, avec gardes, journal et retour arrière automatique :"),

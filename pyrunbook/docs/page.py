@@ -23,7 +23,7 @@ from pyrunbook.docs.markdown_text import cell, code, fence, link
 from pyrunbook.docs.measured import Measured
 from pyrunbook.docs.people import People
 from pyrunbook.docs.run_commands import RunCommands
-from pyrunbook.docs.service_checks import checks_by_hand
+from pyrunbook.docs.service_checks import checks_by_hand, performs_checks
 from pyrunbook.docs.steps import PageStep, Steps
 from pyrunbook.docs.target import Target
 from pyrunbook.docs.wording import Wording
@@ -75,8 +75,20 @@ class Page:
         defaults = {name: value for role in self.roles.values() for name, value in (role.defaults or {}).items()}
         service = self.target.service
         shown = replace(service, variables=self._public(service.variables)) if service else None
-        given = self._public(step_variables)
+        given = self._public({**self._of_plays, **step_variables, **self._of_runbook})
         return page_values(shown, self._public(defaults), self.target.project, self.target.inventory, given)
+
+    @cached_property
+    def _of_plays(self) -> dict[str, Any]:
+        return {name: value for play in self.runbook.plays for name, value in play.variables.items()}
+
+    @cached_property
+    def _of_runbook(self) -> dict[str, Any]:
+        return {
+            "runbook_id": self.runbook.id,
+            "runbook_undone_by": self.runbook.metadata.undone_by,
+            "runbook_keeps_window": self.runbook.metadata.window.required,
+        }
 
     def _public(self, variables: Mapping[str, Any]) -> dict[str, Any]:
         return {name: SECRET if name in self._hidden else value for name, value in variables.items()}
@@ -121,6 +133,7 @@ class Page:
         proofs = [step for step in done if step.notes and step.notes.verifies] or done
         no_incident = self.runbook.category != "incidents"
         there = {
+            "prerequisites": metadata.prerequisites,
             "symptoms": metadata.symptoms or no_incident,
             "impact": metadata.impact or no_incident,
             "severity": metadata.severity or no_incident,
@@ -131,7 +144,8 @@ class Page:
             "contacts": contacts,
         }
         empty = [section for section, written in there.items() if not written]
-        inputs = InputTables(self.wording, self.target.service.variables if self.target.service else {})
+        declared = self.target.service.variables if self.target.service else {}
+        inputs = InputTables(self.wording, declared, {role: self._fixed(role) for role in self.roles})
         notes = {step.role: step.notes for step in self._catalog_steps}
         said = _environment().get_template("page.md.j2").render(
             t=self._t,
@@ -190,9 +204,19 @@ class Page:
     def _platforms(self) -> tuple[str, ...]:
         return (self.target.platform,) if self.target.platform in PLATFORMS else PLATFORMS
 
+    def _fixed(self, role: str) -> dict[str, Any]:
+        """What the playbook sets for a role whenever it applies it, as far as that is no template."""
+        applied = [step.variables for step in self._catalog_steps if step.role == role]
+        return {
+            name: value
+            for name, value in applied[0].items()
+            if all(other.get(name) == value for other in applied) and "{{" not in str(value)
+        }
+
     def _checks(self, steps: list[PageStep]) -> list[tuple[str, str, str]]:
-        """The inventory's checks, where the runbook verifies, or has another color serve."""
-        if not any(step.notes and (step.notes.verifies or step.notes.switches) for step in steps):
+        """The inventory's checks, where the runbook performs them, or has another color serve."""
+        roles = (self.roles[step.role] for step in self._catalog_steps if step.notes and step.notes.verifies)
+        if not any(map(performs_checks, roles)) and not any(step.notes and step.notes.switches for step in steps):
             return []
         # What deploys nothing goes back, to the release that served.
         back = {} if "validate_release" in self.values else {"validate_release": "$ACTIVE_RELEASE"}
@@ -205,11 +229,11 @@ class Page:
         found: dict[tuple[str, str], tuple[Trouble, list[str]]] = {}
         platforms = (None, *self._platforms)
         for trouble in self.runbook.metadata.troubleshooting:
-            if trouble.platform in platforms:
+            if trouble.platform in platforms and self.values.holds(trouble.when):
                 found[trouble.error, str(trouble.cause)] = (trouble, [])
         for step in steps:
             for trouble in step.notes.troubleshooting if step.notes else ():
-                if trouble.platform in platforms:
+                if trouble.platform in platforms and step.holds(trouble.when):
                     where = found.setdefault((trouble.error, str(trouble.cause)), (trouble, []))[1]
                     where.append(step.place)
         return [

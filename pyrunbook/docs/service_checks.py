@@ -6,6 +6,7 @@ import json
 import shlex
 from typing import Any
 
+from pyrunbook.catalog.roles import Role
 from pyrunbook.catalog.templates import Values
 from pyrunbook.docs.labels import label
 from pyrunbook.docs.markdown_text import code, plain_text
@@ -22,6 +23,12 @@ _WORDS = {
         "latency": "{} au plus {} ms", "requests": "{} requêtes sur de nouvelles connexions, échecs admis : {}",
     },
 }  # fmt: skip
+
+
+def performs_checks(role: Role) -> bool:
+    """Whether a role asks for the inventory's checks: its tasks or defaults name them."""
+    files = [file for kind in ("defaults", "tasks") for file in (role.path / kind).rglob("*.y*ml")] if role.path else []
+    return any("service_checks" in file.read_text(encoding="utf-8", errors="replace") for file in files)
 
 
 def checks_by_hand(values: Values, language: str) -> list[tuple[str, str, str]]:

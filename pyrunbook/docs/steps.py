@@ -30,6 +30,7 @@ class PageStep:
         not_alone: why it cannot.
         notes: of its role; `None` where it has none.
         words: says the texts of its notes.
+        holds: whether a condition of its notes does, with the values that the playbook sets for it.
         by_hand: platform to what is done there.
         undo: the same for its way back; without the platforms where there is nothing to type.
     """
@@ -43,6 +44,7 @@ class PageStep:
     not_alone: str
     notes: StepNotes | None
     words: Callable[[Text], str]
+    holds: Callable[[str | None], bool]
     by_hand: list[tuple[str, str]]
     undo: list[tuple[str, str]]
 
@@ -112,11 +114,12 @@ class Steps:
             not_alone=why,
             notes=notes,
             words=wording.words,
+            holds=wording.values.holds,
             by_hand=[(name, self._by_hand(notes.by_hand.of(name), wording)) for name in self._platforms if notes],
             undo=[
                 (name, self._by_hand(notes.undo.of(name), wording))
                 for name in self._platforms
-                if notes and notes.undo.of(name)
+                if notes and any(wording.values.holds(item.when) for item in notes.undo.of(name))
             ],
         )
 
@@ -142,7 +145,7 @@ class Steps:
     def _by_hand(self, items: tuple[ByHand, ...], wording: Wording) -> str:
         """Texts and commands one after the other; the commands at the margin, to be copied from any reader."""
         parts = []
-        here = [item for item in items if item.strategy in (None, self._target.strategy)]
+        here = [item for item in items if wording.values.holds(item.when)]
         for number, item in enumerate(here, 1):
             said = wording.words(item.text)
             parts.append(f"({number}) {said}" if len(here) > 1 else said)

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sample_project import SLOW, UPDATE, edit, write
 
+from pyrunbook.catalog import load
 from pyrunbook.catalog.settings import read_settings
 from pyrunbook.catalog.step_notes import read_step_notes
 from pyrunbook.docs.collection import collect
+from pyrunbook.docs.page import Page
 from pyrunbook.docs.target import Target, read_target
 
 LANGUAGES = ("en", "fr")
@@ -126,12 +130,11 @@ def test_an_incident_begins_with_what_is_seen_and_what_to_do_first(
 
 def test_what_nobody_has_written_is_said_and_listed(project: Path) -> None:
     text = page(project, SLOW)
-    for heading in ("Rollback", "Troubleshooting", "Contacts and escalation"):
+    for heading in ("Prerequisites", "Rollback", "Troubleshooting", "Contacts and escalation"):
         assert section(text, heading).strip() == "Nobody has written this yet.", heading
-    assert section(text, "Prerequisites").strip() == "None."
     missing = section(text, "What is missing on this page")
     assert re.findall(r"^- (.+)$", missing, re.MULTILINE) == [
-        "Estimated time", "Rollback", "Troubleshooting", "Contacts and escalation",
+        "Prerequisites", "Estimated time", "Rollback", "Troubleshooting", "Contacts and escalation",
     ]  # fmt: skip
     edit(
         project / "playbooks/incidents/slow_answers.meta.yml",
@@ -570,3 +573,85 @@ def test_the_words_of_a_french_page_are_the_same_everywhere() -> None:
         for other in ("backup", "plan de rollback", "on-call", "échec(s)", "Dernière mise à jour |"):
             lines = [line for line in text.splitlines() if other in line and "@" not in line and "Erreur" not in line]
             assert not lines, f"{name}: {other}: {lines}"
+
+
+def of_production(runbook: str, service: dict[str, Any] | None = None, language: str = "en") -> str:
+    """The page of a shipped runbook, with the values of production and some changed."""
+    root = Path(__file__).parents[2]
+    target = read_target(root, root / "inventories/production")
+    assert target.service
+    changed = replace(target, service=replace(target.service, variables=target.service.variables | (service or {})))
+    return Page(load(root).get(runbook), changed, language).as_markdown()
+
+
+@pytest.mark.parametrize("runbook", ["incidents/security_failure", "incidents/secure_mode_off"])
+def test_a_run_that_takes_no_lock_has_a_page_without_one(runbook: str) -> None:
+    text = of_production(runbook)
+    for words in (
+        "Take the lock",
+        "lock is free",
+        "Free the lock",
+        "get lease",
+        "No color of the service serves",
+        "$ACTIVE",
+    ):
+        assert words not in text, words
+    assert "The prerequisites hold." in text
+    assert "| `preflight_exclusive` | bool | `true`; here: `false` |" in text
+    update = of_production("maintenance/production_update")
+    assert "Take the lock" in update and "The lock is free" in update and "and this run holds the lock." in update
+
+
+def test_a_page_tells_what_its_own_run_checks_first() -> None:
+    rotation, back = of_production("maintenance/certificate_rotation"), of_production("deployment/rollback")
+    assert "window check maintenance/certificate_rotation" in rotation
+    assert "Only before an update" not in rotation + back
+    assert "The window is open and long enough, no earlier run is unfinished, the prerequisites hold, and" in rotation
+    assert "**Expected result**: No earlier run is unfinished, and this run holds the lock." in back, (
+        "it waits for no window"
+    )
+    assert "/health" not in section(rotation, "Verification"), "a rotation performs no checks of the service"
+    assert "/health" in section(back, "Verification")
+
+
+def test_secure_mode_is_switched_one_way() -> None:
+    on, off = of_production("incidents/security_failure"), of_production("incidents/secure_mode_off")
+    assert "or sign again" not in on and "or the reverse" not in on + off
+    assert "**First action**: [Switch secure mode on](#procedure-secure-mode). Have the service stop signing, and" in on
+    assert "Have the service sign again, and" in step(off, "Switch secure mode off")
+    assert "Have the service stop signing, and" in section(off, "Rollback")
+
+
+def test_the_impact_is_that_of_the_strategy_that_is_selected() -> None:
+    assert "| **Impact** | The service answers 503" in of_production("maintenance/production_update")
+    other = of_production("maintenance/production_update", {"update_strategy": "zero_downtime"})
+    assert "| **Impact** | None: both colors run" in other and "controlled_stop" not in section(other, "Rollback")
+
+
+def test_keys_that_the_inventory_names_are_in_the_commands_and_others_are_not_told() -> None:
+    """The words under which an inventory names them count as secret; commands have what is public of them."""
+    without = of_production("maintenance/certificate_rotation")
+    assert 'echo "' not in step(without, "Rotate the keys that sign templates") + step(without, "Test the signature")
+    assert "Nothing to type." in step(without, "Rotate the keys that sign templates")
+    assert "names no signing keys" in step(without, "Test the signature").rpartition("**Expected result**")[2]
+    keys = [
+        {"name": "templates", "kind": "transit", "issuer": "vault", "key": "shop-templates"},
+        {"name": "old", "kind": "files", "directory": "/srv/signing"},
+    ]
+    text = of_production("maintenance/certificate_rotation", {"service_signing_keys": keys})
+    assert '"transit/keys/shop-templates/rotate"' in step(text, "Rotate the keys that sign templates")
+    assert '"transit/sign/shop-templates"' in step(text, "Test the signature")
+    assert 'cd "/srv/signing"' in step(text, "Test the signature")
+    assert "What is missing" not in text and "{%" not in text
+
+
+def test_no_block_of_a_shipped_page_only_says_that_there_is_nothing_to_type() -> None:
+    bare = {"service_signing_path": "", "certificate_issuers": {}, "service_certificates": []}
+    bare |= {"service_rotation_test": {}}
+    for runbook in load(Path(__file__).parents[2]):
+        for values in ({}, bare):
+            for block in re.findall(
+                r"^```bash\n(.*?)^```", of_production(runbook.id, values), re.MULTILINE | re.DOTALL
+            ):
+                assert not re.fullmatch(r'echo "[^"$]*"\n', block), (runbook.id, block)
+                assert block.strip(), runbook.id
