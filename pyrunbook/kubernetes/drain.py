@@ -17,8 +17,9 @@ from pyrunbook.errors import Refused
 from pyrunbook.kubernetes.client import Cluster
 from pyrunbook.kubernetes.errors import ClusterError
 from pyrunbook.kubernetes.export import color_objects
+from pyrunbook.kubernetes.serving import require_serving
 from pyrunbook.kubernetes.state import pods_of, read_service, selector_of
-from pyrunbook.kubernetes.target import Target
+from pyrunbook.kubernetes.target import Target, other
 from pyrunbook.kubernetes.waiting import Heartbeat, no_heartbeat, wait_until
 
 _SCALE_TRIES = 5
@@ -32,6 +33,7 @@ def drain(
     timeout: float = 120.0,
     delay: float = 0.0,
     stops_traffic: bool = False,
+    deployed: Mapping[str, Any] | None = None,
     check: bool = False,
     heartbeat: Heartbeat = no_heartbeat,
 ) -> dict[str, Any]:
@@ -45,6 +47,7 @@ def drain(
         delay: seconds between the switch of the traffic and the scaling down, in which proxies learn the new
             endpoints and requests under way finish (Argo Rollouts: `scaleDownDelaySeconds`).
         stops_traffic: the color may be the one that serves; draining it stops the service.
+        deployed: what the other color must still run before this one is scaled down, see `serving.require_serving`.
         check: only say whether it would change.
         heartbeat: see `waiting`.
 
@@ -53,6 +56,7 @@ def drain(
 
     Raises:
         Refused: the Service chooses the color, and `stops_traffic` is not said.
+        NoLongerServes: the other color does not serve as it was verified.
         ClusterError: something keeps scaling it up again.
         TimedOut: names the pods that are left.
     """
@@ -82,8 +86,13 @@ def drain(
     started = time.monotonic()
     if replicas:
         _sleep(delay, heartbeat)
-    if not stops_traffic:
-        _refuse_serving(target, color, selector_of(read_service(cluster, target.service)))
+
+    def refuse_outage() -> None:
+        if not stops_traffic:
+            _refuse_serving(target, color, selector_of(read_service(cluster, target.service)))
+            require_serving(cluster, target, other(color), deployed, heartbeat=heartbeat)
+
+    refuse_outage()
     for name in scalers:
         cluster.delete("HorizontalPodAutoscaler", name)
     scalings = dict.fromkeys(running, 0)
@@ -103,6 +112,7 @@ def drain(
                         next_step=f"kubectl -n {cluster.namespace} get hpa; pause what scales it, then run again",
                     )
                 scalings[name] += 1
+                refuse_outage()
                 cluster.merge_patch("Deployment", name, {"spec": {"replicas": 0}})
                 scaled = name
         if scaled:  # looked at once more: what scales it up again shows itself

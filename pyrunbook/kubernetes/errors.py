@@ -39,6 +39,10 @@ class TimedOut(ClusterError):
     """A wait ended before what it waited for."""
 
 
+class NoLongerServes(ClusterError):
+    """What was verified does not serve as it did then; `evidence` has `no_longer_serves`."""
+
+
 class Rejected(BadInput):
     """The API refused the object as invalid (400, 413, 422)."""
 

@@ -114,7 +114,12 @@ def restore_preview(
     keep: dict[str, set[str]] = {}
     for obj in objects:
         keep.setdefault(obj["kind"], set()).add(obj["metadata"]["name"])
-    removed = remove(cluster, target_of(section), color, timeout=timeout, keep=keep, check=check, heartbeat=heartbeat)
+    # What served before may have been scaled to zero on purpose; otherwise one ready pod of each Deployment is enough.
+    served = [o for o in section["objects"][section["active"]] if o["kind"] == "Deployment"]
+    removed = remove(
+        cluster, target_of(section), color, timeout=timeout, keep=keep, check=check, heartbeat=heartbeat,
+        deployed={o["metadata"]["name"]: {"ready": min(1, int(o["spec"].get("replicas", 1)))} for o in served},
+    )  # fmt: skip
     done = [f"{name} removed" for name in removed["removed"]]
     preview = [section["preview"]["object"]] if section.get("preview") else []
     done += _put_back_all(cluster, [*objects, *preview], check=check, timeout=timeout, heartbeat=heartbeat)

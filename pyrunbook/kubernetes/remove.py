@@ -10,8 +10,9 @@ from pyrunbook.errors import Refused
 from pyrunbook.kubernetes.client import Cluster
 from pyrunbook.kubernetes.export import color_objects
 from pyrunbook.kubernetes.kinds import MANAGED
+from pyrunbook.kubernetes.serving import require_serving
 from pyrunbook.kubernetes.state import pods_of, read_service, selector_of
-from pyrunbook.kubernetes.target import Target
+from pyrunbook.kubernetes.target import Target, other
 from pyrunbook.kubernetes.waiting import Heartbeat, no_heartbeat, wait_until
 
 
@@ -23,6 +24,7 @@ def remove(
     timeout: float = 120.0,
     propagation: str = "Foreground",
     keep: Mapping[str, set[str]] | None = None,
+    deployed: Mapping[str, Any] | None = None,
     check: bool = False,
     heartbeat: Heartbeat = no_heartbeat,
 ) -> dict[str, Any]:
@@ -35,6 +37,7 @@ def remove(
         timeout: seconds.
         propagation: `Foreground` (an object goes after what it owns) or `Background`.
         keep: kind to names of objects that stay (a rollback keeps what was there before).
+        deployed: what the other color must still run before each deletion, see `serving.require_serving`.
         check: only say what would be deleted.
         heartbeat: see `waiting`.
 
@@ -43,6 +46,7 @@ def remove(
 
     Raises:
         Refused: the Service still chooses the color.
+        NoLongerServes: the other color does not serve as it was verified.
         TimedOut: names what is left.
     """
     target.check_color(color)
@@ -64,6 +68,7 @@ def remove(
     order = list(MANAGED)
     for kind, name in sorted(found, key=lambda item: -order.index(item[0])):
         _refuse_active(cluster, target, color)
+        require_serving(cluster, target, other(color), deployed, heartbeat=heartbeat)
         cluster.delete(kind, name, propagation=propagation)
     scope = target.scope(selector, color)
     pods_stay = target.deployments[color] in (keep or {}).get("Deployment", set())

@@ -9,6 +9,7 @@ from pyrunbook.errors import PyrunbookError
 from pyrunbook.kubernetes.client import Cluster
 from pyrunbook.kubernetes.errors import ClusterError, TimedOut, Unreachable
 from pyrunbook.kubernetes.kinds import Manifest
+from pyrunbook.kubernetes.serving import images_of
 from pyrunbook.kubernetes.state import pods_of
 from pyrunbook.kubernetes.switch import ready_pods
 from pyrunbook.kubernetes.waiting import Heartbeat, no_heartbeat, wait_until
@@ -54,7 +55,7 @@ def wait_for_rollout(
         heartbeat: see `waiting`.
 
     Returns:
-        `replicas`, `ready`, `pods` (names), `looks` (how often it was looked at), `seconds`.
+        `replicas`, `ready`, `pods` (names), `images`, `looks` (how often it was looked at), `seconds`.
 
     Raises:
         ClusterError: a pod cannot start, or the controller gave up; with reason, events and last log lines.
@@ -86,7 +87,8 @@ def wait_for_rollout(
         if steady < stable_seconds:
             return None, f"{seen}, stable for {steady:.1f} of {stable_seconds:g} s"
         count = len(pods)
-        return {"replicas": count, "ready": count, "pods": [name for name, _ in key]}, seen
+        pod_names = [name for name, _ in key]
+        return {"replicas": count, "ready": count, "pods": pod_names, "images": images_of(live)}, seen
 
     try:
         result = wait_until(

@@ -28,6 +28,10 @@ class SlotError(Exception):
     """A slot cannot be read or brought into the state asked for; the text is for the operator."""
 
 
+class NoLongerServes(SlotError):
+    """What was verified does not serve as it did then."""
+
+
 SERVICE: dict[str, Any] = {
     "type": "dict",
     "required": True,
@@ -195,6 +199,27 @@ class Slots:
             "releases": self.releases(),
         }
 
+    def require_serving(self, color: str, release: str) -> None:
+        """See that the traffic goes to a color whose process was started from a release and accepts connections.
+
+        Looked at before what served before it is taken away.
+
+        Raises:
+            NoLongerServes: says what is not so.
+        """
+        unit, active = self.colors[color]["unit"], self.active()
+        if active != color:
+            seen = f"the traffic goes to {active}, not to {color}"
+        elif not self._holds(color, release):
+            seen = "{} holds {}; verified was {}".format(color, self.linked(color) or "no release", release)
+        elif not self.manager.running(unit):
+            seen = f"the process of {color} ({unit}) does not run"
+        elif not self.listens(color):
+            seen = "nothing accepts connections on {} ({})".format(self.colors[color]["address"], color)
+        else:
+            return
+        raise NoLongerServes(f"What was verified does not serve any more: {seen}.{self.diagnosis(color)}")
+
     def start(self, color: str, release: str, stable_seconds: float = 0.0) -> bool:
         """Have a slot run a release: link it, (re)start its unit, and see that the process stays.
 
@@ -352,6 +377,8 @@ class Slots:
             SlotError: it does not reach that state, or the traffic goes to it.
         """
         color, release, running = (plan["preview"][key] for key in ("color", "release", "running"))
+        if self.linked(color) is not None and not self.check_mode:
+            self.require_serving(plan["active"], plan["release"])
         if release is None or not os.path.isdir(self.release_path(release)):
             return [f"{color} removed"] if self.remove(color) else []
         if running:

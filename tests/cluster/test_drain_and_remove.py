@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import re
+import time
+from collections.abc import Callable
+from typing import Any
+
 import pytest
-from cluster_api import Api, deployment
+from cluster_api import Api, accompaniment, deployment
 
 from pyrunbook.errors import Refused
 from pyrunbook.kubernetes.drain import drain
-from pyrunbook.kubernetes.errors import ClusterError, TimedOut
+from pyrunbook.kubernetes.errors import ClusterError, NoLongerServes, TimedOut
 from pyrunbook.kubernetes.export import color_objects
 from pyrunbook.kubernetes.remove import remove
 from pyrunbook.kubernetes.rollout import wait_for_rollout
+from pyrunbook.kubernetes.serving import require_serving
 
 SCOPE = {"app": "agent-factory", "version": "blue"}
 
@@ -123,7 +129,7 @@ def test_check_only_names_what_would_go(api: Api) -> None:
 
 def test_an_evicted_pod_does_not_hold_up_a_drain(standin_api: Api) -> None:
     """A ReplicaSet that is scaled to zero leaves pods of phase Failed where they are."""
-    target = standin_api.two_colors(replicas=1)
+    target = standin_api.two_colors(replicas=1, preview_release="1.1.0")
     pod = standin_api.cluster().list_all("Pod", SCOPE)[0]["metadata"]["name"]
     standin_api.faults.controllers.evict(standin_api.namespace, pod)
     wait_for_rollout(standin_api.cluster(), "agent-factory-blue", timeout=60)
@@ -144,3 +150,88 @@ def test_traffic_that_comes_back_during_the_delay_is_not_cut_off(api: Api) -> No
         drain(api.cluster(), target, "blue", delay=0.1, heartbeat=gitops)
     live = api.cluster().get("Deployment", "agent-factory-blue")
     assert live and live["spec"]["replicas"] == 1
+
+
+def verified(api: Api, replicas: int = 3) -> dict[str, Any]:
+    """What a rollout saw of green, which serves beside a blue that may go."""
+    target = api.two_colors(active="green", preview_release="1.0.4", release="1.1.0", replicas=replicas)
+    return {"target": target, "deployed": {"agent-factory-green": _seen(api)}}
+
+
+def _seen(api: Api) -> dict[str, Any]:
+    return wait_for_rollout(api.cluster(), "agent-factory-green", timeout=60)
+
+
+def _gone(api: Api) -> None:
+    api.cluster().delete("Deployment", "agent-factory-green")
+
+
+def _scaled(replicas: int) -> Callable[[Api], None]:
+    def change(api: Api) -> None:
+        api.cluster().merge_patch("Deployment", "agent-factory-green", {"spec": {"replicas": replicas}})
+        deadline = time.monotonic() + 30
+        while len(api.cluster().list_all("Pod", {**SCOPE, "version": "green"})) != replicas:
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+
+    return change
+
+
+def _another_image(api: Api) -> None:
+    live = api.cluster().get("Deployment", "agent-factory-green")
+    assert live
+    live["spec"]["template"]["spec"]["containers"][0]["image"] = "registry.k8s.io/pause:3.9"
+    api.cluster().replace(live)
+    _seen(api)
+
+
+@pytest.mark.parametrize("take_away", [drain, remove])
+@pytest.mark.parametrize(
+    ("meanwhile", "words"),
+    [
+        (_gone, "Deployment agent-factory-green is gone"),
+        (_scaled(0), "0 of 3 pods"),
+        (_scaled(1), "1 of 3 pods of Deployment agent-factory-green are ready, and it is scaled to 1"),
+        (_another_image, "runs registry.k8s.io/pause:3.9; verified was registry.k8s.io/pause:3.10"),
+    ],
+)
+def test_what_served_is_left_where_the_other_color_is_not_what_was_verified(
+    api: Api, take_away: Callable[..., Any], meanwhile: Callable[[Api], None], words: str
+) -> None:
+    asked = verified(api)
+    meanwhile(api)
+    with pytest.raises(NoLongerServes, match=re.escape(words)) as error:
+        take_away(api.cluster(), asked["target"], "blue", deployed=asked["deployed"])
+    assert words in error.value.evidence["no_longer_serves"]
+    blue = api.cluster().get("Deployment", "agent-factory-blue")
+    assert blue and blue["spec"]["replicas"] == 1 and len(api.cluster().list_all("Pod", SCOPE)) == 1
+
+
+def test_a_drain_sees_what_happens_during_its_delay(api: Api) -> None:
+    asked = verified(api, replicas=2)
+    with pytest.raises(NoLongerServes, match="is gone"):
+        drain(
+            api.cluster(), asked["target"], "blue", deployed=asked["deployed"], delay=0.1, heartbeat=lambda: _gone(api)
+        )
+    assert len(api.cluster().list_all("Pod", SCOPE)) == 1
+
+
+def test_an_autoscaler_may_have_taken_pods_back(api: Api) -> None:
+    """What decides how many there are is its minimum; without an autoscaler somebody has taken one away."""
+    asked = verified(api)
+    scaler = next(o for o in accompaniment("green", autoscaler=True) if o["kind"] == "HorizontalPodAutoscaler")
+    api.create(scaler)
+    _scaled(2)(api)
+    require_serving(api.cluster(), asked["target"], "green", asked["deployed"])
+    api.cluster().delete("HorizontalPodAutoscaler", "agent-factory-green")
+    with pytest.raises(NoLongerServes, match="2 of 3 pods"):
+        require_serving(api.cluster(), asked["target"], "green", asked["deployed"])
+
+
+def test_pods_that_are_being_replaced_are_waited_for(standin_api: Api) -> None:
+    asked = verified(standin_api)
+    standin_api.faults.controllers.pace.ready = 0.5
+    pod = standin_api.cluster().list_all("Pod", {**SCOPE, "version": "green"})[0]["metadata"]["name"]
+    standin_api.cluster().delete("Pod", pod)
+    drain(standin_api.cluster(), asked["target"], "blue", deployed=asked["deployed"])
+    assert standin_api.cluster().list_all("Pod", SCOPE) == []

@@ -9,6 +9,7 @@ import json
 import os
 import pkgutil
 import shutil
+import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -252,6 +253,50 @@ def test_the_color_that_serves_is_left_alone(run: Run, service: dict[str, Any], 
     assert "the traffic goes to blue" in result["msg"]
     state = run("host_state", service=service)["state"]["colors"]["blue"]
     assert (state["running"], state["release"]) == (True, "1.0.4")
+
+
+@pytest.mark.parametrize("state", ["stopped", "removed"])
+@pytest.mark.parametrize(
+    ("meanwhile", "words"),
+    [
+        ("died", "the process of green (af-green) does not run"),
+        ("another release", "green holds 1.0.4; verified was 1.1.0"),
+        ("sent elsewhere", "the traffic goes to none, not to green"),
+        ("deaf", "nothing accepts connections on"),
+    ],
+)
+def test_what_served_is_left_where_the_other_color_is_not_what_was_verified(
+    run: Run, service: dict[str, Any], state: str, meanwhile: str, words: str
+) -> None:
+    root = Path(service["root"])
+    green = socket.create_server(("127.0.0.1", 0))
+    service["colors"]["green"]["address"] = f"127.0.0.1:{green.getsockname()[1]}"
+    asked = {"service": service, "color": "blue", "state": state, "serves": "1.1.0"}
+    run("host_slot", service=service, color="green", state="started", release="1.1.0")
+    Path(service["upstream_file"]).write_text(service["colors"]["green"]["address"])
+    if meanwhile == "died":
+        (Path(os.environ["FAKE"]) / "af-green").write_text("EXITED")
+    elif meanwhile == "another release":
+        (root / "slots/green/release").unlink()
+        (root / "slots/green/release").symlink_to("../../releases/1.0.4")
+    elif meanwhile == "sent elsewhere":
+        Path(service["upstream_file"]).write_text("127.0.0.1:2")
+    else:
+        green.close()
+    result = run("host_slot", **asked)
+    assert words in result["msg"] and words in result["evidence"]["no_longer_serves"]
+    blue = run("host_state", service=service)["state"]["colors"]["blue"]
+    assert (blue["running"], blue["release"]) == (True, "1.0.4")
+    green.close()
+
+
+def test_what_served_goes_where_the_other_color_serves_what_was_verified(run: Run, service: dict[str, Any]) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as green:
+        service["colors"]["green"]["address"] = f"127.0.0.1:{green.getsockname()[1]}"
+        run("host_slot", service=service, color="green", state="started", release="1.1.0")
+        Path(service["upstream_file"]).write_text(service["colors"]["green"]["address"])
+        assert run("host_slot", service=service, color="green", state="serving", release="1.1.0")["changed"] is False
+        assert run("host_slot", service=service, color="blue", state="removed", serves="1.1.0")["changed"]
 
 
 def test_the_color_that_serves_may_be_started_again(run: Run, service: dict[str, Any]) -> None:

@@ -19,6 +19,7 @@ class ActionModule(KubernetesAction):
         "timeout": {"type": "float", "default": 120.0},
         "delay": {"type": "float", "default": 0.0},
         "stops_traffic": {"type": "bool", "default": False},
+        "deployed": {"type": "dict", "default": {}},
     }
 
     def operate(self, cluster: Cluster, target: Target, arguments: dict[str, Any]) -> dict[str, Any]:
@@ -32,6 +33,7 @@ class ActionModule(KubernetesAction):
             timeout=arguments["timeout"],
             delay=arguments["delay"],
             stops_traffic=arguments["stops_traffic"],
+            deployed=arguments["deployed"] or None,
             check=self.check_mode,
             heartbeat=self.heartbeat(cluster, target),
         )

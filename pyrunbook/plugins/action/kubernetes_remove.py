@@ -17,6 +17,7 @@ class ActionModule(KubernetesAction):
     ARGUMENTS = {
         "color": {"type": "str", "required": True},
         "timeout": {"type": "float", "default": 120.0},
+        "deployed": {"type": "dict", "default": {}},
     }
 
     def operate(self, cluster: Cluster, target: Target, arguments: dict[str, Any]) -> dict[str, Any]:
@@ -28,6 +29,7 @@ class ActionModule(KubernetesAction):
             target,
             arguments["color"],
             timeout=arguments["timeout"],
+            deployed=arguments["deployed"] or None,
             check=self.check_mode,
             heartbeat=self.heartbeat(cluster, target),
         )

@@ -18,6 +18,8 @@ from pyrunbook.journal import Journal
 from pyrunbook.plugins.step_action import ENV_RUN_ID, StepAction
 from pyrunbook.rollout import plan
 
+DEPLOYED = ("Start the release", "Wait for the rollout")
+"""The tasks of the role deploy_green whose evidence says what it has deployed."""
 ENV_MODE = "PYRUNBOOK_MODE"
 """Why the play was started, see `execution.play.Request`."""
 
@@ -45,7 +47,7 @@ class ActionModule(StepAction):
     """The window, earlier runs, attestations; on a resumed run also the plan of its first attempt.
 
     The result carries `window` and `attestations` for the journal, and `recorded`: the colors of the run's plan where a
-    plan exists already.
+    plan exists already, and what was deployed.
     """
 
     ARGUMENTS = {
@@ -141,12 +143,16 @@ class ActionModule(StepAction):
                 next_step=f"wait for it, or: pyrunbook recover {run.id}",
             )
 
-    def _recorded(self, service: str) -> dict[str, str] | None:
+    def _recorded(self, service: str) -> dict[str, Any] | None:
+        """Of a run that was begun before: the colors of its plan, and what it has deployed; `{}` before it had."""
         path = plan.path_of(self.run_id, service)
         if not path.exists():
             return None
         recorded = plan.read(path)
-        return {"active": recorded.active, "preview": recorded.preview}
+        with Journal.open() as journal:
+            known = journal.get(self.run_id).service(service)
+        deployed = [e.value for e in known.evidence if e.name in DEPLOYED] if known else []
+        return {"active": recorded.active, "preview": recorded.preview, "deployed": deployed[-1] if deployed else {}}
 
     def _window(self, metadata: catalog.Metadata, arguments: dict[str, Any]) -> dict[str, Any]:
         declared = metadata.window

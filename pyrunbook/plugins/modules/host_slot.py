@@ -5,15 +5,20 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: host_slot
-short_description: Start a release in a slot, stop the slot, or empty it
+short_description: Start a release in a slot, stop the slot, empty it, or see that it serves
 options:
   color: {description: The slot., type: str, required: true, choices: [blue, green]}
   state:
-    description: C(started) runs O(release); C(stopped) ends the process; C(removed) ends it and empties the slot.
+    description: >-
+      C(started) runs O(release); C(stopped) ends the process; C(removed) ends it and empties the slot; C(serving) looks
+      whether the traffic goes to O(color) and its process runs O(release), and changes nothing.
     type: str
     required: true
-    choices: [started, stopped, removed]
-  release: {description: The release to run., type: str}
+    choices: [started, stopped, removed, serving]
+  serves:
+    description: The release that the other color must serve before this one is stopped or removed.
+    type: str
+  release: {description: The release that runs., type: str}
   stable_seconds: {description: Seconds that a started process must stay up., type: float, default: 0}
   service:
     description: Where the slots are; the fact C(service_slots) of the role service_state.
@@ -41,14 +46,15 @@ author: [pyrunbook]
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.slots import SERVICE, SlotError, Slots
+from ansible.module_utils.slots import SERVICE, NoLongerServes, SlotError, Slots
 from ansible.module_utils.units import UnitError
 
 SPEC = {
     "service": SERVICE,
     "color": {"type": "str", "required": True, "choices": ["blue", "green"]},
-    "state": {"type": "str", "required": True, "choices": ["started", "stopped", "removed"]},
+    "state": {"type": "str", "required": True, "choices": ["started", "stopped", "removed", "serving"]},
     "release": {"type": "str"},
+    "serves": {"type": "str"},
     "stable_seconds": {"type": "float", "default": 0.0},
 }
 
@@ -60,10 +66,15 @@ def change(slots: Slots, asked: dict[str, Any], check_mode: bool) -> tuple[bool,
         if slots.active() == color and slots.linked(color) not in (None, asked["release"]):
             raise SlotError(f"the traffic goes to {color}, so it keeps {slots.linked(color)}")
         return slots.start(color, asked["release"], asked["stable_seconds"]), f"{color} runs {asked['release']}"
+    if state == "serving":
+        slots.require_serving(color, asked["release"])
+        return False, f"{color} serves {asked['release']}"
+    # In check mode the traffic was not switched before.
+    if slots.active() == color and not check_mode:
+        raise SlotError(f"the traffic goes to {color}, so it is not {state}")
+    if asked["serves"] and not check_mode:
+        slots.require_serving("green" if color == "blue" else "blue", asked["serves"])
     if state == "stopped":
-        # In check mode the traffic was not switched before.
-        if slots.active() == color and not check_mode:
-            raise SlotError(f"the traffic goes to {color}, so it is not stopped")
         return slots.stop(color), f"{color} is stopped"
     return slots.remove(color), f"{color} is gone"
 
@@ -71,18 +82,24 @@ def change(slots: Slots, asked: dict[str, Any], check_mode: bool) -> tuple[bool,
 def main() -> None:
     """Run the module."""
     module = AnsibleModule(
-        argument_spec=SPEC, required_if=[("state", "started", ["release"])], supports_check_mode=True
+        argument_spec=SPEC,
+        required_if=[("state", "started", ["release"]), ("state", "serving", ["release"])],
+        supports_check_mode=True,
     )
     asked = module.params
     try:
         slots = Slots.from_arguments(asked["service"], module.check_mode)
         with slots.exclusively():
             changed, detail = change(slots, asked, module.check_mode)
+    except NoLongerServes as error:
+        module.fail_json(msg=str(error), evidence={"no_longer_serves": str(error).partition("\n")[0]})
     except (SlotError, UnitError, OSError) as error:
         module.fail_json(msg=str(error))
     if module.check_mode and changed:
         detail = f"then {detail}"
-    module.exit_json(changed=changed, detail=detail, diff={"before": "", "after": detail + "\n"} if changed else {})
+    told = {"evidence": {"release": asked["release"]}} if asked["state"] == "started" and not module.check_mode else {}
+    diff = {"before": "", "after": detail + "\n"} if changed else {}
+    module.exit_json(changed=changed, detail=detail, diff=diff, **told)
 
 
 if __name__ == "__main__":
