@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from datetime import UTC, datetime
-from pathlib import Path
 from types import TracebackType
 from typing import Any
 
@@ -19,7 +18,7 @@ from pyrunbook.journal import database, migrate, schema
 from pyrunbook.journal.errors import JournalError
 from pyrunbook.journal.outcome import Outcome, StepOutcome
 from pyrunbook.journal.records import Attestation, Evidence, Run, RunStart, ServiceRun, Step
-from pyrunbook.redaction import MASK, is_secret_name, redact
+from pyrunbook.redaction import MASK, environment_secrets, is_secret_name, redact
 
 
 def _now() -> datetime:
@@ -39,12 +38,7 @@ class Journal:
         self._url = url
         self._engine = engine
         self._clock = clock
-        # PWD and SSH_AUTH_SOCK look like secrets by their names; a path that exists is where one is kept.
-        self._secrets = {
-            value
-            for name, value in os.environ.items()
-            if is_secret_name(name) and len(value) >= 8 and not (value.startswith("/") and Path(value).exists())
-        }
+        self._secrets = set(environment_secrets(os.environ))
         if url.password:
             self._secrets.add(url.password)
 

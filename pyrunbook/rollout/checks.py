@@ -20,6 +20,7 @@ from typing import Any
 from urllib.parse import urljoin, urlsplit
 
 from pyrunbook.errors import BadInput
+from pyrunbook.redaction import redact, redact_text, secret_values
 
 KEYS = {
     "name", "path", "method", "body", "headers", "requests", "status", "contains", "json", "latency", "timeout",
@@ -95,6 +96,11 @@ class HttpCheck:
     timeout: float = 5.0
     allowed_failures: int = 0
     ca_file: str | None = None
+
+    @property
+    def asked(self) -> str:
+        """For messages: method and path, without the query, which may hold a secret."""
+        return f"{self.method} {self.path.partition('?')[0]}"
 
     @classmethod
     def parse(cls, data: dict[str, Any]) -> HttpCheck:
@@ -229,9 +235,18 @@ def perform(check: HttpCheck, url: str) -> Result:
         `PASS` when all but `allowed_failures` were good and the percentiles hold; `ERROR` when no request was answered;
         `NO_DATA` when what was answered says nothing; `FAIL` otherwise.
 
+    What the result tells has neither the query, nor a user in the URL, nor another secret of the check in it.
+
     Raises:
         BadInput: the URL is not http or https, or `ca_file` cannot be read.
     """
+    result = _perform(check, url)
+    secrets = frozenset(secret_values({"headers": check.headers, "body": check.body, "path": check.path, "url": url}))
+    detail, evidence = redact_text(result.detail, secrets), redact(result.evidence, secrets)
+    return Result(result.name, result.verdict, detail, evidence)
+
+
+def _perform(check: HttpCheck, url: str) -> Result:
     scheme = urlsplit(url).scheme
     if scheme not in ("http", "https"):
         raise BadInput(f"check {check.name!r}: {url!r} is not an http or https URL")
@@ -250,7 +265,7 @@ def perform(check: HttpCheck, url: str) -> Result:
     verdicts = Counter(verdict for verdict, _ in judged)
     times = [answer.milliseconds for answer in answers if not answer.error]
     evidence: dict[str, Any] = {
-        "url": target,
+        "url": target.partition("?")[0],
         "method": check.method,
         "requests": len(answers),
         "passed": verdicts[Verdict.PASS],
@@ -258,7 +273,7 @@ def perform(check: HttpCheck, url: str) -> Result:
     }
     if times:
         evidence |= {f"p{p}_ms": round(percentile(times, p), 1) for p in (50, 95, 100)}
-    asked = f"{check.method} {check.path}"
+    asked = check.asked
     bad = len(answers) - verdicts[Verdict.PASS]
     if bad > check.allowed_failures:
         why = Counter(reason for _, reason in judged if reason).most_common(1)[0][0]
@@ -315,7 +330,7 @@ def until(
             return result, tries
         if time.monotonic() >= deadline:
             if result.passed:
-                seen = f"{check.method} {check.path} passed {passes} times in a row, {consecutive} wanted"
+                seen = f"{check.asked} passed {passes} times in a row, {consecutive} wanted"
                 result = Result(check.name, Verdict.FAIL, seen, result.evidence)
             return result, tries
         if meanwhile is not None:

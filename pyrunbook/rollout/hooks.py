@@ -10,12 +10,14 @@ import os
 import signal
 import subprocess
 import tempfile
+from collections.abc import Collection
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from pyrunbook.errors import BadInput
+from pyrunbook.redaction import redact_whole
 from pyrunbook.rollout.checks import Result, Verdict
 
 NO_DATA_EXIT = 75
@@ -88,12 +90,13 @@ def check_startable(hook: Hook) -> None:
         raise BadInput(f"hook {hook.name!r}: {program} is not an executable file", next_step=f"chmod +x {program}")
 
 
-def perform(hook: Hook, environment: dict[str, str] | None = None) -> Result:
+def perform(hook: Hook, environment: dict[str, str] | None = None, secrets: Collection[str] = ()) -> Result:
     """Run the program to its end, or to the timeout.
 
     Args:
         hook: what to run.
         environment: facts about the run, as `PYRUNBOOK_*`; the hook's own come on top.
+        secrets: values that are taken out of what it printed, before that is cut.
 
     Returns:
         The outcome, with the exit code and the last lines of its output as evidence.
@@ -123,8 +126,11 @@ def perform(hook: Hook, environment: dict[str, str] | None = None) -> Result:
                 with suppress(ProcessLookupError):
                     os.killpg(process.pid, signal.SIGKILL)
                 process.wait()
-        output.seek(max(0, output.seek(0, os.SEEK_END) - OUTPUT_BYTES))
-        lines = output.read().decode("utf-8", "replace").splitlines()
+        begin = max(0, output.seek(0, os.SEEK_END) - OUTPUT_BYTES)
+        output.seek(begin)
+        if begin:
+            output.readline()  # half a line may be half a secret, which nobody knows any more
+        lines = redact_whole(output.read().decode("utf-8", "replace"), secrets).splitlines()
     evidence = {"argv": list(hook.argv), "exit_code": process.returncode, "output": lines[-OUTPUT_LINES:]}
     last = next((line for line in reversed(lines) if line.strip()), "")
     said = f": {last.strip():.200}" if last else ""

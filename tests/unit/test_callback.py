@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import os
+import secrets
 import subprocess
 import sys
 import textwrap
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 
 from pyrunbook.journal import Journal, Run
 from pyrunbook.plugins.callback import pyrunbook_journal as callback
+from pyrunbook.redaction import MASK
 
 ROOT = Path(__file__).resolve().parents[2]
 ANSIBLE = str(Path(sys.executable).parent / "ansible-playbook")
@@ -487,3 +493,89 @@ def test_modules_write_no_arguments_to_the_syslog_of_their_machine(
             **environment,
         )
     assert "canary" not in told.read_text()
+
+
+HOOK = """
+import base64, os, sys
+from urllib.parse import quote
+print(os.environ["SIGNING_KEY"])
+for value in (os.environ["DEPLOY_TOKEN"], *sys.argv[2:]):
+    print("plain", value, "coded", base64.b64encode(f"user:{value}".encode()).decode(), quote(value, safe=""))
+print("y" * 190 + os.environ["DEPLOY_TOKEN"])
+sys.exit(1)
+"""
+KEY = "\n".join(["-----BEGIN PRIVATE KEY-----", *[secrets.token_hex(31)] * 30, "-----END PRIVATE KEY-----"])
+
+
+class Echo(BaseHTTPRequestHandler):
+    """Says in its answer what it was asked."""
+
+    def do_GET(self) -> None:
+        answer = json.dumps({"asked": f"{self.path} {self.headers['X-Api-Key']}"}).encode()
+        self.send_response(200)
+        self.end_headers()
+        self.wfile.write(answer)
+
+    def log_message(self, *_: Any) -> None:
+        pass
+
+
+def test_secrets_of_an_inventory_are_written_and_shown_nowhere(play: Play, tmp_path: Path) -> None:
+    """Vaulted, under a secret name, of an option, a URL, a role; encoded, cut, echoed, in a program's output."""
+    names = ("vaulted", "named", "templated", "option", "url", "query", "header", "token", "role")
+    planted = {name: f"{name[:3]}+/{secrets.token_urlsafe(15)}" for name in names}
+    (tmp_path / "password").write_text("of the vault")
+    vault = str(Path(ANSIBLE).with_name("ansible-vault"))
+    with_password = ["--vault-password-file", str(tmp_path / "password")]
+    coded = subprocess.run(
+        [vault, "encrypt_string", *with_password, planted["vaulted"]], capture_output=True, text=True, check=True
+    )
+    (tmp_path / "hook.py").write_text(HOOK)
+    for role, task in {
+        "look": {"ignore_errors": True, "checks": {"url": "{{ echo }}", "checks": ["{{ look }}"]}},
+        "hook": {"checks": {"url": "{{ echo }}", "checks": [], "hooks": ["{{ hook }}"]}},
+    }.items():
+        (tmp_path / "roles" / role / "tasks").mkdir(parents=True)
+        (tmp_path / "roles" / role / "tasks/main.yml").write_text(json.dumps([{"name": "Check", **task}]))
+    (tmp_path / "roles/talk/vars").mkdir()
+    (tmp_path / "roles/talk/vars/main.yml").write_text(f"talk_password: {planted['role']}\n")
+    (tmp_path / "group_vars").mkdir()
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Echo)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    values = {
+        "db_password": planted["named"],
+        "words": "{{ from_vault }} {{ db_password }} {{ api_token }} {{ talk_password }} kept in {{ password_file }}",
+        "half": planted["templated"][:12],
+        "api_token": "{{ half }}" + planted["templated"][12:],
+        "address": f"https://me:{planted['url']}@127.0.0.1:1/x",
+        "password_file": "/etc/pyrunbook/password",
+        "echo": f"http://127.0.0.1:{server.server_port}",
+        "look": {
+            "path": f"/x?key={planted['query']}",
+            "headers": {"X-Api-Key": planted["header"]},
+            "json": {"asked": "no"},
+        },
+        "hook": {
+            "name": "own check",
+            "argv": [sys.executable, str(tmp_path / "hook.py"), "--token", planted["option"], "{{ from_vault }}"],
+            "environment": {"DEPLOY_TOKEN": planted["token"], "SIGNING_KEY": KEY},
+        },
+    }
+    text = "\n".join(f"{name}: {json.dumps(value)}" for name, value in values.items())
+    (tmp_path / "group_vars/services.yml").write_text(f"from_vault: {coded.stdout}\n{text}\n")
+    roles = [{"ansible.builtin.import_role": {"name": name}} for name in ("talk", "look", "hook")]
+    book = {"hosts": "web", "gather_facts": False, "vars": {"runbook_id": "a/b"}, "tasks": roles}
+    log = tmp_path / "log"
+    played = play(json.dumps([book]), "-vvv", *with_password, code=2, ANSIBLE_LOG_PATH=str(log))
+    server.shutdown()
+    found = played.run.service("web")
+    assert found is not None and "own check (fail): " in str(found.cause) and "yyy" in str(found.cause), (
+        "the hook was run to its end"
+    )
+    assert f"answered asked /x?key={MASK}" in played.out, "and so was the check"
+    assert "/etc/pyrunbook/password" in played.out, "where a secret is may be told"
+    written = [played.out, log.read_text(), json.dumps(played.events), (tmp_path / "home/journal.db").read_bytes()]
+    everything = b"\n".join(each if isinstance(each, bytes) else each.encode() for each in written)
+    for name, secret in [*planted.items(), ("a line of the key", KEY.splitlines()[1])]:
+        for form in (secret, quote(secret, safe=""), base64.b64encode(f"user:{secret}".encode()).decode()[8:-4]):
+            assert form.encode() not in everything, name

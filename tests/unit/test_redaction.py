@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import string
 import time
 from typing import Any, ClassVar
+from urllib.parse import quote, quote_plus
 
 import pytest
 from hypothesis import example, given
@@ -148,6 +150,73 @@ def test_known_secrets_are_masked_anywhere() -> None:
     known = list(secret_values(inputs))
     assert sorted(known) == ["hunter22", "s3cr3t"]
     assert redact("login with hunter22 and s3cr3t failed", known) == f"login with {MASK} and {MASK} failed"
+
+
+@pytest.mark.parametrize(
+    ("value", "secrets"),
+    [
+        ({"headers": {"Authorization": "Bearer abcdefgh1"}}, {"Bearer abcdefgh1", "abcdefgh1"}),
+        ({"auth": "Basic " + base64.b64encode(b"me:word of mine").decode()}, {"word of mine"}),
+        (["curl", "--token", "abcdefgh1", "-v"], {"abcdefgh1"}),
+        (["x", "--api-key=abcdefgh1"], {"abcdefgh1"}),
+        ("https://me:abc%40def1@host/x", {"abc%40def1", "abc@def1"}),
+        ("/health?deep=1&token=abc%2Bdef1", {"abc%2Bdef1", "abc+def1"}),
+        # What says where a secret is, or how it is used, stays: these words would be masked everywhere.
+        (
+            {"password_file": "/run/secrets/db", "ssl_key": "/etc/ssl/agent.pem", "token_url": "https://a.example"},
+            set(),
+        ),
+        ({"auth": {"method": "approle", "mount": "approle", "role": "agent-factory"}}, set()),
+        ({"valueFrom": {"secretKeyRef": {"name": "agent-factory", "key": "password"}}}, set()),
+        ({"service_certificates": [{"name": "public", "secret": "agent-factory-tls", "key": "tls"}]}, set()),
+        (["x", "--key-file", "agent.pem", "--secret-name", "agent-factory"], set()),
+        ({"hostvars": {"a": {"password": "abcdefgh1"}}}, set()),
+    ],
+)
+def test_what_is_known_as_a_secret(value: Any, secrets: set[str]) -> None:
+    found = set(secret_values(value))
+    assert secrets <= found
+    assert secrets or not found
+
+
+def test_a_vaulted_value_is_known_wherever_it_stands() -> None:
+    class EncryptedString:
+        """Named as Ansible's; no text, as that is none."""
+
+        def __str__(self) -> str:
+            return CANARY
+
+    class Locked(EncryptedString):
+        def __str__(self) -> str:
+            raise ValueError("no vault password")
+
+    Locked.__name__ = "EncryptedString"
+    assert list(secret_values({"a": [EncryptedString()], "b": Locked()})) == [CANARY]
+    assert list(secret_values({"service_certificates": [{"name": EncryptedString()}]})) == [CANARY]
+
+
+@pytest.mark.parametrize("secret", [CANARY, "a b&c/d+e=f", 'quo"te\\s', "é" * 5])
+def test_a_known_secret_is_masked_in_every_form(secret: str) -> None:
+    data = secret.encode()
+    coded = [base64.b64encode(b"u:" + b"x" * n + data + b"\n").decode() for n in range(3)]
+    for form in (secret, quote(secret), quote_plus(secret), json.dumps(secret), data.hex(), *coded):
+        assert MASK in redact_text(f"seen: {form} and more", [secret]), form
+        assert secret not in redact_text(f"seen: {form} and more", [secret])
+
+
+def test_lines_of_a_program_that_printed_a_key() -> None:
+    key = ["-----BEGIN PRIVATE KEY-----", "MIIabc" * 10, CANARY * 5, "-----END PRIVATE KEY-----"]
+    for lines in (["before", *key, "after"], ["before", *key[:-1]], [*key[2:], "after"], [*key, *key[1:]]):
+        assert CANARY not in json.dumps(redact(lines)), lines
+        assert CANARY not in redact_text("\n".join(lines)), lines
+    assert redact(["a", "-----BEGIN CERTIFICATE-----", "MII", "-----END CERTIFICATE-----"])[2] == "MII"
+    secret = "\n".join(key)
+    assert CANARY not in redact_text(f"the middle of it: {key[2]}", [secret])
+
+
+def test_arguments_of_a_command() -> None:
+    assert redact(["vault", "--token", CANARY, "--verbose", "read"]) == ["vault", "--token", MASK, "--verbose", "read"]
+    assert redact(["x", "--token", "--help"]) == ["x", "--token", "--help"]
 
 
 def test_no_value_is_lost_or_breaks_the_database() -> None:

@@ -6,6 +6,7 @@ from typing import Any
 
 from pyrunbook.errors import FailedAndPutBack
 from pyrunbook.plugins.step_action import StepAction
+from pyrunbook.redaction import secret_values
 from pyrunbook.rollout import hooks
 from pyrunbook.rollout.checks import HttpCheck, Result, perform
 
@@ -39,11 +40,12 @@ class ActionModule(StepAction):
             "PYRUNBOOK_RUN_ID": self.run_id,
             **{f"PYRUNBOOK_{key.upper()}": str(value) for key, value in arguments["environment"].items()},
         }
+        secrets = [*secret_values(task_vars), *secret_values(arguments)]
         evidence: dict[str, Any] = {}
         results: list[Result] = []
         work: list[HttpCheck | hooks.Hook] = [*checks, *scripts]
         for one in work:
-            result = perform(one, url) if isinstance(one, HttpCheck) else hooks.perform(one, environment)
+            result = perform(one, url) if isinstance(one, HttpCheck) else hooks.perform(one, environment, secrets)
             evidence[result.name] = {"verdict": result.verdict.value, **result.evidence}
             results.append(result)
             if not result.passed:

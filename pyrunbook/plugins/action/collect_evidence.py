@@ -20,13 +20,6 @@ from pyrunbook.rollout import evidence
 
 BODY = 1 << 16
 """Bytes of an answer of the service that are kept."""
-_WITHOUT_SECRETS = frozenset(
-    {
-        "hostvars", "vars", "certificate_issuers", "service_signing_keys", "service_rotation_test",
-        "backup_security_passphrase_file", "backup_security_identity_file",
-    }
-)  # fmt: skip
-"""Variables of all hosts, and those that name files and mounts of keys: their words would be taken out everywhere."""
 HISTORY = 50
 """Runs of the service whose summaries are kept."""
 
@@ -67,7 +60,7 @@ class ActionModule(StepAction):
             "answers.json": lambda: _answers(given["url"], given["paths"]),
             "platform": lambda: self._on_host(given, task_vars) if given["platform"] == "host" else _in_cluster(given),
         }
-        known = list(secret_values({key: value for key, value in task_vars.items() if key not in _WITHOUT_SECRETS}))
+        known = list(secret_values(task_vars))
         files: dict[str, str] = {}
         missed: list[str] = []
         for name, collect in parts.items():

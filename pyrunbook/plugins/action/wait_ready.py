@@ -25,7 +25,7 @@ class ActionModule(StepAction):
         """Poll until the check passed often enough."""
         check = HttpCheck.parse(arguments["check"])
         if self.check_mode:
-            return {"changed": False, "detail": f"would wait for {check.name}: {check.method} {check.path}"}
+            return {"changed": False, "detail": f"would wait for {check.name}: {check.asked}"}
         result, tries = until(
             check,
             arguments["url"],

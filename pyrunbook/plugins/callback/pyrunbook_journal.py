@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from functools import partial, wraps
 from pathlib import Path
 from typing import Any
@@ -29,6 +31,8 @@ ENV_CLI_PID = "PYRUNBOOK_CLI_PID"
 """The process whose death ends this play at once."""
 ENV_MODE = "PYRUNBOOK_MODE"
 """`run`, `resume`, `recover` or `rollback`; see `pyrunbook.journal.RunStart`."""
+LOOKUP = re.compile(r"\b(?:lookup|query|q)\s*\(")
+"""A template that asks somebody: a Vault, a program. It is filled when a task needs it, not before."""
 VALIDATION = ("ansible.builtin.validate_argument_spec", "validate_argument_spec")
 
 
@@ -95,6 +99,7 @@ class CallbackModule(CallbackBase):
         self.failures: dict[str, tuple[str, str]] = {}
         self.changed: set[str] = set()
         self.matched = False
+        self.secrets: set[str] = set()
         # Taken out: a hook that starts an ansible-playbook of its own would hand it on, and the CLI is not its parent.
         self.cli = int(os.environ.pop(ENV_CLI_PID, 0))
         if self.cli:
@@ -110,23 +115,26 @@ class CallbackModule(CallbackBase):
         if not runbook:
             return
         variables = play.get_variable_manager()
+        services = {host.name: self._variables(host.name) for host in variables._inventory.get_hosts(play.hosts)}
+        for values in services.values():
+            self._hide(values)
         if self.journal is None:
             self._begin(str(runbook), variables)
         self._end_steps()  # of the services before, where they are updated one after the other
-        for host in variables._inventory.get_hosts(play.hosts):
+        for service, values in services.items():
             self.matched = True
-            platform = str(variables.get_vars(play=play, host=host).get("service_platform", "unknown"))
-            self.journal.add_service(self.run_id, host.name, platform)
+            platform = str(values.get("service_platform", "unknown"))
+            self.journal.add_service(self.run_id, service, platform)
             if platform == "kubernetes":
-                self._prepare_kubernetes(variables.get_vars(play=play, host=host))
-            self._emit("service_started", service=host.name, platform=platform)
+                self._prepare_kubernetes(values)
+            self._emit("service_started", service=service, platform=platform)
 
     def _begin(self, runbook: str, variables: Any) -> None:
         import psutil
 
         from pyrunbook.journal import Journal, RunStart, new_run_id
         from pyrunbook.plugins.action.preflight import operator
-        from pyrunbook.redaction import redact, secret_values
+        from pyrunbook.redaction import environment_secrets, redact
 
         self.journal = Journal.open()
         self.run_id = os.environ.get("PYRUNBOOK_RUN_ID") or new_run_id()
@@ -134,7 +142,9 @@ class CallbackModule(CallbackBase):
         if mode in ("resume", "recover"):
             runbook = self.journal.get(self.run_id).runbook
         inputs = dict(variables.extra_vars)
-        self.journal.hide(*secret_values(inputs))
+        self.secrets.update(environment_secrets(os.environ))
+        self._hide(inputs)
+        self._mask_what_is_shown()
         # Under the CLI that is the process to ask whether the run lives: it puts back what its play left, and a play
         # does not outlive it.
         driver = psutil.Process(self.cli or None)
@@ -161,6 +171,33 @@ class CallbackModule(CallbackBase):
         # Workers end with ansible-playbook, however that ends, so that no step goes on by itself.
         os.register_at_fork(after_in_child=partial(_die_with, os.getpid()))
         self._emit("run_started", runbook=runbook, mode=mode, check=bool(_cli_option("check")))
+
+    def _hide(self, values: dict[str, Any]) -> None:
+        """Mask the secrets among these variables in everything that is written or shown from now on."""
+        from ansible.template import Templar
+
+        from pyrunbook.redaction import secret_values
+
+        templar = None
+        for value in set(secret_values(values)):
+            if "{{" in value and not LOOKUP.search(value):
+                templar = templar or Templar(loader=self.play.get_loader(), variables=values)
+                with suppress(Exception):  # it cannot be filled, or not yet: nobody can show it either
+                    value = templar.template(value)
+            self.secrets.add(str(value))
+        if self.journal is not None:
+            self.journal.hide(*self.secrets)
+
+    def _mask_what_is_shown(self) -> None:
+        """Have all that Ansible prints and logs pass through `redact`, also what `-vvv` shows of tasks."""
+        from pyrunbook.redaction import redact_whole
+
+        shown = self._display.display
+
+        def display(msg: Any, *args: Any, **options: Any) -> Any:
+            return shown(redact_whole(str(msg), self.secrets), *args, **options)
+
+        self._display.display = display
 
     @staticmethod
     def _prepare_kubernetes(values: dict[str, Any]) -> None:
@@ -230,6 +267,7 @@ class CallbackModule(CallbackBase):
         if include is None or (current is not None and current.include._uuid == include._uuid):
             return current
         self._end_step(host)
+        self._hide(self._variables(host, task))  # those of the role, too
         step = _Step(_step_id(include), self._title(include, host), include)
         self.steps[host] = step
         self.journal.start_step(self.run_id, host, step.id, step.title)
@@ -285,9 +323,10 @@ class CallbackModule(CallbackBase):
                     self._display.display(f"  {command}")
         return known
 
-    def _variables(self, host: str) -> dict[str, Any]:
+    def _variables(self, host: str, task: Any = None) -> dict[str, Any]:
         variables = self.play.get_variable_manager()
-        known: dict[str, Any] = variables.get_vars(play=self.play, host=variables._inventory.get_host(host))
+        host = variables._inventory.get_host(host)
+        known: dict[str, Any] = variables.get_vars(play=self.play, host=host, task=task, include_hostvars=False)
         return known
 
     def _end_steps(self) -> None:
@@ -323,6 +362,8 @@ class CallbackModule(CallbackBase):
         if host in self.concluded or (task.action in VALIDATION and outcome != "failed"):
             return  # what comes after the conclusion only ends the play with the right exit code
         step = self._enter(host, task)
+        if facts := data.get("ansible_facts"):
+            self._hide(facts)
         if step is None:
             return
         error = _message(data) if outcome in ("failed", "unreachable") else None
@@ -364,7 +405,7 @@ class CallbackModule(CallbackBase):
 
         now = time.time()
         stamp = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(now)) + f".{int(now * 1000) % 1000:03d}Z"
-        line = json.dumps({"event": event, "run": self.run_id, "time": stamp, **redact(facts)})
+        line = json.dumps({"event": event, "run": self.run_id, "time": stamp, **redact(facts, self.secrets)})
         with Path(path).open("a", encoding="utf-8") as stream:
             stream.write(line + "\n")
 
