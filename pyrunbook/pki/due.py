@@ -12,6 +12,8 @@ from pyrunbook.pki.certificate import Facts, stamp
 
 RENEW_AT = Fraction(2, 3)
 """Share of the lifetime after which a certificate is renewed, unless `renew_before` says otherwise."""
+CLAMPED = timedelta(hours=1)
+"""An issuer that gives so much less than was asked for does so on purpose; less is how it rounds."""
 RESERVE = timedelta(hours=1)
 """A rotation that would begin less than this before the expiry does not wait: it may have to be done twice."""
 
@@ -55,12 +57,14 @@ class Wanted:
         ip_names: IP addresses.
         issuers: names of issuers that may have signed it (RFC 4514); empty: any.
         renew_before: renew this long before the expiry; None: after `RENEW_AT` of the lifetime.
+        lifetime: what the issuer is asked for; None: not known.
     """
 
     dns_names: tuple[str, ...] = ()
     ip_names: tuple[str, ...] = ()
     issuers: tuple[str, ...] = ()
     renew_before: timedelta | None = None
+    lifetime: timedelta | None = None
 
 
 @dataclass(frozen=True)
@@ -120,16 +124,24 @@ class Due:
         return f"due now: {why}" + (f" (window overridden: {self.override})" if self.override else "")
 
 
-def renewal_time(not_before: datetime, not_after: datetime, renew_before: timedelta | None = None) -> datetime:
+def renewal_time(
+    not_before: datetime, not_after: datetime, renew_before: timedelta | None = None, asked: timedelta | None = None
+) -> datetime:
     """The moment from which a certificate is to be renewed: never before its lifetime begins, nor after its end.
+
+    Of a certificate that lives shorter than was asked for, `renew_before` is the same share: an issuer that gives 30
+    days where 60 were asked for, to be renewed 30 days before their end, is asked again after 15 days, not at once.
 
     Args:
         not_before: first moment of the lifetime.
         not_after: last moment of the lifetime.
         renew_before: how long before the end; counts only when it is above zero and shorter than the lifetime, because
             otherwise every certificate would be due as soon as it is made, or only when it has expired.
+        asked: the lifetime that the issuer was asked for; None: not known.
     """
     lifetime = not_after - not_before
+    if renew_before is not None and asked is not None and asked > lifetime:
+        renew_before = renew_before * (lifetime / asked)
     if renew_before is not None and timedelta(0) < renew_before < lifetime:
         return not_after - renew_before
     return min(not_before + lifetime * RENEW_AT.numerator // RENEW_AT.denominator, not_after)
@@ -156,8 +168,13 @@ def decide(now: datetime, found: Found, wanted: Wanted, *, forced: bool = False,
     if found.key_matches is False:
         reasons.append((Reason.MISMATCH, "the private key does not belong to the certificate"))
     if certificate is not None:
-        due_at = renewal_time(certificate.not_before, certificate.not_after, wanted.renew_before)
-        if wanted.renew_before is not None and not timedelta(0) < wanted.renew_before < certificate.lifetime:
+        due_at = renewal_time(certificate.not_before, certificate.not_after, wanted.renew_before, wanted.lifetime)
+        if wanted.lifetime is not None and certificate.lifetime < wanted.lifetime - CLAMPED:
+            notes.append(
+                f"the issuer gave {certificate.lifetime} where {wanted.lifetime} were asked for; "
+                "renewed by what it gave"
+            )
+        elif wanted.renew_before is not None and not timedelta(0) < wanted.renew_before < certificate.lifetime:
             notes.append(
                 f"renew_before {wanted.renew_before} does not fit into the lifetime {certificate.lifetime}: "
                 f"renewed after {RENEW_AT} of it"

@@ -162,7 +162,8 @@ def _of_staged(held: Held, wanted: WantedCertificate, now: datetime, window: due
     standing = held.standing
     if not waits(held):
         return due.Due(due.Then.NOTHING)
-    decision = due.decide(now, held.found(), due.Wanted(renew_before=wanted.renew_before), forced=True, window=window)
+    judged = due.Wanted(renew_before=wanted.renew_before, lifetime=wanted.request.lifetime)
+    decision = due.decide(now, held.found(), judged, forced=True, window=window)
     said = (due.Reason.STAGED, f"{standing.new} was staged by run {standing.run}")
     others = tuple(each for each in decision.reasons if each[0] is not due.Reason.FORCED)
     return replace(decision, reasons=(said, *others))

@@ -86,7 +86,7 @@ class WantedCertificate:
     def judged_by(self, issuers: Collection[str]) -> due.Wanted:
         """What `due.decide` compares with; `issuers` are the names that may have signed it, empty: any."""
         request = self.request
-        return due.Wanted(request.dns_names, request.ip_names, tuple(issuers), self.renew_before)
+        return due.Wanted(request.dns_names, request.ip_names, tuple(issuers), self.renew_before, request.lifetime)
 
 
 def read_certificates(given: Sequence[Any], issuers: Collection[str], platform: str) -> list[WantedCertificate]:

@@ -58,6 +58,28 @@ def test_a_renew_before_that_makes_no_sense_is_not_followed_and_said(days: int) 
 
 
 @pytest.mark.parametrize(
+    ("given_days", "asked_days", "before_days", "due_on"),
+    [
+        (30, 60, 30, 15),  # half of what was asked for: half of it
+        (30, 60, 45, 7.5),
+        (59, 60, 10, 59 * 5 / 6),
+        (90, 60, 10, 80),  # longer than asked for
+        (30, 60, None, 20),
+    ],
+)
+def test_a_certificate_that_was_given_less_is_renewed_by_what_it_was_given(
+    given_days: int, asked_days: int, before_days: int | None, due_on: float
+) -> None:
+    before = None if before_days is None else timedelta(days=before_days)
+    wanted = replace(SAME, renew_before=before, lifetime=timedelta(days=asked_days))
+    found = Found(replace(FACTS, not_after=day(given_days)), key_matches=True)
+    decision = decide(day(0.01), found, wanted)
+    assert (decision.then, decision.due_at) == (Then.NOTHING, day(due_on))
+    clamped = f"the issuer gave {given_days} days, 0:00:00 where {asked_days} days, 0:00:00 were asked for"
+    assert [note.partition(";")[0] for note in decision.notes] == ([clamped] if given_days < asked_days else [])
+
+
+@pytest.mark.parametrize(
     ("found", "wanted", "at", "reason"),
     [
         (Found(), SAME, 1, Reason.MISSING),
@@ -146,6 +168,15 @@ any_spans = st.none() | st.timedeltas(timedelta(days=-4000), timedelta(days=8000
 @given(moments, spans, any_spans)
 def test_renewal_is_never_outside_of_the_lifetime(begin: datetime, length: timedelta, before: timedelta | None) -> None:
     assert begin <= renewal_time(begin, begin + length, before) <= begin + length
+
+
+@given(moments, spans, spans, spans)
+def test_no_certificate_is_due_as_soon_as_it_is_made(
+    begin: datetime, length: timedelta, asked: timedelta, before: timedelta
+) -> None:
+    """As far as the inventory lets through: `renew_before` is shorter than what is asked for, here by a tenth."""
+    assume(length >= timedelta(hours=1) and timedelta(0) < before <= asked * 0.9)
+    assert renewal_time(begin, begin + length, before, asked) >= begin + min(length, asked) * 0.09
 
 
 @given(moments, spans, spans, st.none() | spans)
