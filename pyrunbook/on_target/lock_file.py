@@ -7,7 +7,7 @@ import fcntl
 import json
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from . import durable
@@ -54,8 +54,10 @@ def read(path: str) -> dict[str, Any] | None:
     return holder if isinstance(holder, dict) else {"holder": "unknown"}
 
 
-def acquire(path: str, holder: dict[str, Any], check_mode: bool = False) -> bool:
+def acquire(path: str, holder: dict[str, Any], check_mode: bool = False, predecessors: Sequence[str] = ()) -> bool:
     """Take the lock for `holder["holder"]`, a run's id. Whoever holds it already may take it again.
+
+    What a run of `predecessors` has left locked is taken over: they have ended.
 
     Returns:
         Whether anything changed: `False` when this holder had it before.
@@ -64,21 +66,23 @@ def acquire(path: str, holder: dict[str, Any], check_mode: bool = False) -> bool
         LockHeld: another run holds it.
     """
     if check_mode:
-        return _may_take(path, holder["holder"])
+        return _may_take(path, holder["holder"], predecessors)
     with _exclusively(path):
-        free = _may_take(path, holder["holder"])
+        free = _may_take(path, holder["holder"], predecessors)
         if free:
             stamped = dict(holder, since=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()))
             durable.write(path, json.dumps(stamped, sort_keys=True).encode(), 0o644)
         return free
 
 
-def _may_take(path: str, holder: str) -> bool:
+def _may_take(path: str, holder: str, predecessors: Sequence[str]) -> bool:
     """Whether the lock is free; `False` when `holder` has it, and an error when somebody else does."""
     current = read(path)
-    if current is not None and current.get("holder") != holder:
+    if current is None or current.get("holder") in predecessors:
+        return True
+    if current.get("holder") != holder:
         raise LockHeld(current)
-    return current is None
+    return False
 
 
 def release(path: str, holder: str, check_mode: bool = False) -> bool:

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import threading
 from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
+from typing import Any
+from unittest.mock import MagicMock
 
 import pytest
 from cluster_api import Api
 
 from pyrunbook.errors import PyrunbookError, Refused
 from pyrunbook.kubernetes import lease
+from pyrunbook.plugins.action import kubernetes_lease
 
 NAME = "agent-factory"
 
@@ -135,3 +139,25 @@ def test_a_lease_that_is_deleted_while_it_is_taken_is_created(api: Api) -> None:
     cluster.replace = replace  # type: ignore[method-assign]
     assert lease.acquire(cluster, NAME, "7f3a0002")[1]
     assert lease.show(cluster, NAME).holder == "7f3a0002"
+
+
+def test_what_was_taken_while_the_api_went_away_is_given_back(
+    standin_api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its journal knows the run as refused, but a colleague's journal does not know it at all."""
+    monkeypatch.setenv("PYRUNBOOK_RUN_ID", "7f3a0001")
+    service: dict[str, Any] = {
+        "kubeconfig": str(standin_api.kubeconfig),
+        "namespace": standin_api.namespace,
+        "name": NAME,
+        "colors": {color: {"deployment": name} for color, name in standin_api.target.deployments.items()},
+        "patience": 0.5,
+    }
+    task: Any = SimpleNamespace(
+        args={"service": service, "state": "held"}, check_mode=False, async_val=0, action="it", environment=None
+    )
+    action = kubernetes_lease.ActionModule(task, *(MagicMock() for _ in range(5)))
+    standin_api.faults.fail("lost", verb="create", resource="leases", seconds=1.0)
+    result = action.run(task_vars={})
+    assert result["failed"] and result["bad_input"] and "did not do it within 0.5 s" in result["msg"]
+    assert not lease.show(standin_api.cluster(), NAME).holder

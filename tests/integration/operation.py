@@ -88,6 +88,18 @@ def until_step(process: subprocess.Popen[str], step: str) -> dict[str, Any]:
     raise AssertionError(f"the step {step} never began: {process.stderr.read()}")
 
 
+def run_until_step(process: subprocess.Popen[str], step: str) -> tuple[str, str]:
+    """The id of the run once a step begins, empty where the run ends before it; and what was told until then."""
+    assert process.stdout is not None
+    told = ""
+    for line in process.stdout:
+        told += line
+        event: dict[str, Any] = json.loads(line)
+        if event["event"] == "step_started" and event["step"] == step:
+            return str(event["run"]), told
+    return "", told
+
+
 def playing(run: str) -> list[psutil.Process]:
     """The processes of this user that carry a run's id in their environment."""
     found = []

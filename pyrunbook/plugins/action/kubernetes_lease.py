@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import TYPE_CHECKING, Any
 
+from pyrunbook.errors import BadInput, PyrunbookError
 from pyrunbook.plugins.kubernetes_action import KubernetesAction
 
 if TYPE_CHECKING:
@@ -14,8 +16,8 @@ if TYPE_CHECKING:
 class ActionModule(KubernetesAction):
     """The states of the lock that a task can ask for.
 
-    `held` takes it, or fails with who holds it since when; `free` frees it if this run has it; `broken` frees it if
-    `holder` has it; `shown` reads it.
+    `held` takes it, also from a run of `predecessors`, which have ended, or fails with who holds it since when; `free`
+    frees it if this run has it; `broken` frees it if `holder` has it; `shown` reads it.
     """
 
     ARGUMENTS = {
@@ -49,13 +51,22 @@ class ActionModule(KubernetesAction):
                 return {"changed": False, "lock": before.as_dict(), "detail": f"lock not ours: {before}"}
             changed = self.check_mode or lease.release(cluster, target.service, self.run_id)
             return {"changed": changed, "detail": "lock freed"}
-        lock, changed = lease.acquire(
-            cluster,
-            target.service,
-            self.run_id,
-            operator=arguments["operator"],
-            predecessors=arguments["predecessors"],
-            duration=arguments["duration"],
-            check=self.check_mode,
-        )
-        return {"changed": changed, "lock": lock.as_dict(), "detail": "lock held", "evidence": {"lock": lock.as_dict()}}
+        try:
+            lock, changed = lease.acquire(
+                cluster,
+                target.service,
+                self.run_id,
+                operator=arguments["operator"],
+                predecessors=arguments["predecessors"],
+                duration=arguments["duration"],
+                check=self.check_mode,
+            )
+        except BadInput:
+            # The API went away, and with it the answer whether the lock was taken.
+            if not mine and not self.check_mode:
+                with contextlib.suppress(PyrunbookError):
+                    lease.release(cluster.at_least(PATIENCE_TO_PUT_BACK), target.service, self.run_id)
+            raise
+        left = before.holder if changed else ""
+        detail = f"lock held, left behind by run {left}, which has ended" if left else "lock held"
+        return {"changed": changed, "lock": lock.as_dict(), "detail": detail, "evidence": {"lock": lock.as_dict()}}

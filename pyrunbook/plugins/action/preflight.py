@@ -14,7 +14,7 @@ from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
 from pyrunbook import catalog, windows
 from pyrunbook.errors import BadInput, Refused
-from pyrunbook.journal import Journal
+from pyrunbook.journal import Journal, Run
 from pyrunbook.plugins.step_action import ENV_RUN_ID, StepAction
 from pyrunbook.rollout import plan
 
@@ -22,6 +22,9 @@ DEPLOYED = ("Start the release", "Wait for the rollout")
 """The tasks of the role deploy_green whose evidence says what it has deployed."""
 ENV_MODE = "PYRUNBOOK_MODE"
 """Why the play was started, see `execution.play.Request`."""
+
+ENDED_RUNS = 100
+"""How many of the last runs may have left a lock behind that the next one takes over."""
 
 
 def operator() -> str:
@@ -46,8 +49,8 @@ def _specified(runbook: catalog.Runbook) -> dict[str, dict[str, Any]]:
 class ActionModule(StepAction):
     """The window, earlier runs, attestations; on a resumed run also the plan of its first attempt.
 
-    The result carries `window` and `attestations` for the journal, and `recorded`: the colors of the run's plan where a
-    plan exists already, and what was deployed.
+    The result carries `window` and `attestations` for the journal; `recorded`: the colors of the run's plan where a
+    plan exists already, and what was deployed; `ended`: the runs whose locks may be taken over.
     """
 
     ARGUMENTS = {
@@ -75,14 +78,14 @@ class ActionModule(StepAction):
         runbook = catalog.load().get(arguments["runbook"])
         catalog.load().get(runbook.metadata.undone_by)
         self._check_inputs(runbook, task_vars)
-        if arguments["exclusive"]:
-            self._refuse_unfinished(arguments["service"])
+        ended = self._ended(arguments["service"]) if arguments["exclusive"] else []
         recovery = arguments["recovery"]
         result: dict[str, Any] = {
             "changed": False,
             "operator": operator(),
             "machine": socket.gethostname(),
             "recorded": self._recorded(arguments["service"]),
+            "ended": ended,
         }
         if not recovery:
             decision = self._window(runbook.metadata, arguments)
@@ -131,9 +134,19 @@ class ActionModule(StepAction):
                 next_step="unset PYRUNBOOK_RUN_ID and ANSIBLE_CALLBACKS_ENABLED, and use pyrunbook's ansible.cfg",
             )
 
-    def _refuse_unfinished(self, service: str) -> None:
+    def _ended(self, service: str) -> list[str]:
+        """The last runs of the service that have come to an end: what they left locked is no lock.
+
+        Of two runs that begin at once, each finds the other one unfinished. The one that began first goes on, and then
+        the lock decides; a run that has changed something is never passed over.
+
+        Raises:
+            Refused: an earlier run has not come to its end.
+        """
         with Journal.open() as journal:
-            earlier = [run for run in journal.unfinished(service) if run.id != self.run_id and not run.check_mode]
+            others = [run for run in journal.unfinished(service) if run.id != self.run_id and not run.check_mode]
+            earlier = [run for run in others if run.changed or self._began_before(journal, run)]
+            ended = [run.id for run in journal.history(ENDED_RUNS, service=service) if run.finished]
         if earlier:
             run = earlier[0]
             raise Refused(
@@ -142,6 +155,11 @@ class ActionModule(StepAction):
                 means="It is still running, or it died and left things as they were in the middle.",
                 next_step=f"wait for it, or: pyrunbook recover {run.id}",
             )
+        return ended
+
+    def _began_before(self, journal: Journal, other: Run) -> bool:
+        own = journal.get(self.run_id)
+        return (other.started, other.id) < (own.started, own.id)
 
     def _recorded(self, service: str) -> dict[str, Any] | None:
         """Of a run that was begun before: the colors of its plan, and what it has deployed; `{}` before it had."""

@@ -16,6 +16,11 @@ options:
   operator: {description: Who runs it., type: str}
   machine: {description: Where it runs., type: str}
   runbook: {description: What it runs., type: str}
+  predecessors:
+    description: Runs that have ended; C(held) takes over a lock that one of them left behind.
+    type: list
+    elements: str
+    default: []
 author: [pyrunbook]
 """
 
@@ -35,6 +40,7 @@ def main() -> None:
             "operator": {"type": "str"},
             "machine": {"type": "str"},
             "runbook": {"type": "str"},
+            "predecessors": {"type": "list", "elements": "str", "default": []},
         },
         required_if=[
             ("state", "held", ["holder", "operator", "machine"]),
@@ -59,8 +65,10 @@ def main() -> None:
             if module.check_mode and not os.path.isdir(os.path.dirname(path)):
                 module.exit_json(changed=True, detail="the lock would be taken")
             holder = {key: asked[key] for key in ("holder", "operator", "machine", "runbook")}
-            changed = lock_file.acquire(path, holder, module.check_mode)
-            module.exit_json(changed=changed, detail="lock held")
+            left = (lock_file.read(path) or {}).get("holder")
+            changed = lock_file.acquire(path, holder, module.check_mode, asked["predecessors"])
+            after = f", left behind by run {left}, which has ended" if left and left != asked["holder"] else ""
+            module.exit_json(changed=changed, detail=f"lock held{after}")
         changed = lock_file.release(path, asked["holder"], module.check_mode)
         word = "broken" if asked["state"] == "broken" else "freed"
         module.exit_json(changed=changed, detail=f"lock {word}" if changed else "the lock is free")

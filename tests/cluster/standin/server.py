@@ -28,10 +28,11 @@ from .store import BY_PATH, RESOURCES, Obj, Refusal, Resource, Store, modified
 class Fault:
     """What shall go wrong with the next requests that match.
 
-    `action` is a status code, `reset` (the connection is closed unanswered, nothing was done), `lost` (it is done, but
-    the answer is lost), `slow` (answered after `seconds`), `hold` (as `reset`, after `seconds`), `proxy` (a proxy
-    before the API answers 404 in its own words, which are no Status), or `restart` (as `StandIn.restart`, away and
-    blind for `seconds` each). `message` is what a status code says.
+    `action` is a status code (`message` is what it says), `reset` (the connection is closed unanswered, nothing was
+    done), `lost` (it is done, but the answer is lost, and nobody answers for `seconds`: the process dies after it has
+    written to etcd), `slow` (answered after `seconds`), `hold` (as `reset`, after `seconds`), `proxy` (a proxy before
+    the API answers 404 in its own words, which are no Status), or `restart` (as `StandIn.restart`, away and blind for
+    `seconds` each).
     """
 
     action: int | str
@@ -268,6 +269,8 @@ class _Handler(BaseHTTPRequestHandler):
                 return self._watch(call)
             answer = call.perform()
             if fault and fault.action == "lost":
+                if fault.seconds:
+                    self.standin.restart(away=fault.seconds)
                 raise _Dropped
         except Refusal as refusal:
             record.code = refusal.code
