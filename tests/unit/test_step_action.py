@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import multiprocessing
+import os
 import socket
 from collections.abc import Callable
 from pathlib import Path
@@ -14,7 +16,9 @@ import pytest
 from ansible.errors import AnsibleError
 
 from pyrunbook.errors import BadInput, Refused
-from pyrunbook.plugins.action import checks, conclude, in_flight, rollback_plan, wait_ready
+from pyrunbook.journal import Journal, RunStart
+from pyrunbook.on_target import lock_file
+from pyrunbook.plugins.action import checks, conclude, in_flight, preflight, rollback_plan, wait_ready
 from pyrunbook.plugins.step_action import ENV_JOURNAL_BROKEN, ENV_RUN_ID, StepAction
 from pyrunbook.rollout import plan
 
@@ -227,6 +231,85 @@ def test_a_damaged_plan_here_is_not_replaced_by_one_from_elsewhere(state: Path) 
     path.write_text("damaged")
     result = run(rollback_plan.ActionModule, state="read", id="7f3a0001", service="agent-factory", text=sealed)
     assert "is not a rollback plan" in result["msg"]
+
+
+# --- starting ----------------------------------------------------------------------------------------------------
+
+STARTING: dict[str, Any] = {
+    "runbook": "maintenance/production_update",
+    "service": "agent-factory",
+    "window": "always",
+    "attested": ["oncall_available", "staging_validated"],
+}
+
+
+def _begin(run_id: str, service: str = "agent-factory") -> None:
+    """As the callback does it before the first task."""
+    with Journal.open() as journal:
+        journal.start_run(
+            RunStart(
+                id=run_id, runbook=STARTING["runbook"], operator="ada", machine=socket.gethostname(), pid=os.getpid(),
+                process_started=0.0, inventory="here", inputs={}, check_mode=False, mode="run",
+            )
+        )  # fmt: skip
+        journal.add_service(run_id, service, "host")
+
+
+def test_of_runs_that_start_in_the_same_moment_exactly_one_gets_the_lock(
+    state: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All are in the journal before any of them looks there for others."""
+    with Journal.open():
+        pass
+    forks = multiprocessing.get_context("fork")
+    barrier, told = forks.Barrier(4), forks.SimpleQueue()
+
+    def start(run_id: str) -> None:
+        monkeypatch.setenv(ENV_RUN_ID, run_id)
+        _begin(run_id)
+        barrier.wait(30)
+        result = run(preflight.ActionModule, **STARTING)
+        if result.get("failed"):
+            return told.put((run_id, result["msg"]))
+        try:
+            lock_file.acquire(str(tmp_path / "lock.json"), {"holder": run_id}, predecessors=result["ended"])
+        except lock_file.LockHeld as held:
+            return told.put((run_id, str(held)))
+        return told.put((run_id, "runs"))
+
+    started = [forks.Process(target=start, args=(f"7f3a000{number}",)) for number in range(4)]
+    for process in started:
+        process.start()
+    answers = dict(told.get() for _ in started)
+    for process in started:
+        process.join()
+    (winner,) = [run_id for run_id, words in answers.items() if words == "runs"]
+    refusals = [words for run_id, words in answers.items() if run_id != winner]
+    assert all("has not been brought to an end" in words or f"held by run {winner}" in words for words in refusals)
+
+
+def test_a_run_that_began_later_but_has_changed_something_is_not_passed_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its lock may have been broken."""
+    _begin("7f3a0001")
+    _begin("7f3a0002")
+    monkeypatch.setenv(ENV_RUN_ID, "7f3a0001")
+    assert not run(preflight.ActionModule, **STARTING).get("failed")
+    with Journal.open() as journal:
+        journal.record_plan("7f3a0002", "agent-factory", "7f3a0002", "0")
+    refused = run(preflight.ActionModule, **STARTING)
+    assert "Run 7f3a0002 of agent-factory" in refused["msg"] and not refused["bad_input"]
+
+
+def test_only_a_run_that_has_come_to_its_end_leaves_a_lock_that_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A rollback that failed is no end: what it left in the middle is still locked."""
+    for run_id, outcome in (("7f3a0001", "refused"), ("7f3a0002", "succeeded"), ("7f3a0003", "rollback_failed")):
+        _begin(run_id, "agent-factory" if outcome != "rollback_failed" else "another")
+        with Journal.open() as journal:
+            journal.end_run(run_id, outcome)
+    _begin("7f3a0004")
+    monkeypatch.setenv(ENV_RUN_ID, "7f3a0004")
+    assert run(preflight.ActionModule, **STARTING)["ended"] == ["7f3a0002", "7f3a0001"]
+    assert "Run 7f3a0003 of another" in run(preflight.ActionModule, **{**STARTING, "service": "another"})["msg"]
 
 
 # --- concluding --------------------------------------------------------------------------------------------------
