@@ -25,7 +25,7 @@ def anchors_of(page: Page) -> frozenset[str]:
             if attribute:
                 found.add(attribute[1])
             for title in {section.title, re.sub(r"[*_`]", "", raw)}:
-                for slug in {_github(title), _python_markdown(title), _github(_ascii(title))}:
+                for slug in {_github(title), _python_markdown(title), _github(_ascii(title)), _redcarpet(title)}:
                     found.add(slug if not seen[slug] else f"{slug}-{seen[slug]}")
                     found.add(f"{slug}_{seen[slug]}" if seen[slug] else slug)
             for slug in {_github(section.title), _python_markdown(section.title)}:
@@ -34,6 +34,9 @@ def anchors_of(page: Page) -> frozenset[str]:
             if isinstance(item, Html):
                 found.update(_HTML.findall(item.text))
     for line in page.lines:
+        glued = re.match(r"#{1,6}(?=[^\s#])(.+)", line)  # a heading to some tools, though not to CommonMark
+        if glued:
+            found.update((_github(glued[1]), _python_markdown(glued[1])))
         if "<a " in line or "id=" in line:
             found.update(_HTML.findall(line))
     return frozenset(found)
@@ -47,6 +50,12 @@ def _github(title: str) -> str:
 def _python_markdown(title: str) -> str:
     bare = re.sub(r"[^\w\s-]", "", _ascii(title)).strip().lower()
     return re.sub(r"[-\s]+", "-", bare)
+
+
+def _redcarpet(title: str) -> str:
+    """As Redcarpet has it, which many sites of Middleman and Jekyll use: it escapes the title for HTML first."""
+    escaped = title.replace("&", "&amp;").replace("'", "&#39;").replace('"', "&quot;").lower()
+    return re.sub(r"[^\w]+", "-", escaped).strip("-")
 
 
 def _ascii(title: str) -> str:

@@ -64,7 +64,7 @@ _SECOND = {
 """Sub-commands of which only some uses change something, with the words behind them."""
 _ALWAYS = _words(
     "rm mv ln dd mkfs truncate kill pkill killall tee rsync unlink reboot shutdown poweroff chmod chown mount umount "
-    "pg_restore crontab sysctl iptables nft"
+    "pg_restore crontab sysctl nft"
 )
 _CANNOT_FAIL = _words("echo printf true : sleep date clear set export unset history wait")
 _SQL = _words("psql mysql mariadb sqlite3 sqlcmd clickhouse-client cockroach")
@@ -163,6 +163,10 @@ def _sed(command: Invocation) -> bool:
     return any(re.match(r"-[a-zA-Z]*i|--in-place", word) for word in command.texts)
 
 
+def _iptables(command: Invocation) -> bool:
+    return not any(re.match(r"-\w*[LS]|--list", word) for word in command.texts)
+
+
 def _sends(command: Invocation) -> bool:
     words = (*command.texts, "")
     for at, word in enumerate(words):
@@ -185,6 +189,7 @@ _SPECIAL: dict[str, Callable[[Invocation], bool]] = {
     "tee": _tee,
     "find": _find,
     "sed": _sed,
+    "iptables": _iptables,
     "curl": _sends,
     "wget": _sends,
     "service": _service,

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
+from textwrap import shorten
 from typing import Literal
 
 from pyrunbook.catalog.values import LANGUAGES
@@ -14,7 +16,7 @@ from pyrunbook.catalog.yaml_file import Problem
 from pyrunbook.lint import page_steps
 from pyrunbook.lint.anchors import anchors_of
 from pyrunbook.lint.masks import masked, without_code
-from pyrunbook.lint.subject import Block, Command, Line, Link, Reach, Role, Spot, Subject, Text
+from pyrunbook.lint.subject import Block, Command, Line, Link, Place, Reach, Role, Spot, Subject, Text
 from pyrunbook.markdown import CodeBlock, Html, Item, Label, ListItem, Page, Paragraph, Section, Table, read_page
 from pyrunbook.markdown.code import SHELLS, looks_like_shell, typed_in
 from pyrunbook.markdown.page import flattened
@@ -45,7 +47,9 @@ _UPDATED = re.compile(
     r"|last[ _-]?(updated|reviewed|modified)|updated|reviewed|review date|date de revue)$"
 )
 _DATE = re.compile(r"\b(\d{4})-(\d{2})-(\d{2})\b")
-_RUNBOOK_TITLE = re.compile(r"\b(run-?book|procedure|mode operatoire)\b")
+_RUNBOOK_TITLE = re.compile(r"\b(run-?book|procedure|mode operatoire)\b(?! (entr|template|generat|author|index|guide))")
+_REPORT = re.compile(r"\bpost-?mortem\b|\bincident (on|report|review|du)\b|\b20\d\d-\d\d-\d\d\b")
+"""The title of what tells an incident that is over."""
 
 
 def from_page(file: Path) -> Subject:
@@ -65,8 +69,9 @@ def from_page(file: Path) -> Subject:
     subject.anchors = anchors_of(page)
     reader = _Reader(subject, page)
     reader.read()
+    subject.titled = _RUNBOOK_TITLE.search(plain(name)) is not None
     subject.form = _form(subject)
-    subject.incident = SectionName.SYMPTOMS in subject.sections
+    subject.incident = _begins_with_symptoms(subject)
     if subject.form == "procedure":
         subject.steps = list(page_steps.steps_of(page, subject.commands))
     language = next((name for name in LANGUAGES if file.name.endswith(f".{name}.md")), "")
@@ -78,13 +83,25 @@ def from_page(file: Path) -> Subject:
 def _form(subject: Subject) -> Literal["procedure", "alert", ""]:
     """A page is taken for a runbook only where it clearly wants to be one: a README has prerequisites, too."""
     names = set(subject.sections)
-    if len(names & _ALERT) >= 2 and (SectionName.MEANING in names or SectionName.PROCEDURE not in names):
+    if _REPORT.search(plain(subject.name)):
+        return ""
+    if (
+        len(names & _ALERT) >= 2
+        and names & {SectionName.MEANING, SectionName.DIAGNOSIS}
+        and (SectionName.MEANING in names or SectionName.PROCEDURE not in names)
+    ):
         return "alert"
-    titled = _RUNBOOK_TITLE.search(plain(subject.name)) is not None
     whole = SectionName.PROCEDURE in names and len(names & _WHOLE) >= 2
-    if (titled and names & _PROCEDURE) or whole:
+    if (subject.titled and names & _PROCEDURE) or whole:
         return "procedure"
     return ""
+
+
+def _begins_with_symptoms(subject: Subject) -> bool:
+    """Whether a page is about an incident, rather than naming the symptoms of a known error further down."""
+    places = subject.sections
+    others = [places[name].line for name in (SectionName.PREREQUISITES, SectionName.PROCEDURE) if name in places]
+    return SectionName.SYMPTOMS in places and places[SectionName.SYMPTOMS].line <= min(others, default=sys.maxsize)
 
 
 class _Reader:
@@ -123,6 +140,8 @@ class _Reader:
         names = recognised(section.title) if section.level else ()
         for name in names:
             self._subject.sections.setdefault(name, Spot(self._file, section.line, section.column))
+        if section.level:
+            self._subject.raw.append(section.title)
         within = frozenset(names) or around
         for link in section.links():
             self._subject.links.append(Link(link.target, Spot(self._file, link.line, link.column)))
@@ -167,9 +186,20 @@ class _Reader:
             Role.INSTRUCTION if within & _ACTING and isinstance(item, (ListItem, Paragraph, Label)) else Role.STATEMENT
         )
         self._subject.texts.append(Text(found, role))
+        self._open_code(lines)
         if within & _CALLING:
             for line in found:
                 self._subject.contacts.append(Reach("", line.words, line.at))
+
+    def _open_code(self, lines: Sequence[int]) -> None:
+        """A mark of code that nothing closes within its paragraph, in front of what looks like a command."""
+        text = without_code("\n".join(self._page.lines[number - 1] for number in lines))
+        for found in re.finditer(r"(?<![\\`])`(?=([^\s`][^`\n]*))", text):
+            row = text.count("\n", 0, found.start())
+            column = found.start() - (text.rfind("\n", 0, found.start()) + 1)
+            if looks_like_shell(found[1]):
+                place = Spot(self._file, lines[0] + row, column + 1)
+                self._subject.open_code.append(Place(place, shorten(found[1], 60, placeholder=" …")))
 
     def _line(self, number: int) -> Line:
         raw = self._page.lines[number - 1]
@@ -192,7 +222,14 @@ class _Reader:
             starts = tuple(at for at, _ in rows)
             looking = bool(within & _LOOKING) and not within & {SectionName.MITIGATION, SectionName.PROCEDURE}
             self._subject.commands.append(
-                Command(masked(source, templates=False), source, starts, "page", diagnostic=looking)
+                Command(
+                    masked(source, templates=False),
+                    source,
+                    starts,
+                    "page",
+                    diagnostic=looking,
+                    sure=code.language != "",
+                )
             )
 
     def _typed(self, code: CodeBlock) -> Iterator[tuple[Spot, str]]:

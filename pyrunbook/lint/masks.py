@@ -14,16 +14,16 @@ _SPOKEN = {
     "service_stop_command": "systemctl stop",
 }
 """Words of `pyrunbook.catalog.page_values` that begin a command: what they stand for decides what it does."""
-BLANKS = re.compile(r"(?<![<\w$&])<(?P<name>[A-Za-z](?:[\w .:/|'-]*[\w.])?)>(?![>&(])")
+BLANKS = re.compile(r"(?<![<\d$&])<(?P<name>[A-Za-z](?:[\w .:/|'(),`-]*[\w.)`])?)>(?![>&(])")
 """`<id>`, `<name of the pod>`: what the shell would take for redirections."""
 
 
-_CODE_SPAN = re.compile(r"(`+)(?!`).*?(?<!`)\1(?!`)")
+_CODE_SPAN = re.compile(r"(?<!`)(`+)(?!`).*?(?<!`)\1(?!`)", re.DOTALL)
 
 
 def without_code(line: str) -> str:
-    """A line of Markdown with its code spans blanked; it stays as long as it is."""
-    return _CODE_SPAN.sub(lambda span: "\N{NO-BREAK SPACE}" * len(span[0]), line)
+    """Markdown with its code spans blanked; each line stays as long as it is."""
+    return _CODE_SPAN.sub(lambda span: re.sub(r"[^\n]", "\N{NO-BREAK SPACE}", span[0]), line)
 
 
 def masked(source: str, *, templates: bool) -> str:

@@ -86,11 +86,29 @@ class Chain:
     column: int
 
 
+@dataclass(frozen=True)
+class Statement:
+    """What is typed and started as one: a command, a pipeline, a loop.
+
+    Attributes:
+        invocations: those in it, a loop's and a pipeline's members too.
+        background: whether `&` lets the shell go on at once.
+        endless: whether it is a loop `while true` that nothing in it leaves.
+    """
+
+    invocations: tuple[Invocation, ...]
+    row: int
+    column: int
+    background: bool = False
+    endless: bool = False
+
+
 @dataclass
 class Script:
     """What a shell text consists of.
 
     Attributes:
+        statements: in their order; not those within a loop or a function.
         chains: joined by `;` in one line.
         alternatives: joined by `||`.
         reads: variables.
@@ -99,6 +117,7 @@ class Script:
         fault: row and column of the first place that the grammar does not understand.
     """
 
+    statements: list[Statement] = field(default_factory=list)
     invocations: list[Invocation] = field(default_factory=list)
     pipelines: list[Pipeline] = field(default_factory=list)
     chains: list[Chain] = field(default_factory=list)

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from functools import cache, lru_cache
 from typing import TYPE_CHECKING
 
-from pyrunbook.lint.script import Chain, Invocation, Pipeline, Script, Variable, Word
+from pyrunbook.lint.script import Chain, Invocation, Pipeline, Script, Statement, Variable, Word
 
 if TYPE_CHECKING:
     from tree_sitter import Node, Parser
@@ -53,6 +53,7 @@ class _Reader:
     def script(self) -> Script:
         root = _parser().parse(self._bytes).root_node
         self._visit(root)
+        self._script.statements += self._statements(root)
         if root.has_error:
             wrong = next(_wrong(root), root)
             self._script.fault = self._at(wrong)
@@ -102,6 +103,19 @@ class _Reader:
             if mark.type == "||" and 0 < index < len(parts) - 1:
                 before, after = self._below(parts[index - 1]), self._below(parts[index + 1])
                 self._script.alternatives.append(Chain(before, after, *self._at(mark)))
+
+    def _statements(self, root: Node) -> Iterator[Statement]:
+        parts = root.children
+        for index, node in enumerate(parts):
+            if node.is_named and node.type != "comment":
+                background = index + 1 < len(parts) and parts[index + 1].type == "&"
+                yield Statement(self._below(node), *self._at(node), background, self._is_endless(node))
+
+    def _is_endless(self, node: Node) -> bool:
+        condition = node.child_by_field_name("condition") if node.type == "while_statement" else None
+        if condition is None or self._text(condition).strip(" ;") not in ("true", ":", "[ 1 ]", "((1))", "[[ 1 ]]"):
+            return False
+        return re.search(r"\b(break|exit|return)\b", self._text(node)) is None
 
     def _chains(self, node: Node) -> None:
         parts = [child for child in node.children if child.type != "comment"]

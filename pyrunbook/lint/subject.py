@@ -70,6 +70,7 @@ class Command:
         flow: commands of the same flow are typed into the same shell, in their order: they share variables.
         exact: whether the columns of its lines are those of the file; not where YAML folds lines.
         diagnostic: it stands where a reader only looks: symptoms, diagnosis, verification.
+        sure: whether somebody says that it is shell; a fence without a language does not.
     """
 
     text: str
@@ -78,6 +79,7 @@ class Command:
     flow: str = ""
     exact: bool = True
     diagnostic: bool = False
+    sure: bool = True
 
     @property
     def at(self) -> Spot:
@@ -206,10 +208,12 @@ class Subject:
         name: id of the runbook; the title of a page.
         at: where it begins: what is missing is missing there.
         form: how a page is built: by a procedure's sections or by an alert's; empty for a page that is no runbook.
+        titled: whether a page calls itself a runbook.
         sections: those that are there, with their places.
         before: of a runbook: the commands of the roles that it applies, in order; they are typed in before its own.
         roles: the directories of these roles, each with the sections of the play in which it is applied.
         raw: the lines of a page outside of its code, markup left in.
+        open_code: code among words that has no end: where it begins, and its first words.
         incident: whether it begins with symptoms.
         files: all that it was read from, in order; the keys of a dict.
         problems: what is wrong with these files.
@@ -222,12 +226,14 @@ class Subject:
     name: str
     at: Spot
     form: Literal["procedure", "alert", ""] = ""
+    titled: bool = False
     incident: bool = False
     files: dict[Path, None] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
     sections: dict[SectionName, Spot] = field(default_factory=dict)
     texts: list[Text] = field(default_factory=list)
     raw: list[str] = field(default_factory=list)
+    open_code: list[Place] = field(default_factory=list)
     commands: list[Command] = field(default_factory=list)
     before: list[Command] = field(default_factory=list)
     roles: dict[Path, set[str]] = field(default_factory=dict)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from datetime import date
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -128,7 +129,7 @@ def test_contacts_are_looked_at_where_people_are_called(look: Look) -> None:
 
 
 def test_a_command_between_output_is_found_in_its_line(look: Look) -> None:
-    text = "# X\n\n- a\n\n  ```console\n  $ ls\n  rm -rf out\n  $ cd x \\\n      && rm -rf y\n  ```\n"
+    text = "# X\n\n- a\n\n  ```console\n  $ ls\n  rm -rf out\n  $ true \\\n      && rm -rf y\n  ```\n"
     assert look(text, "destructive-command") == ["9:10 destructive-command"]
 
 
@@ -174,14 +175,18 @@ def test_odd_pages_are_survived(look: Look, text: str) -> None:
         ("![a](picture.png)", True), ("[a](mailto:x@y.z)", False), ("[a](https://nowhere.invalid)", False),
         ("[a](/other.md)", False), ("[a](with%20blank.md)", False), ("[a][ref]\n\n[ref]: gone.md", True),
         ("[a]({{ site }}/x)", False), ("`[a](gone.md)`", False), ("[a](#twice-1)", False), ("[a](other)", False),
-        ("[a](other.html)", False),
+        ("[a](other.html)", False), ("[a](/made/by/the/site.html)", False), ("[a](/gone.md)", True),
+        ("[a](../apps/elsewhere.html)", False), ("[a](gone.html)", True), ("[a](sub/../other.md)", False),
+        ("[a](never/../other.md)", False), ("[a](served/)", False), ("[a](%25=%20page.url%20%25)", False),
+        ("[a](#it-39-s-here)", False), ("[a](#glued)", False),
     ],
 )  # fmt: skip
 def test_links(look: Look, tmp_path: Path, link: str, dead: bool) -> None:
     (tmp_path / "other.md").write_text("# Titre à trouver\n")
     (tmp_path / "with blank.md").write_text("# x\n")
     (tmp_path / "sub").mkdir()
-    text = f"# Here\n\n{link}\n\n<a id='explicit'></a>\n\n## Twice\n\n## Twice\n"
+    (tmp_path / "served.html.md").write_text("# x\n")
+    text = f"# Here\n\n{link}\n\n<a id='explicit'></a>\n\n## Twice\n\n## Twice\n\n## It's here\n\n###Glued\n"
     assert bool(look(text, "dead-link")) is dead
 
 
@@ -331,3 +336,84 @@ def test_nothing_to_lint_is_nothing_found(tmp_path: Path) -> None:
 def test_a_long_message_is_cut_between_words(found: Callable[..., list[Reported]]) -> None:
     (one,) = found("# Runbook\n\nTODO: " + "abcdefg " * 20 + "\n", "unfilled-blank")
     assert one.message == "TODO is still to be done: " + "abcdefg " * 9 + "…"
+
+
+# --- three pages as they are found in the wild --------------------------------------------------------------------
+
+PAGES = Path(__file__).parent / "pages"
+
+
+def test_a_page_without_faults_of_these_kinds_is_left_alone(look: Look) -> None:
+    kinds = ("incomplete-command", "endless-wait", "missing-section", "unfilled-blank", "vague-instruction")
+    assert look((PAGES / "false-positives.md").read_text(), *kinds) == []
+
+
+def test_what_is_never_reached_is_told_and_a_listed_name_is_not(look: Look) -> None:
+    assert look((PAGES / "endless.md").read_text()) == ["12:5 endless-wait"]
+
+
+def test_what_hurts_is_not_missed(found: Callable[..., list[Reported]]) -> None:
+    said = {(each.at.line, each.rule): each.message for each in found((PAGES / "misses.md").read_text())}
+    assert "what a program prints" in said[13, "shell-syntax"]
+    assert said[20, "destructive-command"].startswith("deletes all that ls lists")
+    assert said[21, "destructive-command"].startswith("ls prints names without /var/lib/worker")
+    assert said[27, "incomplete-command"].startswith("xx ")
+    assert "never closed: kubectl get secret" in said[30, "incomplete-command"]
+    assert "identify the root cause" in said[40, "vague-instruction"]
+    assert "link the page" in said[44, "vague-instruction"]
+
+
+@pytest.mark.parametrize(
+    ("block", "lines"),
+    [
+        ("```bash\nls -l\ntotal 8K\n```\n", ["5"]),
+        ("```bash\nNAME      READY   STATUS\nshop-1    1/1     Running\n```\n", ["4"]),
+        ('```sh\nkubectl delete pod web-0\npod "web-0" deleted\n```\n', ["5"]),
+        ("```sh\ncat <<END\ntotal 8K\nEND\n```\n", []),
+        ("```console\n$ ls -l\ntotal 8K\n```\n", []),
+        ("```text\ntotal 8K\n```\n", []),
+        ("```\nls -l\nit's here\n```\n", []),  # nobody said that this is shell
+        ("```\nls 'x\n```\n", ["4"]),
+        ("```bash\nNAME=x\nTOTAL=1 ls\n```\n", []),
+        ("```bash\nkubectl get x <policy name (of the release)>\ngit push origin v<version>\n```\n", []),
+    ],
+)
+def test_output_is_no_command(look: Look, block: str, lines: list[str]) -> None:
+    assert [each.partition(":")[0] for each in look(f"# X\n\n{block}", "shell-syntax")] == lines
+
+
+@pytest.mark.parametrize(
+    ("words", "lines"),
+    [
+        ("Run `kubectl get pods > x and look.", ["5"]),
+        ("Run `kubectl get\npods` and look.", []),
+        ("Run ``ls ` x`` and look.", []),
+        ("A lone ` is a grave accent.", []),
+        (r"Run \`kubectl get pods.", []),
+    ],
+)
+def test_code_that_is_never_closed(look: Look, words: str, lines: list[str]) -> None:
+    assert [each.partition(":")[0] for each in look(f"# X\n\n## Y\n\n{words}\n", "incomplete-command")] == lines
+
+
+_ALL_BUT_ROLLBACK = "Before you begin, log in. Verify that it answers. Ask in #ops. Known issues: none.\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "missing"),
+    [
+        (
+            "# Runbook: x\n\n## Procedure\n\n```bash\nsystemctl restart x\n```\n",
+            "prerequisites verification troubleshooting contacts",
+        ),
+        ("# Runbook: x\n\n## Steps\n\n```bash\nhelm upgrade x\n```\n\n" + _ALL_BUT_ROLLBACK, "rollback"),
+        ("# Runbook: x\n\n## Switch it off\n\n1. Press.\n\n" + _ALL_BUT_ROLLBACK, ""),
+        ("# How to build\n\n## Prerequisites\n\n## Steps\n\n## Verification\n", ""),
+        ("# Incident on 2026-01-01\n\n**Impact**: all\n\n**Resolution**: restarted\n", ""),
+        ("# AlertX\n\n## Meaning\n\n## Impact\n\n**To resolve it**: restart the node after a check.\n", ""),
+        ("# AlertX\n\n## Meaning\n\n## Mitigation\n\nRestart it.\n", "impact diagnosis"),
+    ],
+)  # fmt: skip
+def test_a_part_is_there_where_words_tell_it(found: Callable[..., list[Reported]], text: str, missing: str) -> None:
+    said = [re.search(r"no section (\w+)", each.message) for each in found(text, "missing-section")]
+    assert {each[1] for each in said if each} == set(missing.split())

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 from pyrunbook.lint.context import Context
 from pyrunbook.lint.effects import after, verb_of
 from pyrunbook.lint.rule import Finding, Rule
-from pyrunbook.lint.script import BLANK, TEMPLATE, Invocation, Word
+from pyrunbook.lint.script import BLANK, TEMPLATE, Invocation, Pipeline, Word
 from pyrunbook.lint.shell import parse
 from pyrunbook.lint.subject import Subject
 
@@ -20,31 +21,101 @@ _WHOLE_TABLE = re.compile(
 )
 _SQL = ("psql", "mysql", "mariadb", "sqlite3", "clickhouse-client", "cockroach")
 _EMPTYING = ("flushall", "flushdb")
+_REMOVING = frozenset(("rm", "rmi", "delete", "remove", "destroy", "terminate", "unlink"))
+"""Programs and sub-commands that take away what they are given."""
 
 
 def check(subject: Subject, _context: Context) -> Iterator[Finding]:
     """Recursive deletion without a sure root, deletion of everything, and the like."""
+    before: list[str] = []
     for command in subject.commands:
         script = parse(command.text)
-        strict = "u" in script.options
         for each in script.invocations:
-            message = _verdict(each, strict)
+            above = "\n".join((*before, *command.text.split("\n")[: each.row]))
+            known = _Known("u" in script.options, _given(command.text, each.row), above)
+            message = _verdict(each, known)
             if message:
                 yield Finding(command.spot(each.row, each.column), message)
+        for pipe in script.pipelines:
+            message = _piped(pipe)
+            if message:
+                yield Finding(command.spot(pipe.row, pipe.column), message)
+        before.append(command.text)
 
 
-def _verdict(command: Invocation, strict: bool) -> str:
+@dataclass(frozen=True)
+class _Known:
+    """What is known where a command stands.
+
+    Attributes:
+        strict: whether `set -u` refuses a variable without a value.
+        given: variables that the same block has given a value that is not empty.
+        above: the commands in front of it.
+    """
+
+    strict: bool
+    given: frozenset[str]
+    above: str
+
+    def made_here(self, path: str) -> bool:
+        """Whether commands above have used a relative path, or have gone to a directory: then the reader is there."""
+        first = path.removeprefix("./").split("/")[0]
+        named = re.search(rf"(?<![\w.-]){re.escape(first)}(?![\w-])", self.above) is not None
+        return named or re.search(r"(?m)^\s*(?:\$ )?(?:cd|pushd)\s+\S|\bgit clone\b", self.above) is not None
+
+
+def _given(text: str, row: int) -> frozenset[str]:
+    above = "\n".join(text.split("\n")[:row])
+    set_before = re.compile(
+        r"(?m)(?:^|[;&]\s*)\s*(?:export |local |readonly )?(\w+)=(?=[\"']?(?:[\w/.~-]|\$\(mktemp\b))"
+    )
+    return frozenset(set_before.findall(above))
+
+
+def _piped(pipe: Pipeline) -> str:
+    """A list that is deleted as it comes, without a choice, or from where the reader stands."""
+    first, last = pipe.members[0], pipe.members[-1]
+    if first is None or last is None or "xargs" not in last.through:
+        return ""
+    words = (last.program, *(word for word in last.texts if not word.startswith("-")))
+    if not _REMOVING.intersection(words[:3]):
+        return ""
+    listed = [word for word in first.texts if not word.startswith("-")]
+    if first.program == "ls":
+        bare = bool(listed) and "-d" not in first.texts and not any(re.search(r"[*?\[]", word) for word in listed)
+        if last.program == "rm" and bare:
+            return f"ls prints names without {listed[0]}, so rm deletes what is called so where the reader stands"
+    if len(pipe.members) == 2 and _lists_all(first):
+        return f"deletes all that {first.program} lists, whatever that is; choose, and show it first"
+    return ""
+
+
+def _lists_all(command: Invocation) -> bool:
+    """Whether it lists without a choice."""
+    words = command.texts
+    if any(re.match(r"(-l|--selector|--filter|-f|--field-selector)(=|$)", word) for word in words):
+        return False
+    if command.program in ("docker", "podman"):
+        return any(re.match(r"-\w*q", word) for word in words)
+    return command.program == "ls" and not any(re.search(r"[*?\[]", word) for word in words)
+
+
+def _verdict(command: Invocation, known: _Known) -> str:
     words, name = command.texts, command.program
     if name == "rm" and any(re.match(r"-\w*[rR]|--recursive", word) for word in words):
         targets = [word for word in command.arguments if not word.text.startswith("-")]
-        return next((f"rm -r {why}" for word in targets if (why := _unsure(word, strict, glob=True))), "")
+        return next((f"rm -r {why}" for word in targets if (why := _unsure(word, known, glob=True))), "")
     if name == "find" and ("-delete" in words or ("-exec" in words and "rm" in words)):
         roots = []
         for word in command.arguments:
             if word.text.startswith(("-", "(", "!")):
                 break
             roots.append(word)
-        why = next((why for word in roots if (why := _unsure(word, strict, glob=False))), "")
+        chosen = any(
+            re.match(r"-(i?name|i?path|i?regex|mtime|mmin|ctime|atime|newer|user|size)", word) for word in words
+        )
+        sure = ("/tmp", "/tmp/", "/var/tmp") if chosen else ()  # noqa: S108 - looked for, not written to
+        why = next((why for word in roots if word.text not in sure and (why := _unsure(word, known, glob=False))), "")
         return (
             f"find -delete {why}"
             if why
@@ -61,10 +132,13 @@ def _verdict(command: Invocation, strict: bool) -> str:
         kind = after(command, "delete") or "object"
         return f"delete --all takes every {kind} of the namespace; name them, or select by label"
     if name in _SQL:
-        return _sql(" ".join((*words, command.given)))
+        saved = re.search(r"\b(pg_dump|pg_basebackup|mysqldump|mariadb-dump|wal-g|barman|backup)\b", known.above)
+        return "" if saved else _sql(" ".join((*words, command.given)))
     if name == "redis-cli" and any(word.lower() in _EMPTYING for word in words):
         return "this empties the whole database; delete by key, or take a backup first"
     if name in ("terraform", "tofu") and verb_of(command) in ("destroy", "apply") and "-auto-approve" in words:
+        if re.search(rf"\b{name}\b.*\bplan\b", known.above):
+            return ""
         return f"{verb_of(command)} -auto-approve does it without showing what; look at the plan first"
     if name in ("docker", "podman") and "prune" in words and any(re.match(r"-\w*f|--force", word) for word in words):
         return "prune -f removes what it finds without asking; name what is to go"
@@ -86,11 +160,11 @@ def _sql(text: str) -> str:
     return f"{whole[1].split()[0].upper()} without WHERE changes the whole table" if whole else ""
 
 
-def _unsure(word: Word, strict: bool, *, glob: bool) -> str:
+def _unsure(word: Word, known: _Known, *, glob: bool) -> str:
     """Why a directory may not be the one that is meant; empty where it is sure."""
     text = word.text
-    unguarded = [v for v in word.variables if v.operator not in (":?", "?")]
-    if text.startswith("$") and unguarded and not strict:
+    unguarded = [v for v in word.variables if v.operator not in (":?", "?", ":-") and v.name not in known.given]
+    if text.startswith("$") and unguarded and not known.strict:
         name = unguarded[0].name
         rest = re.sub(rf"^\$\{{?{name}\}}?", "", text)
         if not rest.strip("/*"):
@@ -101,6 +175,8 @@ def _unsure(word: Word, strict: bool, *, glob: bool) -> str:
     if text in ("/", "/*", "~", "~/", "~/*") or re.fullmatch(r"/[\w.-]*/?\*?", text):
         return f"of {text} takes far more than a service's files"
     if not text.startswith(("/", "~/")) and (glob or text):
+        if not re.match(r"\.{0,2}/?\*|\.{1,2}(/|$)", text) and known.made_here(text):
+            return ""
         return f"of {text} is relative: it deletes wherever the reader stands; name an absolute directory"
     return ""
 

@@ -58,6 +58,8 @@ def _lost(pipe: Pipeline) -> str:
         return ""  # kubectl apply -f - fails by itself when nothing comes
     if first is None or last is None or "xargs" in last.through or first.program in _SOURCES or not can_fail(first):
         return ""
+    if last.program == "jq" and not pipe.writes:
+        return ""  # the reader sees that nothing came
     kept = bool([name for name in pipe.writes if not name.startswith("/dev/")]) and last.program in _KEEPS
     if kept or last.program in _RUNS or changes(last) or changes(first):
         return first.program

@@ -27,7 +27,13 @@ _ENGLISH = {
     r"use (your )?(common sense|(best )?judge?ment)": "say what decides",
     r"should be (fine|ok|okay)": "say what it should show",
     r"somehow": "say how",
-    r"keep an eye on|monitor closely": "say what to look at, and how long",
+    r"keep an eye on(?!.*\b(until|for|while|when)\b)|monitor (it |them )?closely": "say what to look at, and how long",
+    r"(identify|find|determine) (the |and (fix|resolve) the )?(root[ -])?causes? and (then )?"
+    r"(resolve|fix|solve|address|correct|remediate) (it|them|that|the (issue|problem|cause|error)s?)"
+    r"(?!.*\b(common|possible|such as|include))": "say how",
+    r"(refer to|see|consult) the (relevant|appropriate|corresponding|[\w -]+?) documentation(?=[.,;!]|$)": (
+        "link the page"
+    ),
 }
 _FRENCH = {
     r"si (nécessaire|necessaire|besoin|requis)|au besoin|le cas échéant": "say when that is",
@@ -42,7 +48,10 @@ _FRENCH = {
     r"comme (d'habitude|à l'accoutumée)|(la )?procédure habituelle": "write it down",
     r"faire le nécessaire": "say what",
     rf"{_FIRST}(corriger|résoudre|régler) (le|les|tout) (problèmes?|soucis?|erreurs?)(?=[.,;!]|$)": "say how",
-    r"surveiller de près|garder un œil": "say what to look at, and how long",
+    r"surveiller de près|garder un œil(?!.*\b(jusqu'|pendant|tant que)\b)": "say what to look at, and how long",
+    r"(identifier|trouver|déterminer) la cause( racine)? et (la |le )?(résoudre|corriger|traiter)( le problème)?": (
+        "say how"
+    ),
     r"d'une manière ou d'une autre": "say how",
 }
 
