@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, TextIO
 
 import click
 
-from pyrunbook import __version__, places
+from pyrunbook import __version__, places, running
 from pyrunbook.errors import ExitCode, PyrunbookError
 
 if TYPE_CHECKING:
@@ -86,6 +86,7 @@ def root() -> None:
     4 failed and put back, 5 failed and NOT put back, 7 a page has drifted, 8 lint or certs status has
     findings, 130 interrupted and put back.
     """
+    running.clear()  # what a run that was killed left behind holds its inputs
 
 
 def main(argv: Sequence[str] | None = None) -> None:

@@ -6,17 +6,14 @@ import contextlib
 import os
 import shutil
 import tempfile
-import time
 from pathlib import Path
 
 import psutil
 
-from pyrunbook import places
+from pyrunbook import places, running
 from pyrunbook.journal import Run
 
 ENV_RUN_ID = "PYRUNBOOK_RUN_ID"
-BEGINNING = 30.0
-"""Seconds for which a directory without a process is left alone."""
 GRACE = 3.0
 """Seconds between SIGTERM and SIGKILL."""
 ROUNDS = 5
@@ -79,24 +76,12 @@ def sockets() -> Path:
 
 
 def clear_directories() -> None:
-    """Remove the directories of plays that were killed: they hold inputs, and those may be secret."""
-    try:
-        found = list(places.running().iterdir())
-    except FileNotFoundError:
-        return
-    for directory in found:
+    """Remove the directories of plays that were killed, and what their ssh left."""
+    for directory in running.clear():
         run_id = directory.name.partition("-")[0]
-        if not find(run_id) and not _may_just_begin(directory):
+        if not find(run_id):
             for left in (directory, *sockets().glob(f"pyrunbook-{run_id}-*")):
                 shutil.rmtree(left, ignore_errors=True)
-
-
-def _may_just_begin(directory: Path) -> bool:
-    """Whether a play may be about to start in it: its process exists only moments after its directory."""
-    try:
-        return time.time() - directory.stat().st_mtime < BEGINNING
-    except FileNotFoundError:
-        return True
 
 
 def alive(run: Run) -> bool:

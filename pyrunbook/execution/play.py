@@ -1,7 +1,8 @@
 """One ansible-playbook under ansible-runner: its directory, its environment, its end.
 
-ansible-runner writes the whole environment and every result into its directory, so that directory is private (0700),
-used once and removed. What ansible-runner forces (host key checking off, fact caching) stays as the configuration says.
+ansible-runner keeps the inputs in its directory, so that one is private (0700), used once and removed; the environment
+and the results, which it would write there too, are left out. What ansible-runner forces (host key checking off, fact
+caching) stays as the configuration says.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from typing import Any
 import ansible_runner
 from ansible_runner.runner import Runner
 
-from pyrunbook import places
+from pyrunbook import places, running
 from pyrunbook.catalog.metadata import ROLLBACK
 from pyrunbook.errors import BadInput
 from pyrunbook.execution import leftovers
@@ -131,6 +132,8 @@ def environment(request: Request, events: Path, sockets: Path) -> dict[str, str]
         "ANSIBLE_CALLBACK_PLUGINS": str(plugins / "callback"),
         "ANSIBLE_SSH_CONTROL_PATH_DIR": os.environ.get("ANSIBLE_SSH_CONTROL_PATH_DIR") or str(sockets),
         "ANSIBLE_NOCOWS": "1",
+        # ansible-runner learns which tasks there are, not what they got and gave.
+        "RUNNER_OMIT_EVENTS": "true",
         # ansible-playbook stands beside our Python, whether its environment is activated or not.
         "PATH": os.pathsep.join((str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath))),
         "PYRUNBOOK_RUN_ID": request.run_id,
@@ -153,14 +156,13 @@ def _private_directories(run_id: str) -> Iterator[tuple[Path, Path]]:
     The second is for sockets: their names must be short, which those of the first need not be.
     """
     leftovers.clear_directories()
-    directory = Path(tempfile.mkdtemp(dir=places.private_directory(places.running()), prefix=f"{run_id}-"))
     sockets = leftovers.sockets() / f"pyrunbook-{run_id}-{secrets.token_hex(4)}"
-    sockets.mkdir(mode=0o700)
-    try:
-        yield directory, sockets
-    finally:
-        shutil.rmtree(directory, ignore_errors=True)
-        shutil.rmtree(sockets, ignore_errors=True)
+    with running.directory(run_id) as directory:
+        sockets.mkdir(mode=0o700)
+        try:
+            yield directory, sockets
+        finally:
+            shutil.rmtree(sockets, ignore_errors=True)
 
 
 class _Gently:
@@ -212,6 +214,10 @@ def perform(request: Request, on_event: Callable[[dict[str, Any]], None], cancel
         del last[:-40]
         return False  # nothing is written to ansible-runner's own files
 
+    def started(status: dict[str, Any], runner_config: Any) -> None:
+        if status["status"] == "running":  # by then it has written down the whole environment, for debugging
+            Path(runner_config.artifact_dir, "command").unlink(missing_ok=True)
+
     with _private_directories(request.run_id) as (directory, sockets), _ending_gently():
         events = directory / "events.jsonl"
         events.touch(mode=0o600)
@@ -228,8 +234,9 @@ def perform(request: Request, on_event: Callable[[dict[str, Any]], None], cancel
                 verbosity=request.verbosity or None,
                 envvars=environment(request, events, sockets),
                 fact_cache_type="as configured",  # "jsonfile" would be forced on it
-                settings={"pexpect_timeout": POLL, "job_timeout": request.timeout or 0},
+                settings={"pexpect_timeout": POLL, "job_timeout": request.timeout or 0, "suppress_output_file": True},
                 quiet=True,
+                status_handler=started,
                 event_handler=heard,
                 cancel_callback=canceled,
             )

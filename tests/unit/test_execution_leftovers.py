@@ -13,7 +13,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from pyrunbook import places
+from pyrunbook import places, running
 from pyrunbook.execution import leftovers
 
 RUN = secrets.token_hex(4)
@@ -126,16 +126,34 @@ def test_we_and_what_we_descend_from_are_spared(children: Children) -> None:
 
 
 def test_directories_of_dead_plays_are_removed_and_those_of_the_living_are_not(children: Children) -> None:
-    running = places.running()
-    old = {name: running / f"{name}-x" for name in (RUN, "00000bad")}
+    """At once, however young they are; while a process of the run is left, the directory stays, without inputs."""
+    old = {name: places.running() / f"{name}-x" for name in (RUN, "00000bad")}
     for directory in old.values():
-        directory.mkdir(parents=True)
-        (directory / "extravars").write_text("secret")
-        os.utime(directory, (1, 1))
-    fresh = running / "0000f4e5-x"
-    fresh.mkdir()
+        (directory / "env").mkdir(parents=True)
+        (directory / "env/extravars").write_text("secret")
     children.start(f"{SAY}; import time; time.sleep(60)")
-    leftovers.clear_directories()
-    assert sorted(path.name for path in running.iterdir()) == sorted([f"{RUN}-x", fresh.name])
-    leftovers.end(RUN)
-    assert [path.name for path in running.iterdir()] == [fresh.name]
+    with running.directory("0000f4e5") as held:
+        (held / "extravars").write_text("secret")
+        leftovers.clear_directories()
+        assert sorted(path.name for path in places.running().iterdir()) == sorted([f"{RUN}-x", held.name])
+        assert not list(old[RUN].iterdir())
+        assert (held / "extravars").exists()
+        leftovers.end(RUN)
+        assert [path.name for path in places.running().iterdir()] == [held.name]
+    assert not list(places.running().iterdir())
+
+
+def test_the_next_command_of_any_kind_removes_what_a_killed_run_left() -> None:
+    """As soon as its process is gone, without waiting and without knowing the run."""
+    holding = "import time; from pyrunbook import running\nwith running.directory('0000aced') as d:\n (d / 'x').touch()"
+    waits = f"{holding}\n print(d, flush=True)\n time.sleep(60)"
+    process = subprocess.Popen([sys.executable, "-c", waits], stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    directory = Path(process.stdout.readline().strip())
+    any_command = [sys.executable, "-m", "pyrunbook", "list"]
+    subprocess.run(any_command, stdout=subprocess.DEVNULL, timeout=60, check=True)
+    assert list(directory.iterdir()), "it is alive"
+    process.kill()
+    process.wait()
+    subprocess.run(any_command, stdout=subprocess.DEVNULL, timeout=60, check=True)
+    assert not list(directory.iterdir())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -206,6 +207,26 @@ def test_a_real_play_shows_no_secret_and_keeps_what_the_configuration_says(tmp_p
     directory = Path(given["PYRUNBOOK_EVENTS"]).parent
     assert directory.parent == places.home() / "running"
     assert any(event["event"] == "output" for event in events)
+
+
+def test_the_directory_of_a_play_holds_no_environment_and_no_results(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is what stays when everything is killed: the inputs are needed, the rest is not."""
+    monkeypatch.setenv("DEPLOY_TOKEN", CANARY)
+    held: dict[str, str] = {}
+
+    def look() -> bool:
+        for path in places.running().rglob("*"):
+            with contextlib.suppress(OSError, UnicodeDecodeError):
+                if path.is_file():
+                    held[path.name] = held.get(path.name, "") + path.read_text()
+        return False
+
+    show = "import os; print(os.environ['DEPLOY_TOKEN']); import time; time.sleep(1)"
+    Play(tmp_path, command(show)).perform(look, extra_vars={"plan": "deadbeef"})
+    assert "deadbeef" in held["extravars"]
+    assert [name for name, text in held.items() if CANARY in text] == []
 
 
 def test_the_directory_of_a_play_is_private(tmp_path: Path) -> None:

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import json
-import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pyrunbook import places
+from pyrunbook import running
 from pyrunbook.errors import BadInput, FailedAndPutBack, PyrunbookError
 from pyrunbook.plugins.step_action import StepAction
 
@@ -109,9 +108,8 @@ class ActionModule(StepAction):
             issuer = issuers.issuer(trial["issuer"])
         lifetime = parse_duration(trial["lifetime"])
         names, addresses = tuple(trial["dns_names"]), tuple(trial["ip_names"])
-        running = places.private_directory(places.running())  # where it is found should this run be killed
-        with tempfile.TemporaryDirectory(prefix=f"{self.run_id}-trial-", dir=running) as private:
-            return rotation_trial.perform(issuer, Request(names, lifetime, addresses, key=trial["key"]), Path(private))
+        with running.directory(f"{self.run_id}-trial") as private:
+            return rotation_trial.perform(issuer, Request(names, lifetime, addresses, key=trial["key"]), private)
 
     @staticmethod
     def _signing_key(keys: Any) -> dict[str, Any]:

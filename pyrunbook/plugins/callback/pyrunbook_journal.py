@@ -132,6 +132,7 @@ class CallbackModule(CallbackBase):
     def _begin(self, runbook: str, variables: Any) -> None:
         import psutil
 
+        from pyrunbook import running
         from pyrunbook.journal import Journal, RunStart, new_run_id
         from pyrunbook.plugins.action.preflight import operator
         from pyrunbook.redaction import environment_secrets, redact
@@ -142,6 +143,8 @@ class CallbackModule(CallbackBase):
         if mode in ("resume", "recover"):
             runbook = self.journal.get(self.run_id).runbook
         inputs = dict(variables.extra_vars)
+        if not self.cli:  # it has done so
+            running.clear()
         self.secrets.update(environment_secrets(os.environ))
         self._hide(inputs)
         self._mask_what_is_shown()
