@@ -13,34 +13,62 @@ import yaml
 from pyrunbook.catalog.loose_yaml import MAX_BYTES
 from pyrunbook.catalog.outline import IMPORTS
 from pyrunbook.catalog.roles import inside
+from pyrunbook.catalog.settings import FILE as SETTINGS
 from pyrunbook.catalog.yaml_file import Problem
+from pyrunbook.errors import BadInput
 
 PLAYBOOKS = "playbooks"
-"""The directory that is searched with all that is below it; of the project itself only the top level is."""
+"""Where whatever is YAML is meant as a playbook, and is listed when it is none."""
 _SUFFIXES = (".yml", ".yaml")
 _NOT_HERE = {
-    "collections", "files", "group_vars", "host_vars", "inventories", "inventory", "molecule", "node_modules", "roles",
-    "site-packages", "templates", "vars", "venv",
+    "__pycache__", "collections", "files", "group_vars", "handlers", "host_vars", "inventories", "inventory",
+    "molecule", "node_modules", "roles", "site-packages", "tasks", "templates", "test", "tests", "vars", "vendor",
+    "venv",
 }  # fmt: skip
+"""Directories whose YAML is no playbook that an operator runs, wherever in a project they are."""
+_PROJECT_MARKS = (PLAYBOOKS, "plays", "roles", "ansible.cfg", "galaxy.yml", SETTINGS)
 _MARKS = {"hosts", *IMPORTS}
 _MARKED = re.compile(rf"^(?:- +|  +)['\"]?(?:{'|'.join(map(re.escape, sorted(_MARKS)))})['\"]?[ \t]*:", re.MULTILINE)
 _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 def find_playbooks(project: Path) -> list[Path]:
-    """The playbooks of a project: at its top and anywhere below `playbooks/`, in the order of their names.
+    """The playbooks of a project, in the order of their names: at its top and in all its directories but `_NOT_HERE`.
 
     A playbook is a YAML file that is a list with a mapping that has `hosts` or imports another playbook. One that is
     broken counts when it looks like one, and below `playbooks/` in any case, so that somebody says so. Links that lead
     out of the project are left alone.
     """
-    files = [*_yaml_files(project, deep=False), *_below_playbooks(project)]
     below = project / PLAYBOOKS
     return sorted(
         file
-        for file in files
+        for file in _yaml_files(project)
         if _is_playbook(file, or_broken=file.is_relative_to(below)) and (not file.is_symlink() or inside(file, project))
     )
+
+
+def need_playbooks(project: Path) -> list[Path]:
+    """The same, of a project that somebody names as one.
+
+    Raises:
+        BadInput: there is none; says where they were looked for.
+    """
+    found = find_playbooks(project)
+    if not found:
+        raise BadInput(
+            "\n".join([f"{project} has no playbook", *map(str, no_playbooks(project))]),
+            means="A playbook is a YAML file that is a list of plays (hosts) or imports one (import_playbook). All "
+            f"directories were looked into but hidden ones and those called {', '.join(sorted(_NOT_HERE))}.",
+            next_step="--project DIRECTORY of an Ansible project",
+        )
+    return found
+
+
+def is_project(directory: Path) -> bool:
+    """Whether a directory looks like the top of an Ansible project, as far as its own entries say."""
+    if any((directory / mark).exists() for mark in _PROJECT_MARKS):
+        return True
+    return any(_is_playbook(file, or_broken=False) for file in _yaml_files(directory, deep=False))
 
 
 def no_playbooks(project: Path) -> Iterator[Problem]:
@@ -57,7 +85,7 @@ def no_playbooks(project: Path) -> Iterator[Problem]:
 
 
 def _below_playbooks(project: Path) -> Iterator[Path]:
-    return _yaml_files(project / PLAYBOOKS, deep=True)
+    return _yaml_files(project / PLAYBOOKS)
 
 
 def _top(file: Path) -> tuple[str, int]:
@@ -91,7 +119,7 @@ def page_id(playbook: Path, project: Path) -> str:
     return (path if twin else path.with_suffix("")).as_posix()
 
 
-def _yaml_files(directory: Path, *, deep: bool) -> Iterator[Path]:
+def _yaml_files(directory: Path, *, deep: bool = True) -> Iterator[Path]:
     try:
         entries = sorted(os.scandir(directory), key=lambda entry: entry.name)
     except OSError:
@@ -106,7 +134,7 @@ def _yaml_files(directory: Path, *, deep: bool) -> Iterator[Path]:
                 if not entry.name.endswith((".meta.yml", ".meta.yaml")):
                     yield Path(entry.path)
             elif deep and entry.name not in _NOT_HERE and entry.is_dir(follow_symlinks=False):
-                yield from _yaml_files(Path(entry.path), deep=True)
+                yield from _yaml_files(Path(entry.path))
         except OSError:
             continue
 

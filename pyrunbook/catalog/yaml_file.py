@@ -107,8 +107,8 @@ def too_deep(text: str) -> bool:
                 depth -= 1
             if depth > _MAX_DEPTH:
                 return True
-    except yaml.YAMLError:
-        pass  # whoever reads it says so
+    except yaml.YAMLError as error:  # whoever reads it says what else is wrong
+        return "maximum nesting depth" in str(error)  # of newer versions of libyaml
     return False
 
 

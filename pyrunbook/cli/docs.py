@@ -72,6 +72,8 @@ def build(
     from pyrunbook.docs.files import write
 
     directory = projects.project_directory(project)
+    if not project and not output:
+        projects.refuse_shipped(directory)
     settings = _settings(directory)
     made = _collect(directory, settings, runbook, languages, inventory, service, journal)
     into = _output(directory, settings, output)
@@ -111,12 +113,14 @@ def check(
 ) -> None:
     """See whether the pages are what the runbooks say now. Changes nothing.
 
-    Exits 7 when a page has drifted, with the differences; 2 when a file of the project cannot be read, because then
-    nobody can say what its page should be.
+    Exits 7 when a page has drifted, with the differences where there is a page and a runbook; 2 when a file of the
+    project cannot be read, because then nobody can say what its page should be.
     """
     from pyrunbook.docs.files import drift
 
     directory = projects.project_directory(project)
+    if not project and not output:
+        projects.refuse_shipped(directory)
     settings = _settings(directory)
     made = _collect(directory, settings, runbook, languages, inventory, service, journal=False)
     into = _output(directory, settings, output)
@@ -129,7 +133,8 @@ def check(
             "stale": "is of a runbook that is not there any more",
         }[item.kind]
         click.echo(f"{places.from_here(item.file)}:{item.line}: {meaning}")
-        click.echo(item.diff)
+        if item.diff:
+            click.echo(item.diff)
     if found:
         build = ["pyrunbook", "docs", "build", *runbook]
         named: list[tuple[str, object]] = [("--lang", language) for language in languages]

@@ -61,7 +61,7 @@ def lint(
 
     PATH is such a file, or a directory that is searched for them; without one, all playbooks of the project are
     looked at. Nothing of a project is executed. Rules, their levels and what is allowed come from `.pyrunbook.yml` or
-    `[tool.pyrunbook.lint]` in `pyproject.toml`.
+    `[tool.pyrunbook.lint]` in `pyproject.toml`. Where there is nothing to look at, that is bad usage.
 
     A finding that is right and stays is waived beside it, with the reason: `# pyrunbook: allow RULE because REASON`,
     in Markdown the same in an HTML comment.
@@ -87,6 +87,8 @@ def lint(
             ["RULE", "LEVEL", "WHAT IT FINDS"], [[rule.id, level, rule.summary] for rule, level in chosen.items()]
         )
         return
+    if not paths and not project:
+        projects.refuse_shipped(root)
     services, broken = _services(root, settings.docs.inventory if inventory is None else inventory)
     tested = None
     if journal:

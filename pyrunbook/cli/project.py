@@ -21,7 +21,7 @@ def project_option(command: Any) -> Any:
     return click.option(
         "--project",
         type=click.Path(exists=True, file_okay=False, path_type=Path),
-        help="Directory of an Ansible project. Default: this one when it has playbooks/, or else the one that "
+        help="Directory of an Ansible project. Default: this one when it looks like one, or else the one that "
         "PYRUNBOOK_CONTENT names, or else the shipped runbooks.",
     )(command)
 
@@ -39,8 +39,28 @@ def inventory_option(command: Any) -> Any:
 
 def project_directory(given: Path | None) -> Path:
     """The project that `--project` names, or its default."""
+    from pyrunbook.catalog.project import is_project
+
     here = Path.cwd()
-    return (given or (here if (here / "playbooks").is_dir() else places.content())).expanduser().resolve()
+    return (given or (here if is_project(here) else places.content())).expanduser().resolve()
+
+
+def refuse_shipped(project: Path) -> None:
+    """Refuse the shipped runbooks where somebody means what is around here, which is no project.
+
+    Args:
+        project: see `project_directory`, without `--project`.
+
+    Raises:
+        BadInput: it is not what this directory belongs to.
+    """
+    here = Path.cwd().resolve()
+    if project == places.shipped() and not here.is_relative_to(project):
+        raise BadInput(
+            f"{here} is no Ansible project, so there is nothing to look at",
+            means="It has no playbook, and none of playbooks/, plays/, roles/, ansible.cfg and galaxy.yml.",
+            next_step="--project DIRECTORY",
+        )
 
 
 def services_of(project: Path, inventory: str) -> tuple[Path | None, list[Service]]:

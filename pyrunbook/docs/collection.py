@@ -8,7 +8,7 @@ from pathlib import Path
 
 from pyrunbook.catalog import InvalidFile, Problem, Runbook
 from pyrunbook.catalog.catalog import one_of
-from pyrunbook.catalog.project import find_playbooks, no_playbooks, page_id
+from pyrunbook.catalog.project import need_playbooks, no_playbooks, page_id
 from pyrunbook.catalog.runbook import read_runbook
 from pyrunbook.docs.index import INDEX, index
 from pyrunbook.docs.index_entry import file_name
@@ -59,11 +59,11 @@ def collect(
         measured: what a journal says.
 
     Raises:
-        BadInput: there is no such runbook.
+        BadInput: there is no such runbook, or no playbook at all.
     """
     known = all_languages or languages
     made = Collection(whole=not only and set(languages) == set(known))
-    sources = {page_id(path, target.project): path for path in find_playbooks(target.project)}
+    sources = {page_id(path, target.project): path for path in need_playbooks(target.project)}
     others = {page_id(problem.file, target.project): problem for problem in no_playbooks(target.project)}
     for name in only:
         if name in others and name not in sources:

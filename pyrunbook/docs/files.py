@@ -24,7 +24,7 @@ class Drift:
         file: of the page.
         line: the first line that differs, counting from 1.
         kind: `changed`, `missing` or `stale`: a page that nothing makes any more.
-        diff: unified, with a newline at the end.
+        diff: unified, with a newline at the end; empty where there is no page, or nothing that makes it.
     """
 
     file: Path
@@ -85,7 +85,8 @@ def _compare(file: Path, there: str | None, made: str | None) -> Drift:
     before = there.splitlines(keepends=True) if there is not None else []
     after = made.splitlines(keepends=True) if made is not None else []
     shown = places.from_here(file)
-    lines = list(difflib.unified_diff(before, after, shown, f"{shown} (made now)", n=2))
+    both = there is not None and made is not None
+    lines = list(difflib.unified_diff(before, after, shown, f"{shown} (made now)", n=2)) if both else []
     first = next((i for i, (a, b) in enumerate(zip(before, after, strict=False), 1) if a != b), None)
     kind = "missing" if there is None else "stale" if made is None else "changed"
     line = first or (min(len(before), len(after)) + 1 if kind == "changed" else 1)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from pyrunbook.catalog.metadata import read_metadata
-from pyrunbook.catalog.project import find_playbooks
+from pyrunbook.catalog.project import find_playbooks, need_playbooks
 from pyrunbook.catalog.settings import FILE
 from pyrunbook.catalog.yaml_file import InvalidFile
 from pyrunbook.errors import BadInput
@@ -53,22 +53,23 @@ def collect(paths: Sequence[Path], project: Project) -> Collection:
     """What is at some paths; all playbooks of the project where there are none.
 
     Raises:
-        BadInput: a path is not there, or is nothing that can be linted.
+        BadInput: a path is not there, or is nothing that can be linted; there is nothing at all.
     """
     found = Collection()
     playbooks: dict[Path, None] = {}
     others: dict[Path, None] = {}
     whole: set[Path] = set()
-    for path in paths or [project.root]:
+    if not paths:
+        playbooks |= dict.fromkeys(need_playbooks(project.root))
+    for path in paths:
         if not path.exists():
             raise BadInput(f"{path}: no such file or directory")
         if path.is_dir():
             chosen = find_playbooks(path) if path == project.root or (path / "playbooks").is_dir() else []
             playbooks |= dict.fromkeys(chosen)
-            if paths:
-                below = list(_files(path))
-                playbooks |= dict.fromkeys(file for file in below if _is_playbook(file, project))
-                others |= dict.fromkeys(file for file in below if file.suffix in _PAGES)
+            below = list(_files(path))
+            playbooks |= dict.fromkeys(file for file in below if _is_playbook(file, project))
+            others |= dict.fromkeys(file for file in below if file.suffix in _PAGES)
             continue
         playbook = _playbook_of(path)
         if path.suffix in _PAGES:
@@ -90,6 +91,11 @@ def collect(paths: Sequence[Path], project: Project) -> Collection:
                 f"{path} is neither a playbook, nor its metadata, nor a role's meta/step.yml, nor alert rules, "
                 "nor a Markdown page"
             )
+    if not playbooks and not others:
+        raise BadInput(
+            f"{', '.join(map(str, paths))}: no playbook and no Markdown page in it, so there is nothing to look at",
+            next_step="name a playbook, a role's meta/step.yml, alert rules, a Markdown page, or a directory with them",
+        )
     found.subjects += [from_playbook(playbook, project) for playbook in playbooks]
     found.subjects += list(_others(others, project))
     # Roles that come with pyrunbook, or from elsewhere, are not this project's to correct.

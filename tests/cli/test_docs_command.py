@@ -319,7 +319,8 @@ def drifted(run: Run, *given: object) -> tuple[list[tuple[str, int, str]], str]:
     build = shlex.join(["pyrunbook", "docs", "build", *map(str, given)])
     assert "Drifted: " in errors and f"\nNext: {build}\n" in errors
     found = re.findall(r"^(\S+\.md):(\d+): (.+)$", output, re.MULTILINE)
-    assert len(found) == output.count("\n--- ") == output.count("\n+++ ")
+    changed = [meaning for _, _, meaning in found if meaning == "is not what the runbook says now"]
+    assert len(changed) == output.count("\n--- ") == output.count("\n+++ "), "what is missing has no differences"
     return [(file, int(line), meaning) for file, line, meaning in found], output
 
 
@@ -402,7 +403,7 @@ def test_pages_that_are_missing_or_left_over(built: Path, run: Run) -> None:
         (f"docs/runbooks/{SLOW}.md", 1, "is missing"),
         ("docs/runbooks/left_over.md", 1, "is of a runbook that is not there any more"),
     ]
-    assert "+# Slow answers" in output and "-# Slow answers" in output
+    assert len(output.splitlines()) == 2
 
 
 def test_the_next_step_has_the_options_that_were_given(built: Path, project: Path, tmp_path: Path, run: Run) -> None:

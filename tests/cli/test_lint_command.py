@@ -70,9 +70,26 @@ def test_a_finding_has_its_place_level_and_rule(run: Run, tmp_path: Path) -> Non
 
 
 def test_the_shipped_runbooks_have_no_findings(run: Run) -> None:
-    code, out, _ = run()
-    last = out.splitlines()[-1]  # nothing of the empty directory in which this runs was looked at
-    assert (code, last.split(" in ")[0]) == (0, f"These are of {CHECKOUT}: No findings"), out
+    code, out, _ = run("--project", str(CHECKOUT))
+    assert (code, out.splitlines()[-1].split(" in ")[0]) == (0, "No findings"), out
+
+
+@pytest.mark.parametrize("where", [(), ("--project", "."), (".",)])
+def test_to_look_at_nothing_is_no_success(run: Run, where: tuple[str, ...]) -> None:
+    """The shipped runbooks are not what somebody means who stands in an empty directory."""
+    code, out, err = run(*where)
+    assert (code, out) == (2, ""), out
+    assert "no Ansible project" in err or "no playbook" in err
+    assert "Next: " in err
+
+
+@pytest.mark.parametrize("place", ["plays/web.yml", "web.yml", "shop/deploy/web.yml"])
+def test_playbooks_are_found_wherever_they_stand(run: Run, tmp_path: Path, place: str) -> None:
+    file = tmp_path / place
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text("- name: Web\n  hosts: web\n  tasks: []\n")
+    code, out, _ = run("--project", ".")
+    assert code == 8 and f"{place}:1:1: warning without-metadata" in out, out
 
 
 @pytest.mark.parametrize(

@@ -32,12 +32,15 @@ def test_our_own_runbooks_are_found() -> None:
                      if not file.name.endswith(".meta.yml")}  # fmt: skip
 
 
-def test_playbooks_stand_at_the_top_and_below_playbooks(tmp_path: Path) -> None:
-    wanted = ["a-b.yml", "playbooks/x.yaml", "playbooks/maintenance/y.yml", "playbooks/a/b/c/z.yml"]
+def test_playbooks_stand_anywhere_but_where_no_operator_runs_them(tmp_path: Path) -> None:
+    wanted = [
+        "a-b.yml", "deep/er.yml", "playbooks/a/b/c/z.yml", "playbooks/maintenance/y.yml", "playbooks/x.yaml",
+        "plays/w.yml",
+    ]  # fmt: skip
     for name in wanted:
         put(tmp_path, name)
     for name in (
-        "roles/r/tasks/main.yml", "playbooks/roles/r/tests/test.yml", "deep/er.yml", "playbooks/.hidden/a.yml",
+        "roles/r/tasks/main.yml", "playbooks/roles/r/tests/test.yml", "tests/t.yml", "playbooks/.hidden/a.yml",
         "collections/c.yml", "playbooks/collections/c.yml", "playbooks/molecule/converge.yml", ".github/x.yml",
         "playbooks/node_modules/m.yml", "playbooks/group_vars/all.yml", "playbooks/host_vars/h.yml", "playbooks/x.txt",
         "playbooks/y.meta.yml", "playbooks/env/lib/p.yml", ".hidden.yml",

@@ -132,8 +132,9 @@ def test_drift_names_the_first_line_that_differs(
         (tmp_path / "a.md").write_bytes(there.encode())
     (found,) = drift(tmp_path, {"a.md": made}, whole=True)
     assert (found.file, found.line, found.kind) == (tmp_path / "a.md", line, kind)
-    assert found.diff.startswith("--- ") and "\n+++ " in found.diff and "\n@@ " in found.diff
-    assert found.diff.endswith("\n")
+    whole = found.diff.startswith("--- ") and "\n+++ " in found.diff and "\n@@ " in found.diff
+    assert whole is (kind == "changed") and bool(found.diff) is whole
+    assert found.diff.endswith("\n" if whole else "")
     assert [path.name for path in tmp_path.iterdir()] == ([] if there is None else ["a.md"])
     assert there is None or (tmp_path / "a.md").read_bytes() == there.encode()
 

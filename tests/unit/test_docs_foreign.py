@@ -273,7 +273,8 @@ def test_a_project_with_nothing_to_show(tmp_path: Path, run: Run, make: str) -> 
         (project / "playbooks/loop.yml").symlink_to("loop.yml")
         os.mkfifo(project / "playbooks/pipe.yml")
     code, output, errors = run("build", "--project", project)
-    assert code == 0
-    said = "playbooks/vars.yml:1:1: is no playbook, which is a list of plays: it is a mapping\n"
-    assert errors == (f"{project}/{said}" if make == "no playbooks" else "")
-    assert output.endswith("1 page: 1 written, 0 unchanged.\n")
+    assert (code, output) == (2, "")
+    assert f"{project} has no playbook" in errors and "All directories were looked into but" in errors
+    said = f"{project}/playbooks/vars.yml:1:1: is no playbook, which is a list of plays: it is a mapping\n"
+    assert (said in errors) is (make == "no playbooks")
+    assert not (project / "docs").exists()
