@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 
 from pyrunbook.errors import BadInput
@@ -17,6 +18,57 @@ ENV_JOURNAL = "PYRUNBOOK_JOURNAL"
 """SQLAlchemy URL of the journal; SQLite in the state directory by default."""
 ENV_INVENTORY = "PYRUNBOOK_INVENTORY"
 """Inventory used when none is given on the command line."""
+ENV_SANDBOX = "PYRUNBOOK_SANDBOX"
+"""Directory of the sandbox, for whoever wants several."""
+ENV_PLACES = "PYRUNBOOK_PLACES"
+"""What the command uses (see `in_use`); its play compares that with what it uses itself."""
+_FILE_URL = re.compile(r"(sqlite(?:\+\w+)?:///)([^/?][^?]*)(.*)", re.DOTALL)
+"""The URL of a SQLite file whose path is relative: three slashes and no fourth."""
+
+
+def make_absolute() -> None:
+    """Make the paths in our own environment absolute, once, before anything uses one.
+
+    The command and its play then mean the same place, whatever directory a later process works in. The command line
+    calls it, and the journal's callback for a direct ansible-playbook.
+
+    Raises:
+        BadInput: a path is relative, and the working directory is gone.
+    """
+    for name in (ENV_CONTENT, ENV_HOME, ENV_SANDBOX, "XDG_STATE_HOME", "HOME"):
+        if given := os.environ.get(name):
+            os.environ[name] = _absolute(given)
+    if found := _FILE_URL.fullmatch(os.environ.get(ENV_JOURNAL, "")):
+        os.environ[ENV_JOURNAL] = found[1] + _absolute(found[2]) + found[3]
+    given = os.environ.get(ENV_INVENTORY, "")
+    # A list of hosts ends with a comma, and one of the shipped inventories is named where there is no such path.
+    if given and not given.endswith(",") and (given.startswith("~") or Path(given).exists()):
+        os.environ[ENV_INVENTORY] = _absolute(given)
+
+
+def _absolute(path: str) -> str:
+    given = os.path.expanduser(path)  # noqa: PTH111  # Path.expanduser() fails where nobody knows a home
+    if os.path.isabs(given):  # noqa: PTH117
+        return given
+    try:
+        return os.path.join(os.getcwd(), given)  # noqa: PTH109, PTH118
+    except FileNotFoundError:
+        raise BadInput(
+            f"{path} is relative, and the working directory is gone", next_step="cd to a directory that exists"
+        ) from None
+
+
+def in_use() -> dict[str, str]:
+    """What is used here: `content`, `state` and `journal`, the last without user, password and options of its URL."""
+    scheme, _, rest = journal_url().partition("://")
+    journal = f"{scheme}://{rest.partition('?')[0].rpartition('@')[2]}"
+    return {"content": str(content()), "state": str(home()), "journal": journal}
+
+
+def ansible_config() -> Path:
+    """The ansible.cfg in force: `ANSIBLE_CONFIG`, a file or its directory, or the one of the content."""
+    chosen = Path(_absolute(os.environ.get("ANSIBLE_CONFIG") or str(content())))
+    return chosen / "ansible.cfg" if chosen.is_dir() else chosen
 
 
 def content() -> Path:
@@ -30,7 +82,7 @@ def content() -> Path:
     chosen = os.environ.get(ENV_CONTENT)
     if not chosen:
         return shipped()
-    candidate = Path(chosen).expanduser().resolve()
+    candidate = Path(_absolute(chosen)).resolve()
     if _is_content(candidate):
         return candidate
     raise BadInput(f"no playbooks/ and roles/ under {candidate}", next_step=f"unset {ENV_CONTENT}")
@@ -73,12 +125,23 @@ def _is_content(directory: Path) -> bool:
 
 
 def home() -> Path:
-    """The state directory (XDG Base Directory: `$XDG_STATE_HOME/pyrunbook`), not created here."""
+    """The state directory (XDG Base Directory: `$XDG_STATE_HOME/pyrunbook`), not created here.
+
+    Raises:
+        BadInput: nothing names it, and this user has no home directory.
+    """
     chosen = os.environ.get(ENV_HOME)
     if chosen:
-        return Path(chosen).expanduser().resolve()
-    base = os.environ.get("XDG_STATE_HOME") or "~/.local/state"
-    return Path(base).expanduser() / "pyrunbook"
+        return Path(_absolute(chosen)).resolve()
+    base = os.environ.get("XDG_STATE_HOME")
+    if not base:
+        base = "~/.local/state"
+        if os.path.expanduser(base) == base:  # noqa: PTH111
+            raise BadInput(
+                f"this user (uid {os.getuid()}) has no home directory, so nothing says where the journal is",
+                next_step=f"export {ENV_HOME}=/a/directory/that/stays",
+            )
+    return Path(_absolute(base)) / "pyrunbook"
 
 
 def running() -> Path:
@@ -115,4 +178,4 @@ def plans() -> Path:
 def default_inventory() -> Path:
     """The inventory used when the operator names none: `PYRUNBOOK_INVENTORY`, or the sandbox's."""
     chosen = os.environ.get(ENV_INVENTORY)
-    return Path(chosen).expanduser() if chosen else content() / "inventories" / "sandbox"
+    return Path(_absolute(chosen)) if chosen else content() / "inventories" / "sandbox"

@@ -13,6 +13,8 @@ import yaml
 
 from pyrunbook.catalog.yaml_file import Document, InvalidFile, Problem, read
 
+GUARDS = ("preflight", "rollback_plan", "conclude")
+"""Roles without which no part of a runbook may be run; like everything that stands in `rescue`."""
 STRATEGIES = ("zero_downtime", "controlled_stop")
 """The values of `update_strategy`; the first is the default."""
 
@@ -52,6 +54,7 @@ class Import:
         title: the task's name, templates as written.
         conditions: the `when` of the task and of the blocks around it.
         variables: what the play, the blocks and the task set for the role (`vars`), templates as written.
+        tags: of the task and of what is around it.
     """
 
     id: str
@@ -61,6 +64,7 @@ class Import:
     conditions: tuple[str, ...]
     line: int
     variables: dict[str, Any] = field(default_factory=dict)
+    tags: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -140,7 +144,7 @@ def read_playbook(file: Path) -> Playbook:
             tasks = document.get(node, section)
             if tasks is not None:
                 imports += _imports(document, tasks, phase, around, f"{where}.{section}", problems)
-    problems += _ambiguous(document, imports)
+    problems += [*_ambiguous(document, imports), *_unguarded(document, imports)]
     if problems:
         raise InvalidFile(problems)
     return Playbook(tuple(plays), tuple(imports))
@@ -157,7 +161,8 @@ def _imports(
         path = f"{where}[{index}]"
         if where.endswith(".roles") and isinstance(node, yaml.ScalarNode):
             role = str(node.value)
-            yield Import(_step_id(around.tags, role), role, role, phase, around.conditions, node.start_mark.line + 1)
+            line = node.start_mark.line + 1
+            yield Import(_step_id(around.tags, role), role, role, phase, around.conditions, line, tags=around.tags)
             continue
         if not isinstance(node, yaml.MappingNode):
             problems.append(document.problem(node, path, "expected a task"))
@@ -175,7 +180,7 @@ def _imports(
             title = " ".join(str(data.get("name") or applied).split())
             line = node.start_mark.line + 1
             step = _step_id(inside.tags, applied)
-            yield Import(step, title, applied, phase, inside.conditions, line, inside.variables)
+            yield Import(step, title, applied, phase, inside.conditions, line, inside.variables, inside.tags)
 
 
 def _plain(document: Document, node: yaml.Node, where: str, problems: list[Problem]) -> dict[str, Any]:
@@ -234,6 +239,19 @@ def _ambiguous(document: Document, imports: list[Import]) -> Iterator[Problem]:
                 yield Problem(document.file, item.line, 1, item.title, message)
         if seen and len(seen) == len(imports):
             return
+
+
+def _unguarded(document: Document, imports: list[Import]) -> Iterator[Problem]:
+    """Guards that a run of one step would leave out. A playbook that is no runbook of ours has none."""
+    if not any(item.role in GUARDS for item in imports):
+        return
+    for item in imports:
+        if (item.role in GUARDS or item.phase is Phase.ROLLBACK) and "always" not in item.tags:
+            message = (
+                f"the guard {item.id} needs the tag always, or a run of one step leaves it out; "
+                f"write tags: [{item.id}, always]"
+            )
+            yield Problem(document.file, item.line, 1, item.title, message)
 
 
 _COMPARISON = re.compile(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
@@ -166,6 +167,38 @@ class Runbook:
             Step(i.id, i.title, i.role, i.phase, i.conditions, i.line, notes[i.role], i.variables)
             for i in self.playbook.chosen(strategy)
         ]
+
+    def refuse_selection(self, chosen: Iterable[str]) -> None:
+        """Refuse to run only these steps, with the guards, where that would leave a service in the middle.
+
+        Each step of a selection means the same by itself. So what moves the traffic, and what comes after it, is done
+        by a whole run only: it is verified there, and what it left is found.
+
+        Args:
+            chosen: ids of steps.
+
+        Raises:
+            BadInput: there is no such step, or it cannot be run by itself.
+        """
+        whole = [(step, steps) for strategy in self.strategies if (steps := self.steps(strategy)) for step in steps]
+        known = {step.id for step, _ in whole}
+        for name in chosen:
+            if name not in known:
+                near = difflib.get_close_matches(name, known, 1)
+                raise BadInput(
+                    f"{self.id} has no step {name!r} (it has: {', '.join(sorted(known))})",
+                    next_step=f"--step {near[0]}" if near else f"pyrunbook show {self.id}",
+                )
+        for step, steps in whole:
+            why = str(step.notes.not_alone) if step.notes and step.notes.not_alone else ""
+            if any(step is late for late in after_switch(steps)):
+                why = "It works on what the switch of its own run has left."
+            if step.id in chosen and why:
+                raise BadInput(
+                    f"step {step.id} of {self.id} cannot be run by itself. {why}",
+                    means="Nothing was changed.",
+                    next_step=f"run all steps: pyrunbook run {self.id}",
+                )
 
     def role_home(self, role: str) -> Path:
         """The directory of a role: the project's own, or the shipped one where its `ansible.cfg` goes on to it."""

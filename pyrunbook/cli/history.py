@@ -47,6 +47,8 @@ def _row(run: Run) -> list[str]:
     outcome = run.outcome.value.replace("_", " ") if run.outcome else "unfinished"
     if not run.finished:
         outcome += f": pyrunbook recover {run.id}"
+    if run.only_steps:
+        outcome += f" (only {', '.join(run.only_steps)})"
     if run.check_mode:
         outcome += " (dry run)"
     return [

@@ -11,7 +11,7 @@ import sys
 import threading
 import traceback
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING, ClassVar, TextIO
 
 import click
 
@@ -95,14 +95,15 @@ def main(argv: Sequence[str] | None = None) -> None:
     Args:
         argv: arguments without the program's name; those of the process when `None`.
     """
+    _open_closed()
     # Where the ansible.cfg of a user's own project finds the plugins and the shipped roles.
     os.environ[places.ENV_PACKAGE] = str(places.package())
     if threading.current_thread() is threading.main_thread():
         # A script that starts us in the background hands on an ignored SIGINT; who sends one by pid means it.
         signal.signal(signal.SIGINT, signal.default_int_handler)
-    if sys.stdout is not None and sys.stderr is not None:  # a service may have closed them
-        sys.stdout, sys.stderr = _goes_on(sys.stdout), _goes_on(sys.stderr)
+    sys.stdout, sys.stderr = _goes_on(sys.stdout), _goes_on(sys.stderr)
     try:
+        places.make_absolute()
         code = root.main(args=list(argv) if argv is not None else None, standalone_mode=False)
     except click.exceptions.Abort:
         click.echo("Aborted; nothing was changed.", err=True)
@@ -115,9 +116,26 @@ def main(argv: Sequence[str] | None = None) -> None:
         code = error.exit_code
     except Exception as error:
         code = _unexpected(error)
-    if sys.stdout is not None:
-        sys.stdout.flush()
+    sys.stdout.flush()
+    lost = _Output.lost
+    if lost is not None and code is None:  # what a run or a check has decided stands, whoever heard it
+        click.echo(f"Error: the output could not be written: {lost.strerror}", err=True)
+        code = ExitCode.BAD_INPUT
     sys.exit(int(code) if isinstance(code, int) else 0)
+
+
+def _open_closed() -> None:
+    """Open onto nothing what a service has closed of its input and output; the next file would get their numbers."""
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        if getattr(sys, name) is None:
+            found = os.open(os.devnull, os.O_RDWR)
+            if found != number:
+                os.dup2(found, number, inheritable=True)
+                os.close(found)
+            os.set_inheritable(number, True)
+            stream = os.fdopen(number, "r" if name == "stdin" else "w", closefd=False)
+            setattr(sys, name, stream)
+            setattr(sys, f"__{name}__", stream)
 
 
 def _unexpected(error: Exception) -> ExitCode:
@@ -131,17 +149,22 @@ def _unexpected(error: Exception) -> ExitCode:
 
 
 class _Output(io.FileIO):
-    """An output that goes on into nothing when its reader is gone (`| head`, a closed terminal).
+    """An output that goes on into nothing when its reader is gone (`| head`, a closed terminal) or a disk is full.
 
-    What a command does, and its exit code, do not hang on who reads what it says.
+    What a command does, and the exit code of a run, do not hang on who reads what it says.
     """
+
+    lost: ClassVar[OSError | None] = None
+    """What kept the output from being written, but for a reader that has seen enough."""
 
     def write(self, data: Buffer, /) -> int | None:  # type: ignore[override]  # all that FileIO itself takes
         try:
             return super().write(data)
         except OSError as error:
-            if error.errno not in (errno.EPIPE, errno.EIO):
+            if error.errno in (errno.EAGAIN, errno.EINTR):
                 raise
+            if error.errno not in (errno.EPIPE, errno.EIO):
+                _Output.lost = error
             return memoryview(data).nbytes
 
 

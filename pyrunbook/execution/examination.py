@@ -80,7 +80,7 @@ def _ansible() -> Finding:
 
 
 def _configuration() -> Finding:
-    path = Path(os.environ.get("ANSIBLE_CONFIG") or places.content() / "ansible.cfg")
+    path = places.ansible_config()
     if not path.is_file():
         return Finding("configuration", False, f"{path} is missing", "unset ANSIBLE_CONFIG")
     if path.parent.stat().st_mode & stat.S_IWOTH:

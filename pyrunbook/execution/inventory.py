@@ -37,7 +37,7 @@ def services(sources: tuple[str, ...], limit: str = "") -> dict[str, dict[str, A
         argv += ["--limit", limit]
     environment = {
         **os.environ,
-        "ANSIBLE_CONFIG": os.environ.get("ANSIBLE_CONFIG") or str(places.content() / "ansible.cfg"),
+        "ANSIBLE_CONFIG": str(places.ansible_config()),
     }
     try:
         done = subprocess.run(argv, capture_output=True, text=True, env=environment, timeout=TIMEOUT, check=False)

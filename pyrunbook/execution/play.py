@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import configparser
 import contextlib
+import json
 import os
 import re
 import secrets
@@ -90,12 +91,14 @@ class Ended:
         code: exit code of ansible-playbook; `None` when it was killed.
         output: the last lines that it printed, for a failure that no event tells.
         no_hosts: whether no host of the inventory matched.
+        began: whether a task was begun, as ansible-runner saw it, whatever our own callback did.
     """
 
     status: str
     code: int | None
     output: tuple[str, ...]
     no_hosts: bool
+    began: bool = False
 
 
 def _configured(config: Path, key: str, default: str) -> str:
@@ -117,7 +120,8 @@ def environment(request: Request, events: Path, sockets: Path) -> dict[str, str]
         sockets: where ssh keeps the connections that the tasks of this play share. They are no other run's: each run
             ends its own when it is over.
     """
-    config = Path(os.environ.get("ANSIBLE_CONFIG") or places.content() / "ansible.cfg").resolve()
+    config = places.ansible_config().resolve()
+    used = places.in_use()
     plugins = Path(__file__).resolve().parent.parent / "plugins"
     keys = os.environ.get("ANSIBLE_HOST_KEY_CHECKING") or _configured(config, "host_key_checking", "true")
     callbacks = os.environ.get("ANSIBLE_CALLBACKS_ENABLED") or _configured(config, "callbacks_enabled", "")
@@ -136,6 +140,10 @@ def environment(request: Request, events: Path, sockets: Path) -> dict[str, str]
         "RUNNER_OMIT_EVENTS": "true",
         # ansible-playbook stands beside our Python, whether its environment is activated or not.
         "PATH": os.pathsep.join((str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath))),
+        places.ENV_CONTENT: used["content"],
+        places.ENV_HOME: used["state"],
+        places.ENV_JOURNAL: places.journal_url(),
+        places.ENV_PLACES: json.dumps(used),
         "PYRUNBOOK_RUN_ID": request.run_id,
         "PYRUNBOOK_MODE": request.mode,
         "PYRUNBOOK_EVENTS": str(events),
@@ -203,10 +211,11 @@ def perform(request: Request, on_event: Callable[[dict[str, Any]], None], cancel
         canceled: asked every `POLL` seconds; `True` ends the play.
     """
     last: list[str] = []
-    flags = {"no_hosts": False}
+    flags = {"no_hosts": False, "began": False}
 
     def heard(event: dict[str, Any]) -> bool:
         flags["no_hosts"] |= event.get("event") == "playbook_on_no_hosts_matched"
+        flags["began"] |= event.get("event") == "playbook_on_task_start"
         for line in _ANSI.sub("", event.get("stdout") or "").splitlines():
             last.append(line)
             if request.verbosity or request.diff:
@@ -224,7 +233,8 @@ def perform(request: Request, on_event: Callable[[dict[str, Any]], None], cancel
         with Tail(events, on_event):
             runner = ansible_runner.interface.init_runner(
                 private_data_dir=str(directory),
-                project_dir=str(request.playbook.parent),
+                # The play works where the operator does: a relative path means to both the same file.
+                project_dir=str(Path.cwd()),
                 playbook=str(request.playbook),
                 inventory=list(request.inventory),
                 limit=request.limit or None,
@@ -245,4 +255,4 @@ def perform(request: Request, on_event: Callable[[dict[str, Any]], None], cancel
             finally:
                 leftovers.end(request.run_id)
         code = runner.rc if runner.rc is None or runner.rc >= 0 else None
-        return Ended(status=str(runner.status), code=code, output=tuple(last), no_hosts=flags["no_hosts"])
+        return Ended(status=str(runner.status), code=code, output=tuple(last), **flags)

@@ -88,11 +88,10 @@ def read(
 
 
 def _environment(sockets: str) -> dict[str, str]:
-    config = os.environ.get("ANSIBLE_CONFIG") or str(places.content() / "ansible.cfg")
     return {
         "ANSIBLE_SSH_CONTROL_PATH_DIR": sockets,
         **os.environ,
-        "ANSIBLE_CONFIG": config,
+        "ANSIBLE_CONFIG": str(places.ansible_config()),
         # The answers are read by a program; and no callback of the configuration takes this for a run.
         "ANSIBLE_CALLBACK_RESULT_FORMAT": "json",
         "ANSIBLE_LOAD_CALLBACK_PLUGINS": "false",

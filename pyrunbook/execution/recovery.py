@@ -73,7 +73,7 @@ def way_for(run: Run) -> Way:
         return "resume"
     if known.get(run.runbook).metadata.undone_by != ROLLBACK:
         return "rollback"
-    if run.outcome is Outcome.ROLLBACK_FAILED:
+    if run.outcome is Outcome.ROLLBACK_FAILED or run.only_steps:  # finishing would do more than was asked for
         return "rollback"
     open_services = [service for service in run.services if service.outcome is None and service.changed]
     rolling_back = any(s.step == "rollback" for service in open_services for s in service.steps)
@@ -113,6 +113,11 @@ def _recover(run: Run, on_event: Listener, way: Way, verbosity: int, inventory: 
     if resumes and MASK in json.dumps(run.inputs):
         raise Refused(
             f"Run {run.id} had secret inputs, which the journal does not keep, so it cannot be resumed.",
+            next_step=f"pyrunbook recover {run.id} --rollback",
+        )
+    if resumes and run.only_steps:
+        raise Refused(
+            f"Run {run.id} was asked for {', '.join(run.only_steps)} only; finishing it would do more.",
             next_step=f"pyrunbook recover {run.id} --rollback",
         )
     leftovers.end(run.id)

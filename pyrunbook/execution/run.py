@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import shlex
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from pyrunbook import places
 from pyrunbook.errors import BadInput, ExitCode, PyrunbookError
 from pyrunbook.execution import inventory
 from pyrunbook.execution.play import Ended, Request, perform
@@ -158,6 +160,19 @@ def unknown(run_id: str, said: str, error: JournalError) -> Result:
     )
 
 
+def _unrecorded(request: Request, ended: Ended) -> Result:
+    """A play did something, and the journal does not know the run: what it changed is unknown, and that is bad."""
+    said = _said(ended)
+    where = " ".join(f"-i {shlex.quote(source)}" for source in request.inventory)
+    return Result(
+        Outcome.ROLLBACK_FAILED,
+        ExitCode.NOT_PUT_BACK,
+        f"The play of run {request.run_id} began, and the journal {places.in_use()['journal']} does not know it: "
+        f"nobody can tell from here what was changed.{chr(10) + said if said else ''}",
+        next_step=f"see what serves: pyrunbook doctor {where}",
+    )
+
+
 def _nothing_to_put_back(result: Result, *, bad_input: bool) -> bool:
     """Whether the run ended on an input that is wrong, or on a machine that was never reached."""
     changed = result.run is not None and result.run.changed
@@ -178,6 +193,8 @@ def _judge(request: Request, ended: Ended, signals: Signals, on_event: Listener)
     if run is None or not run.services:
         if run is not None and not run.finished:
             _end(run.id, Outcome.CANCELED if signals.received else Outcome.FAILED, "no host matched")
+        if run is None and ended.began:
+            return _unrecorded(request, ended)
         if signals.received:
             return Result(Outcome.CANCELED, ExitCode.INTERRUPTED, f"ended by {signals.received}", run)
         raise _nothing_ran(request, ended)

@@ -31,6 +31,7 @@ class RunStart:
         inventory: as the operator named it.
         inputs: extra variables, redacted.
         strategy: `update_strategy` of the run; `None` where it differs by service or does not apply.
+        only_steps: ids of the steps that were asked for; `None` where all were.
         check_mode: whether nothing is changed.
         mode: why the play was started.
         rollback_of: run whose plan is put back, where `mode` is `rollback`.
@@ -45,6 +46,7 @@ class RunStart:
     inventory: str
     inputs: dict[str, Any] = field(default_factory=dict)
     strategy: str | None = None
+    only_steps: list[str] | None = None
     check_mode: bool = False
     mode: Mode = "run"
     rollback_of: str | None = None
@@ -133,6 +135,7 @@ class Run:
     inventory: str
     inputs: dict[str, Any]
     strategy: str | None
+    only_steps: list[str] | None = None
     check_mode: bool
     mode: str
     rollback_of: str | None

@@ -68,6 +68,8 @@ def _page(run: Run) -> Iterator[str]:
     yield f"- Inventory: {_inline(run.inventory)}"
     if run.strategy:
         yield f"- Strategy: {_inline(run.strategy)}"
+    if run.only_steps:
+        yield f"- Only a part of the runbook: {_inline(', '.join(run.only_steps))}, with the guards"
     if run.inputs:
         yield f"- Inputs: {_code(run.inputs)}"
     for part in run.services:

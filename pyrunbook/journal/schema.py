@@ -27,7 +27,7 @@ from sqlalchemy import (
     TypeDecorator,
 )
 
-HEAD = "0001"
+HEAD = "0002"
 """Newest revision. Revisions are four digits and count up, so that a newer schema is known without Alembic."""
 
 
@@ -68,6 +68,7 @@ runs = Table(
     Column("inventory", Text, nullable=False),
     Column("inputs", JSON, nullable=False),
     Column("strategy", Text),
+    Column("only_steps", JSON(none_as_null=True)),
     Column("check_mode", Boolean, nullable=False),
     Column("mode", String(16), nullable=False),
     Column("rollback_of", String(32)),

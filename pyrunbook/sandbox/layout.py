@@ -11,7 +11,7 @@ from pathlib import Path
 from pyrunbook import places
 from pyrunbook.errors import BadInput
 
-ENV_SANDBOX = "PYRUNBOOK_SANDBOX"
+ENV_SANDBOX = places.ENV_SANDBOX
 """Directory of the sandbox; `sandbox` in the state directory by default."""
 HOST = "127.0.0.1"
 COLORS = ("blue", "green")

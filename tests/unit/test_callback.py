@@ -329,6 +329,85 @@ def test_what_preflight_fails_is_a_refusal(play: Play, options: tuple[str, ...],
     assert played.events[-1]["outcome"] == outcome
 
 
+GUARDED = (
+    HEAD.format(serial=2)
+    + """
+        - name: Update, or put back what was there
+          block:
+            - name: Check that it may start
+              ansible.builtin.import_role: {name: preflight}
+              tags: [preflight, always]
+            - name: Record a plan
+              ansible.builtin.import_role: {name: record}
+              tags: [deploy_green]
+            - name: Verify it
+              ansible.builtin.import_role: {name: talk}
+              tags: [verify]
+          rescue:
+            - name: Put back what was there
+              ansible.builtin.import_role: {name: talk}
+              tags: [rollback, always]
+"""
+)
+
+
+@pytest.mark.parametrize(
+    ("lost", "options", "environment", "said"),
+    [
+        ("", (), {"ANSIBLE_SKIP_TAGS": "verify"}, "Steps would be left out (skip tags: verify)"),
+        ("", ("--skip-tags", "verify"), {"ANSIBLE_CONFIG": "cfg"}, "Steps would be left out (skip tags: verify)"),
+        ("", ("--start-at-task", "Verify it"), {}, "Steps would be left out (--start-at-task)"),
+        ("", (), {"ANSIBLE_RUN_TAGS": "verifi"}, "This runbook has no step verifi"),
+        ("preflight", ("--tags", "verify"), {}, "The guard preflight would be left out"),
+        ("rollback", ("--tags", "verify"), {}, "The guard rollback would be left out"),
+    ],
+)
+def test_a_run_that_would_leave_out_a_step_is_refused_before_its_first_task(
+    play: Play, tmp_path: Path, lost: str, options: tuple[str, ...], environment: dict[str, str], said: str
+) -> None:
+    if environment.get("ANSIBLE_CONFIG"):
+        config = (ROOT / "ansible.cfg").read_text().replace(" pyrunbook/", f" {ROOT}/pyrunbook/")
+        (tmp_path / "ansible.cfg").write_text(config + "\n[tags]\nskip = verify\n")
+        environment, options = {"ANSIBLE_CONFIG": str(tmp_path / "ansible.cfg")}, ()
+    book = GUARDED.replace(f"[{lost}, always]", f"[{lost}]") if lost else GUARDED
+    played = play(book, *options, code=2, **environment)
+    assert said in played.out
+    assert "Nothing was changed." in played.out
+    run = played.run
+    assert (run.outcome, run.finished, run.changed) == ("refused", True, False)
+    assert said in (run.cause or "")
+    assert [(part.outcome, part.steps) for part in run.services] == [("refused", [])] * 2
+    assert "TASK" not in played.out
+
+
+def test_some_steps_that_are_named_are_done_with_the_guards_and_told_as_a_part(play: Play) -> None:
+    played = play(GUARDED, "--tags", "verify")
+    assert [step for step, _, _ in played.steps()] == ["preflight", "verify"]
+    assert (played.run.outcome, played.run.only_steps) == ("succeeded", ["verify"])
+    whole = play(GUARDED.replace("name: record", "name: talk")).runs[0]
+    assert (whole.outcome, whole.only_steps) == ("succeeded", None)
+
+
+def test_a_run_that_ends_before_its_steps_is_no_success(play: Play, tmp_path: Path) -> None:
+    (tmp_path / "roles/talk/tasks/main.yml").write_text("- ansible.builtin.meta: end_play\n- ansible.builtin.debug:\n")
+    early = GUARDED.replace("name: record", "name: talk", 1)
+    played = play(early, code=2)
+    assert played.run.outcome == "failed"
+    assert "not done, and nothing says why: Record a plan, Verify it" in (played.run.cause or "")
+
+
+def test_a_play_that_would_be_recorded_elsewhere_than_its_command_looks_does_not_begin(
+    play: Play, tmp_path: Path
+) -> None:
+    used = {"content": str(ROOT), "state": str(tmp_path / "home"), "journal": f"sqlite:///{tmp_path}/home/journal.db"}
+    assert play(GUARDED, "--tags", "verify", PYRUNBOOK_PLACES=json.dumps(used)).run.outcome == "succeeded"
+    used["journal"] = "sqlite:////elsewhere/journal.db"
+    played = play(GUARDED, code=2, PYRUNBOOK_PLACES=json.dumps(used))
+    assert "sqlite:////elsewhere/journal.db, and here sqlite:///" in played.out
+    assert "TASK" not in played.out
+    assert len(played.runs) == 1
+
+
 def test_a_play_without_a_runbook_is_left_alone(play: Play) -> None:
     played = play("- hosts: services\n  gather_facts: false\n  roles: [talk]\n")
     assert not played.runs

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from pyrunbook import catalog
 from pyrunbook.catalog import Catalog, InvalidFile, Phase, Problem, Text, loose_yaml, yaml_file
+from pyrunbook.catalog.playbook import read_playbook
 from pyrunbook.errors import BadInput, ExitCode
 
 PLAYBOOK = """\
@@ -52,6 +53,7 @@ PLAYBOOK = """\
       always:
         - name: Conclude
           ansible.builtin.import_role: {name: conclude}
+          tags: [always]
   post_tasks:
     - name: Tell
       import_role: name=notify
@@ -501,7 +503,6 @@ def test_any_text_as_metadata_is_read_or_refused(text: str) -> None:
             path = Path(directory) / "x.meta.yml"
             path.write_bytes(data.encode("utf-8", "surrogatepass"))
             from pyrunbook.catalog.metadata import read_metadata
-            from pyrunbook.catalog.playbook import read_playbook
 
             for read in (read_metadata, read_playbook):
                 try:
@@ -581,3 +582,19 @@ def _problems_of(file: Path) -> list[Problem]:
     with pytest.raises(InvalidFile) as raised:
         yaml_file.read(file)
     return list(raised.value.problems)
+
+
+@pytest.mark.parametrize(
+    ("guard", "line"),
+    [
+        ("import_role: {name: preflight}\n      tags: [always]", 6),
+        ("import_role: {name: rollback}\n          tags: [always]", 29),
+        ("import_role: {name: conclude}\n          tags: [always]", 33),
+    ],
+)
+def test_a_guard_that_lost_always_is_a_mistake_of_the_playbook(tmp_path: Path, guard: str, line: int) -> None:
+    """Pages, lint and runs all read it: a run of one step would go without its guard."""
+    assert guard in PLAYBOOK
+    (tmp_path / "book.yml").write_text(PLAYBOOK.replace(guard, guard.replace("always", "sometimes")))
+    with pytest.raises(InvalidFile, match=f":{line}:1: .* needs the tag always"):
+        read_playbook(tmp_path / "book.yml")

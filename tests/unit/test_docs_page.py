@@ -506,8 +506,8 @@ def test_the_shipped_ways_back_bring_up_the_color_before_the_traffic(inventory: 
 @pytest.mark.parametrize(
     ("inventory", "alone"),
     [
-        ("production", ["preflight", "backup", "rollback_plan", "deploy_green", "validate", "switch_service"]),
-        ("staging", ["preflight", "backup", "rollback_plan", "deploy_green", "validate", "switch_service"]),
+        ("production", ["preflight", "backup", "rollback_plan", "deploy_green", "validate"]),
+        ("staging", ["preflight", "backup", "rollback_plan", "deploy_green", "validate"]),
     ],
 )
 def test_the_shipped_page_offers_only_steps_that_mean_the_same_by_themselves(inventory: str, alone: list[str]) -> None:

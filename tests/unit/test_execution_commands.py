@@ -127,7 +127,7 @@ def test_what_is_asked_for_reaches_the_play(run: Run, theatre: Theatre, inventor
     run(
         "run", "maintenance/production_update", "-i", str(inventory), "--limit", "web", "-e", "release=2", "--check",
         "--diff", "--window", "daily 00:00-24:00 UTC", "--attest", "oncall_available", "--step", "backup", "--step",
-        "verify", "--timeout", "5m", "-vv", scenes=(good(),),
+        "validate", "--timeout", "5m", "-vv", scenes=(good(),),
     )  # fmt: skip
     (request,) = theatre.requests
     assert request.playbook == ROOT / "playbooks/maintenance/production_update.yml"
@@ -137,7 +137,7 @@ def test_what_is_asked_for_reaches_the_play(run: Run, theatre: Theatre, inventor
         "preflight_window": "daily 00:00-24:00 UTC",
         "preflight_attested": ["oncall_available"],
     }
-    assert (request.limit, request.tags, request.check, request.diff) == ("web", "backup,verify", True, True)
+    assert (request.limit, request.tags, request.check, request.diff) == ("web", "backup,validate", True, True)
     assert (request.verbosity, request.timeout, request.mode) == (2, 300.0, "run")
 
 
@@ -167,6 +167,10 @@ def test_a_reason_overrides_the_window(run: Run, theatre: Theatre) -> None:
         ((*MAINTENANCE, "--window", "Sunn 02:00-04:00 UTC"), "Sunn"),
         ((*MAINTENANCE, "--timeout", "soon"), "soon"),
         ((*MAINTENANCE, "--step", "nonsense"), "it has: backup"),
+        ((*MAINTENANCE, "--step", "backupp"), "Next: --step backup"),
+        ((*MAINTENANCE, "--step", "switch_service"), "What gets the traffic is verified by the same run"),
+        ((*MAINTENANCE, "--step", "backup", "--step", "cleanup"), "cleanup of maintenance/production_update cannot be"),
+        ((*MAINTENANCE, "--step", "drain"), "cannot be run by itself"),
         ((*MAINTENANCE, "--attest", "nonsense"), "oncall_available, staging_validated"),
         ((*MAINTENANCE, "-e", "nonsense"), "is not key=value"),
         ((*MAINTENANCE, "-i", "nonsense"), "production, sandbox, staging"),

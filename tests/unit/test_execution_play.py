@@ -65,6 +65,10 @@ def test_the_whole_environment(tmp_path: Path) -> None:
         "ANSIBLE_SSH_CONTROL_PATH_DIR": str(tmp_path / "sockets"),
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
         "PYRUNBOOK_CLI_PID": str(os.getpid()),
+        "PYRUNBOOK_CONTENT": str(ROOT),
+        "PYRUNBOOK_HOME": str(places.home()),
+        "PYRUNBOOK_JOURNAL": places.journal_url(),
+        "PYRUNBOOK_PLACES": json.dumps(places.in_use()),
         "PYRUNBOOK_EVENTS": str(tmp_path / "events"),
         "PYRUNBOOK_MODE": "resume",
         "PYRUNBOOK_RUN_ID": RUN_ID,
@@ -86,6 +90,19 @@ def test_what_the_operator_configures_stays_and_the_journal_is_enabled_beside_it
     given = environment(request(), tmp_path, tmp_path)
     assert given["ANSIBLE_CALLBACKS_ENABLED"] == "pyrunbook_journal,timer"
     assert given["ANSIBLE_HOST_KEY_CHECKING"] == "True"
+
+
+def test_the_play_works_where_the_operator_does_so_that_a_relative_path_is_the_same_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A vault's password, a key, a trust store: whatever Ansible takes from the environment."""
+    here = tmp_path / "here"
+    here.mkdir()
+    (here / "password").write_text("p")
+    monkeypatch.chdir(here)
+    monkeypatch.setenv("ANSIBLE_VAULT_PASSWORD_FILE", "password")
+    ended, _ = Play(tmp_path, command("")).perform()
+    assert (ended.code, ended.began) == (0, True), ended.output
 
 
 def test_a_configuration_that_cannot_be_read_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

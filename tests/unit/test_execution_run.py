@@ -162,6 +162,15 @@ def test_a_play_that_did_not_begin_is_bad_input(theatre: Theatre, ended: Ended, 
     assert (operation.events[-1]["outcome"], operation.events[-1]["exit_code"]) == (None, 2)
 
 
+def test_a_play_that_the_journal_does_not_know_is_unknown_and_never_nothing_changed(theatre: Theatre) -> None:
+    """It was recorded elsewhere, or not at all: what it did cannot be told from here."""
+    for ended in (Ended("successful", 0, (), False, began=True), Ended("failed", 2, ("fatal: x",), False, began=True)):
+        result = Operation(theatre, Scene(ended))()
+        assert (result.outcome, result.exit_code) == (Outcome.ROLLBACK_FAILED, ExitCode.NOT_PUT_BACK)
+        assert "does not know it" in result.cause
+        assert result.next_step == "see what serves: pyrunbook doctor -i /inventory"
+
+
 def test_a_run_without_hosts_is_brought_to_an_end(theatre: Theatre) -> None:
     def no_host(journal: Any, request: Request, on_event: Any) -> None:
         Scene().start()._acts[0](journal, request, on_event)

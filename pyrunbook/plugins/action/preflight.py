@@ -77,6 +77,9 @@ class ActionModule(StepAction):
             self._refuse_unrecorded()
         runbook = catalog.load().get(arguments["runbook"])
         catalog.load().get(runbook.metadata.undone_by)
+        asked = task_vars.get("ansible_run_tags") or []
+        if "all" not in asked:
+            runbook.refuse_selection(asked)
         self._check_inputs(runbook, task_vars)
         ended = self._ended(arguments["service"]) if arguments["exclusive"] else []
         recovery = arguments["recovery"]

@@ -7,14 +7,16 @@ import os
 import re
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import suppress
 from functools import partial, wraps
 from pathlib import Path
 from typing import Any
 
-from ansible.playbook.role_include import IncludeRole
 from ansible.plugins.callback import CallbackBase
+
+from pyrunbook.errors import ExitCode
+from pyrunbook.plugins import selection
 
 DOCUMENTATION = """
 name: pyrunbook_journal
@@ -91,6 +93,9 @@ class CallbackModule(CallbackBase):
 
     def __init__(self) -> None:
         super().__init__()
+        from pyrunbook import places
+
+        places.make_absolute()  # a direct ansible-playbook has no other door
         self.journal: Any = None
         self.run_id = ""
         self.play: Any = None
@@ -100,6 +105,8 @@ class CallbackModule(CallbackBase):
         self.changed: set[str] = set()
         self.matched = False
         self.secrets: set[str] = set()
+        self.wanted: dict[str, str] = {}  # id and title of the steps that this play does where nothing fails
+        self.begun: dict[str, set[str]] = {}
         # Taken out: a hook that starts an ansible-playbook of its own would hand it on, and the CLI is not its parent.
         self.cli = int(os.environ.pop(ENV_CLI_PID, 0))
         if self.cli:
@@ -118,9 +125,13 @@ class CallbackModule(CallbackBase):
         services = {host.name: self._variables(host.name) for host in variables._inventory.get_hosts(play.hosts)}
         for values in services.values():
             self._hide(values)
+        steps = selection.parts(play)
+        self.wanted = {part.id: part.title for part in steps if part.selected and not part.rescues}
         if self.journal is None:
             self._begin(str(runbook), variables)
         self._end_steps()  # of the services before, where they are updated one after the other
+        if problem := selection.left_out(play, steps):
+            self._refuse(problem, list(services))
         for service, values in services.items():
             self.matched = True
             platform = str(values.get("service_platform", "unknown"))
@@ -137,6 +148,7 @@ class CallbackModule(CallbackBase):
         from pyrunbook.plugins.action.preflight import operator
         from pyrunbook.redaction import environment_secrets, redact
 
+        self._compare_places()
         self.journal = Journal.open()
         self.run_id = os.environ.get("PYRUNBOOK_RUN_ID") or new_run_id()
         mode: Any = os.environ.get(ENV_MODE, "run")
@@ -162,6 +174,7 @@ class CallbackModule(CallbackBase):
                 inventory=", ".join(str(source) for source in variables._inventory._sources),
                 inputs=redact(inputs),
                 strategy=inputs.get("update_strategy"),
+                only_steps=sorted(set(self.play.only_tags) & {*self.wanted}) if selection.partial(self.play) else None,
                 check_mode=bool(_cli_option("check")),
                 mode=mode,
                 rollback_of=inputs.get("plan") if mode == "rollback" else None,
@@ -202,6 +215,30 @@ class CallbackModule(CallbackBase):
 
         self._display.display = display
 
+    def _compare_places(self) -> None:
+        """End the play where its command would look for this run elsewhere than it is recorded."""
+        from pyrunbook import places
+
+        if not (told := os.environ.get(places.ENV_PLACES)):
+            return
+        theirs, ours = json.loads(told), places.in_use()
+        different = [f"{name}: {theirs[name]}, and here {ours[name]}" for name in ours if theirs[name] != ours[name]]
+        if different:
+            self._display.error(f"pyrunbook and its play do not use the same places; {'; '.join(different)}")
+            sys.exit(int(ExitCode.BAD_INPUT))  # Ansible only warns of what a callback raises, but for this
+
+    def _refuse(self, problem: str, services: list[str]) -> None:
+        """End the play before its first task, and record why."""
+        from pyrunbook.journal import Outcome
+
+        for service in services:
+            self.journal.add_service(self.run_id, service, "unknown")
+            self.journal.conclude(self.run_id, service, Outcome.REFUSED, problem)
+        self._emit("play_refused", bad_input=True)
+        self._end_run(Outcome.REFUSED, problem)
+        self._display.error(f"{problem}\nNothing was changed.")
+        sys.exit(int(ExitCode.BAD_INPUT))
+
     @staticmethod
     def _prepare_kubernetes(values: dict[str, Any]) -> None:
         """Import the client and build it here, before the forks: measured 26 ms a task against 72 ms."""
@@ -222,6 +259,7 @@ class CallbackModule(CallbackBase):
             self._end_run(Outcome.FAILED, "no host matched")
             return
         outcomes: list[Outcome] = []
+        left_out = [told for service in run.services if (told := self._untold(service))]
         for service in run.services:
             outcome, cause = self._outcome(service, stats)
             if outcome is None:
@@ -231,8 +269,17 @@ class CallbackModule(CallbackBase):
             outcomes.append(outcome)
         if len(outcomes) < len(run.services):
             self._emit("run_left", outcome=None)
-            return
-        self._end_run(worst(outcomes), next((cause for _, cause in self.failures.values() if cause), None))
+        else:
+            causes = [cause for _, cause in self.failures.values() if cause]
+            self._end_run(worst(outcomes), next(iter([*causes, *left_out]), None))
+        if left_out:
+            self._display.error("\n".join(left_out))
+            sys.exit(int(ExitCode.BAD_INPUT))  # Ansible itself saw nothing fail
+
+    def _untold(self, service: Any) -> str:
+        """The steps that are missing of a service with which nothing went wrong; see `_missing`."""
+        kind, cause = self.failures.get(service.service, ("", ""))
+        return cause if kind == "left out" else "" if kind or service.outcome else self._missing(service.service)
 
     def _end_run(self, outcome: Any, cause: str | None) -> None:
         self.journal.end_run(self.run_id, outcome, cause)
@@ -252,8 +299,15 @@ class CallbackModule(CallbackBase):
             return Outcome.REFUSED, cause
         if kind:
             return Outcome.FAILED, cause
-        # Nothing failed and nothing was concluded: only some steps were asked for (--tags), or this is check mode.
+        if missing := self._missing(service.service):
+            return Outcome.FAILED, missing
+        # Nothing failed and nothing was concluded: the runbook does not conclude.
         return Outcome.SUCCEEDED, None
+
+    def _missing(self, host: str) -> str:
+        """Which steps the runbook names and this run has not come to, in words; empty where there is none."""
+        missing = [title for step, title in self.wanted.items() if step not in self.begun.get(host, ())]
+        return f"not done, and nothing says why: {', '.join(missing)}" if missing else ""
 
     # --- steps -----------------------------------------------------------------------------------------------------
 
@@ -265,14 +319,15 @@ class CallbackModule(CallbackBase):
         self._enter(host.name, task)
 
     def _enter(self, host: str, task: Any) -> _Step | None:
-        include = _outermost_include(task)
+        include = selection.outermost_include(task)
         current = self.steps.get(host)
         if include is None or (current is not None and current.include._uuid == include._uuid):
             return current
         self._end_step(host)
         self._hide(self._variables(host, task))  # those of the role, too
-        step = _Step(_step_id(include), self._title(include, host), include)
+        step = _Step(selection.step_id(include), self._title(include, host), include)
         self.steps[host] = step
+        self.begun.setdefault(host, set()).add(step.id)
         self.journal.start_step(self.run_id, host, step.id, step.title)
         self._emit("step_started", service=host, step=step.id, title=step.title)
         return step
@@ -395,6 +450,9 @@ class CallbackModule(CallbackBase):
         if isinstance(plan, dict) and "checksum" in plan and not _cli_option("check"):
             self.journal.record_plan(self.run_id, host, plan["id"], plan["checksum"])
         if conclusion := data.get("conclusion"):
+            if conclusion["outcome"] == "succeeded" and (missing := self._missing(host)):
+                self.failures.setdefault(host, ("left out", missing))
+                return  # whoever reads the journal finds the run in the middle, and puts it back
             self.concluded.add(host)
             self.journal.conclude(self.run_id, host, conclusion["outcome"], conclusion.get("cause"))
             self.failures.setdefault(host, ("concluded", conclusion.get("cause") or ""))
@@ -440,28 +498,6 @@ def _message(data: dict[str, Any]) -> str:
     if failed:  # of a loop, Ansible itself only says that one of its items failed
         text = "\n".join(dict.fromkeys(failed))
     return text.strip().replace("Validation of arguments failed:\n", "Validation of arguments failed: ")
-
-
-def _ancestors(task: Any) -> Iterator[Any]:
-    parent = getattr(task, "_parent", None)
-    while parent is not None:
-        yield parent
-        parent = getattr(parent, "_parent", None)
-
-
-def _outermost_include(task: Any) -> Any:
-    """The playbook's own import of a role that a task belongs to; `None` for a task of the playbook itself."""
-    found = task if isinstance(task, IncludeRole) else None
-    for ancestor in _ancestors(task):
-        if isinstance(ancestor, IncludeRole):
-            found = ancestor
-    return found
-
-
-def _step_id(include: Any) -> str:
-    """The tag of the import is the step's id; the role's name where it has none of its own."""
-    tags = [str(tag) for tag in include.tags if tag not in ("always", "never")]
-    return tags[0] if tags else str(include._role_name)
 
 
 _PR_SET_PDEATHSIG = 1

@@ -1,0 +1,111 @@
+"""Which steps of a play its tags select, and what nobody may leave out."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from ansible import context
+from ansible.constants import _ACTION_META as META
+from ansible.playbook.block import Block
+from ansible.playbook.role_include import IncludeRole
+
+from pyrunbook.catalog.playbook import GUARDS
+
+
+def _ancestors(task: Any) -> Iterator[Any]:
+    parent = getattr(task, "_parent", None)
+    while parent is not None:
+        yield parent
+        parent = getattr(parent, "_parent", None)
+
+
+def outermost_include(task: Any) -> Any:
+    """The playbook's own import of a role that a task belongs to; `None` for a task of the playbook itself."""
+    found = task if isinstance(task, IncludeRole) else None
+    for ancestor in _ancestors(task):
+        if isinstance(ancestor, IncludeRole):
+            found = ancestor
+    return found
+
+
+def step_id(include: Any) -> str:
+    """The tag of the import is the step's id; the role's name where it has none of its own."""
+    tags = [str(tag) for tag in include.tags if tag not in ("always", "never")]
+    return tags[0] if tags else str(include._role_name)
+
+
+@dataclass
+class Part:
+    """A step of the play: whether one of its tasks is selected, and whether it stands in the playbook's `rescue`."""
+
+    id: str
+    title: str
+    role: str
+    rescues: bool
+    selected: bool = False
+
+    @property
+    def guard(self) -> bool:
+        """Whether no run may be without it."""
+        return self.rescues or self.role in GUARDS
+
+
+def parts(play: Any) -> list[Part]:
+    """The steps of a play that are imported with it; what is included later is known later."""
+    found: dict[str, Part] = {}
+
+    def look(tasks: Any, *, rescues: bool) -> None:
+        for task in tasks:
+            if isinstance(task, Block):
+                of_playbook = outermost_include(task) is None
+                look(task.block, rescues=rescues)
+                look(task.rescue, rescues=rescues or of_playbook)
+                look(task.always, rescues=rescues)
+            elif (include := outermost_include(task)) is not None and task.action not in META:
+                name = str((include._ds or {}).get("name") or include._role_name)
+                part = found.setdefault(include._uuid, Part(step_id(include), name, str(include._role_name), rescues))
+                part.selected |= task.evaluate_tags(play.only_tags, play.skip_tags, {})
+
+    look(play.compile(), rescues=False)
+    return list(found.values())
+
+
+def partial(play: Any) -> bool:
+    """Whether only some steps were asked for."""
+    return "all" not in play.only_tags
+
+
+def left_out(play: Any, steps: list[Part]) -> str:
+    """Why a run would leave out what nobody may leave out; empty where it does not.
+
+    Some steps alone are named by their ids, one by one, and have all guards around them. What is left out in any other
+    way would be told as done.
+    """
+    if play.skip_tags:
+        return (
+            f"Steps would be left out (skip tags: {', '.join(sorted(play.skip_tags))}), and a run does all its steps.\n"
+            "Next: leave out --skip-tags, ANSIBLE_SKIP_TAGS and [tags] skip of ansible.cfg"
+        )
+    for option, way in (("start_at_task", "--start-at-task"), ("step", "--step")):
+        if context.CLIARGS.get(option):
+            return f"Steps would be left out ({way}), and a run does all its steps.\nNext: leave out {way}"
+    if not partial(play):
+        return ""
+    known = sorted({part.id for part in steps})
+    for tag in sorted(play.only_tags):
+        if tag not in known:
+            near = difflib.get_close_matches(tag, known, 1)
+            return (
+                f"This runbook has no step {tag} (it has: {', '.join(known)}), so the tag selects no whole step.\n"
+                f"Next: {f'--tags {near[0]}' if near else 'leave out --tags, ANSIBLE_RUN_TAGS and [tags] run'}"
+            )
+    for part in steps:
+        if part.guard and not part.selected:
+            return (
+                f"The guard {part.id} would be left out: it has lost its tag always, so --tags selects it no more.\n"
+                f"Next: write tags: [{part.id}, always] at its task in the playbook, or run all steps"
+            )
+    return ""
