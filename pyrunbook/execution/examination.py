@@ -15,7 +15,7 @@ from typing import Any
 from pyrunbook import places
 from pyrunbook.errors import PyrunbookError
 from pyrunbook.execution import inventory
-from pyrunbook.execution.reading import read
+from pyrunbook.execution.reading import Reading, read
 from pyrunbook.redaction import redact_text
 from pyrunbook.rollout.checks import HttpCheck, perform
 
@@ -49,7 +49,10 @@ def examine(sources: tuple[str, ...], limit: str = "") -> Iterator[Finding]:
     for name, variables in services.items():
         if variables.get("service_platform") == "kubernetes":
             yield from _permissions(name, variables)
-        yield _guarded(f"{name}: state", partial(_service, sources, name))
+        (told,) = read(sources, [name], "service_state", "service_state")
+        yield _guarded(f"{name}: state", partial(_service, told))
+        if not told.problem and variables.get("service_platform") == "host":
+            yield from _color(name, variables, told.result["service_state"])
         yield _guarded(f"{name}: url", partial(_url, name, variables))
 
 
@@ -121,11 +124,28 @@ def _journal() -> Finding:
         return Finding("journal", True, journal.shown_url)
 
 
-def _service(sources: tuple[str, ...], name: str) -> Finding:
-    (told,) = read(sources, [name], "service_state", "service_state")
+def _service(told: Reading) -> Finding:
     if told.problem:
-        return Finding(f"{name}: state", False, told.problem.splitlines()[0], told.next_step)
-    return Finding(f"{name}: state", True, "reachable, its state can be read")
+        return Finding(f"{told.service}: state", False, told.problem.splitlines()[0], told.next_step)
+    return Finding(f"{told.service}: state", True, "reachable, its state can be read")
+
+
+def _color(name: str, variables: dict[str, Any], state: dict[str, Any]) -> Iterator[Finding]:
+    """The color that serves, from both sides: where its machine's proxy dials it, and where it is checked from here."""
+    active = state["active"]
+    given = (variables.get("service_colors") or {}).get(active) or {}
+    if not given:
+        yield Finding(f"{name}: traffic", False, f"{state['upstream']} is no color's address", "start a color by hand")
+        return
+    silence, address = state["colors"][active]["silence"], given.get("address")
+    yield Finding(
+        f"{name}: {active} over there",
+        not silence,
+        f"{address}: {silence or 'accepts connections'}",
+        f"start it over there, or correct service_colors.{active}.address" if silence else "",
+    )
+    url = {"service_url": given.get("url", ""), "service_ready_check": variables.get("service_ready_check")}
+    yield _guarded(f"{name}: {active} from here", partial(_url, name, url, f"{active} from here"))
 
 
 def _permissions(name: str, variables: dict[str, Any]) -> Iterator[Finding]:
@@ -143,11 +163,11 @@ def _permissions(name: str, variables: dict[str, Any]) -> Iterator[Finding]:
     yield _guarded(f"{name}: permissions", look)
 
 
-def _url(name: str, variables: dict[str, Any]) -> Finding:
+def _url(name: str, variables: dict[str, Any], what: str = "url") -> Finding:
     url = str(variables.get("service_url", ""))
     if "{{" in url or "__ansible_vault" in url or not url:
-        return Finding(f"{name}: url", True, f"{url or 'none'}: not looked at, a play resolves it")
+        return Finding(f"{name}: {what}", True, f"{url or 'none'}: not looked at, a play resolves it")
     ready = variables.get("service_ready_check") or {"name": "ready", "path": "/ready"}
     result = perform(HttpCheck.parse(ready), url)
     remedy = "" if result.passed else f"see why {url}{ready.get('path', '/')} does not answer from this machine"
-    return Finding(f"{name}: url", result.passed, f"{url}: {result.detail}", remedy)
+    return Finding(f"{name}: {what}", result.passed, f"{url}: {result.detail}", remedy)

@@ -13,12 +13,11 @@ import os
 import socket
 import sys
 import time
-import urllib.request
 from collections import deque
 from collections.abc import Iterator
 from typing import Any
 
-from . import archive, durable, upstream
+from . import archive, asking, durable, upstream
 from .units import LOG_LINES, Supervisor, Systemd, UnitError, watch
 
 COLORS = ("blue", "green")
@@ -73,6 +72,9 @@ class Slots:
         manager: the process manager, see `manager_for`.
         upstream_file: what the proxy reads.
         check_mode: report what would change, change nothing.
+
+    Attributes:
+        remark: what the operator should know of the last `put_back`, beyond what it did; empty when there is nothing.
     """
 
     def __init__(
@@ -90,6 +92,7 @@ class Slots:
         self.manager = manager
         self.upstream_file = upstream_file
         self.check_mode = check_mode
+        self.remark = ""
 
     @classmethod
     def from_arguments(cls, arguments: dict[str, Any], check_mode: bool = False) -> Slots:
@@ -168,14 +171,14 @@ class Slots:
                 return color
         return "none"
 
-    def listens(self, color: str) -> bool:
-        """Whether something accepts connections on the slot's address."""
+    def silence(self, color: str) -> str:
+        """Why nothing accepts connections on the slot's address; empty when something does."""
         host, _, port = self.colors[color]["address"].rpartition(":")
         try:
-            with socket.create_connection((host.strip("[]"), int(port)), timeout=2):
-                return True
-        except OSError:
-            return False
+            with socket.create_connection((host.strip("[]"), int(port)), timeout=asking.SECONDS):
+                return ""
+        except OSError as error:
+            return asking.reason(error, asking.SECONDS)
 
     def state(self) -> dict[str, Any]:
         """What is there now: the `service_state` of CONTRIBUTING.md, with `candidate` and `releases` besides."""
@@ -183,11 +186,13 @@ class Slots:
         for color in COLORS:
             running = self.colors[color]["unit"] in runs
             release = self.linked(color)
+            silence = self.silence(color) if running else "it does not run"
             colors[color] = {
                 "exists": release is not None,
                 "running": running,
                 "replicas": 1 if running else 0,
-                "ready": 1 if running and self.listens(color) else 0,
+                "ready": 0 if silence else 1,
+                "silence": silence,
                 "release": release,
                 "endpoints": [self.colors[color]["address"]] if running else [],
             }
@@ -276,7 +281,7 @@ class Slots:
                 self.manager.stop(unit)
             except UnitError as error:
                 raise SlotError(str(error)) from error
-            if self.listens(color):
+            if not self.silence(color):
                 raise SlotError(
                     "{} is stopped, and yet something answers on {}".format(unit, self.colors[color]["address"])
                 )
@@ -332,8 +337,11 @@ class Slots:
         than all the rest, and clients see the bad release meanwhile. Otherwise its release comes back from the backup
         when it is gone, its process is started, and the traffic follows when it is ready.
 
+        A process of the plan's release that has the traffic is never stopped because it does not answer us: clients may
+        be served all the same, and it is for the verification from outside to say. `remark` tells then why not.
+
         Args:
-            plan: `{"active": color, "release": name, "upstream": "host:port", "ready": {"url", "seconds"},
+            plan: `{"active": color, "release": name, "upstream": "host:port", "ready": {"url", "seconds", "status"},
                 "backup": {"path", "sha256"} or None, …}`.
 
         Returns:
@@ -344,19 +352,26 @@ class Slots:
             archive.ArchiveError: the backup is damaged.
         """
         color, release, done = plan["active"], plan["release"], []
-        serves = self._holds(color, release) and self.answers(plan["ready"]["url"])
-        sent = self._send_traffic(plan) if serves else []
+        silent, holds = self._why_not_ready(plan), self._holds(color, release)
+        sent = self._send_traffic(plan) if holds and not silent else []
         if not os.path.isdir(self.release_path(release)):
             done.append(f"release {release} restored from the backup")
             if not self.check_mode:
                 self._restore(release, plan.get("backup"))
-        if not self.answers(plan["ready"]["url"]) and self.manager.running(self.colors[color]["unit"]):
-            done.append(f"{color} stopped, because it did not answer")
-            self.stop(color)
+        left = False
+        if silent and self.manager.running(self.colors[color]["unit"]):
+            left = holds and upstream.read(self.upstream_file) == plan["upstream"]
+            if not left:
+                done.append(f"{color} stopped, because it was not ready ({silent})")
+                self.stop(color)
         if (self.check_mode and done) or self.start(color, release):
             done.append(f"{color} started with {release}")
-        if not self.check_mode:
-            self._wait_ready(color, plan["ready"]["url"], plan["ready"]["seconds"])
+        silent = "" if self.check_mode else self._wait_ready(plan)
+        if silent and not left:
+            seconds = plan["ready"]["seconds"]
+            raise SlotError(f"{color} is not ready after {seconds:g} s ({silent}){self.diagnosis(color)}")
+        if silent:
+            self.remark = f"{color} has the traffic and was left running, though it is not seen to be ready ({silent})"
         return [*sent, *done, *([] if sent else self._send_traffic(plan))]
 
     def _send_traffic(self, plan: dict[str, Any]) -> list[str]:
@@ -399,18 +414,14 @@ class Slots:
         archive.restore(backup["path"], os.path.join("releases", release), self.root)
 
     @staticmethod
-    def answers(url: str) -> bool:
-        """Whether a GET of `url`, without a proxy between, is answered by 200 within two seconds."""
-        opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-        try:
-            with opener.open(url, timeout=2) as answer:  # the URL is the inventory's, http or https
-                return bool(answer.status == 200)
-        except OSError:
-            return False
+    def _why_not_ready(plan: dict[str, Any]) -> str:
+        """Why the color that a plan's `host` section names is not ready; empty when it is."""
+        ready = plan["ready"]
+        return asking.why_not_ready(plan["upstream"], ready["url"], ready.get("status") or [200])
 
-    def _wait_ready(self, color: str, url: str, seconds: float) -> None:
-        deadline = time.monotonic() + seconds
-        while not self.answers(url):
-            if time.monotonic() >= deadline:
-                raise SlotError(f"{color} does not answer {url} after {seconds:g} s{self.diagnosis(color)}")
+    def _wait_ready(self, plan: dict[str, Any]) -> str:
+        """Wait until that color is ready; why it is not when the time is over, empty when it is."""
+        deadline = time.monotonic() + plan["ready"]["seconds"]
+        while (silent := self._why_not_ready(plan)) and time.monotonic() < deadline:
             time.sleep(0.1)
+        return silent

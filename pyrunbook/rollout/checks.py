@@ -20,6 +20,7 @@ from typing import Any
 from urllib.parse import urljoin, urlsplit
 
 from pyrunbook.errors import BadInput
+from pyrunbook.on_target.asking import reason
 from pyrunbook.redaction import redact, redact_text, secret_values
 
 KEYS = {
@@ -189,7 +190,7 @@ def _ask(opener: urllib.request.OpenerDirector, url: str, check: HttpCheck) -> _
                 raise http.client.IncompleteRead(answer.body, response.length)
             answer.status = response.status
     except (OSError, ValueError) as error:  # no connection, TLS, timeout, no HTTP
-        answer.error = str(getattr(error, "reason", None) or error) or type(error).__name__
+        answer.error = reason(error, check.timeout)
     except Exception as error:  # http.client: an answer that is not HTTP
         answer.error = f"{type(error).__name__}: {error}"
     answer.milliseconds = (time.perf_counter() - began) * 1000

@@ -16,6 +16,8 @@ import pytest
 from sandbox_under_test import Sandbox
 
 from pyrunbook.journal import Journal, Outcome, RunStart
+from pyrunbook.plugins.inventory.pyrunbook_sandbox import host_variables
+from pyrunbook.sandbox import state
 
 pytestmark = pytest.mark.integration
 ROOT = Path(__file__).resolve().parents[2]
@@ -64,11 +66,14 @@ def test_a_good_machine_with_a_good_service(sandbox: Sandbox) -> None:
     lines = doctor(sandbox, code=0).splitlines()
     assert [line.split()[:2] for line in lines] == [
         ["✓", "ansible"], ["✓", "configuration"], ["✓", "state"], ["✓", "journal"], ["✓", "inventory"],
-        ["✓", "agent-factory:"], ["✓", "agent-factory:"],
+        ["✓", "agent-factory:"], ["✓", "agent-factory:"], ["✓", "agent-factory:"], ["✓", "agent-factory:"],
     ]  # fmt: skip
     assert "1 service: agent-factory" in lines[4]
     assert "reachable, its state can be read" in lines[5]
-    assert f"{sandbox.url}: 1 of 1 good answers" in lines[6]
+    blue = sandbox.settings.addresses["blue"]
+    assert lines[6].split() == ["✓", "agent-factory:", "blue", "over", "there", f"{blue}:", "accepts", "connections"]
+    assert f"http://{blue}: 1 of 1 good answers" in lines[7]
+    assert f"{sandbox.url}: 1 of 1 good answers" in lines[8]
     found = findings(sandbox, code=0)
     assert not wrong(found)
     assert set(found["journal"]) == {"name", "good", "seen", "next_step"}
@@ -140,6 +145,22 @@ def test_a_service_whose_url_does_not_answer_shows_no_password(sandbox: Sandbox,
     assert "127.0.0.1:1" in found["web: url"]["seen"]
     assert "/ready does not answer from this machine" in found["web: url"]["next_step"]
     assert found["web: state"]["seen"]
+
+
+def test_a_color_is_looked_at_from_both_sides(sandbox: Sandbox, tmp_path: Path) -> None:
+    """Where the proxy dials it, and where it is checked from here: one of them alone is not enough for a run."""
+    service = host_variables(state.read(sandbox.directory, probe=False))
+    service["service_colors"]["blue"]["url"] = "http://blue.invalid:8101"
+    found = findings(sandbox, "-i", services(tmp_path, **service))
+    assert wrong(found) == ["web: blue from here"]
+    assert "the name is not known here" in found["web: blue from here"]["seen"]
+    (sandbox.directory / "proxy/upstream").write_text("127.0.0.1:1\n")
+    service["service_colors"]["blue"]["address"] = "127.0.0.1:1"
+    try:
+        found = findings(sandbox, "-i", services(tmp_path, **service))["web: blue over there"]
+    finally:
+        (sandbox.directory / "proxy/upstream").write_text(sandbox.settings.addresses["blue"] + "\n")
+    assert (found["good"], found["seen"]) == (False, "127.0.0.1:1: Connection refused")
 
 
 def test_a_kubeconfig_that_is_broken(sandbox: Sandbox, tmp_path: Path) -> None:

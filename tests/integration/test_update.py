@@ -7,13 +7,16 @@ import shutil
 import signal
 import sqlite3
 import subprocess
+import sys
 import time
 from pathlib import Path
 
 import pytest
+import yaml
 from operation import (
     DIRECT,
     MAINTENANCE,
+    ROOT,
     gone,
     kill_ansible,
     maintain,
@@ -27,6 +30,8 @@ from operation import (
 )
 from sandbox_under_test import Sandbox
 
+from pyrunbook.plugins.inventory.pyrunbook_sandbox import host_variables
+from pyrunbook.sandbox import state
 from pyrunbook.sandbox.load import Load
 
 pytestmark = pytest.mark.integration
@@ -44,8 +49,9 @@ KILLS = {
     "ansible": [pytest.param(step, marks=[] if number % 2 else LATER) for number, step in enumerate(STEPS)],
 }
 FAULTS = (
-    *("never-ready", "slow", "crash", "wrong-version", "echo-errors", "errors-behind-proxy"),
+    *("never-ready", "slow", "crash", "echo-errors", "errors-behind-proxy"),
     pytest.param("unhealthy", marks=pytest.mark.long),  # test_a_controlled_stop_that_fails… has it in CI
+    pytest.param("wrong-version", marks=pytest.mark.long),  # and test_a_service_whose_machine_…
 )
 
 
@@ -55,6 +61,9 @@ def lock(sandbox: Sandbox) -> Path:
 
 def test_an_update_swaps_the_colors_and_loses_no_request_and_can_be_undone(sandbox: Sandbox) -> None:
     with Load(sandbox.url, 100) as load:
+        refused = maintain(sandbox, "-e", "service_url=http://127.0.0.1:1", code=3)
+        assert not list((sandbox.directory / "state/plans").glob("*"))
+        assert not lock(sandbox).exists(), "given back"
         first = maintain(sandbox)
         assert serves(sandbox) == ("green", "1.1.0")
         told = report(sandbox)
@@ -65,6 +74,7 @@ def test_an_update_swaps_the_colors_and_loses_no_request_and_can_be_undone(sandb
     assert serves(sandbox) == ("green", "1.1.0")
     assert load.report.failed == 0, load.report
     assert load.report.succeeded > 500
+    assert "http://127.0.0.1:1 (service_url) does not answer as the service does" in refused.stdout
     assert "green serves 1.1.0, blue is gone" in first.stdout
     assert sandbox.status()["colors"]["blue"]["running"] is False
     assert not lock(sandbox).exists()
@@ -107,6 +117,45 @@ def test_every_fault_ends_in_exit_4_with_the_old_version_serving(sandbox: Sandbo
     told = report(sandbox)
     assert told["outcome"] == "rolled_back"
     assert told["cause"]
+
+
+NAMES = """
+import socket
+_known = socket.getaddrinfo
+socket.getaddrinfo = lambda host, *rest, **more: _known(
+    "127.0.0.1" if str(host).endswith(".operators.test") else host, *rest, **more
+)
+"""
+"""A sitecustomize.py: names that only the operator's side resolves."""
+
+
+def test_a_service_whose_machine_does_not_know_the_names_is_put_back_without_being_touched(
+    sandbox: Sandbox, tmp_path: Path
+) -> None:
+    """A failed deployment, by colors' URLs that the operator's side alone resolves."""
+    (tmp_path / "sitecustomize.py").write_text(NAMES)
+    over_there = tmp_path / "python"  # the modules' interpreter, which does not know them
+    over_there.write_text(f'#!/bin/sh\nunset PYTHONPATH\nexec {sys.executable} "$@"\n')
+    over_there.chmod(0o755)
+    decided = yaml.safe_load((ROOT / "inventories/sandbox/group_vars/services.yml").read_text())
+    service = {**decided, **host_variables(state.read(sandbox.directory, probe=False))}
+    for color, slot in service["service_colors"].items():
+        slot["url"] = slot["url"].replace("127.0.0.1", f"{color}.operators.test")
+    service["ansible_python_interpreter"] = str(over_there)
+    inventory = tmp_path / "hosts.yml"
+    inventory.write_text(json.dumps({"services": {"hosts": {"agent-factory": service}}}))
+    sandbox.env["PYTHONPATH"] = str(tmp_path)
+    ask = [over_there, "-c", "import socket; socket.getaddrinfo('blue.operators.test', 80)"]
+    there = subprocess.run(ask, env=sandbox.env, capture_output=True, check=False)
+    assert b"gaierror" in there.stderr, "the name is known where it must not be, so nothing is tested"
+    blue = sandbox.status()["colors"]["blue"]["pid"]
+    sandbox.run("sandbox", "release", "1.2.0", "--fault", "wrong-version", check=True)
+    with Load(sandbox.url, 50) as load:
+        done = maintain(sandbox, "-i", str(inventory), code=4)
+        assert serves(sandbox) == ("blue", "1.0.4")
+    assert load.report.failed == 0, load.report
+    assert sandbox.status()["colors"]["blue"]["pid"] == blue, "the color that served was restarted"
+    assert "blue serves 1.0.4" in done.stdout
 
 
 def _verified(sandbox: Sandbox, run: str) -> bool:

@@ -115,6 +115,7 @@ class Machine:
         self.upstream = root / "proxy/upstream"
         self.upstream.write_text(self.address("blue") + "\n")
         self.link("blue").symlink_to("../../releases/1.0.4")
+        self.colors = {color: self.address(color) for color in slots.COLORS}
         self.manager = Manager(root, self.ports)
         self.manager.start("af-blue")
         self.manager.acts.clear()
@@ -126,7 +127,7 @@ class Machine:
         return self.root / "slots" / color / "release"
 
     def slots(self, check_mode: bool = False) -> Slots:
-        colors = {color: {"address": self.address(color), "unit": f"af-{color}"} for color in slots.COLORS}
+        colors = {color: {"address": self.colors[color], "unit": f"af-{color}"} for color in slots.COLORS}
         return Slots(str(self.root), colors, self.manager, str(self.upstream), check_mode)
 
     def serves(self, color: str) -> str | None:
@@ -173,6 +174,7 @@ def machine(tmp_path: Path) -> Iterator[Machine]:
 
 def test_state(machine: Machine) -> None:
     empty = {"exists": False, "running": False, "replicas": 0, "ready": 0, "release": None, "endpoints": []}
+    empty["silence"] = "it does not run"
     blue = machine.address("blue")
     state = machine.slots().state()
     assert state == {
@@ -184,6 +186,7 @@ def test_state(machine: Machine) -> None:
                 "running": True,
                 "replicas": 1,
                 "ready": 1,
+                "silence": "",
                 "release": "1.0.4",
                 "endpoints": [blue],
             },
@@ -206,6 +209,7 @@ def test_a_process_that_does_not_listen_is_not_ready(machine: Machine) -> None:
     machine.manager.processes["af-blue"].end()
     colors = machine.slots().state()["colors"]
     assert (colors["blue"]["running"], colors["blue"]["ready"]) == (True, 0)
+    assert colors["blue"]["silence"] == "Connection refused"
     machine.manager.processes.clear()
 
 
@@ -501,10 +505,69 @@ def test_a_color_that_does_not_answer_is_restarted(machine: Machine) -> None:
     switched(machine)
     machine.manager.processes["af-blue"].ready = False
     assert machine.slots().put_back(machine.plan()) == [
-        "blue stopped, because it did not answer",
+        f"blue stopped, because it was not ready ({machine.address('blue')} answered 503)",
         "blue started with 1.0.4",
         "traffic sent to blue",
     ]
+
+
+ELSEWHERE = {
+    "a name that only the operator's machine knows": ("http://blue.invalid/ready", "the name is not known here"),
+    "a port that a firewall closes": ("http://127.0.0.1:1/ready", "127.0.0.1:1: Connection refused"),
+    "no HTTPS here": ("https://127.0.0.1:1/ready", "127.0.0.1:1: Connection refused"),
+}
+
+
+@pytest.mark.parametrize("case", ELSEWHERE)
+@pytest.mark.parametrize("after_switch", [False, True])
+def test_a_color_is_asked_where_the_proxy_dials_it(machine: Machine, case: str, after_switch: bool) -> None:
+    """Its URL may be one that only the operator's machine reaches: the color is as good as ever, and is not touched."""
+    if after_switch:
+        switched(machine)
+    blue = machine.manager.processes["af-blue"]
+    plan = machine.plan(ready={"url": ELSEWHERE[case][0], "seconds": 5})
+    assert machine.slots().put_back(plan) == (["traffic sent to blue"] if after_switch else [])
+    assert machine.slots().active() == "blue"
+    assert machine.manager.acts == []
+    assert machine.manager.processes["af-blue"] is blue
+
+
+@pytest.mark.parametrize("case", ELSEWHERE)
+def test_a_running_color_that_has_the_traffic_is_not_stopped_because_it_is_not_seen(
+    machine: Machine, case: str
+) -> None:
+    """This machine may see nothing of it, and clients may be served: the verification from outside has the word."""
+    url, why = ELSEWHERE[case]
+    blue = machine.manager.processes["af-blue"]
+    machine.colors["blue"] = "blue.invalid:8101"  # a proxy in a container dials what this machine does not reach
+    machine.upstream.write_text("blue.invalid:8101\n")
+    before = machine.snapshot()
+    slots = machine.slots()
+    assert slots.put_back(machine.plan(upstream="blue.invalid:8101", ready={"url": url, "seconds": 0.2})) == []
+    assert machine.snapshot() == before
+    assert (machine.manager.acts, machine.manager.processes["af-blue"]) == ([], blue)
+    assert "blue has the traffic and was left running" in slots.remark
+    assert why in slots.remark
+    assert "blue.invalid:8101: the name is not known here" in slots.remark
+
+
+def test_a_color_that_has_the_traffic_and_says_that_it_is_not_ready_is_not_stopped(machine: Machine) -> None:
+    machine.manager.processes["af-blue"].ready = False
+    plan = machine.plan()
+    plan["ready"]["seconds"] = 0.2
+    slots = machine.slots()
+    assert slots.put_back(plan) == []
+    assert machine.manager.acts == []
+    assert f"{machine.address('blue')} answered 503" in slots.remark
+
+
+def test_which_status_is_ready_is_the_inventorys_to_say(machine: Machine) -> None:
+    switched(machine)
+    machine.manager.processes["af-blue"].ready = False
+    plan = machine.plan()
+    plan["ready"]["status"] = [200, 503]
+    assert machine.slots().put_back(plan) == ["traffic sent to blue"]
+    assert machine.manager.acts == []
 
 
 def test_a_slot_that_holds_another_release_by_now(machine: Machine) -> None:
@@ -524,7 +587,9 @@ def test_the_traffic_does_not_go_to_a_color_that_never_answers(machine: Machine)
     (machine.root / "logs/blue.log").write_text("waiting for the database\n")
     plan = machine.plan()
     plan["ready"]["seconds"] = 0.3
-    with pytest.raises(SlotError, match=r"blue does not answer http://.*/ready after 0\.3 s\n.*\nwaiting for the data"):
+    with pytest.raises(
+        SlotError, match=r"blue is not ready after 0\.3 s \(.* answered 503\)\n.*\nwaiting for the data"
+    ):
         machine.slots().put_back(plan)
     assert machine.slots().active() == "green"
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import http.server
 import json
 import multiprocessing
 import os
 import socket
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, ClassVar
@@ -18,7 +20,7 @@ from ansible.errors import AnsibleError
 from pyrunbook.errors import BadInput, Refused
 from pyrunbook.journal import Journal, RunStart
 from pyrunbook.on_target import lock_file
-from pyrunbook.plugins.action import checks, conclude, in_flight, preflight, rollback_plan, wait_ready
+from pyrunbook.plugins.action import checks, conclude, in_flight, preflight, rollback_plan, service_answers, wait_ready
 from pyrunbook.plugins.step_action import ENV_JOURNAL_BROKEN, ENV_RUN_ID, StepAction
 from pyrunbook.rollout import plan
 
@@ -182,6 +184,89 @@ def test_in_flight_of_a_color_that_is_gone(nobody: str) -> None:
     result = run(in_flight.ActionModule, url=nobody, metric="m", seconds=5)
     assert result["detail"] == "no answer, nothing in flight"
     assert result["changed"] is False
+
+
+# --- where the service's address leads ---------------------------------------------------------------------------
+
+
+@pytest.fixture
+def service() -> Iterator[str]:
+    """Answers 1.0.4 on /version, and 200 on /ready; anything else is 404."""
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200 if self.path in ("/version", "/ready") else 404)
+            self.end_headers()
+            self.wfile.write(b'{"version": "1.0.4"}')
+
+        def log_message(self, *_: Any) -> None:
+            pass
+
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_address[1]}"
+    server.shutdown()
+    server.server_close()
+
+
+VERSION = {"name": "version", "path": "/version", "json": {"version": "1.0.4"}}
+READY = {"name": "ready", "path": "/ready"}
+
+
+def answers(
+    url: str, release: str = "1.0.4", checks: list[dict[str, Any]] | None = None, **more: Any
+) -> dict[str, Any]:
+    ready = more.pop("ready_check", READY)
+    given = {"url": url, "color": "blue", "release": release, "checks": checks or [VERSION], "ready_check": ready}
+    return run(service_answers.ActionModule, **given, **more)
+
+
+@pytest.mark.parametrize("check_mode", [False, True])
+def test_the_address_of_the_service_leads_to_the_release_that_serves(service: str, check_mode: bool) -> None:
+    sick = {"name": "health", "path": "/health", "requests": 20}  # a service that is sick may be updated
+    result = answers(service, checks=[sick, VERSION], check_mode=check_mode)
+    assert result["detail"] == f"{service} answers 1.0.4"
+    assert result["evidence"]["compared"] == "version"
+
+
+@pytest.mark.parametrize(
+    ("case", "why"),
+    [
+        ("another service", "version (fail): answered version 1.0.4, wanted 0.9.9"),
+        ("a wrong port", "version (error): Connection refused"),
+        ("a wrong scheme", "version (error): TLS: wrong version number"),
+        ("a wrong name", "version (error): the name is not known here"),
+        ("a wrong path", "version (fail): answered 404"),
+    ],
+)
+def test_an_address_that_leads_elsewhere_is_refused(
+    service: str, nobody: str, case: str, why: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(service_answers, "PATIENCE", 0)
+    url = {
+        "a wrong port": nobody,
+        "a wrong scheme": service.replace("http:", "https:"),
+        "a wrong name": "http://shop.invalid",
+        "a wrong path": service + "/shop",
+    }.get(case, service)
+    release = "0.9.9" if case == "another service" else "1.0.4"
+    result = answers(url, release, [{**VERSION, "json": {"version": release}}])
+    assert result["failed"] is True
+    assert f"{url} (service_url) does not answer as the service does while blue serves {release}" in result["msg"]
+    assert why in result["msg"]
+    assert "Nothing was changed." in result["msg"]
+    assert result["bad_input"] is False
+
+
+def test_a_service_that_tells_no_release_must_be_ready_at_its_address(
+    service: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(service_answers, "PATIENCE", 0)
+    told = answers(service, checks=[{"name": "home", "path": "/"}])
+    assert told["detail"] == f"{service} is ready; no check names its release"
+    assert told["evidence"]["compared"] == "ready check"
+    refused = answers(service, release="", checks=[VERSION], ready_check={"name": "ready", "path": "/nowhere"})
+    assert "ready (fail): answered 404" in refused["msg"]
 
 
 # --- plans -------------------------------------------------------------------------------------------------------

@@ -42,9 +42,15 @@ class ActionModule(StepAction):
     def act(self, arguments: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
         """Ask the color, and switch."""
         plan, service = arguments["plan"], arguments["service"]
-        url = urlsplit(plan["ready"]["url"])
-        path = f"{url.path}?{url.query}" if url.query else url.path
-        ready = perform(HttpCheck("ready", path, timeout=ANSWER_SECONDS), f"{url.scheme}://{url.netloc}")
+        wanted, url = plan["ready"], urlsplit(plan["ready"]["url"])
+        check = HttpCheck(
+            "ready",
+            f"{url.path}?{url.query}" if url.query else url.path,
+            status=tuple(wanted.get("status") or [200]),
+            timeout=ANSWER_SECONDS,
+            ca_file=wanted.get("ca_file"),
+        )
+        ready = perform(check, f"{url.scheme}://{url.netloc}")
         if not ready.passed or not plan["release"]:
             return {"changed": False, "evidence": {"answers": ready.detail}}
         if self.check_mode:

@@ -52,7 +52,8 @@ def main() -> None:
             done = slots.put_back_preview(asked["plan"]) if asked["preview"] else slots.put_back(asked["plan"])
     except (SlotError, UnitError, UpstreamConflict, archive.ArchiveError, OSError) as error:
         module.fail_json(msg=str(error))
-    module.exit_json(changed=bool(done), detail="; ".join(done) or "nothing to put back", evidence={"done": done})
+    told = [*done, slots.remark] if slots.remark else done
+    module.exit_json(changed=bool(done), detail="; ".join(told) or "nothing to put back", evidence={"done": told})
 
 
 if __name__ == "__main__":
