@@ -219,8 +219,8 @@ class Slots:
             seen = "{} holds {}; verified was {}".format(color, self.linked(color) or "no release", release)
         elif not self.manager.running(unit):
             seen = f"the process of {color} ({unit}) does not run"
-        elif not self.listens(color):
-            seen = "nothing accepts connections on {} ({})".format(self.colors[color]["address"], color)
+        elif silence := self.silence(color):
+            seen = "nothing accepts connections on {} ({}): {}".format(self.colors[color]["address"], color, silence)
         else:
             return
         raise NoLongerServes(f"What was verified does not serve any more: {seen}.{self.diagnosis(color)}")
