@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -16,12 +17,14 @@ from pyrunbook import places
 from pyrunbook.errors import BadInput
 
 YAML = (".yml", ".yaml", ".json")
-TIMEOUT = 60
+ENV_TIMEOUT = "PYRUNBOOK_INVENTORY_TIMEOUT"
 """Seconds that an inventory (a script, a plugin) may take."""
+TIMEOUT = 600
+"""The same, where the environment does not say: large ones take minutes, and one that never answers is to be told."""
 
 
 def services(sources: tuple[str, ...], limit: str = "") -> dict[str, dict[str, Any]]:
-    """The variables of every host in group `services`; what is a template stays one.
+    """The variables of every host in group `services`, and of no other; what is a template stays one.
 
     Args:
         sources: inventory sources.
@@ -30,19 +33,21 @@ def services(sources: tuple[str, ...], limit: str = "") -> dict[str, dict[str, A
     Raises:
         BadInput: the inventory cannot be read, or has no service that matches.
     """
-    argv = [str(Path(sys.executable).parent / "ansible-inventory"), "--list"]
+    argv = [str(Path(sys.executable).parent / "ansible-inventory"), "--list", "--limit", _only_services(limit)]
     for source in sources:
         argv += ["-i", source]
-    if limit:
-        argv += ["--limit", limit]
+    timeout = _timeout()
     environment = {
         **os.environ,
         "ANSIBLE_CONFIG": str(places.ansible_config()),
     }
     try:
-        done = subprocess.run(argv, capture_output=True, text=True, env=environment, timeout=TIMEOUT, check=False)
+        done = subprocess.run(argv, capture_output=True, text=True, env=environment, timeout=timeout, check=False)
     except subprocess.TimeoutExpired as error:
-        raise BadInput(f"inventory {', '.join(sources)} did not answer within {TIMEOUT} s") from error
+        raise BadInput(
+            f"inventory {', '.join(sources)} did not answer within {timeout:g} s",
+            next_step=f"see what it waits for: {shlex.join(argv)}; or give it more seconds in {ENV_TIMEOUT}",
+        ) from error
     if done.returncode:
         why = _broken(sources) or _said(done.stderr)
         raise BadInput(f"inventory {', '.join(sources)} cannot be read: {why}", next_step=_remedy(why))
@@ -56,6 +61,24 @@ def services(sources: tuple[str, ...], limit: str = "") -> dict[str, dict[str, A
             next_step="correct --limit, or put the service's host into group services",
         )
     return {name: _plain(variables.get(name, {})) for name in names}
+
+
+def _only_services(limit: str) -> str:
+    """A host pattern of Ansible for the services among what a pattern names."""
+    if not limit:
+        return "services"
+    return f"{limit}{',' if ',' in limit else ':'}&services"
+
+
+def _timeout() -> float:
+    text = os.environ.get(ENV_TIMEOUT, "")
+    try:
+        seconds = float(text or TIMEOUT)
+    except ValueError:
+        seconds = 0
+    if not 0 < seconds < float("inf"):
+        raise BadInput(f"{ENV_TIMEOUT} is {text!r}", next_step=f"set it to a number of seconds, or unset {ENV_TIMEOUT}")
+    return seconds
 
 
 def _remedy(why: str) -> str:

@@ -40,6 +40,8 @@ JOURNAL = "pyrunbook_journal"
 """The callback plugin that records runs."""
 LONGEST_TEMPORARY = 75
 """Characters of a directory in which a socket still has room: 107 less `/pymp-xxxxxxxx/listener-xxxxxxxx`."""
+FORKS = 100
+"""How many services of a batch go side by side at most, unless the configuration says otherwise."""
 POLL = 0.1
 """Seconds between two looks at whether the play is to be ended."""
 
@@ -136,6 +138,8 @@ def environment(request: Request, events: Path, sockets: Path) -> dict[str, str]
         "ANSIBLE_CALLBACK_PLUGINS": str(plugins / "callback"),
         "ANSIBLE_SSH_CONTROL_PATH_DIR": os.environ.get("ANSIBLE_SSH_CONTROL_PATH_DIR") or str(sockets),
         "ANSIBLE_NOCOWS": "1",
+        # Ansible's own 5 would take a batch of 10 services in two goes.
+        "ANSIBLE_FORKS": os.environ.get("ANSIBLE_FORKS") or _configured(config, "forks", str(FORKS)),
         # ansible-runner learns which tasks there are, not what they got and gave.
         "RUNNER_OMIT_EVENTS": "true",
         # ansible-playbook stands beside our Python, whether its environment is activated or not.

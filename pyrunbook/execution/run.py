@@ -281,8 +281,12 @@ def put_back(request: Request, run: Run, reason: Outcome, why: str, signals: Sig
         if pause and any(one.code == UNREACHABLE for one in ended):
             on_event({"event": "note", "text": f"not reached; it is tried again in {pause:g} s"})
             time.sleep(pause)
-        # A play for each: one service that cannot be put back must not keep the others from it.
-        ended = [_performed(replace(rollback, limit=name), on_event, signals.asked_to_end) for name in services]
+        # Side by side first, since clients of all of them wait. What is open after that gets a play of its own each, so
+        # that a service that cannot be put back keeps no other from it.
+        together = [services] if not ended else [[name] for name in services]
+        ended = [
+            _performed(replace(rollback, limit=",".join(names)), on_event, signals.asked_to_end) for names in together
+        ]
         after = _recorded(run.id)
         if after is None:
             continue

@@ -60,6 +60,7 @@ def test_the_whole_environment(tmp_path: Path) -> None:
         "ANSIBLE_CALLBACKS_ENABLED": "pyrunbook_journal",
         "ANSIBLE_CALLBACK_PLUGINS": str(ROOT / "pyrunbook/plugins/callback"),
         "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"),
+        "ANSIBLE_FORKS": "100",
         "ANSIBLE_HOST_KEY_CHECKING": "true",
         "ANSIBLE_NOCOWS": "1",
         "ANSIBLE_SSH_CONTROL_PATH_DIR": str(tmp_path / "sockets"),
@@ -72,6 +73,7 @@ def test_the_whole_environment(tmp_path: Path) -> None:
         "PYRUNBOOK_EVENTS": str(tmp_path / "events"),
         "PYRUNBOOK_MODE": "resume",
         "PYRUNBOOK_RUN_ID": RUN_ID,
+        "RUNNER_OMIT_EVENTS": "true",
     }
 
 
@@ -79,11 +81,11 @@ def test_what_the_operator_configures_stays_and_the_journal_is_enabled_beside_it
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     config = tmp_path / "own.cfg"
-    config.write_text("[defaults]\nhost_key_checking = false\ncallbacks_enabled = profile_tasks , timer\n")
+    config.write_text("[defaults]\nforks = 3\nhost_key_checking = false\ncallbacks_enabled = profile_tasks , timer\n")
     monkeypatch.setenv("ANSIBLE_CONFIG", str(config))
     given = environment(request(), tmp_path, tmp_path)
     assert given["ANSIBLE_CONFIG"] == str(config)
-    assert given["ANSIBLE_HOST_KEY_CHECKING"] == "false"
+    assert (given["ANSIBLE_HOST_KEY_CHECKING"], given["ANSIBLE_FORKS"]) == ("false", "3")
     assert given["ANSIBLE_CALLBACKS_ENABLED"] == "profile_tasks,timer,pyrunbook_journal"
     monkeypatch.setenv("ANSIBLE_CALLBACKS_ENABLED", "pyrunbook_journal,timer")
     monkeypatch.setenv("ANSIBLE_HOST_KEY_CHECKING", "True")

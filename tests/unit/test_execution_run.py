@@ -254,13 +254,21 @@ def test_a_service_that_cannot_be_put_back_does_not_keep_the_others_from_it(
         return Scene(unreachable).start("a").step("preflight", "unreachable", "no route", service="a")
 
     scene = Scene(KILLED).start("a", "b").plan("a").plan("b")
-    mended = Scene(FAILED).start("b").conclude("rolled_back", service="b")
-    result = Operation(theatre, scene, stuck(), mended, stuck(), stuck())()
+    together = Scene(unreachable).start("a", "b").step("preflight", "unreachable", "no route", service="a")
+    together.conclude("rolled_back", service="b")
+    result = Operation(theatre, scene, together, stuck(), stuck())()
     assert (result.outcome, result.exit_code) == (Outcome.ROLLBACK_FAILED, ExitCode.NOT_PUT_BACK)
     assert result.cause == "no route"
-    assert [request.limit for request in theatre.requests] == ["", "a", "b", "a", "a"]
+    assert [request.limit for request in theatre.requests] == ["", "a,b", "a", "a"]
     assert [part.outcome for part in run_in_journal("00c0ffee").services] == [None, "rolled_back"]
     assert slept == [pause for pause in execution.ROLLBACK_PAUSES if pause]
+
+
+def test_services_that_a_common_play_leaves_open_get_a_play_each(theatre: Theatre) -> None:
+    scene = Scene(KILLED).start("a", "b").plan("a").plan("b")
+    each = [Scene(FAILED).start(name).conclude("rolled_back", service=name) for name in ("a", "b")]
+    assert Operation(theatre, scene, Scene(KILLED).start("a", "b"), *each)().exit_code is ExitCode.PUT_BACK
+    assert [request.limit for request in theatre.requests] == ["", "a,b", "a", "b"]
 
 
 def test_a_rollback_that_dies_right_after_it_is_concluded_counts(theatre: Theatre) -> None:
