@@ -65,6 +65,7 @@ _OPERATIONS = (
     "state",
     "switch",
     "tls_secret",
+    "writers",
 )
 T = TypeVar("T")
 

@@ -21,6 +21,7 @@ from pyrunbook.kubernetes.serving import require_serving
 from pyrunbook.kubernetes.state import pods_of, read_service, selector_of
 from pyrunbook.kubernetes.target import Target, other
 from pyrunbook.kubernetes.waiting import Heartbeat, no_heartbeat, wait_until
+from pyrunbook.kubernetes.writers import written_by
 
 _SCALE_TRIES = 5
 
@@ -107,7 +108,8 @@ def drain(
             if now and int(now["spec"].get("replicas", 1)) > 0:
                 if scalings[name] == _SCALE_TRIES:
                     raise ClusterError(
-                        f"Deployment {name} was scaled up again {_SCALE_TRIES} times while it was drained",
+                        f"Deployment {name} was scaled up again {_SCALE_TRIES} times while it was drained, last"
+                        f"{written_by(now) or ' by an autoscaler or a patch of its scale'}",
                         means="an autoscaler or GitOps keeps its replicas",
                         next_step=f"kubectl -n {cluster.namespace} get hpa; pause what scales it, then run again",
                     )

@@ -8,12 +8,14 @@ from typing import Any
 
 from pyrunbook.errors import Refused
 from pyrunbook.kubernetes.client import Cluster
+from pyrunbook.kubernetes.errors import ClusterError
 from pyrunbook.kubernetes.export import color_objects
-from pyrunbook.kubernetes.kinds import MANAGED
+from pyrunbook.kubernetes.kinds import MANAGED, Manifest
 from pyrunbook.kubernetes.serving import require_serving
 from pyrunbook.kubernetes.state import pods_of, read_service, selector_of
 from pyrunbook.kubernetes.target import Target, other
 from pyrunbook.kubernetes.waiting import Heartbeat, no_heartbeat, wait_until
+from pyrunbook.kubernetes.writers import written_by
 
 
 def remove(
@@ -47,34 +49,40 @@ def remove(
     Raises:
         Refused: the Service still chooses the color.
         NoLongerServes: the other color does not serve as it was verified.
+        ClusterError: something has created an object again; says who.
         TimedOut: names what is left.
     """
     target.check_color(color)
     selector = selector_of(read_service(cluster, target.service)) if check else _refuse_active(cluster, target, color)
 
-    def left() -> list[tuple[str, str]]:
+    def left() -> list[Manifest]:
         return [
-            (o["kind"], o["metadata"]["name"])
+            o
             for o in color_objects(cluster, target, color, selector)
             if o["metadata"]["name"] not in (keep or {}).get(o["kind"], set())
         ]
 
     found = left()
-    result: dict[str, Any] = {"removed": [f"{k}/{n}" for k, n in found], "changed": bool(found), "seconds": 0.0}
+    result: dict[str, Any] = {"removed": list(map(_title, found)), "changed": bool(found), "seconds": 0.0}
     if check or not found:
         return result
     started = time.monotonic()
     # Autoscalers and Services first, the Deployment's configuration last: the reverse of applying.
     order = list(MANAGED)
-    for kind, name in sorted(found, key=lambda item: -order.index(item[0])):
+    for obj in sorted(found, key=lambda o: -order.index(o["kind"])):
         _refuse_active(cluster, target, color)
         require_serving(cluster, target, other(color), deployed, heartbeat=heartbeat)
-        cluster.delete(kind, name, propagation=propagation)
+        cluster.delete(obj["kind"], obj["metadata"]["name"], propagation=propagation)
+    deleted = {obj["metadata"]["uid"] for obj in found}
     scope = target.scope(selector, color)
     pods_stay = target.deployments[color] in (keep or {}).get("Deployment", set())
 
     def look() -> tuple[bool | None, str]:
-        names = [f"{k}/{n}" for k, n in left()]
+        there = left()
+        for obj in there:
+            if obj["metadata"]["uid"] not in deleted and not obj["metadata"].get("deletionTimestamp"):
+                raise _created(cluster, obj, again=_title(obj) in result["removed"])
+        names = list(map(_title, there))
         if not pods_stay:
             names += [f"Pod/{p['metadata']['name']}" for p in pods_of(cluster, scope)]
         return (None if names else True), f"left: {', '.join(names[:6])}"
@@ -87,6 +95,22 @@ def remove(
         next_step=f"kubectl -n {cluster.namespace} get all -l {target.color_label}={color}, and look for finalizers",
     )
     return {**result, "seconds": round(time.monotonic() - started, 3)}
+
+
+def _title(obj: Manifest) -> str:
+    return f"{obj['kind']}/{obj['metadata']['name']}"
+
+
+def _created(cluster: Cluster, obj: Manifest, *, again: bool) -> ClusterError:
+    """An object that is not one of those that were deleted: it has another uid."""
+    kind, name = obj["kind"], obj["metadata"]["name"]
+    what = "was deleted and is there again" if again else "came up while the color was removed"
+    return ClusterError(
+        f"{kind} {name} {what}: created{written_by(obj) or ' by something else'}",
+        means="GitOps, an operator or a colleague keeps it; to delete it once more does not last",
+        next_step=f"take it out of what creates it, then: kubectl -n {cluster.namespace} delete {kind.lower()} {name}",
+        evidence={"created": _title(obj), "again": again, "by": written_by(obj).strip()},
+    )
 
 
 def wait_until_gone(

@@ -24,6 +24,7 @@ FATAL_REASONS = frozenset(
         "ImageInspectError",
         "ImagePullBackOff",
         "InvalidImageName",
+        "OOMKilled",
         "RunContainerError",
     }
 )
@@ -169,13 +170,33 @@ def _newest(cluster: Cluster, live: Manifest, pods: list[Manifest]) -> list[Mani
 
 
 def _waiting(pod: Manifest) -> list[dict[str, str]]:
-    """The containers of a pod that wait: `container`, `reason`, `message`."""
+    """The containers of a pod that wait: `container`, `reason`, `message`.
+
+    One that waits because it was ended for its memory (its last state says so) waits with reason `OOMKilled`.
+    """
     status = pod.get("status") or {}
-    return [
-        {"container": s.get("name", ""), "reason": state.get("reason") or "", "message": state.get("message") or ""}
-        for s in [*(status.get("initContainerStatuses") or []), *(status.get("containerStatuses") or [])]
-        if (state := (s.get("state") or {}).get("waiting"))
-    ]
+    found = []
+    for each in [*(status.get("initContainerStatuses") or []), *(status.get("containerStatuses") or [])]:
+        waiting = (each.get("state") or {}).get("waiting")
+        if not waiting:
+            continue
+        name, reason, message = each.get("name", ""), waiting.get("reason") or "", waiting.get("message") or ""
+        ended = (each.get("lastState") or {}).get("terminated") or {}
+        if reason == "CrashLoopBackOff" and ended.get("reason") == "OOMKilled":
+            reason = "OOMKilled"
+            message = f"container {name} took more memory than its limit of {_memory_limit(pod, name)}"
+        elif reason == "CrashLoopBackOff" and "exitCode" in ended:
+            message = f"{message} (exit code {ended['exitCode']})".lstrip()
+        found.append({"container": name, "reason": reason, "message": message})
+    return found
+
+
+def _memory_limit(pod: Manifest, container: str) -> str:
+    spec = pod.get("spec") or {}
+    for each in [*(spec.get("initContainers") or []), *(spec.get("containers") or [])]:
+        if each.get("name") == container:
+            return str(((each.get("resources") or {}).get("limits") or {}).get("memory") or "its node")
+    return "its node"
 
 
 def _fatal(pod: Manifest) -> dict[str, str] | None:

@@ -20,6 +20,7 @@ from pyrunbook.kubernetes.state import (
 )
 from pyrunbook.kubernetes.target import Target, other
 from pyrunbook.kubernetes.waiting import Heartbeat, no_heartbeat, wait_until
+from pyrunbook.kubernetes.writers import written_by
 
 _TRIES = 8
 
@@ -48,7 +49,8 @@ def replace_selector(
             return attempt > 0  # after a conflict it was our own write, whose answer was lost
         if expected is not None and selector != dict(expected):
             raise ClusterError(
-                f"the selector of Service {name} is {selector}, expected {dict(expected)}",
+                f"the selector of Service {name} is {selector}, expected {dict(expected)}; last written"
+                f"{written_by(live) or ' by an unknown manager'}",
                 means="something else has switched the Service since this run looked at it",
                 next_step="find out what writes it (GitOps, an operator, a colleague), then run again",
                 evidence={"selector": selector, "expected": dict(expected), "wanted": dict(wanted)},
@@ -160,10 +162,12 @@ def wait_for_endpoints(
 
     def look() -> tuple[int | None, str]:
         pods = pods_of(cluster, selector)
-        chosen = selector_of(read_service(cluster, service))
+        live = read_service(cluster, service)
+        chosen = selector_of(live)
         if chosen != dict(selector):
             raise ClusterError(
-                f"Service {service} chooses {_query(chosen) or 'nothing'} by now, not {_query(selector)}",
+                f"Service {service} chooses {_query(chosen) or 'nothing'} by now, not {_query(selector)}: it was "
+                f"written{written_by(live) or ' by something else'}",
                 means="something else has switched the Service since this run did",
                 next_step="find out what writes it (GitOps, an operator, a colleague), then run again",
                 evidence={"selector": chosen, "wanted": dict(selector)},

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,7 +18,9 @@ from pyrunbook.kubernetes.export import color_objects
 from pyrunbook.kubernetes.remove import remove
 from pyrunbook.kubernetes.rollout import wait_for_rollout
 from pyrunbook.kubernetes.serving import require_serving
+from pyrunbook.plugins.known_errors import known_errors
 
+CLEANUP = Path(__file__).parents[2] / "roles" / "cleanup"
 SCOPE = {"app": "agent-factory", "version": "blue"}
 
 
@@ -68,11 +71,12 @@ def test_an_autoscaler_that_may_start_from_zero_is_removed_first(standin_api: Ap
 
 def test_something_that_keeps_the_replicas_is_named(standin_api: Api) -> None:
     target = standin_api.two_colors(replicas=1)
+    gitops_cluster = standin_api.as_manager("argocd-controller")
 
     def gitops() -> None:
-        standin_api.cluster().merge_patch("Deployment", "agent-factory-blue", {"spec": {"replicas": 1}})
+        gitops_cluster.merge_patch("Deployment", "agent-factory-blue", {"spec": {"replicas": 1}})
 
-    with pytest.raises(ClusterError, match="scaled up again"):
+    with pytest.raises(ClusterError, match=r"scaled up again .* times while it was drained, last by argocd-controller"):
         drain(standin_api.cluster(), target, "blue", stops_traffic=True, timeout=30, heartbeat=gitops)
 
 
@@ -112,6 +116,30 @@ def test_a_removal_takes_the_color_and_nothing_else(api: Api, propagation: str) 
     assert cluster.get("Deployment", "agent-factory-green") is not None
     assert cluster.get("Service", "agent-factory") is not None
     assert not remove(cluster, target, "blue")["changed"]
+
+
+def test_what_gitops_creates_again_is_told_as_that(api: Api) -> None:
+    """It has another uid, and its fields another manager: no finalizer keeps it, and waiting does not help."""
+    target = api.two_colors(active="green", preview_release="1.0.4", replicas=1)
+    again = deployment("blue", "1.0.4", replicas=1)
+    again["metadata"]["annotations"] = {"argocd.argoproj.io/tracking-id": "shop:apps/Deployment:x/agent-factory-blue"}
+    argo = api.as_manager("argocd-controller")
+
+    def sync() -> None:
+        if api.cluster().get("Deployment", "agent-factory-blue") is None:
+            argo.apply(again)
+
+    started = time.monotonic()
+    with pytest.raises(ClusterError) as raised:
+        remove(api.cluster(), target, "blue", timeout=60, heartbeat=sync)
+    words = str(raised.value)
+    assert (
+        "Deployment agent-factory-blue was deleted and is there again: created by argocd-controller (Argo CD, shop)"
+        in (words)
+    )
+    assert time.monotonic() - started < 30 and "finalizer" not in words
+    told = known_errors(CLEANUP / "meta" / "step.yml", words, "web", {"service_platform": "kubernetes"})
+    assert [entry["error"] for entry in told] == ["is there again"]
 
 
 def test_what_serves_is_not_removed(api: Api) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,6 +13,9 @@ from pyrunbook.errors import Refused
 from pyrunbook.kubernetes import rollout
 from pyrunbook.kubernetes.errors import ClusterError, TimedOut
 from pyrunbook.kubernetes.rollout import wait_for_rollout
+from pyrunbook.plugins.known_errors import known_errors
+
+ROLE = Path(__file__).parents[2] / "roles" / "deploy_green"
 
 
 def test_it_waits_until_every_pod_is_new_and_ready(api: Api) -> None:
@@ -51,6 +55,19 @@ def test_the_last_log_lines_of_a_crash_are_shown(standin_api: Api) -> None:
     standin_api.create(deployment("green", "1.1.0", replicas=1, command=["/does-not-exist"]))
     with pytest.raises(ClusterError, match="log: app: cannot open database"):
         wait_for_rollout(standin_api.cluster(), "agent-factory-green", timeout=60)
+
+
+def test_a_container_that_takes_too_much_memory_is_no_crash(standin_api: Api) -> None:
+    """A kubelet lets both wait in CrashLoopBackOff; only the last state tells them apart."""
+    hungry = {"command": ["/takes-more-memory-than-it-may"], "resources": {"limits": {"memory": "64Mi"}}}
+    standin_api.create(deployment("green", "1.1.0", replicas=1, **hungry))
+    with pytest.raises(ClusterError) as raised:
+        wait_for_rollout(standin_api.cluster(), "agent-factory-green", timeout=60)
+    words = str(raised.value)
+    assert "cannot start: OOMKilled: container app took more memory than its limit of 64Mi" in words
+    assert "CrashLoopBackOff" not in words and raised.value.evidence["reason"] == "OOMKilled"
+    told = known_errors(ROLE / "meta" / "step.yml", words, "web", {"service_platform": "kubernetes"})
+    assert [entry["error"] for entry in told] == ["OOMKilled"]
 
 
 def test_pods_that_never_get_ready_are_named_when_the_time_is_over(kubelet_api: Api) -> None:

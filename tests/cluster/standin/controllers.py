@@ -236,6 +236,7 @@ class Controllers:
                 "ready": False,
                 "restartCount": restarts,
                 "state": {"waiting": {"reason": reason, "message": message}},
+                **self._last_state(container, reason),
             }
             self.store.mutate(
                 pod,
@@ -270,9 +271,21 @@ class Controllers:
             if name and not there and not reference.get("optional"):
                 return "CreateContainerConfigError", f'configmap "{name}" not found', 0
         command = container.get("command") or []
-        if command and command[0].startswith("/does-not-exist"):
+        if command and command[0] in ("/does-not-exist", _HUNGRY):
             return "CrashLoopBackOff", "back-off 10s restarting failed container", 1 + int(age)
         return None
+
+    @staticmethod
+    def _last_state(container: Obj, reason: str) -> Obj:
+        """How the container ended before it waits to be started again: that tells a crash from a lack of memory.
+
+        A kubelet says of both that it waits in CrashLoopBackOff; the reason of the end stands in lastState alone.
+        """
+        if reason != "CrashLoopBackOff":
+            return {}
+        hungry = (container.get("command") or [""])[0] == _HUNGRY
+        ended = {"reason": "OOMKilled", "exitCode": 137} if hungry else {"reason": "Error", "exitCode": 127}
+        return {"lastState": {"terminated": ended}}
 
     def _event(self, pod: Obj, reason: str, message: str) -> None:
         metadata = pod["metadata"]
@@ -377,6 +390,7 @@ class Controllers:
                 self.store.finalize(plural, metadata.get("namespace", ""), metadata["name"])
 
 
+_HUNGRY = "/takes-more-memory-than-it-may"
 _REVISION = "deployment.kubernetes.io/revision"
 
 
