@@ -52,6 +52,21 @@ class StepAction(ActionBase):
         """The id of the run, `manual` when the play has none (a role under molecule)."""
         return os.environ.get(ENV_RUN_ID) or "manual"
 
+    def inventory_checks(self, value: Any) -> tuple[list[dict[str, Any]], str]:
+        """Checks of the inventory, for those of a rollback plan that refer to them; and why some cannot be read.
+
+        A vault whose password is missing must not end a rollback, so these are no arguments of the task.
+        """
+        found, why = [], ""
+        for each in value if isinstance(value, list) else [value]:
+            try:
+                told = self._templar.template(each)
+            except Exception as error:
+                why = str(error).splitlines()[0]
+                continue
+            found += told if isinstance(told, list) else [told] if told else []
+        return found, why
+
     def run(self, tmp: Any = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         """Called by Ansible, in a forked worker."""
         result: dict[str, Any] = super().run(tmp, task_vars)

@@ -16,8 +16,9 @@ from pyrunbook import places
 from pyrunbook.errors import BadInput
 from pyrunbook.on_target import durable
 
-SCHEMA = 1
-"""Version of the plan's form; a plan of another version is refused, not guessed at."""
+PLAIN, REFERRING = 1, 2
+"""Versions of the plan's form; a plan of another version is refused, not guessed at. The second one has checks that
+refer to the inventory (see `pyrunbook.rollout.kept_checks`), which an older pyrunbook cannot follow."""
 
 
 @dataclass(frozen=True)
@@ -35,7 +36,8 @@ class Plan:
         preview: the other color.
         release: what the active color served, as far as the platform knows.
         backup: `{"path", "sha256", …}` of the run's backup, `None` when there is none.
-        verify: the checks (see `pyrunbook.rollout.checks`) that the service passed before, and must pass again.
+        verify: the checks (see `pyrunbook.rollout.checks`) that the service passed before, and must pass again; what
+            may be secret in them is referred to (see `pyrunbook.rollout.kept_checks`).
         host: what platform `host` needs, see `pyrunbook.on_target.slots.Slots.put_back`.
         kubernetes: what platform `kubernetes` needs, see `pyrunbook.kubernetes.plan`.
         schema: version of this form.
@@ -54,7 +56,7 @@ class Plan:
     verify: list[dict[str, Any]] | None = None
     host: dict[str, Any] | None = None
     kubernetes: dict[str, Any] | None = None
-    schema: int = SCHEMA
+    schema: int = PLAIN
 
     def as_dict(self) -> dict[str, Any]:
         """The plan as JSON-able data."""
@@ -111,9 +113,10 @@ def unseal(text: str, origin: str) -> Plan:
     try:
         sealed = json.loads(text)
         body = sealed["plan"]
-        if body.get("schema") != SCHEMA:
+        if body.get("schema") not in (PLAIN, REFERRING):
             raise BadInput(
-                f"{origin}: a rollback plan of schema {body.get('schema')}; this pyrunbook reads schema {SCHEMA}",
+                f"{origin}: a rollback plan of schema {body.get('schema')}; "
+                f"this pyrunbook reads schema {PLAIN} and {REFERRING}",
                 next_step="use the version of pyrunbook that wrote it",
             )
         known = {field.name for field in fields(Plan)}

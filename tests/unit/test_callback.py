@@ -22,6 +22,7 @@ import pytest
 from pyrunbook.journal import Journal, Run
 from pyrunbook.plugins.callback import pyrunbook_journal as callback
 from pyrunbook.redaction import MASK
+from pyrunbook.rollout.plan import Plan
 
 ROOT = Path(__file__).resolve().parents[2]
 ANSIBLE = str(Path(sys.executable).parent / "ansible-playbook")
@@ -658,3 +659,75 @@ def test_secrets_of_an_inventory_are_written_and_shown_nowhere(play: Play, tmp_p
     for name, secret in [*planted.items(), ("a line of the key", KEY.splitlines()[1])]:
         for form in (secret, quote(secret, safe=""), base64.b64encode(f"user:{secret}".encode()).decode()[8:-4]):
             assert form.encode() not in everything, name
+
+
+def test_a_plan_refers_to_the_secrets_of_checks_and_a_rollback_takes_them_from_the_inventory(
+    play: Play, tmp_path: Path
+) -> None:
+    """Whether or not they can be had: a check that cannot be completed is told, and no other is left out."""
+    canary = f"can+/{secrets.token_urlsafe(15)}"
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Echo)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    url = f"http://127.0.0.1:{server.server_port}"
+    of_plan = {"id": "7f3a0001", "service": "{{ inventory_hostname }}"}
+    again = {"url": url, "checks": "{{ kept.content.verify }}", "inventory": "service_checks"}
+    for role, tasks in {
+        "note": [
+            {
+                "rollback_plan": {
+                    **of_plan, "state": "recorded", "runbook": "a/b", "platform": "host", "active": "blue",
+                    "preview": "green", "release": "1", "verify": "{{ service_checks }}",
+                    "host": {"ready": {"url": f"{url}{{{{ service_ready_check.path }}}}"}},
+                }
+            },
+        ],
+        "back": [
+            {
+                "rollback_plan": {**of_plan, "state": "read", "ready_check": "service_ready_check"},
+                "register": "kept",
+            },
+            {"ansible.builtin.uri": {"url": "{{ kept.content.host.ready.url }}"}, "when": "ready is defined"},
+            {"checks": again},
+        ],
+    }.items():  # fmt: skip
+        (tmp_path / "roles" / role / "tasks").mkdir(parents=True)
+        named = [{"name": "Do it", **task} for task in tasks]
+        (tmp_path / "roles" / role / "tasks/main.yml").write_text(json.dumps(named))
+    (tmp_path / "group_vars").mkdir()
+    checks = [
+        {
+            "name": "asked",
+            "path": f"/x?of={canary}",
+            "headers": {"X-Api-Key": "{{ api_key }}"},
+            "contains": f"{canary} {canary}",
+        },
+        {"name": "plain", "path": "/y"},
+    ]
+
+    def book(role: str) -> str:
+        task = {"ansible.builtin.import_role": {"name": role}}
+        return json.dumps([{"hosts": "web", "gather_facts": False, "vars": {"runbook_id": "a/b"}, "tasks": [task]}])
+
+    inventory = tmp_path / "group_vars/services.yml"
+    values = {"api_key": canary, "service_ready_check": {"path": f"/r?of={canary}"}, "service_checks": checks}
+    inventory.write_text(json.dumps(values))
+    noted = play(book("note"), "-v")
+    plan = tmp_path / "home/plans/7f3a0001/web.json"
+    assert canary not in plan.read_text() + noted.out
+    assert json.loads(plan.read_text())["plan"]["host"]["ready"]["url"] == f"{url}/r"
+    back = play(book("back"), "-v", "-e", "ready=true")
+    details = [step.detail for run in back.runs for service in run.services for step in service.steps]
+    assert any(detail.startswith("2 checks passed") for detail in details), details
+    assert canary not in back.out
+
+    inventory.write_text(json.dumps({**values, "api_key": "{{ nobody_knows }}", "service_ready_check": {"path": "/r"}}))
+    back = play(book("back"))
+    details = [step.detail for run in back.runs for service in run.services for step in service.steps]
+    assert any("1 of 1 good answers" in one and "; not performed: asked (" in one for one in details), details
+    assert any("ready is asked without its query" in one for one in details), details
+
+    only = json.loads(plan.read_text())["plan"] | {"verify": json.loads(plan.read_text())["plan"]["verify"][:1]}
+    plan.write_text(Plan(**only).sealed())
+    back = play(book("back"), code=2)
+    assert "No check can be performed, so nothing can be said to be good; not performed: asked (" in back.out
+    server.shutdown()

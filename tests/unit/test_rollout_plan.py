@@ -83,8 +83,8 @@ def test_what_is_not_a_plan_is_refused(text: str) -> None:
 
 def test_a_plan_of_another_version_is_not_guessed_at() -> None:
     sealed = json.loads(made().sealed())
-    sealed["plan"]["schema"] = 2
-    with pytest.raises(BadInput, match="schema 2; this pyrunbook reads schema 1"):
+    sealed["plan"]["schema"] = 3
+    with pytest.raises(BadInput, match="schema 3; this pyrunbook reads schema 1 and 2"):
         plan.unseal(json.dumps(sealed), "here")
 
 

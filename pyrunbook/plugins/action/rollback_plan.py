@@ -7,13 +7,15 @@ from typing import Any
 
 from pyrunbook.plugins.action.preflight import operator
 from pyrunbook.plugins.step_action import StepAction
-from pyrunbook.rollout import plan
+from pyrunbook.redaction import secret_values
+from pyrunbook.rollout import kept_checks, plan
 
 
 class ActionModule(StepAction):
     """`recorded` writes the run's plan once; `read` gives a plan as `content`, null when there is none.
 
-    `read` takes the copy on this machine, or `text`, the copy at the service, where this machine has none.
+    `read` takes the copy on this machine, or `text`, the copy at the service, where this machine has none. What a
+    plan leaves out of the address of the ready check is in the variable that `ready_check` names.
     """
 
     ARGUMENTS = {
@@ -30,6 +32,7 @@ class ActionModule(StepAction):
         "host": {"type": "dict"},
         "kubernetes": {"type": "dict"},
         "text": {"type": "str"},
+        "ready_check": {"type": "str", "default": ""},
     }
     CHANGES = False
 
@@ -38,8 +41,15 @@ class ActionModule(StepAction):
         plan_id = arguments["id"] or self.run_id
         service = arguments["service"]
         if arguments["state"] == "read":
-            return self._read(plan_id, service, arguments["text"])
-        told = {key: arguments[key] for key in ("backup", "verify", "host", "kubernetes", "release")}
+            return self._read(plan_id, service, arguments["text"], task_vars.get(arguments["ready_check"]))
+        told = {key: arguments[key] for key in ("backup", "host", "kubernetes", "release")}
+        secrets = [*secret_values(task_vars), *secret_values(arguments)]
+        checks = [kept_checks.referring(check, secrets) for check in arguments["verify"] or []]
+        referring = any(kept_checks.REFERENCES in check for check in checks)
+        if (ready := (told["host"] or {}).get("ready")) and "?" in ready["url"]:
+            url = ready["url"].partition("?")[0]
+            told["host"] = {**told["host"], "ready": {**ready, "url": url, kept_checks.REFERENCES: ["query"]}}
+            referring = True
         fresh = plan.Plan(
             id=plan_id,
             service=service,
@@ -49,6 +59,8 @@ class ActionModule(StepAction):
             created=datetime.now(UTC).isoformat(timespec="milliseconds"),
             active=arguments["active"],
             preview=arguments["preview"],
+            verify=checks if arguments["verify"] is not None else None,
+            schema=plan.REFERRING if referring else plan.PLAIN,
             **told,
         )
         if self.check_mode:
@@ -62,8 +74,7 @@ class ActionModule(StepAction):
             "sealed": kept.sealed(),
         }
 
-    @staticmethod
-    def _read(plan_id: str, service: str, text: str | None) -> dict[str, Any]:
+    def _read(self, plan_id: str, service: str, text: str | None, ready_check: Any) -> dict[str, Any]:
         path = plan.path_of(plan_id, service)
         if path.exists():
             found = plan.read(path)
@@ -73,4 +84,11 @@ class ActionModule(StepAction):
             # Without `text` nobody has asked at the service yet.
             detail = "" if text is None else f"no plan {plan_id}: nothing was changed"
             return {"changed": False, "content": None, "detail": detail}
-        return {"changed": False, "content": found.as_dict()}
+        content, detail = found.as_dict(), ""
+        ready = (content["host"] or {}).get("ready") or {}
+        if kept_checks.REFERENCES in ready:
+            known, why = self.inventory_checks(ready_check)
+            query = str(known[0].get("path", "")).partition("?")[2] if known else ""
+            ready["url"] += f"?{query}" if query else ""
+            detail = "" if query else f"ready is asked without its query ({why or 'the inventory has none'})"
+        return {"changed": False, "content": content, "detail": detail}
