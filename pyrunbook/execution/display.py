@@ -146,6 +146,12 @@ class Lines:
             for command in known["commands"]:
                 self.write(f"        $ {command}")
 
+    def _on_play_refused(self, event: dict[str, Any]) -> None:
+        first, *rest = event["error"].splitlines()
+        self.write(f"  ✗ {first}")
+        for line in rest:
+            self.write(f"      {line}")
+
     def _on_service_ended(self, event: dict[str, Any]) -> None:
         self._open = [service for service in self._open if service != event["service"]]
         self._detail[event["service"]] = event.get("detail") or ""

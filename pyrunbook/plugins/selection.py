@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from ansible import context
@@ -39,11 +40,12 @@ def step_id(include: Any) -> str:
 
 @dataclass
 class Part:
-    """A step of the play: whether one of its tasks is selected, and whether it stands in the playbook's `rescue`."""
+    """A step of the play: the directory of its role, whether it stands in `rescue`, whether a task is selected."""
 
     id: str
     title: str
     role: str
+    path: Path
     rescues: bool
     selected: bool = False
 
@@ -66,7 +68,10 @@ def parts(play: Any) -> list[Part]:
                 look(task.always, rescues=rescues)
             elif (include := outermost_include(task)) is not None and task.action not in META:
                 name = str((include._ds or {}).get("name") or include._role_name)
-                part = found.setdefault(include._uuid, Part(step_id(include), name, str(include._role_name), rescues))
+                part = found.setdefault(
+                    include._uuid,
+                    Part(step_id(include), name, str(include._role_name), Path(str(include._role_path)), rescues),
+                )
                 part.selected |= task.evaluate_tags(play.only_tags, play.skip_tags, {})
 
     look(play.compile(), rescues=False)

@@ -17,6 +17,7 @@ from ansible.plugins.callback import CallbackBase
 
 from pyrunbook.errors import ExitCode
 from pyrunbook.plugins import selection
+from pyrunbook.plugins.unread_inputs import unread
 
 DOCUMENTATION = """
 name: pyrunbook_journal
@@ -130,7 +131,7 @@ class CallbackModule(CallbackBase):
         if self.journal is None:
             self._begin(str(runbook), variables)
         self._end_steps()  # of the services before, where they are updated one after the other
-        if problem := selection.left_out(play, steps):
+        if problem := selection.left_out(play, steps) or self._unread(variables, list(services), steps):
             self._refuse(problem, list(services))
         for service, values in services.items():
             self.matched = True
@@ -215,6 +216,27 @@ class CallbackModule(CallbackBase):
 
         self._display.display = display
 
+    def _unread(self, variables: Any, services: list[str], steps: list[selection.Part]) -> str:
+        """Which input is misspelt; what brings a run to an end has the inputs that it was given."""
+        given = dict(variables.extra_vars)
+        if not given or not services or os.environ.get(ENV_MODE) in ("resume", "recover"):
+            return ""
+        variables._extra_vars = {}
+        try:
+            own = self._variables(services[0])
+        finally:
+            variables._extra_vars = given
+        magic = ("hostvars", "groups", "vars")
+        playbooks = [Path(name) for name in _cli_option("args") or ()]
+        known = {name: value for name, value in own.items() if name not in magic}
+        for name, near in unread(given, known, playbooks, {step.path.parent for step in steps}).items():
+            told = f"Nothing of this runbook and its inventory reads the input {name}"
+            if near:
+                return f"{told}; did you mean {near}?\nNext: -e {near}=…"
+            self._display.warning(told)
+            self._emit("note", text=told)
+        return ""
+
     def _compare_places(self) -> None:
         """End the play where its command would look for this run elsewhere than it is recorded."""
         from pyrunbook import places
@@ -234,7 +256,7 @@ class CallbackModule(CallbackBase):
         for service in services:
             self.journal.add_service(self.run_id, service, "unknown")
             self.journal.conclude(self.run_id, service, Outcome.REFUSED, problem)
-        self._emit("play_refused", bad_input=True)
+        self._emit("play_refused", bad_input=True, error=problem)
         self._end_run(Outcome.REFUSED, problem)
         self._display.error(f"{problem}\nNothing was changed.")
         sys.exit(int(ExitCode.BAD_INPUT))
