@@ -20,7 +20,16 @@ from ansible.errors import AnsibleError
 from pyrunbook.errors import BadInput, Refused
 from pyrunbook.journal import Journal, RunStart
 from pyrunbook.on_target import lock_file
-from pyrunbook.plugins.action import checks, conclude, in_flight, preflight, rollback_plan, service_answers, wait_ready
+from pyrunbook.plugins.action import (
+    checks,
+    choose_release,
+    conclude,
+    in_flight,
+    preflight,
+    rollback_plan,
+    service_answers,
+    wait_ready,
+)
 from pyrunbook.plugins.step_action import ENV_JOURNAL_BROKEN, ENV_RUN_ID, StepAction
 from pyrunbook.rollout import plan
 
@@ -178,6 +187,13 @@ def test_wait_ready_names_what_it_waited_for_and_saw_last(nobody: str) -> None:
     assert "refused" in result["msg"].lower()
     waited = run(wait_ready.ActionModule, check_mode=True, url=nobody, check={"name": "ready"}, seconds=60)
     assert not waited.get("failed")
+
+
+@pytest.mark.parametrize(("serving", "told"), [("1.1.0", "1.1.0 serves already and is deployed once more"), ("1", "")])
+def test_deploying_the_release_that_serves_already_says_so(serving: str, told: str) -> None:
+    there = {"candidate": "1.1.0", "available": ["1.1.0"], "directory": "/srv/releases"}
+    chosen = run(choose_release.ActionModule, serving=serving, **there)
+    assert (chosen["release"], chosen["detail"]) == ("1.1.0", told)
 
 
 def test_in_flight_of_a_color_that_is_gone(nobody: str) -> None:

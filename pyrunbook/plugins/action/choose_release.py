@@ -9,13 +9,15 @@ from pyrunbook.plugins.step_action import StepAction
 
 
 class ActionModule(StepAction):
-    """The release that was asked for, or the candidate; it must be on the machine."""
+    """The release that was asked for, or the candidate; it must be on the machine. One that serves already may be meant (a changed
+    configuration, the rest of a fleet that is updated again), so it is told and not refused."""
 
     ARGUMENTS = {
         "wanted": {"type": "str", "default": ""},
         "candidate": {"type": "str", "default": ""},
         "available": {"type": "list", "elements": "str", "required": True},
         "directory": {"type": "str", "required": True},
+        "serving": {"type": "str", "default": ""},
     }
     CHANGES = False
 
@@ -35,4 +37,6 @@ class ActionModule(StepAction):
                 means="Nothing was changed.",
                 next_step="put it there, or name another one: -e release=VERSION",
             )
-        return {"changed": False, "release": chosen}
+        again = chosen == arguments["serving"]
+        detail = f"{chosen} serves already and is deployed once more" if again else ""
+        return {"changed": False, "release": chosen, "detail": detail}

@@ -24,6 +24,7 @@ class ActionModule(KubernetesAction):
         "release": {"type": "str", "default": ""},
         "force_conflicts": {"type": "bool", "default": False},
         "only_check": {"type": "bool", "default": False},
+        "serving": {"type": "str", "default": ""},
     }
 
     def operate(self, cluster: Cluster, target: Target, arguments: dict[str, Any]) -> dict[str, Any]:
@@ -52,11 +53,12 @@ class ActionModule(KubernetesAction):
         if not only_check:
             result["changed"] |= point_preview(cluster, target, arguments["color"])
         would = "the API would take" if only_check else "applied"
+        again = f" · {release} serves already and is deployed once more" if release == arguments["serving"] else ""
         return {
             **result,
             "changed": result["changed"] and not arguments["only_check"],
             "release": release,
             "replicas": replicas,
-            "detail": f"{would} {len(prepared)} manifests of {release}, {replicas} replicas",
+            "detail": f"{would} {len(prepared)} manifests of {release}, {replicas} replicas{again}",
             "evidence": {"release": release, "replicas": replicas, "applied": result["applied"]},
         }
