@@ -9,8 +9,11 @@ from pyrunbook.plugins.step_action import StepAction
 
 
 class ActionModule(StepAction):
-    """The release that was asked for, or the candidate; it must be on the machine. One that serves already may be meant (a changed
-    configuration, the rest of a fleet that is updated again), so it is told and not refused."""
+    """The release that was asked for, or the candidate; it must be on the machine.
+
+    One that serves already may be meant (a changed configuration, the rest of a fleet that is updated again), so it is
+    told and not refused.
+    """
 
     ARGUMENTS = {
         "wanted": {"type": "str", "default": ""},
