@@ -25,7 +25,13 @@ def anchors_of(page: Page) -> frozenset[str]:
             if attribute:
                 found.add(attribute[1])
             for title in {section.title, re.sub(r"[*_`]", "", raw)}:
-                for slug in {_github(title), _python_markdown(title), _github(_ascii(title)), _redcarpet(title)}:
+                for slug in {
+                    _github(title),
+                    _python_markdown(title),
+                    _github(_ascii(title)),
+                    _redcarpet(title),
+                    _redcarpet(title).strip("-"),
+                }:
                     found.add(slug if not seen[slug] else f"{slug}-{seen[slug]}")
                     found.add(f"{slug}_{seen[slug]}" if seen[slug] else slug)
             for slug in {_github(section.title), _python_markdown(section.title)}:
@@ -55,7 +61,7 @@ def _python_markdown(title: str) -> str:
 def _redcarpet(title: str) -> str:
     """As Redcarpet has it, which many sites of Middleman and Jekyll use: it escapes the title for HTML first."""
     escaped = title.replace("&", "&amp;").replace("'", "&#39;").replace('"', "&quot;").lower()
-    return re.sub(r"[^\w]+", "-", escaped).strip("-")
+    return re.sub(r"[^\w]+", "-", re.sub(r"[*_`]", "", escaped))
 
 
 def _ascii(title: str) -> str:

@@ -15,11 +15,14 @@ _GENERIC = frozenset([
 ])  # fmt: skip
 """Words that say nothing about what is meant."""
 _READERS_OWN = frozenset([
+    "branch", "region", "zone", "instructions", "question", "target", "location", "destination", "snip", "redacted",
     "your", "my", "user", "username", "password", "email", "date", "day", "time", "timestamp", "yyyy", "mm", "dd",
     "hh", "ss", "number", "count", "size", "limit", "minutes", "seconds", "hours", "days", "lines", "duration",
     "message", "comment", "reason", "description",
 ])  # fmt: skip
 """What the reader has or decides: nobody else can say it."""
+_PRINTED = frozenset(["none", "unset", "all", "nil", "pending", "unknown", "invalid", "no value"])
+"""What programs print in angle brackets."""
 _SAYING = frozenset([
     "of", "from", "with", "for", "that", "which", "above", "previous", "output", "eg", "or",
 ])  # fmt: skip
@@ -37,13 +40,17 @@ _SHORT = {
 
 def words_of(text: str) -> list[str]:
     """The words of a name or a text in lower case, without a plural's s: `SecurityGroups` → security, group."""
-    return [word.lower().rstrip("s") or word.lower() for word in _WORD.findall(text)]
+    return [_singular(word.lower()) for word in _WORD.findall(text)]
+
+
+def _singular(word: str) -> str:
+    return word[:-1] if len(word) > 3 and word.endswith("s") and not word.endswith("ss") else word
 
 
 def speaks_for_itself(name: str) -> bool:
     """Whether a blank's own words say what to put in: a choice, an example, a phrase, or something of the reader's."""
     words = re.findall(r"[a-z]+", name.lower())
-    if not set(words_of(name)) - _GENERIC or all(len(word) == 1 for word in words):
+    if name in _PRINTED or not set(words_of(name)) - _GENERIC or all(len(word) == 1 for word in words):
         return True  # `<name>`, `<x.y.z>`: whatever the command is about
     return (
         re.search(r"[|/(]|\be\.?g\b", name) is not None
@@ -70,12 +77,13 @@ class Surroundings:
         self._initials = "".join(word[0] for word in words_of(said))
 
     def tell(self, name: str) -> bool:
-        """Whether every word of a blank that means something occurs: as a word, within one, or as initials."""
-        words = words_of(name)
-        telling = [word for word in words if word not in _GENERIC]
-        return all(self._tells(_SHORT.get(word, word)) for word in telling)
+        """Whether a word of a blank that means something occurs: as a word, within one, or as initials."""
+        telling = [word for word in words_of(name) if word not in _GENERIC | _READERS_OWN]
+        return any(self._tells(form) for word in telling for form in (word, _SHORT.get(word, word)))
 
     def _tells(self, word: str) -> bool:
+        if len(word) < 2:
+            return False
         if word in self._words | self._labels or (len(word) >= 4 and word in self._all):
             return True
         bare = word.removesuffix("name").removesuffix("id")

@@ -63,7 +63,7 @@ _SECOND = {
 }
 """Sub-commands of which only some uses change something, with the words behind them."""
 _ALWAYS = _words(
-    "rm mv ln dd mkfs truncate kill pkill killall tee rsync unlink reboot shutdown poweroff chmod chown mount umount "
+    "rm mv ln dd mkfs truncate kill pkill killall tee rsync unlink reboot shutdown poweroff chmod chown umount "
     "pg_restore crontab sysctl nft"
 )
 _CANNOT_FAIL = _words("echo printf true : sleep date clear set export unset history wait")
@@ -167,6 +167,11 @@ def _iptables(command: Invocation) -> bool:
     return not any(re.match(r"-\w*[LS]|--list", word) for word in command.texts)
 
 
+def _git(command: Invocation) -> bool:
+    listing = verb_of(command) == "tag" and (command.texts == ("tag",) or {"-l", "--list"} & set(command.texts))
+    return not listing and verb_of(command) in _CHANGES["git"]
+
+
 def _sends(command: Invocation) -> bool:
     words = (*command.texts, "")
     for at, word in enumerate(words):
@@ -190,6 +195,8 @@ _SPECIAL: dict[str, Callable[[Invocation], bool]] = {
     "find": _find,
     "sed": _sed,
     "iptables": _iptables,
+    "mount": lambda command: bool(command.texts),
+    "git": _git,
     "curl": _sends,
     "wget": _sends,
     "service": _service,

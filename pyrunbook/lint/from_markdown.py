@@ -47,7 +47,9 @@ _UPDATED = re.compile(
     r"|last[ _-]?(updated|reviewed|modified)|updated|reviewed|review date|date de revue)$"
 )
 _DATE = re.compile(r"\b(\d{4})-(\d{2})-(\d{2})\b")
-_RUNBOOK_TITLE = re.compile(r"\b(run-?book|procedure|mode operatoire)\b(?! (entr|template|generat|author|index|guide))")
+_RUNBOOK_TITLE = re.compile(
+    r"^(?!task\b).*\b(run-?book|procedure|mode operatoire)\b(?!.*\b(templates?|instructions|authoring|index|spec|design|standard)\b)"
+)
 _REPORT = re.compile(r"\bpost-?mortem\b|\bincident (on|report|review|du)\b|\b20\d\d-\d\d-\d\d\b")
 """The title of what tells an incident that is over."""
 
@@ -85,11 +87,10 @@ def _form(subject: Subject) -> Literal["procedure", "alert", ""]:
     names = set(subject.sections)
     if _REPORT.search(plain(subject.name)):
         return ""
-    if (
-        len(names & _ALERT) >= 2
-        and names & {SectionName.MEANING, SectionName.DIAGNOSIS}
-        and (SectionName.MEANING in names or SectionName.PROCEDURE not in names)
-    ):
+    alert = SectionName.MEANING in names or (
+        SectionName.DIAGNOSIS in names and SectionName.PROCEDURE not in names and not subject.titled
+    )
+    if alert and len(names & _ALERT) >= 2:
         return "alert"
     whole = SectionName.PROCEDURE in names and len(names & _WHOLE) >= 2
     if (subject.titled and names & _PROCEDURE) or whole:

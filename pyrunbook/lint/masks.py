@@ -14,7 +14,7 @@ _SPOKEN = {
     "service_stop_command": "systemctl stop",
 }
 """Words of `pyrunbook.catalog.page_values` that begin a command: what they stand for decides what it does."""
-BLANKS = re.compile(r"(?<![<\d$&])<(?P<name>[A-Za-z](?:[\w .:/|'(),`-]*[\w.)`])?)>(?![>&(])")
+BLANKS = re.compile(r"(?<![<\d$&])<(?P<name>/?[A-Za-z](?:[\w .:/|'(),`-]*[\w.)`])?)>(?![>&(])")
 """`<id>`, `<name of the pod>`: what the shell would take for redirections."""
 
 

@@ -13,7 +13,7 @@ from pyrunbook.lint.context import Context
 from pyrunbook.lint.rule import Finding, Rule
 from pyrunbook.lint.subject import Subject
 
-_KINDS = (".md", ".markdown", ".mdx", ".rst", ".adoc", ".html", ".md.erb", ".html.erb")
+_KINDS = (".md", ".markdown", ".mdx", ".rst", ".adoc", ".html", ".erb", ".md.erb", ".html.erb")
 _NAMES = ("", ".html", "/index", "/index.html", "/_index", "/README")
 _PAGES = ("", *(f"{name}{kind}" for name in _NAMES for kind in _KINDS))
 """What stands in a site's source behind the link to a page."""
@@ -51,6 +51,8 @@ def _bases(subject: Subject, context: Context, path: str) -> list[Path]:
     here = subject.file.parent
     if path.startswith("/"):  # of the site, and where that begins nobody says
         return [context.project.root, *here.parents, here]
+    if subject.kind == "page" and path.startswith("images/"):  # which some sites keep for all their pages
+        return [here, *here.parents]
     if subject.kind == "page":  # a page of a site that is served as a directory (`name/`) writes one level more
         return [here, here / subject.file.stem]
     return [context.project.root]

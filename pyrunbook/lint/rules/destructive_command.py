@@ -130,6 +130,8 @@ def _verdict(command: Invocation, known: _Known) -> str:
         return "" if ranged else "delete_series without start or end deletes all history of the series; give end"
     if name in ("kubectl", "oc") and verb_of(command) == "delete" and "--all" in words:
         kind = after(command, "delete") or "object"
+        if kind in ("pod", "pods", "po") and {"-n", "--namespace"} & set(words):
+            return ""  # a restart of all that runs there, and said where
         return f"delete --all takes every {kind} of the namespace; name them, or select by label"
     if name in _SQL:
         saved = re.search(r"\b(pg_dump|pg_basebackup|mysqldump|mariadb-dump|wal-g|barman|backup)\b", known.above)
@@ -144,6 +146,9 @@ def _verdict(command: Invocation, known: _Known) -> str:
         return "prune -f removes what it finds without asking; name what is to go"
     if name == "aws" and words[:2] == ("s3", "rm") and "--recursive" in words and "--dryrun" not in words:
         return "s3 rm --recursive without --dryrun first; show what goes before it goes"
+    seen = re.search(r"\b(lsblk|blkid|fdisk -l|parted)\b", known.above) is not None
+    if seen and (name.startswith("mkfs") or name == "dd"):
+        return ""
     if name.startswith("mkfs") or (name == "dd" and any(re.match(r"of=/dev/(?!null)", word) for word in words)):
         return "this overwrites a device; a step before it has to show that it is the right one"
     return ""
@@ -153,7 +158,8 @@ def _sql(text: str) -> str:
     if re.search(r"\b(begin|start transaction)\b", text, re.I):
         return ""
     found = _DELETING.search(text)
-    if found:
+    scratch = re.search(r"(?i)\b(drop|truncate)\b.*\b\w*(bench|test|tmp|temp|scratch|shadow)", text) is not None
+    if found and not scratch:
         verb = (found[1] or found[2]).upper()
         return f"{verb} cannot be undone; take a backup in a step before, or work in a transaction"
     whole = _WHOLE_TABLE.search(text)

@@ -9,7 +9,6 @@ from pyrunbook.lint.blanks import Surroundings, speaks_for_itself
 from pyrunbook.lint.context import Context
 from pyrunbook.lint.masks import BLANKS
 from pyrunbook.lint.rule import Finding, Rule
-from pyrunbook.lint.script import BLANK
 from pyrunbook.lint.shell_syntax import DANGLING, goes_on
 from pyrunbook.lint.subject import Command, Subject
 
@@ -24,15 +23,11 @@ def check(subject: Subject, context: Context) -> Iterator[Finding]:
     """Blanks, each once; words that stand for a blank, and a last line that goes on behind the end."""
     said: set[str] = set()
     for command in subject.commands:
-        yield from _blanks(command, subject, said)
         fault = context.syntax.get(command)
         typed = fault is None or goes_on(command, fault)  # what is no shell is output, and dots in it mean more output
+        if typed:
+            yield from _blanks(command, subject, context, said)
         rows = command.source.split("\n")
-        for row, line in enumerate(rows):
-            for found in _TO_DO.finditer(BLANKS.sub(_spaces, _without_comment(line))) if typed else ():
-                message = f"{found[0]} stands where something has to be filled in"
-                yield Finding(command.spot(row, found.start()), message)
-                break  # a line is filled in as one
         dangling = DANGLING.search(rows[-1])
         if dangling and typed:
             message = f"the command goes on behind {dangling[1]}, and there is nothing"
@@ -41,22 +36,52 @@ def check(subject: Subject, context: Context) -> Iterator[Finding]:
         yield Finding(place.at, f"the code that begins here with ` is never closed: {place.word}")
 
 
-def _blanks(command: Command, subject: Subject, said: set[str]) -> Iterator[Finding]:
+def _blanks(command: Command, subject: Subject, context: Context, said: set[str]) -> Iterator[Finding]:
     rows = command.source.split("\n")
     comments = [comment for row in rows for comment in re.findall(r"(?:^|\s)#(.*)", row)]
-    said_elsewhere = [*_elsewhere(subject, command), *comments] if BLANK in command.text else []
-    for row, line in enumerate(rows):
-        for found in BLANKS.finditer(_without_comment(line)):
-            blank, name = found[0], found["name"]
-            closes = f"</{name}>" in command.source or f"</{name.split()[0]}>" in command.source
-            if closes or blank in said or BLANK not in command.text or speaks_for_itself(name):
-                continue
-            said.add(blank)
-            named = any(blank in text for text in (*subject.raw, *comments))
-            around = Surroundings([*said_elsewhere, *rows[:row]], of_an_alert=subject.form == "alert")
-            if not named and not around.tell(name):
-                message = f"{blank} has to be filled in, and nothing says with what"
-                yield Finding(command.spot(row, found.start()), message)
+    blanks = [(row, found) for row, line in enumerate(rows) for found in BLANKS.finditer(_without_comment(line))]
+    words = [(row, found) for row, line in enumerate(rows) for found in _TO_DO.finditer(_bare(line))]
+    if (not blanks and not words) or _has_example(command, subject, context):
+        return
+    elsewhere = [*_elsewhere(subject, command), *comments]
+    for row, found in blanks:
+        blank, name = found[0], found["name"]
+        closes = f"</{name}>" in command.source or f"</{name.split()[0]}>" in command.source
+        if closes or name.startswith("/") or blank in said or speaks_for_itself(name):
+            continue
+        said.add(blank)
+        named = any(blank in text for text in (*subject.raw, *comments))
+        if not named and not _around(subject, [*elsewhere, *rows[:row]]).tell(name):
+            message = f"{blank} has to be filled in, and nothing says with what"
+            yield Finding(command.spot(row, found.start()), message)
+    told: set[int] = set()
+    for row, found in words:
+        # What it stands for is in its own words, or in those of the variable or option that it is the value of.
+        before = re.search(r"([\w-]+)(?:=|\s|:\s)[\"']?$", rows[row][: found.start()])
+        name = f"{found[0]} {before[1] if before else ''}"
+        if row not in told and not _around(subject, [*elsewhere, *rows[:row]]).tell(name):
+            told.add(row)  # a line is filled in as one
+            message = f"{found[0]} stands where something has to be filled in"
+            yield Finding(command.spot(row, found.start()), message)
+
+
+def _around(subject: Subject, texts: list[str]) -> Surroundings:
+    return Surroundings(texts, of_an_alert=subject.form == "alert")
+
+
+def _has_example(command: Command, subject: Subject, context: Context) -> bool:
+    """Whether the command is shown once more with its blanks filled in, or is itself such an example."""
+    if subject.kind != "page":
+        return False
+    lines = context.project.lines(command.at.file)
+    first, last = command.starts[0].line, command.starts[-1].line
+    near = (*lines[max(first - 4, 0) : first - 1], *lines[first - 1 : last + 6])
+    return any(re.search(r"(?i)\bexamples?\b|\be\.g\.|\bpar exemple\b", line) for line in near)
+
+
+def _bare(line: str) -> str:
+    """A line without its comment and its blanks, as long as it was."""
+    return BLANKS.sub(lambda found: " " * len(found[0]), _without_comment(line))
 
 
 def _elsewhere(subject: Subject, command: Command) -> Iterator[str]:
@@ -68,10 +93,6 @@ def _elsewhere(subject: Subject, command: Command) -> Iterator[str]:
         if other is command:
             return
         yield other.source
-
-
-def _spaces(found: re.Match[str]) -> str:
-    return " " * len(found[0])
 
 
 def _without_comment(line: str) -> str:

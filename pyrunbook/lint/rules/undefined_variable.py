@@ -30,7 +30,8 @@ def check(subject: Subject, _context: Context) -> Iterator[Finding]:
     if subject.kind not in ("runbook", "page"):
         return  # a role's commands are typed in between those of others: the runbook knows which
     known: defaultdict[str, set[str]] = defaultdict(set)
-    comments = (comment for c in subject.commands for comment in re.findall(r"(?m)(?:^|\s)#(.*)", c.source))
+    codes = (*(command.source for command in subject.commands), *(block.text for block in subject.blocks))
+    comments = (comment for code in codes for comment in re.findall(r"(?m)(?:^|\s)#(.*)", code))
     prose = " ".join((*subject.raw, *comments))
     said: set[tuple[str, str]] = set()
     for command in (*subject.before, *subject.commands):

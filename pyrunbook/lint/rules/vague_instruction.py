@@ -13,7 +13,7 @@ from pyrunbook.lint.subject import Role, Subject
 _FIRST = r"(?:(?<=^)|(?<=[.:;*] )|(?<=\d[.)] )|(?<=- )|(?<=then )|(?<=puis ))"
 # Phrase to what is missing in its place. Only whole words count; code is not looked at.
 _ENGLISH = {
-    r"(if|as|when|where) (needed|necessary|required|appropriate)(?!\s+(by|for|to)\b)": "say when that is",
+    r"(?<!change )(if|as|when|where) (needed|necessary|required|appropriate)(?!\s+(by|for|to)\b)": "say when that is",
     r"appropriate (actions?|steps?|measures?|value|person|people|team)": "name it",
     r"relevant (team|person|people|stakeholders?)": "name them",
     r"(make sure|check|ensure|verify) (that )?everything (is|works|looks|runs)( (fine|ok(ay)?|good|well|right))?": (
@@ -27,7 +27,9 @@ _ENGLISH = {
     r"use (your )?(common sense|(best )?judge?ment)": "say what decides",
     r"should be (fine|ok|okay)": "say what it should show",
     r"somehow": "say how",
-    r"keep an eye on(?!.*\b(until|for|while|when)\b)|monitor (it |them )?closely": "say what to look at, and how long",
+    r"keep an eye on(?!.*\b(until|for|while|when|whether|to (see|ensure|make sure))\b)|monitor (it |them )?closely": (
+        "say what to look at, and how long"
+    ),
     r"(identify|find|determine) (the |and (fix|resolve) the )?(root[ -])?causes? and (then )?"
     r"(resolve|fix|solve|address|correct|remediate) (it|them|that|the (issue|problem|cause|error)s?)"
     r"(?!.*\b(common|possible|such as|include))": "say how",
