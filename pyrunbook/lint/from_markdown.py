@@ -48,7 +48,8 @@ _UPDATED = re.compile(
 )
 _DATE = re.compile(r"\b(\d{4})-(\d{2})-(\d{2})\b")
 _RUNBOOK_TITLE = re.compile(
-    r"^(?!task\b).*\b(run-?book|procedure|mode operatoire)\b(?!.*\b(templates?|instructions|authoring|index|spec|design|standard)\b)"
+    r"^(?!task\b).*\b(run-?book|procedure|mode operatoire)\b"
+    r"(?!.*\b(templates?|instructions|authoring|index|spec|design|standard)\b)"
 )
 _REPORT = re.compile(r"\bpost-?mortem\b|\bincident (on|report|review|du)\b|\b20\d\d-\d\d-\d\d\b")
 """The title of what tells an incident that is over."""
