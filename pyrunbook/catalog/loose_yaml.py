@@ -15,7 +15,9 @@ from typing import Any
 import yaml
 
 from pyrunbook.catalog.yaml_file import VAULTED, Problem, construct, too_deep, why
+from pyrunbook.redaction import is_secret_name
 
+HIDDEN = "[secret]"
 MAX_BYTES = 5 * 2**20
 """A larger file is no playbook."""
 _MAX_PIECES = 500
@@ -118,6 +120,27 @@ class LooseFile:
             return ()
         members = node.value if isinstance(node, yaml.SequenceNode) else [node]
         return tuple(" ".join(self.written(member).split()) for member in members)
+
+    def told(self, node: yaml.Node, depth: int = 3) -> str:
+        """A value on one line for readers: the members of a list with commas, `key: value` of a mapping.
+
+        What stands under a secret name is hidden; whoever shows it redacts the rest.
+        """
+        if isinstance(node, yaml.SequenceNode) and depth:
+            return ", ".join(self._member(member, depth - 1) for member in node.value)
+        if isinstance(node, yaml.MappingNode) and depth and not self.written(node).startswith("{{"):
+            members = self.entries(node).items()
+            return ", ".join(
+                f"{key}: {HIDDEN if is_secret_name(key) else self._member(value, depth - 1)}"
+                for key, (_, value) in members
+            )
+        return " ".join(self.written(node).split())
+
+    def _member(self, node: yaml.Node, depth: int) -> str:
+        told = self.told(node, depth)
+        if not depth or told.startswith("{{"):
+            return told
+        return f"{{{told}}}" if isinstance(node, yaml.MappingNode) else told
 
     def names(self, node: yaml.Node | None) -> tuple[str, ...]:
         """Like `texts`, for what Ansible lets one write with commas: tags, hosts."""

@@ -25,6 +25,11 @@ SECTIONS = ("pre_tasks", "roles", "tasks", "post_tasks", "handlers")
 IMPORTS = ("import_playbook", "ansible.builtin.import_playbook", "include_playbook")
 """The keys of an entry that stands for another playbook."""
 _MAX_IMPORTS = 20
+_TOLD = (
+    "strategy", "order", "any_errors_fatal", "max_fail_percentage", "force_handlers", "ignore_errors",
+    "ignore_unreachable", "become_user", "remote_user", "connection", "environment", "throttle", "check_mode",
+)  # fmt: skip
+"""The keywords of a play that say how its tasks are done, besides those that have an attribute of their own."""
 
 
 @dataclass(frozen=True)
@@ -36,6 +41,7 @@ class OutlinePlay:
         hosts: a list is joined by commas.
         file: in which it stands; `line` and `column` count from 1.
         prompts: the variables that it asks for in the terminal.
+        settings: keyword to what is written there, of `_TOLD`.
         pre_tasks: like the other sections, its items in order.
     """
 
@@ -49,6 +55,7 @@ class OutlinePlay:
     tags: tuple[str, ...] = ()
     vars_files: tuple[str, ...] = ()
     prompts: tuple[str, ...] = ()
+    settings: tuple[tuple[str, str], ...] = ()
     pre_tasks: tuple[Item, ...] = ()
     roles: tuple[Item, ...] = ()
     tasks: tuple[Item, ...] = ()
@@ -85,7 +92,29 @@ class PlaybookImport:
     column: int
     tags: tuple[str, ...] = ()
     when: tuple[str, ...] = ()
+    variables: tuple[tuple[str, str], ...] = ()
     entries: tuple[OutlinePlay | PlaybookImport, ...] = ()
+
+
+@dataclass(frozen=True)
+class OutlineRole:
+    """A role that a playbook applies, directly or by another role.
+
+    Attributes:
+        name: as it is first applied.
+        path: its directory.
+        tasks_from: the file of its tasks, as written; empty for its `main`.
+        dependencies: the roles that are applied before it.
+        tasks: in order.
+        handlers: of its `main`.
+    """
+
+    name: str
+    path: Path
+    tasks_from: str
+    dependencies: tuple[Item, ...]
+    tasks: tuple[Item, ...]
+    handlers: tuple[Item, ...]
 
 
 @dataclass(frozen=True)
@@ -96,6 +125,7 @@ class Outline:
         file: its path.
         project: the directory that nothing was read outside of. This and all paths below are absolute, links resolved.
         entries: its plays and imports in order.
+        roles: those of the project that it applies, each with each file of its tasks, in the order in which it does.
         problems: all that is wrong, in it and in what it includes.
         files: what was read for it, itself first.
     """
@@ -105,6 +135,7 @@ class Outline:
     entries: tuple[OutlinePlay | PlaybookImport, ...]
     problems: tuple[Problem, ...]
     files: tuple[Path, ...]
+    roles: tuple[OutlineRole, ...] = ()
 
     @property
     def plays(self) -> list[OutlinePlay]:
@@ -134,8 +165,27 @@ def read_outline(file: Path, project: Path) -> Outline:
     file = file.resolve()
     reader = _Playbooks(project)
     entries = reader.entries(file, ())
+    roles = tuple(_roles(reader.tasks, entries, file))
     problems = tuple(problem for loose in reader.tasks.files for problem in loose.problems)
-    return Outline(file, project, entries, problems, tuple(loose.file for loose in reader.tasks.files))
+    return Outline(file, project, entries, problems, tuple(loose.file for loose in reader.tasks.files), roles)
+
+
+def _roles(tasks: Tasks, entries: tuple[OutlinePlay | PlaybookImport, ...], playbook: Path) -> Iterator[OutlineRole]:
+    seen: set[tuple[Path, str]] = set()
+
+    def applied(items: Iterator[Item]) -> Iterator[OutlineRole]:
+        for item in items:
+            if item.role is None or item.role_path is None or (item.role_path, item.tasks_from) in seen:
+                continue
+            seen.add((item.role_path, item.tasks_from))
+            before = tasks.dependencies(item.role_path, playbook)
+            own = tasks.of_role(item.role_path / "tasks", item.tasks_from or "main", playbook)
+            handlers = tasks.of_role(item.role_path / "handlers", "main", playbook)
+            yield OutlineRole(item.role, item.role_path, item.tasks_from, before, own, handlers)
+            yield from applied(inner for each in (*before, *own) for inner in each.walk())
+
+    for play in _plays(entries):
+        yield from applied(play.walk())
 
 
 class _Playbooks:
@@ -177,6 +227,7 @@ class _Playbooks:
                 target, path, loose.file, line, column,
                 tags=loose.names(value.get("tags")) or tuple(key_values(written).get("tags", "").split()),
                 when=loose.texts(value.get("when")),
+                variables=tuple((key, loose.told(each[1])) for key, each in loose.entries(value.get("vars")).items()),
                 entries=self.entries(path, opened) if path else (),
             )  # fmt: skip
         if "hosts" not in value:
@@ -196,6 +247,7 @@ class _Playbooks:
             tags=loose.names(value.get("tags")),
             vars_files=loose.texts(value.get("vars_files")),
             prompts=tuple(_prompts(loose, value.get("vars_prompt"))),
+            settings=tuple((key, loose.told(value[key])) for key in _TOLD if key in value),
             **sections,
         )  # fmt: skip
 

@@ -27,6 +27,13 @@ _KEYWORDS = {
     # no longer Ansible's, and still in use
     "always_run", "become_pass", "first_available_file", "su", "su_user", "sudo", "sudo_pass", "sudo_user",
 }  # fmt: skip
+_TOLD = {
+    "any_errors_fatal", "async", "become", "become_user", "check_mode", "connection", "delay", "delegate_to",
+    "environment", "failed_when", "ignore_errors", "ignore_unreachable", "listen", "loop", "notify", "poll",
+    "remote_user", "retries", "run_once", "su", "su_user", "sudo", "sudo_user", "throttle", "until",
+}  # fmt: skip
+"""The keywords that say where, how often and as whom something is done, and what a failure means."""
+_OF_ROLES = ("tasks_from", "vars_from", "defaults_from", "handlers_from", "apply")
 _ROLE_TASKS = ("import_role", "include_role")
 _INCLUDES = ("import_tasks", "include_tasks", "include")
 _BUILTIN = re.compile(r"^ansible\.(?:builtin|legacy)\.")
@@ -54,8 +61,10 @@ class Item:
         target: the file that it includes, as written.
         tags: its own; not those of what stands around it.
         when: its own conditions.
-        loop: whether it is done once for each of a list.
-        ignore_errors: as written, where it is said.
+        tasks_from: the file of the role's tasks, as written; empty for its `main`.
+        settings: keyword to what is written there, of `_TOLD` and `_OF_ROLES`; `with_…` too.
+        variables: what it sets (`vars`), parameters of a role among them.
+        asks: whether it waits for an answer in the terminal.
         children: the tasks of a block, or of an included file whose path says which.
         rescue: of a block.
         always: of a block.
@@ -73,8 +82,10 @@ class Item:
     target: str | None = None
     tags: tuple[str, ...] = ()
     when: tuple[str, ...] = ()
-    loop: bool = False
-    ignore_errors: str | None = None
+    tasks_from: str = ""
+    settings: tuple[tuple[str, str], ...] = ()
+    variables: tuple[tuple[str, str], ...] = ()
+    asks: bool = False
     children: tuple[Item, ...] = ()
     rescue: tuple[Item, ...] = ()
     always: tuple[Item, ...] = ()
@@ -152,6 +163,41 @@ class Tasks:
                 found.append(item)
         return tuple(found)
 
+    def of_role(self, folder: Path, name: str, playbook: Path) -> tuple[Item, ...]:
+        """The tasks, or the handlers, of a role.
+
+        Args:
+            folder: `tasks` or `handlers` of the role.
+            name: of the file in it, as `tasks_from` names one.
+            playbook: that applies the role.
+        """
+        candidates = [folder / name, *(folder / f"{name}{suffix}" for suffix in (".yml", ".yaml"))]
+        file = next((path.resolve() for path in candidates if not is_template(name) and is_file(path)), None)
+        if file is None or not file.is_relative_to(self._project):
+            return ()
+        loose = self.file(file)
+        opened = (playbook, file)
+        return tuple(
+            item for index, root in enumerate(loose.roots) for item in self._document(loose, root, index, opened)
+        )
+
+    def dependencies(self, role: Path, playbook: Path) -> tuple[Item, ...]:
+        """The roles that a role has applied before itself."""
+        file = next((path for name in ("main.yml", "main.yaml") if is_file(path := role / "meta" / name)), None)
+        if file is None or not file.resolve().is_relative_to(self._project):
+            return ()
+        loose = self.file(file.resolve())
+        found = []
+        for root in loose.roots:
+            _, node = loose.entries(root).get("dependencies", (None, None))
+            for member in node.value if isinstance(node, yaml.SequenceNode) else ():
+                entries = loose.entries(member)
+                keys = [key for key in ("role", "name", "src") if key in entries]
+                name = loose.text(entries[keys[0]][1] if keys else member)
+                if name:
+                    found.append(self._applied(loose, member, entries, name, (playbook,)))
+        return tuple(found)
+
     def _item(self, loose: LooseFile, node: yaml.Node, where: str, opened: tuple[Path, ...], depth: int) -> Item | None:
         in_roles = where.rpartition("[")[0].endswith(".roles")
         if in_roles and isinstance(node, yaml.ScalarNode) and node.value:
@@ -200,7 +246,7 @@ class Tasks:
             role = arguments.get("name") or arguments.get("role")
             if not role:
                 loose.complain(node, where, f"{plain} needs the role's name")
-            return self._applied(loose, node, entries, role or "", opened, module)
+            return self._applied(loose, node, entries, role or "", opened, module, arguments)
         if plain in _INCLUDES:
             target = arguments.get("file") or (free.split(" ")[0] if not is_template(free) else free)
             children = self._included(loose, node, where, target, opened)
@@ -208,7 +254,8 @@ class Tasks:
             return self._made(
                 Kind.INCLUDE, title, loose, node, entries, module=module, target=target or None, children=children
             )
-        return self._made(Kind.TASK, name or plain, loose, node, entries, module=module)
+        asks = plain == "pause" and ("prompt" in arguments or not {"seconds", "minutes"} & arguments.keys())
+        return self._made(Kind.TASK, name or plain, loose, node, entries, module=module, asks=asks)
 
     def _module(self, loose: LooseFile, entries: Entries, where: str) -> tuple[str, str, dict[str, str]] | None:
         """The module as written, its free form, and its arguments by name: those that are short enough to be texts."""
@@ -242,29 +289,46 @@ class Tasks:
         return loose.text(entries["name"][1]) if "name" in entries else None
 
     def _applied(
-        self, loose: LooseFile, node: yaml.Node, entries: Entries, role: str, opened: tuple[Path, ...], module: str = ""
-    ) -> Item:
+        self, loose: LooseFile, node: yaml.Node, entries: Entries, role: str, opened: tuple[Path, ...],
+        module: str = "", arguments: dict[str, str] | None = None,
+    ) -> Item:  # fmt: skip
         path = None
         if role and not is_template(role):
             path = self._places.find(role, opened[0]) or self._places.find(role, loose.file)
             if path is None and not self._places.comes_with_pyrunbook(role):
                 loose.complain(node, "", f"the role {role[:100]} is not in this project", elsewhere=True)
         title = (self._name(loose, entries) if module else None) or role or module
-        return self._made(Kind.ROLE, title, loose, node, entries, module=module, role=role or None, role_path=path)
+        return self._made(
+            Kind.ROLE, title, loose, node, entries, module=module, role=role or None, role_path=path,
+            tasks_from=(arguments or {}).get("tasks_from", ""),
+        )  # fmt: skip
 
     def _made(
         self, kind: Kind, title: str, loose: LooseFile, node: yaml.Node, entries: Entries,
         *, module: str = "", role: str | None = None, role_path: Path | None = None, target: str | None = None,
         children: tuple[Item, ...] = (), rescue: tuple[Item, ...] = (), always: tuple[Item, ...] = (),
+        tasks_from: str = "", asks: bool = False,
     ) -> Item:  # fmt: skip
         value = {key: entry[1] for key, entry in entries.items()}
+        settings = [(key, loose.told(node)) for key, node in value.items() if key in _TOLD or key.startswith("with_")]
+        if "local_action" in value:
+            settings.append(("delegate_to", "localhost"))
+        variables = [(key, loose.told(entry[1])) for key, entry in loose.entries(value.get("vars")).items()]
+        if kind is Kind.ROLE:
+            own = loose.entries(value.get(module)) if module else {}
+            settings += [(key, loose.told(own[key][1])) for key in _OF_ROLES if key in own]
+            if not module:
+                variables += [
+                    (key, loose.told(node))
+                    for key, node in value.items()
+                    if key not in _KEYWORDS and key not in ("role", "name", "src", "version", "scm")
+                ]
         return Item(
             kind, title, loose.file, node.start_mark.line + 1, node.start_mark.column + 1,
             module, role, role_path, target,
             tags=loose.names(value.get("tags")),
             when=loose.texts(value.get("when")),
-            loop="loop" in entries or any(key.startswith("with_") for key in entries),
-            ignore_errors=loose.text(value.get("ignore_errors")),
+            tasks_from=tasks_from, settings=tuple(settings), variables=tuple(variables), asks=asks,
             children=children, rescue=rescue, always=always,
         )  # fmt: skip
 

@@ -170,8 +170,30 @@ _LABELS: dict[str, tuple[str, str]] = {
     "other": ("Other playbooks", "Autres playbooks"),
     "no_metadata": ("Metadata: {0} is not there", "Métadonnées : {0} n'existe pas"),
     "metadata_broken": ("Metadata: {0} cannot be used", "Métadonnées : {0} est inutilisable"),
-    "prompts": ("It asks for {0} in the terminal, which hangs under a runner",
-                "Il demande {0} dans le terminal, ce qui bloque sous un exécuteur"),
+    "prompts": (
+        (
+            "It asks for {0} in the terminal. Without one (a schedule, a pipeline) Ansible does not ask: it "
+            "goes on with the default, or with nothing"
+        ),
+        (
+            "Il demande {0} dans le terminal. Sans terminal (planification, pipeline), Ansible ne demande "
+            "rien : il continue avec la valeur par défaut, ou sans valeur"
+        ),
+    ),
+    "pauses": (
+        "It waits for somebody at: {0}. Without a terminal Ansible does not wait: it goes on as if somebody had agreed",
+        (
+            "Il attend quelqu'un à : {0}. Sans terminal, Ansible n'attend pas : il continue comme si quelqu'un avait "
+            "accepté"
+        ),
+    ),
+    "if_failed": ("If one of these fails, in place of the rest (`rescue`):",
+                  "Si l'une de ces tâches échoue, à la place du reste (`rescue`) :"),
+    "at_the_end": ("Afterwards, in any case (`always`):", "Ensuite, dans tous les cas (`always`) :"),
+    "with": ("with {0}", "avec {0}"),
+    "first_roles": ("These roles come first:", "Ces rôles passent d'abord :"),
+    "import_ends": ("End of {0}.", "Fin de {0}."),
+    "import_unread": ("{0} was not read.", "{0} n'a pas été lu."),
     "imports": ("Imports {0}", "Importe {0}"),
     "role": ("role {0}", "rôle {0}"),
     "roles": ("Roles", "Rôles"),

@@ -9,17 +9,20 @@ from functools import partial
 from pathlib import Path
 
 from pyrunbook.catalog import Problem
-from pyrunbook.catalog.outline import Outline, OutlinePlay, PlaybookImport, read_outline
+from pyrunbook.catalog.outline import Outline, OutlinePlay, OutlineRole, PlaybookImport, read_outline
 from pyrunbook.catalog.outline_tasks import Item, Kind
-from pyrunbook.catalog.roles import Role, read_role
+from pyrunbook.catalog.roles import read_role
+from pyrunbook.catalog.templates import SECRET
 from pyrunbook.docs.index_entry import IndexEntry, file_name
 from pyrunbook.docs.labels import label
-from pyrunbook.docs.markdown_text import code, fence, link, plain_text
+from pyrunbook.docs.markdown_text import anchor, code, fence, link, plain_text
 from pyrunbook.docs.target import Target
-from pyrunbook.redaction import redact_text
+from pyrunbook.redaction import MASK, is_secret_name, redact_text
 
 _MOST_ITEMS = 300
-"""Items of a play that are listed; the rest is counted."""
+"""Items of a play's section, or of a role, that are listed; the rest is counted."""
+_LONGEST = 100
+"""Characters of a setting that are shown."""
 
 
 class OutlinePage:
@@ -52,7 +55,9 @@ class OutlinePage:
         self._t = partial(label, language=language)
         self._broken = broken
         self._outline: Outline = read_outline(path, target.project)
-        self._roles: dict[str, Role] = {}
+        self._anchors = {
+            (role.path, role.tasks_from): anchor(f"role-{role.name}-{role.tasks_from}") for role in self._outline.roles
+        }
 
     @property
     def problems(self) -> tuple[Problem, ...]:
@@ -94,12 +99,9 @@ class OutlinePage:
         ]
         for entry in self._outline.entries:
             lines += self._entry(entry)
-        roles = [
-            role for role in self._roles.values() if role.path and (role.description or role.summary or role.inputs)
-        ]
-        if roles:
+        if self._outline.roles:
             lines += [f"## {t('roles')}", ""]
-        for role in roles:
+        for role in self._outline.roles:
             lines += self._role(role)
         if self.problems:
             lines += [f"## {t('broken')}", ""]
@@ -126,14 +128,20 @@ class OutlinePage:
         prompts = [name for play in self._outline.plays for name in play.prompts]
         if prompts:
             yield self._t("prompts", ", ".join(code(name) for name in prompts))
+        told = [item for play in self._outline.plays for item in play.walk()]
+        told += [inner for role in self._outline.roles for item in role.tasks for inner in item.walk()]
+        if asking := dict.fromkeys(plain_text(redact_text(item.title)) for item in told if item.asks):
+            yield self._t("pauses", self._t("separator").join(asking))
 
     def _entry(self, entry: OutlinePlay | PlaybookImport) -> Iterator[str]:
         t = self._t
         if isinstance(entry, PlaybookImport):
-            yield f"{t('imports', code(entry.target))}{self._conditions(entry.tags, entry.when)}"
+            said = [*self._conditions(entry.tags, entry.when), *self._settings((), entry.variables)]
+            yield "; ".join([f"**{t('imports', code(entry.target))}**", *said])
             yield ""
             for inner in entry.entries:
                 yield from self._entry(inner)
+            yield from (f"*{t('import_ends' if entry.entries else 'import_unread', code(entry.target))}*", "")
             return
         yield from (f"### {plain_text(redact_text(entry.name))}", "")
         facts = [f"{t('hosts')}{t('colon')}{code(entry.hosts or '?')}"]
@@ -143,6 +151,9 @@ class OutlinePage:
             facts.append(f"become: {code(entry.become)}")
         if entry.tags:
             facts.append(f"{t('tags')}{t('colon')}{', '.join(map(code, entry.tags))}")
+        if entry.vars_files:
+            facts.append(f"vars_files: {', '.join(map(code, entry.vars_files))}")
+        facts += self._settings(entry.settings, ())
         yield from (t("separator").join(facts), "")
         for section, items in entry.sections.items():
             yield from (f"**{code(section)}**", "")
@@ -150,38 +161,51 @@ class OutlinePage:
             yield ""
 
     def _items(self, items: tuple[Item, ...]) -> Iterator[str]:
-        listed = list(self._flat(items, 0, ""))
+        listed = list(self._flat(items, 0))
         yield from listed[:_MOST_ITEMS]
         if len(listed) > _MOST_ITEMS:
             yield f"- {self._t('more', len(listed) - _MOST_ITEMS)}"
 
-    def _flat(self, items: tuple[Item, ...], depth: int, label: str) -> Iterator[str]:
+    def _flat(self, items: tuple[Item, ...], depth: int) -> Iterator[str]:
         indent = "    " * depth
         for number, item in enumerate(items, 1):
             what = f" ({code(item.module)})" if item.kind is Kind.TASK and item.module else ""
             if item.kind is Kind.ROLE and item.role:
-                what = f" ({self._t('role', code(item.role))})"
-                self._remember(item)
-            mark = f"*{label}* " if label and number == 1 else ""
-            title = plain_text(redact_text(item.title))
-            yield f"{indent}{number}. {mark}{title}{what}{self._conditions(item.tags, item.when)}"
+                what = f" ({self._applied(item)})"
+            said = [*self._conditions(item.tags, item.when), *self._settings(item.settings, item.variables)]
+            yield "; ".join([f"{indent}{number}. {plain_text(redact_text(item.title))}{what}", *said])
             if item.kind is Kind.ROLE:
                 continue  # its tasks are told under its own heading, once
-            yield from self._flat(item.children, depth + 1, "")
-            yield from self._flat(item.rescue, depth + 1, "rescue")
-            yield from self._flat(item.always, depth + 1, "always")
+            yield from self._flat(item.children, depth + 1)
+            # Items of their own, with their tasks one level below: what counts on from the block's reads as its end.
+            for word, part in (("if_failed", item.rescue), ("at_the_end", item.always)):
+                if part:
+                    yield f"{indent}    - **{self._t(word)}**"
+                    yield from self._flat(part, depth + 2)
 
-    def _conditions(self, tags: tuple[str, ...], when: tuple[str, ...]) -> str:
-        parts = [f"{self._t('tags').lower()} {', '.join(map(code, tags))}"] if tags else []
-        parts += [self._t("only_when_all", " and ".join(map(code, map(redact_text, when))))] if when else []
-        return f"; {'; '.join(parts)}" if parts else ""
+    def _applied(self, item: Item) -> str:
+        """The role that an item applies, linked to where its tasks are told."""
+        said = self._t("role", code(item.role))
+        target = self._anchors.get((item.role_path, item.tasks_from)) if item.role_path else None
+        return link(said, f"#{target}") if target else said
 
-    def _remember(self, item: Item) -> None:
-        if item.role and item.role not in self._roles and item.role_path is not None:
-            self._roles[item.role] = read_role(item.role_path.parent, item.role_path.name, self._target.project)
+    def _conditions(self, tags: tuple[str, ...], when: tuple[str, ...]) -> Iterator[str]:
+        if tags:
+            yield f"{self._t('tags').lower()} {', '.join(map(code, tags))}"
+        if when:
+            yield self._t("only_when_all", " and ".join(map(code, map(redact_text, when))))
 
-    def _role(self, role: Role) -> Iterator[str]:
-        yield from (f"### {role.name}", "")
+    def _settings(self, settings: tuple[tuple[str, str], ...], variables: tuple[tuple[str, str], ...]) -> Iterator[str]:
+        for key, value in settings:
+            yield f"{key}{self._t('colon')}{code(_public(key, value))}"
+        if variables:
+            yield self._t("with", ", ".join(code(f"{key}: {_public(key, value)}") for key, value in variables))
+
+    def _role(self, applied: OutlineRole) -> Iterator[str]:
+        role = read_role(applied.path.parent, applied.path.name, self._target.project)
+        file = f", {code(applied.tasks_from)}" if applied.tasks_from else ""
+        yield from (f'<a id="{self._anchors[applied.path, applied.tasks_from]}"></a>', "")
+        yield from (f"### {plain_text(applied.name)}{file}", "")
         for text in dict.fromkeys((role.description, role.summary)):
             if text:
                 yield from (plain_text(text), "")
@@ -189,6 +213,20 @@ class OutlinePage:
             for name, item in role.inputs.items():
                 yield f"- {code(name)} ({item.kind}): {plain_text(item.text)}"
             yield ""
+        if applied.dependencies:
+            yield from (self._t("first_roles"), "")
+            yield from (*self._items(applied.dependencies), "")
+        for section, items in (("tasks", applied.tasks), ("handlers", applied.handlers)):
+            if items:
+                yield from (f"**{code(section)}**", "", *self._items(items), "")
 
     def _place(self, problem: Problem) -> str:
         return f"{self._target.shown(problem.file)}:{problem.line}:{problem.column}"
+
+
+def _public(key: str, value: str) -> str:
+    """What is written under a keyword or a variable, without its secrets, and not too long for a line."""
+    if is_secret_name(key):
+        return str(SECRET)
+    said = redact_text(f"{key}: {value}").removeprefix(f"{key}: ").replace(MASK, str(SECRET))
+    return said if len(said) <= _LONGEST else f"{said[:_LONGEST]}…"

@@ -120,7 +120,7 @@ def test_items_say_what_they_are(project: Path) -> None:
     assert common.role_path == project / "roles/common"
     assert [item.title for item in block.rescue] == ["debug"], "arguments may be secret and make no title"
     (say,) = block.always
-    assert (say.loop, say.ignore_errors, say.module) == (True, "yes", "copy")
+    assert (say.settings, say.module) == ((("with_items", "1"), ("ignore_errors", "yes")), "copy")
     assert [item.module for item in (*play.post_tasks, *play.handlers)] == ["uri", "service"]
     assert [item.title for item in play.walk()][4:7] == ["Change, or put back", "tasks/{{ os }}.yml", "app"]
 

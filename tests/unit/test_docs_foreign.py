@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 import textwrap
 from collections.abc import Callable
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
 from markdown_it import MarkdownIt
@@ -128,8 +130,8 @@ def test_the_pages_of_a_project_without_metadata(project: Path, run: Run) -> Non
     assert "- Rollback" in site and "- Owner" in site
     assert "- It asks for `password` in the terminal" in site
     assert "Hosts: `{{ target | default('web') }}`; serial: `1,30%`; become: `true`" in site
-    assert "1. nginx (role `nginx`)" in site
-    assert "1. *rescue* Go back (`command`)" in site and "1. *always* Tell (`debug`)" in site
+    assert "1. nginx ([role `nginx`](#role-nginx))" in site
+    assert "        1. Go back (`command`)" in site and "        1. Tell (`debug`)" in site
     assert "Restart \\<database> | now \\`x (`service`); tags `restart`; only when" in site
     assert "A web server" in site and "Serves" in site
     assert "- `app_port` (int): Where it listens | here." in site
@@ -141,7 +143,8 @@ def test_every_page_is_sound_markdown(project: Path, run: Run) -> None:
         text = page.read_text(encoding="utf-8")
         tokens = MarkdownIt("commonmark").enable("table").parse(text)
         assert [token.content[:8] for token in tokens if token.type == "html_block"] == ["<!-- Mad"], page
-        assert not [child for token in tokens for child in token.children or () if child.type == "html_inline"], page
+        inline = [child for token in tokens for child in token.children or () if child.type == "html_inline"]
+        assert all(re.fullmatch(r'<a id="role-[a-z0-9-]+">|</a>', child.content) for child in inline), page
         assert "code_block" not in {token.type for token in tokens}, page
         assert text.endswith("\n") and not text.endswith("\n\n"), page
 
@@ -257,10 +260,150 @@ def test_only_some_runbooks_have_metadata(tmp_path: Path, run: Run) -> None:
     assert "- Metadata: `roles/drain/meta/step.yml` cannot be used" in update
     assert "update.meta.yml" not in update
     assert "- `roles/drain/meta/step.yml:2:1`: unknown field" in update
-    assert "Verify the service (role `probe`)" in update
+    assert "Verify the service ([role `probe`](#role-probe))" in update
     assert "# Slow answers" in (project / "docs/runbooks/incidents/slow_answers.md").read_text(encoding="utf-8")
     index = (project / "docs/runbooks/README.md").read_text(encoding="utf-8")
     assert "- [Extra](maintenance/extra.md)" in index
+
+
+PLAY = {
+    "site.yml": """
+        - import_playbook: more/more.yml
+          vars: {speed: slow}
+        - name: Everything at once
+          hosts: web
+          any_errors_fatal: true
+          strategy: free
+          environment: {http_proxy: "http://proxy:3128", API_TOKEN: c4n4ry}
+          vars_prompt: [{name: really}]
+          handlers:
+            - name: Restart web
+              debug:
+              listen: web changed
+          tasks:
+            - name: On another host
+              command: /usr/bin/drain
+              delegate_to: balancer1
+              run_once: true
+            - name: Here
+              local_action: command true
+            - name: For each
+              debug:
+              loop: [{name: a, password: c4n4ry}, {name: b}]
+              notify: web changed
+            - name: Until good
+              command: /bin/true
+              until: r.rc == 0
+              retries: 30
+            - name: May fail
+              command: /bin/false
+              ignore_errors: true
+            - name: Only a part
+              import_role: {name: web, tasks_from: probe}
+              vars: {db_password: c4n4ry, tries: 3}
+            - name: Guarded
+              block:
+                - name: Change
+                  command: /bin/true
+                - name: Change more
+                  command: /bin/true
+              rescue:
+                - name: Put back
+                  command: /bin/true
+                - name: Stop here
+                  fail:
+              always:
+                - name: Free the lock
+                  command: /bin/true
+            - name: Are you sure
+              pause: {prompt: really}
+          roles:
+            - role: web
+              late: yes
+    """,
+    "more/more.yml": "- name: More\n  hosts: db\n  tasks: []\n",
+    "roles/web/tasks/main.yml": "- name: Install it\n  debug:\n",
+    "roles/web/tasks/probe.yml": "- name: Only look\n  debug:\n",
+    "roles/web/handlers/main.yml": "- name: Reload\n  debug:\n",
+    "roles/web/meta/main.yml": "dependencies:\n  - {role: base, hard: true}\n  - src: git+https://example.com/x\n",
+    "roles/base/tasks/main.yml": "- name: Harden\n  debug:\n",
+}
+
+
+@pytest.fixture
+def play(tmp_path: Path, run: Run) -> str:
+    """The page of a playbook with everything that a task may say."""
+    root = tmp_path / "play"
+    for name, text in PLAY.items():
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_text(textwrap.dedent(text).lstrip("\n"), encoding="utf-8")
+    code, _, errors = run("build", "--project", root, "--lang", "en")
+    assert code == 0, errors
+    return (root / "docs/runbooks/site.md").read_text(encoding="utf-8")
+
+
+def by_markdown_it(text: str) -> str:
+    return str(MarkdownIt("commonmark").render(text))
+
+
+def by_python_markdown(text: str) -> str:
+    """What MkDocs reads pages with: to it, a list of bullets that follows numbers goes on counting."""
+    import markdown
+
+    return str(markdown.markdown(text))
+
+
+@pytest.mark.parametrize("read", [by_markdown_it, by_python_markdown])
+def test_what_is_done_after_a_failure_is_no_step_of_the_way_there(play: str, read: Callable[[str], str]) -> None:
+    tree = ElementTree.fromstring(f"<page>{re.sub('<!--.*?-->', '', read(play))}</page>")
+    above = {child: parent for parent in tree.iter() for child in parent}
+
+    def around(title: str) -> str:
+        """The words of the item in whose list a task is."""
+        item = next(each for each in tree.iter("li") if "".join(each.itertext()).lstrip().startswith(title))
+        return " ".join("".join(above[above[item]].itertext()).split())
+
+    assert around("Change more").startswith("Guarded")
+    for title in ("Put back", "Stop here"):
+        assert around(title).startswith("If one of these fails, in place of the rest (rescue):"), read
+    assert around("Free the lock").startswith("Afterwards, in any case (always):")
+
+
+def test_what_changes_what_a_task_does_is_told(play: str) -> None:
+    for line in (
+        "1. On another host (`command`); delegate_to: `balancer1`; run_once: `true`",
+        "2. Here (`command`); delegate_to: `localhost`",
+        "4. Until good (`command`); until: `r.rc == 0`; retries: `30`",
+        "5. May fail (`command`); ignore_errors: `true`",
+        "6. Only a part ([role `web`](#role-web-probe)); tasks_from: `probe`; with `db_password: [secret]`, `tries: 3`",
+        "1. web ([role `web`](#role-web)); with `late: yes`",
+        "1. base ([role `base`](#role-base)); with `hard: true`",
+        "1. Restart web (`debug`); listen: `web changed`",
+        "**Imports `more/more.yml`**; with `speed: slow`",
+    ):
+        assert f"\n{line}\n" in play, line
+    assert "3. For each (`debug`); loop: `{name: a, password: [secret]}, {name: b}`; notify: `web changed`" in play
+    assert "strategy: `free`; any_errors_fatal: `true`; environment: `http_proxy: http://proxy:3128" in play
+    assert "c4n4ry" not in play
+
+
+def test_the_tasks_of_a_role_are_told_once_where_its_anchor_is(play: str) -> None:
+    whole, part = play.partition('<a id="role-web"></a>')[2], play.partition('<a id="role-web-probe"></a>')[2]
+    assert "1. Install it" in whole.partition("<a id")[0] and "1. Reload" in whole.partition("<a id")[0]
+    assert "1. Only look" in part.partition("<a id")[0] and "Install it" not in part.partition("<a id")[0]
+    assert "These roles come first:\n\n1. base" in whole
+    assert play.count("1. Harden") == play.count("1. Install it") == 1
+
+
+def test_it_is_seen_where_an_import_ends(play: str) -> None:
+    places = [play.index(words) for words in ("**Imports", "### More", "*End of `more/more.yml`.*", "### Everything")]
+    assert places == sorted(places)
+
+
+def test_a_question_is_told_as_what_ansible_does_with_it(play: str) -> None:
+    """It does not hang where there is no terminal: it goes on, which is worse."""
+    assert "It asks for `really` in the terminal. Without one" in play and "does not ask" in play
+    assert "It waits for somebody at: Are you sure. Without a terminal Ansible does not wait" in play
 
 
 @pytest.mark.parametrize("make", ["empty", "no playbooks", "unreadable"])
