@@ -6,7 +6,7 @@ inventory's files, `group_vars/all`, `group_vars/<group>` (parents before childr
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -29,6 +29,21 @@ class Origin:
     file: Path
     line: int
     column: int
+    node: yaml.Node | None = field(default=None, repr=False, compare=False)
+
+    def within(self, steps: Sequence[str | int]) -> Origin:
+        """Where a part of the value stands, by its keys and indices; what is missing stands where it should be."""
+        here, node = self, self.node
+        for step in steps:
+            entry: yaml.Node | None = None
+            if isinstance(node, yaml.MappingNode):
+                entry, node = next(((key, value) for key, value in node.value if key.value == step), (None, None))
+            elif isinstance(node, yaml.SequenceNode) and isinstance(step, int) and step < len(node.value):
+                entry = node = node.value[step]
+            if entry is None:
+                break
+            here = Origin(self.file, entry.start_mark.line + 1, entry.start_mark.column + 1, node)
+        return here
 
     def problem(self, where: str, message: str) -> Problem:
         """A complaint about it."""
@@ -135,7 +150,7 @@ def _variables(document: Document, node: yaml.Node) -> dict[str, tuple[Any, Orig
             plain = document.value(value)
         except ValueError as error:
             raise InvalidFile([document.problem(value, name, str(error))]) from None
-        found[name] = (plain, Origin(document.file, key.start_mark.line + 1, key.start_mark.column + 1))
+        found[name] = (plain, Origin(document.file, key.start_mark.line + 1, key.start_mark.column + 1, value))
     return found
 
 

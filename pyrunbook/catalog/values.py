@@ -82,6 +82,8 @@ def read_value(kind: type[Any], raw: Any, directory: Path) -> Any:
             return _exclusion(raw, directory)
         if kind is Condition:
             return _condition(raw)
+        if hasattr(kind, "parse"):
+            return kind.parse(raw)
     except BadInput as error:
         raise ValueError("; ".join(part for part in (error.seen, error.means, error.next_step) if part)) from None
     raise NotImplementedError(kind)

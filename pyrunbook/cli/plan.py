@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from pyrunbook import catalog, windows
+from pyrunbook import catalog, service, windows
 from pyrunbook.cli import options
 from pyrunbook.cli.run import UPDATE
 from pyrunbook.cli.window import schedule_for
@@ -26,6 +26,7 @@ def plan(runbook: str, inventory: tuple[str, ...], limit: str, as_json: bool) ->
     sources = options.inventory_sources(inventory)
     now = datetime.now(UTC)
     for name, variables in services(sources, limit).items():
+        service.read(name, variables, sources, complete=found.id == UPDATE)
         strategy = str(variables.get("update_strategy", "zero_downtime"))
         decision = windows.decide_on(schedule_for(found, variables), now)
         steps = found.steps(strategy)

@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from pyrunbook import catalog, windows
+from pyrunbook import catalog, service, windows
 from pyrunbook.cli import options
 from pyrunbook.errors import BadInput
 
@@ -176,6 +176,8 @@ def _wait(runbook: catalog.Runbook, sources: tuple[str, ...], given: dict[str, A
     with Journal.open():
         pass
     services = inventory.services(sources, given["limit"])
+    for name, variables in services.items():  # what would be refused hours later is refused now
+        service.read(name, {**variables, **extra}, sources, complete=runbook.id == UPDATE)
     if runbook.id == certificates.ROTATION:
         for name in certificates.cannot_wait(sources, services, extra):
             click.echo(f"{name}: this rotation does not wait: nothing is due, or it would expire", err=True)

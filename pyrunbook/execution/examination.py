@@ -12,7 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from pyrunbook import places
+from pyrunbook import places, service
 from pyrunbook.errors import PyrunbookError
 from pyrunbook.execution import inventory
 from pyrunbook.execution.reading import Reading, read
@@ -47,6 +47,7 @@ def examine(sources: tuple[str, ...], limit: str = "") -> Iterator[Finding]:
     count = "1 service" if len(services) == 1 else f"{len(services)} services"
     yield Finding("inventory", True, f"{count}: {', '.join(services)}")
     for name, variables in services.items():
+        yield _guarded(f"{name}: inventory", partial(_contract, name, variables, sources))
         if variables.get("service_platform") == "kubernetes":
             yield from _permissions(name, variables)
         (told,) = read(sources, [name], "service_state", "service_state")
@@ -122,6 +123,12 @@ def _journal() -> Finding:
                 "journal", False, f"unfinished runs: {', '.join(unfinished)}", f"pyrunbook recover {unfinished[0]}"
             )
         return Finding("journal", True, journal.shown_url)
+
+
+def _contract(name: str, variables: dict[str, Any], sources: tuple[str, ...]) -> Finding:
+    only_certificates = "service_certificates" in variables and "service_colors" not in variables
+    service.read(name, variables, sources, complete=not only_certificates)
+    return Finding(f"{name}: inventory", True, "says all that a run needs")
 
 
 def _service(told: Reading) -> Finding:

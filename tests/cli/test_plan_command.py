@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from service_variables import HOST, KUBERNETES
 
 from pyrunbook import catalog
 from pyrunbook.cli.main import main
@@ -63,7 +64,7 @@ def test_an_inventory_is_a_directory_a_file_or_the_environments(
 ) -> None:
     (tmp_path / "own" / "group_vars").mkdir(parents=True)
     (tmp_path / "own" / "hosts.yml").write_text("services:\n  hosts:\n    web:\n    shop:\n")
-    (tmp_path / "own" / "group_vars" / "services.yml").write_text("service_platform: host\nupdate_window: always\n")
+    (tmp_path / "own" / "group_vars" / "services.yml").write_text(json.dumps({**HOST, "update_window": "always"}))
     monkeypatch.setenv("PYRUNBOOK_INVENTORY", "own")
     assert [line.split(" on ")[0] for line in run()[1].splitlines() if " on " in line] == [
         "Production update · web",
@@ -101,8 +102,8 @@ def test_an_inventory_that_is_no_yaml_names_file_and_line(
 
 
 def test_json_has_what_the_text_has(run: Run, services: dict[str, dict[str, Any]]) -> None:
-    services["web"] = {"service_platform": "host", "update_window": "Sun 02:00-04:00 UTC"}
-    services["shop"] = {"service_platform": "kubernetes", "update_strategy": "controlled_stop"}
+    services["web"] = {**HOST, "update_window": "Sun 02:00-04:00 UTC"}
+    services["shop"] = {**KUBERNETES, "update_strategy": "controlled_stop"}
     code, out, _ = run("--json")
     assert code == 0
     web, shop = (json.loads(line) for line in out.splitlines())
@@ -131,12 +132,13 @@ def test_json_has_what_the_text_has(run: Run, services: dict[str, dict[str, Any]
         ({"update_window_exclusions": ["someday"]}, "someday"),
         ({"update_window_cutoff": "soon"}, "soon"),
         ({"update_strategy": "chaos"}, "chaos"),
+        ({"service_url": ""}, "service_url is missing"),
     ],
 )
 def test_a_wrong_inventory_says_what_is_wrong(
     run: Run, services: dict[str, dict[str, Any]], variables: dict[str, Any], said: str
 ) -> None:
-    services["web"] = variables
+    services["web"] = {**HOST, **variables}
     code, out, err = run()
     if code == 0:  # a window that is never open is not malformed: the plan says so
         assert said in out
@@ -146,7 +148,7 @@ def test_a_wrong_inventory_says_what_is_wrong(
 
 
 def test_an_exclusion_list_that_is_empty_is_none(run: Run, services: dict[str, dict[str, Any]]) -> None:
-    services["web"] = {"update_window": "always", "update_window_exclusions": None}
+    services["web"] = {**HOST, "update_window": "always", "update_window_exclusions": None}
     assert "Window: open" in run()[1]
 
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from service_variables import HOST
 
 from pyrunbook import catalog
 from pyrunbook.cli import run as command
@@ -94,9 +95,8 @@ class Clock:
 def wait(monkeypatch: pytest.MonkeyPatch, clock: Clock, **extra: Any) -> None:
     monkeypatch.setattr(command, "datetime", clock)
     monkeypatch.setattr(command.time, "sleep", clock.sleep)
-    monkeypatch.setattr(
-        inventory, "services", lambda sources, limit="": {"web": {"update_window": "Sun 02:00-04:00 UTC"}}
-    )
+    web = {**HOST, "update_window": "Sun 02:00-04:00 UTC"}
+    monkeypatch.setattr(inventory, "services", lambda sources, limit="": {"web": web})
     command._wait(catalog.load().get(UPDATE), ("/inventory",), {"limit": "", "window": ""}, extra)
 
 
@@ -114,6 +114,13 @@ def test_inputs_of_the_command_line_go_before_the_inventorys(monkeypatch: pytest
     clock = Clock(SUNDAY)
     wait(monkeypatch, clock, update_window="Sun 02:10-04:00 UTC")
     assert clock.moment == SUNDAY + timedelta(minutes=10)
+
+
+def test_what_the_inventory_lacks_is_known_before_the_wait(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = Clock(SUNDAY - timedelta(hours=6))
+    with pytest.raises(BadInput, match="service_manager is missing"):
+        wait(monkeypatch, clock, service_manager="")
+    assert not clock.slept
 
 
 def test_a_journal_that_cannot_be_used_is_known_before_the_wait(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -29,6 +29,7 @@ from operation import (
     until_step,
 )
 from sandbox_under_test import Sandbox
+from service_variables import HOST
 
 from pyrunbook.plugins.inventory.pyrunbook_sandbox import host_variables
 from pyrunbook.sandbox import state
@@ -488,13 +489,34 @@ def test_no_host_matched_is_bad_input(sandbox: Sandbox, tmp_path: Path) -> None:
     assert "No host matched" in done.stderr
 
 
+def test_an_inventory_that_lacks_what_a_run_needs_says_all_of_it_before_anything_is_done(
+    sandbox: Sandbox, tmp_path: Path
+) -> None:
+    """Under ansible-playbook too: in the words of an operator, in place of Ansible's own about undefined variables."""
+    service = host_variables(state.read(sandbox.directory, probe=False))
+    service["service_colors"]["green"]["address"] = "127.0.0.1"
+    del service["service_root"]
+    hosts = tmp_path / "hosts.yml"
+    hosts.write_text(yaml.safe_dump({"services": {"hosts": {"web": {**service, "update_window": "{{ opens }}"}}}}))
+    done = maintain(sandbox, "-i", str(hosts), code=2)
+    direct = subprocess.run(
+        [*DIRECT[:3], str(hosts), *DIRECT[4:]], env=sandbox.env, cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    for said in (done.stdout, direct.stdout):
+        line = hosts.read_text().splitlines().index("          address: 127.0.0.1") + 1
+        assert f"{hosts}:{line}:11: service_colors.green.address: expected host:port" in said
+        assert "service_root is missing" in said
+        assert "update_window: cannot be resolved: 'opens' is undefined" in said
+    assert "exit 2" in done.stdout
+    assert direct.returncode != 0
+    assert not (sandbox.directory / "state/plans").exists() or not list((sandbox.directory / "state/plans").iterdir())
+    assert not lock(sandbox).exists()
+
+
 def test_an_unreachable_machine_ends_the_run_without_a_change(sandbox: Sandbox, tmp_path: Path) -> None:
     hosts = tmp_path / "hosts.yml"
-    hosts.write_text(
-        "services:\n  hosts:\n    away:\n      ansible_host: 127.0.0.1\n      ansible_port: 1\n"
-        "      service_platform: host\n      service_root: /nowhere\n      service_url: http://127.0.0.1:1\n"
-        "      service_manager: systemd\n      service_colors: {}\n      update_window: always\n"
-    )
+    nowhere = {"ansible_host": "127.0.0.1", "ansible_port": 1}
+    hosts.write_text(json.dumps({"services": {"hosts": {"away": {**HOST, "update_window": "always", **nowhere}}}}))
     done = sandbox.run("maintenance", "--yes", "-i", str(hosts))
     assert done.returncode == 2, done.stdout + done.stderr
     assert "nreachable" in done.stdout

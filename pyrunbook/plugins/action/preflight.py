@@ -12,7 +12,7 @@ import yaml
 from ansible.errors import AnsibleError
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
-from pyrunbook import catalog, windows
+from pyrunbook import catalog, service, windows
 from pyrunbook.errors import BadInput, Refused
 from pyrunbook.journal import Journal, Run
 from pyrunbook.plugins.step_action import ENV_RUN_ID, StepAction
@@ -63,6 +63,7 @@ class ActionModule(StepAction):
         "attested": {"type": "list", "elements": "str", "default": []},
         "recovery": {"type": "bool", "default": False},
         "exclusive": {"type": "bool", "default": True},
+        "colors": {"type": "bool", "default": False},
     }
 
     def act(self, arguments: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
@@ -81,6 +82,7 @@ class ActionModule(StepAction):
         if "all" not in asked:
             runbook.refuse_selection(asked)
         self._check_inputs(runbook, task_vars)
+        self._check_service(arguments, task_vars)
         ended = self._ended(arguments["service"]) if arguments["exclusive"] else []
         recovery = arguments["recovery"]
         result: dict[str, Any] = {
@@ -99,6 +101,23 @@ class ActionModule(StepAction):
         result["detail"] = f"{len(named)} prerequisites attested" if named else ""
         result["evidence"] = {"operator": result["operator"], "machine": result["machine"], "attested": named}
         return result
+
+    def _check_service(self, arguments: dict[str, Any], task_vars: dict[str, Any]) -> None:
+        """Read what the inventory says of the service; where something is put back, only what is missing counts."""
+        complete = arguments["colors"]
+        if arguments["recovery"] and not (complete and service.missing(task_vars)):
+            return
+        said: dict[str, Any] = {name: None for name in task_vars if name.startswith(("service_", "update_"))}
+        unresolved = {}
+        for name in service.VARIABLES & set(task_vars):
+            try:
+                said[name] = service.plain(self._templar.template(task_vars[name]))
+            except AnsibleError as error:
+                said[name] = "{{ }}"
+                if name not in service.CHECKS:  # they name the release, which is not known yet
+                    unresolved[name] = error.message
+        sources = task_vars.get("ansible_inventory_sources") or []
+        service.read(arguments["service"], said, sources, complete=complete, unresolved=unresolved)
 
     def _check_inputs(self, runbook: catalog.Runbook, task_vars: dict[str, Any]) -> None:
         """Validate what was given for the runbook and all its steps, wherever it was given, before the first step."""
