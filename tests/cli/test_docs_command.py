@@ -201,7 +201,7 @@ def test_a_first_build_says_of_broken_metadata_what_is_known(project: Path, run:
 def test_shipped_roles_are_not_missing_beside_broken_metadata(project: Path, run: Run) -> None:
     """A project of `pyrunbook init` finds them by its ansible.cfg; the one mistake brings no other with it."""
     (project / "ansible.cfg").write_text("[defaults]\nroles_path = roles:$PYRUNBOOK_PACKAGE/content/roles\n")
-    edit(project / f"playbooks/{SLOW}.yml", "{name: probe}", "{name: preflight}")
+    edit(project / f"playbooks/{SLOW}.yml", "{name: probe}", "{name: drain}")
     edit(project / f"playbooks/{SLOW}.meta.yml", "schema: 1", "schema: one")
     code, _, errors = run("build", SLOW)
     assert code == ExitCode.BAD_INPUT
