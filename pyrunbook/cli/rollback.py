@@ -67,9 +67,10 @@ def rollback(
 ) -> None:
     """Put back what a rollback PLAN recorded; `plans` lists them.
 
-    PLAN is the id of the run that recorded it, a beginning of that id, or `latest`. Without --inventory the rollback
-    goes where that run went. A plan that another machine recorded is found at the service: give its whole id and
-    --inventory. A run that rotated certificates has no plan: its id brings back the certificates that it replaced.
+    PLAN is the id of the run that recorded it, a beginning of that id, or `latest`: the last run that can be undone.
+    Without --inventory the rollback goes where that run went. A plan that another machine recorded is found at the
+    service: give its whole id and --inventory. A run that rotated certificates has no plan: its id brings back the
+    certificates that it replaced.
     """
     if plan == "plans":
         _list(as_json)
@@ -112,16 +113,26 @@ def rollback(
 
 
 def _other_undo(selector: str, inventory: tuple[str, ...]) -> _Undo | None:
-    """The undo of a run whose runbook names one of its own; `None` where a rollback plan is meant."""
-    from pyrunbook.journal import Journal
+    """The undo of a run whose runbook names one of its own; `None` where a rollback plan is meant.
 
-    if selector == "latest" or not Journal.exists():
+    `latest` is the last run that can be undone, whatever its runbook.
+    """
+    from pyrunbook.journal import Journal
+    from pyrunbook.journal.report import undo
+
+    if not Journal.exists():
         return None
     with Journal.open() as journal:
         try:
-            run = journal.get(selector)
+            if selector == "latest":
+                undoable = (run for run in journal.history(None) if undo(run)[1] == f"pyrunbook rollback {run.id}")
+                run = next(undoable, None)
+            else:
+                run = journal.get(selector)
         except BadInput:
             return None
+    if run is None:
+        return None
     known = catalog.load()
     undone_by = known.get(run.runbook).metadata.undone_by if run.runbook in known.ids else ROLLBACK
     if undone_by == ROLLBACK:

@@ -249,6 +249,27 @@ def test_rollback_of_a_run_whose_runbook_names_its_own_undo(
     )
 
 
+@pytest.mark.parametrize("selector", [(), ("latest",)])
+def test_the_latest_run_may_be_a_rotation_of_certificates(
+    run: Run, theatre: Theatre, inventory: Path, selector: tuple[str, ...]
+) -> None:
+    """It has no plan; the plan of an update before it is not what the operator means."""
+    recorded(theatre, good(), "0badcafe")
+    planned("0badcafe")
+    rotation = ROOT / "playbooks/maintenance/certificate_rotation.yml"
+    request = Request(playbook=rotation, inventory=(str(inventory),), run_id="00c0ffee")
+    good()(request, lambda event: None, lambda: False)
+    recorded(theatre, refused(), "00000bad")
+    code, out, _ = run("rollback", *selector, "--yes", scenes=(good(),))
+    assert code == 0, out
+    assert theatre.requests[-1].playbook == ROOT / "playbooks/maintenance/certificate_rollback.yml"
+    assert theatre.requests[-1].extra_vars == {"rotation": "00c0ffee"}
+    # And after a later update it is that one again.
+    recorded(theatre, good(), "11111111")
+    assert run("rollback", *selector, "--yes", scenes=(good(),))[0] == 0
+    assert theatre.requests[-1].playbook == ROOT / "playbooks/deployment/rollback.yml"
+
+
 def test_rollback_of_a_plan_that_only_the_service_knows(run: Run, theatre: Theatre, inventory: Path) -> None:
     assert run("rollback", "deadbeef", "--yes", "-i", str(inventory), scenes=(good(),))[0] == 0
     assert (theatre.requests[0].extra_vars, theatre.requests[0].limit) == ({"plan": "deadbeef"}, "")
