@@ -15,6 +15,7 @@ from pyrunbook import catalog, places
 from pyrunbook.catalog.metadata import ROLLBACK
 from pyrunbook.errors import BadInput, ExitCode, Refused
 from pyrunbook.execution import leftovers
+from pyrunbook.execution.inventory import services
 from pyrunbook.execution.play import Request
 from pyrunbook.execution.run import (
     Result,
@@ -132,6 +133,8 @@ def _recover(run: Run, on_event: Listener, way: Way, verbosity: int, inventory: 
         verbosity=verbosity,
         undone_by=runbook.metadata.undone_by,
     )
+    if open_services(run):
+        _check_inventory(run, request)
     tell = Telling(request, on_event)
     signals = Signals(tell)
     tell.started(run.runbook)
@@ -144,8 +147,7 @@ def _recover(run: Run, on_event: Listener, way: Way, verbosity: int, inventory: 
             elif resumes:
                 result = bring_to_an_end(request, signals, tell)
             else:
-                why = run.cause or "the run died before its end"
-                result = put_back(request, run, Outcome.ROLLED_BACK, why, signals, tell)
+                result = put_back(request, run, Outcome.ROLLED_BACK, _cause(run), signals, tell)
     except BadInput as error:
         tell.ended(Result(None, error.exit_code, error.seen, next_step=error.next_step))
         raise
@@ -154,6 +156,30 @@ def _recover(run: Run, on_event: Listener, way: Way, verbosity: int, inventory: 
     if result.exit_code is ExitCode.PUT_BACK:
         result = replace(result, exit_code=ExitCode.SUCCEEDED)
     return tell.ended(result)
+
+
+def _check_inventory(run: Run, request: Request) -> None:
+    """Refuse an inventory that does not know the services any more as they were: a play would only fail in the middle.
+
+    Raises:
+        BadInput: it cannot be read, or says another platform, or none, as an emptied group_vars file does.
+    """
+    known = services(request.inventory, request.limit)
+    for part in (part for part in run.services if part.service in open_services(run)):
+        platform = str(known.get(part.service, {}).get("service_platform", "nothing"))
+        if platform != part.platform and "{{" not in platform:
+            raise BadInput(
+                f"service_platform of {part.service} is {part.platform} in the record of run {run.id}; "
+                f"the inventory {', '.join(request.inventory)} says {platform}",
+                means="The inventory has changed since the run began. Nothing was changed.",
+                next_step=f"bring it back (group_vars, host_vars), then: pyrunbook recover {run.id}",
+            )
+
+
+def _cause(run: Run) -> str:
+    """Why the run has to be put back: what it said itself, then what failed first; without either it died."""
+    failed = [step.error for part in run.services for step in part.steps if step.error]
+    return run.cause or next(iter(failed), "the run died before its end")
 
 
 def _inputs(run: Run) -> dict[str, Any]:

@@ -322,9 +322,12 @@ def _of(run: Run) -> Result:
 
 
 def _not_put_back(run: Run, said: str = "") -> Result:
+    """Where no play could say so any more, it is recorded here: the run has not died, it ended like this."""
     steps = [step for service in run.services for step in service.steps if step.error and step.attempt == run.attempt]
     told = steps[-1].error if steps else None
     cause = told or said or run.cause or "the rollback did not come to its end"
+    if run.outcome is None:
+        _end(run.id, Outcome.ROLLBACK_FAILED, cause)
     return Result(Outcome.ROLLBACK_FAILED, ExitCode.NOT_PUT_BACK, cause, run, f"pyrunbook recover {run.id} --rollback")
 
 

@@ -229,7 +229,9 @@ def _held(lock: Lock, service: str) -> Refused:
     stale = f"pyrunbook recover, or, when that run has ended: pyrunbook unlock (run {lock.holder})"
     return Refused(
         f"the lock of {service} (Lease {lock.name}) is held by {lock}",
-        means="its run died or lost the cluster" if lock.stale else "another run is changing the service",
+        means="its run died, lost the cluster, or could not put back what was there"
+        if lock.stale
+        else "another run is changing the service",
         next_step=stale if lock.stale else f"wait for it, or see: pyrunbook report {lock.holder}",
     )
 

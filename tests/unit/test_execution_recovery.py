@@ -19,10 +19,10 @@ import pytest
 from played import FAILED, KILLED, Scene, Theatre, good, left, not_put_back, put_back, run_in_journal
 
 from pyrunbook import catalog
-from pyrunbook.errors import ExitCode, Refused
+from pyrunbook.errors import BadInput, ExitCode, Refused
 from pyrunbook.execution import recovery
 from pyrunbook.execution import run as execution
-from pyrunbook.execution.play import Request
+from pyrunbook.execution.play import Ended, Request
 from pyrunbook.journal import Journal, Outcome, Run, ServiceRun, Step, StepOutcome
 
 NOW = datetime(2026, 11, 22, 2, 30, tzinfo=UTC)
@@ -35,6 +35,9 @@ def theatre(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Theatre
     monkeypatch.setenv("PYRUNBOOK_JOURNAL", f"sqlite:///{tmp_path}/journal.db")
     made = Theatre()
     monkeypatch.setattr(execution, "perform", made)
+    monkeypatch.setattr(
+        recovery, "services", lambda _, limit: {name: {"service_platform": "host"} for name in limit.split(",")}
+    )
     yield made
     assert not made.scenes, "a play that was expected did not happen"
 
@@ -218,6 +221,54 @@ def test_a_resumed_run_that_fails_is_put_back(theatre: Theatre) -> None:
     assert (result.outcome, result.exit_code) == (Outcome.ROLLED_BACK, ExitCode.SUCCEEDED)
     assert [request.mode for request in theatre.requests] == ["resume", "recover"]
     assert events[-1]["cause"] == "still in use"
+
+
+@pytest.mark.parametrize(
+    ("failing", "why"),
+    [
+        (
+            Scene(FAILED).start().plan().step("verify", "failed", "500 in 3 of 20").step("rollback", None),
+            "500 in 3 of 20",
+        ),
+        (left(), "the run died before its end"),
+    ],
+)
+def test_only_a_run_of_which_nothing_failed_is_said_to_have_died(theatre: Theatre, failing: Scene, why: str) -> None:
+    dead = died(theatre, failing)
+    theatre.scenes.append(put_back())
+    _, events = recovered(dead)
+    (told,) = [event for event in events if event["event"] == "putting_back"]
+    assert told["cause"] == why
+
+
+def test_a_run_that_was_given_up_says_why_when_it_is_recovered(theatre: Theatre) -> None:
+    """Its play could not record anything any more: then what gives it up does."""
+    dead = died(theatre, left())
+    cannot = Ended("failed", 4, ("ERROR! 'service_root' is undefined",), no_hosts=False)
+    theatre.scenes += [Scene(cannot), Scene(cannot), Scene(cannot)]
+    result, _ = recovered(dead)
+    assert result.exit_code is ExitCode.NOT_PUT_BACK
+    (again,) = recovery.unfinished()
+    assert again.outcome is Outcome.ROLLBACK_FAILED and "'service_root' is undefined" in str(again.cause)
+    theatre.scenes.append(put_back())
+    _, events = recovered(again)
+    (told,) = [event for event in events if event["event"] == "putting_back"]
+    assert "died" not in told["cause"] and "'service_root' is undefined" in told["cause"]
+
+
+@pytest.mark.parametrize("platform", ["kubernetes", None])
+def test_an_inventory_that_has_lost_what_it_said_of_the_service_is_refused_before_any_play(
+    theatre: Theatre, monkeypatch: pytest.MonkeyPatch, platform: str | None
+) -> None:
+    """As an emptied group_vars file does."""
+    dead = died(theatre, left())
+    said = {"service_platform": platform} if platform else {}
+    monkeypatch.setattr(recovery, "services", lambda *_: {"web": said})
+    with pytest.raises(BadInput, match=f"the inventory /one, /two says {platform or 'nothing'}") as raised:
+        recovery.recover(dead, lambda event: None)
+    assert "then: pyrunbook recover 00c0ffee" in raised.value.next_step
+    (still,) = recovery.unfinished()
+    assert still.outcome is None and still.attempt == 1
 
 
 def test_what_cannot_be_put_back_stays_unfinished(theatre: Theatre) -> None:

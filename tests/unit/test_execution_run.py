@@ -260,7 +260,9 @@ def test_a_service_that_cannot_be_put_back_does_not_keep_the_others_from_it(
     assert (result.outcome, result.exit_code) == (Outcome.ROLLBACK_FAILED, ExitCode.NOT_PUT_BACK)
     assert result.cause == "no route"
     assert [request.limit for request in theatre.requests] == ["", "a,b", "a", "a"]
-    assert [part.outcome for part in run_in_journal("00c0ffee").services] == [None, "rolled_back"]
+    run = run_in_journal("00c0ffee")
+    assert [part.outcome for part in run.services] == ["rollback_failed", "rolled_back"]
+    assert (run.outcome, run.cause, run.finished) == ("rollback_failed", "no route", False)
     assert slept == [pause for pause in execution.ROLLBACK_PAUSES if pause]
 
 

@@ -174,7 +174,9 @@ class ActionModule(StepAction):
             raise Refused(
                 f"Run {run.id} of {service} ({run.runbook}, by {run.operator} on {run.machine}, begun "
                 f"{run.started:%Y-%m-%d %H:%M:%S} UTC) has not been brought to an end.",
-                means="It is still running, or it died and left things as they were in the middle.",
+                means="It ended, and what was there before could not be put back."
+                if run.ended
+                else "It is still running, or it died and left things as they were in the middle.",
                 next_step=f"wait for it, or: pyrunbook recover {run.id}",
             )
         return ended
