@@ -50,9 +50,12 @@ def examine(sources: tuple[str, ...], limit: str = "") -> Iterator[Finding]:
         yield _guarded(f"{name}: inventory", partial(_contract, name, variables, sources))
         if variables.get("service_platform") == "kubernetes":
             yield from _permissions(name, variables)
-        (told,) = read(sources, [name], "service_state", "service_state")
+        host = variables.get("service_platform") == "host"
+        role, tasks = ("preflight", "host_look.yml") if host else ("service_state", "main.yml")
+        (told,) = read(sources, [name], role, "service_state", tasks=tasks)
         yield _guarded(f"{name}: state", partial(_service, told))
-        if not told.problem and variables.get("service_platform") == "host":
+        if not told.problem and host:
+            yield from _machine(told)
             yield from _color(name, variables, told.result["service_state"])
         yield _guarded(f"{name}: url", partial(_url, name, variables))
 
@@ -153,6 +156,15 @@ def _color(name: str, variables: dict[str, Any], state: dict[str, Any]) -> Itera
     )
     url = {"service_url": given.get("url", ""), "service_ready_check": variables.get("service_ready_check")}
     yield _guarded(f"{name}: {active} from here", partial(_url, name, url, f"{active} from here"))
+
+
+def _machine(told: Reading) -> Iterator[Finding]:
+    """What an update would be refused for on the machine: rights, space, ports, the maintenance answer."""
+    name, obstacles = f"{told.service}: machine", told.result.get("obstacles", [])
+    for each in obstacles:
+        yield Finding(name, False, redact_text(each["seen"]), redact_text(each["next_step"]))
+    if not obstacles:
+        yield Finding(name, True, "has what an update needs: rights, space, ports")
 
 
 def _permissions(name: str, variables: dict[str, Any]) -> Iterator[Finding]:

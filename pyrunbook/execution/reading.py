@@ -29,7 +29,8 @@ class Reading:
 
     Attributes:
         service: its name in the inventory.
-        result: of the task that told it, with the facts that it set; empty where it could not be read.
+        result: of its tasks, with the facts that they set, a later one's before an earlier one's; empty where it could
+            not be read.
         problem: why not, empty where it could.
         next_step: what to type then.
     """
@@ -46,6 +47,7 @@ def read(
     role: str,
     telling: str,
     variables: Mapping[str, Any] | None = None,
+    tasks: str = "main.yml",
 ) -> list[Reading]:
     """Apply a role that only reads to all services at once, by the `ansible` command, and take what a task tells.
 
@@ -55,12 +57,13 @@ def read(
         role: one of ours.
         telling: the key by which the result of the task is known, or the name of the fact that it sets.
         variables: inputs of the role, templates too; no secrets, for they are given as arguments.
+        tasks: those of the role's files of tasks that only read.
 
     Returns:
         an entry for each of `services`, in their order.
     """
     argv = [str(Path(sys.executable).parent / "ansible"), ",".join(services)]
-    argv += ["-m", "ansible.builtin.include_role", "-a", f"name={role}"]
+    argv += ["-m", "ansible.builtin.include_role", "-a", f"name={role} tasks_from={tasks}"]
     if variables:
         argv += ["-e", json.dumps(dict(variables))]
     for source in sources:
@@ -115,7 +118,9 @@ def _reading(service: str, told: list[tuple[str, dict[str, Any]]], telling: str,
             seen, _, step = said.partition("\nNext: ")
             seen, step = str(result.get("seen") or seen).strip(), str(result.get("next_step") or step or again)
             return Reading(service, problem=redact_text(seen), next_step=redact_text(step))
-        whole = {**result, **result.get("ansible_facts", {})}
-        if telling in whole:
+        if telling in result or telling in result.get("ansible_facts", {}):
+            whole: dict[str, Any] = {}
+            for _, each in told:
+                whole |= {**each, **each.get("ansible_facts", {})}
             return Reading(service, whole)
     return Reading(service, problem=redact_text(otherwise), next_step=redact_text(again))

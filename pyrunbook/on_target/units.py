@@ -99,6 +99,16 @@ class Supervisor:
         return ""
 
 
+SHOW = ("show", "--property=LoadState,ActiveState,MainPID")
+SHOW_FILE_STATE = ("show", "--property=UnitFileState")
+STATUS = ("status", "--no-pager", "--full", f"--lines={LOG_LINES}")
+RESET_FAILED = ("reset-failed",)
+START, STOP = ("enable", "--now"), ("disable", "--now")
+ENABLE, DISABLE = ("enable",), ("disable",)
+COMMANDS = (SHOW, SHOW_FILE_STATE, STATUS, RESET_FAILED, START, STOP, ENABLE, DISABLE)
+"""All that systemctl is called with, before the name of a unit; docs/host/sudoers allows these and nothing else."""
+
+
 class Systemd:
     """Units of the machine's systemd.
 
@@ -111,11 +121,22 @@ class Systemd:
     def __init__(self, command: list[str] | None = None) -> None:
         self._ctl = command or ["systemctl"]
 
+    def _call(self, command: tuple[str, ...], unit: str) -> subprocess.CompletedProcess[str]:
+        return _run([*self._ctl, *command, unit])
+
+    def commands(self, *units: str) -> list[list[str]]:
+        """All that may be called for these units."""
+        return [[*self._ctl, *command, unit] for command in COMMANDS for unit in units]
+
     def status(self, unit: str) -> tuple[str, int]:
         """ActiveState (`active`, `inactive`, `failed`, …; systemd's own words) and main pid (0 when none)."""
-        done = _run([*self._ctl, "show", "--property=LoadState,ActiveState,MainPID", unit])
+        done = self._call(SHOW, unit)
         facts = dict(line.split("=", 1) for line in done.stdout.splitlines() if "=" in line)
-        if done.returncode or facts.get("LoadState") != "loaded":
+        if done.returncode:
+            said = done.stderr.strip() or f"exit code {done.returncode}"
+            hint = "\nNext: allow it, as docs/host/sudoers does; then: visudo -c" if said.startswith("sudo:") else ""
+            raise UnitError("{}: {}{}".format(" ".join(done.args), said, hint))
+        if facts.get("LoadState") != "loaded":
             raise UnitError("systemd knows no unit {} ({})".format(unit, facts.get("LoadState") or done.stderr.strip()))
         return facts["ActiveState"], int(facts.get("MainPID", "0"))
 
@@ -129,15 +150,15 @@ class Systemd:
 
     def start(self, unit: str) -> None:
         """Enable and start it, and wait until systemd counts it as active."""
-        _run([*self._ctl, "reset-failed", unit])
-        done = _run([*self._ctl, "enable", "--now", unit])
+        self._call(RESET_FAILED, unit)
+        done = self._call(START, unit)
         state = self.status(unit)[0]
         if done.returncode or state != "active":
             raise UnitError(f"{unit} is {state}: {done.stderr.strip()}")
 
     def stop(self, unit: str) -> None:
         """Stop it (SIGTERM, and SIGKILL after the unit's own TimeoutStopSec) and disable it."""
-        done = _run([*self._ctl, "disable", "--now", unit])
+        done = self._call(STOP, unit)
         if self.running(unit):
             raise UnitError(f"{unit} is still running: {done.stderr.strip()}")
 
@@ -150,19 +171,19 @@ class Systemd:
         Raises:
             UnitError: systemd refuses.
         """
-        done = _run([*self._ctl, "show", "--property=UnitFileState", unit])
+        done = self._call(SHOW_FILE_STATE, unit)
         wrong = "disabled" if runs else "enabled"
         if "UnitFileState=" + wrong not in done.stdout.split():
             return False
         if not check_mode:
-            done = _run([*self._ctl, "enable" if runs else "disable", unit])
+            done = self._call(ENABLE if runs else DISABLE, unit)
             if done.returncode:
                 raise UnitError(f"{unit} stays {wrong}: {done.stderr.strip()}")
         return True
 
     def words(self, unit: str) -> str:
         """What systemd has to say about the unit: its state and the last lines of its log."""
-        return _run([*self._ctl, "status", "--no-pager", "--full", f"--lines={LOG_LINES}", unit]).stdout.strip()
+        return self._call(STATUS, unit).stdout.strip()
 
 
 def watch(manager: Supervisor | Systemd, unit: str, seconds: float) -> None:

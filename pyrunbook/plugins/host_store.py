@@ -35,7 +35,9 @@ class HostStore:
     def read(self) -> Held:
         """See `Store.read`."""
         wanted = self._wanted
-        found = self._move("read", key_mode=wanted.key_mode, owner=wanted.owner, group=wanted.group)
+        found = self._move(
+            "read", key_mode=wanted.key_mode, owner=wanted.owner, group=wanted.group, argv=list(wanted.reload)
+        )
         return Held.of(found["held"], self.place, found["obstacle"])
 
     def stage(self, run: str, issued: Issued, about: dict[str, Any] | None = None) -> bool:

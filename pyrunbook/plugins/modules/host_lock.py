@@ -26,7 +26,7 @@ author: [pyrunbook]
 
 import os
 
-from ansible.module_utils import lock_file
+from ansible.module_utils import lock_file, permissions
 from ansible.module_utils.basic import AnsibleModule
 
 
@@ -75,7 +75,11 @@ def main() -> None:
     except lock_file.LockHeld as error:
         module.fail_json(msg=f"The lock of this service is {error} ({path}).", lock_holder=error.holder, refused=True)
     except OSError as error:
-        module.fail_json(msg=f"The lock {path} cannot be used: {error}", refused=True)
+        found = permissions.not_writable(os.path.dirname(path), path + ".guard")
+        msg = f"The lock {path} cannot be used: {found[0].seen if found else error}"
+        if found:
+            msg += f"\nNothing was changed.\nNext: {found[0].next_step}"
+        module.fail_json(msg=msg, refused=True)
 
 
 if __name__ == "__main__":

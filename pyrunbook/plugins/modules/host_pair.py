@@ -40,7 +40,7 @@ import tempfile
 from collections.abc import Callable
 from typing import Any
 
-from ansible.module_utils import certificate_look, certificate_pair
+from ansible.module_utils import certificate_look, certificate_pair, permissions
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.rotation_state import PairError
 
@@ -108,13 +108,13 @@ def identities(owner: str, group: str) -> tuple[int, int]:
     )
 
 
-def obstacle(owner: str, group: str) -> str:
-    """Why nothing could be written for them here; empty where they are known."""
+def obstacle(directory: str, owner: str, group: str, argv: list[str]) -> str:
+    """Why no pair could be written for them here, or the server not be told of it; empty where nothing is known."""
     try:
-        identities(owner, group)
+        found = permissions.certificate(directory, *identities(owner, group), argv)
     except PairError as error:
         return str(error)
-    return ""
+    return "; ".join(f"{each.seen} ({each.next_step})" for each in found)
 
 
 def reload(argv: list[str], seconds: int) -> str:
@@ -160,7 +160,8 @@ def make(asked: dict[str, Any]) -> dict[str, Any]:
     directory, move, run = asked["directory"].rstrip("/"), asked["move"], asked["run"]
     if move == "read":
         held = certificate_look.look(directory, asked["key_mode"])
-        return {"changed": False, "held": held, "obstacle": obstacle(asked["owner"], asked["group"])}
+        against = obstacle(directory, asked["owner"], asked["group"], asked["argv"])
+        return {"changed": False, "held": held, "obstacle": against}
     if move == "reload":
         return {"changed": True, "detail": reload(asked["argv"], asked["seconds"])}
     if move == "conclude":

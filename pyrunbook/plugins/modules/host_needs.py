@@ -1,0 +1,70 @@
+#!/usr/bin/python
+"""Ansible module: see whether a service's machine has what an update needs. See DOCUMENTATION."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: host_needs
+short_description: See whether a service's machine has what an update needs, before anything is changed
+description:
+  - Rights on commands and directories, space for the backup, ports, the maintenance answer. Changes nothing.
+  - Returns C(obstacles), a list of C(seen) and C(next_step); empty where all is there.
+options:
+  parts: {description: What is backed up; paths below the root., type: list, elements: str, default: []}
+  stops:
+    description: Whether no color serves for a while, so that C(maintenance) has to answer.
+    type: bool
+    required: true
+  maintenance: {description: host:port that the proxy dials while no color serves., type: str, default: ""}
+  host: {description: The name that clients ask for., type: str, required: true}
+  service:
+    description: Where the slots are; the fact C(service_slots) of the role service_state.
+    type: dict
+    required: true
+    suboptions:
+      root: {description: The service's root directory., type: path, required: true}
+      colors: {description: Per color C(address) and C(unit)., type: dict, required: true}
+      upstream_file: {description: The file that the proxy's upstream reads., type: path, required: true}
+      manager: {description: The process manager., type: str, required: true, choices: [systemd, supervisor]}
+      supervisor_config: {description: Path of supervisord.conf., type: str, default: ""}
+      supervisor_command:
+        description: Argv prefix that runs supervisorctl.
+        type: list
+        elements: str
+        default: []
+      systemctl_command:
+        description: Argv prefix that runs systemctl.
+        type: list
+        elements: str
+        default: []
+author: [pyrunbook]
+"""
+
+from ansible.module_utils import needs
+from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.slots import SERVICE, SlotError
+from ansible.module_utils.units import UnitError
+
+
+def main() -> None:
+    """Run the module."""
+    module = AnsibleModule(
+        argument_spec={
+            "service": SERVICE,
+            "parts": {"type": "list", "elements": "str", "default": []},
+            "stops": {"type": "bool", "required": True},
+            "maintenance": {"type": "str", "default": ""},
+            "host": {"type": "str", "required": True},
+        },
+        supports_check_mode=True,
+    )
+    try:
+        found = needs.of_update(module.params)
+    except (SlotError, UnitError, OSError) as error:
+        module.fail_json(msg=f"Whether the machine has what a run needs is not known: {error}")
+    obstacles = [each._asdict() for each in found]
+    module.exit_json(changed=False, obstacles=obstacles, evidence={"obstacles": obstacles})
+
+
+if __name__ == "__main__":
+    main()
