@@ -101,7 +101,7 @@ def strangers(slots: Slots) -> list[Obstacle]:
             "see what it is: ss -ltnp; end it, or correct the address",
         )
         for color in COLORS
-        if slots.listens(color) and not slots.manager.running(slots.colors[color]["unit"])
+        if not slots.silence(color) and not slots.manager.running(slots.colors[color]["unit"])
     ]
 
 

@@ -9,7 +9,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from host_under_test import DOCS, REAL, HostMachine, running
+import yaml
+from host_under_test import DOCS, REAL, FakeSystemd, HostMachine, running
 from operation import maintain, report, serves
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(600)]  # several whole updates in one test
@@ -56,6 +57,35 @@ def test_clients_are_told_of_the_maintenance_whatever_name_they_ask_for(machine:
     upstream.write_text(serving)
     assert machine.ask("/echo", "POST")[0] == 200
     assert serves(machine) == ("blue", "1.0.4")
+
+
+def test_what_is_missing_on_the_machine_is_refused_before_anything_is_changed(machine: HostMachine) -> None:
+    """All at once, and the doctor sees the same; each single thing is in test_on_target_needs.py."""
+    if isinstance(machine.systemd, FakeSystemd):
+        text = (DOCS / "sudoers").read_text()
+        machine.systemd.allow(text.replace("/usr/bin/systemctl disable --now agent-factory@blue, ", ""))
+    inventory = yaml.safe_load(machine.inventory.read_text())
+    service = inventory["services"]["hosts"]["agent-factory"]
+    service |= {"update_strategy": "controlled_stop", "service_maintenance_address": machine.ports.addresses["blue"]}
+    machine.inventory.write_text(yaml.safe_dump(inventory))
+    looked, refused = machine.run("doctor"), maintain(machine, code=3)
+    assert looked.returncode == 3
+    for said in (looked.stdout, refused.stdout):
+        assert machine.systemd.real or "call sudo -n systemctl disable --now agent-factory@blue\n" in said
+        assert f"{machine.ports.addresses['blue']} (service_maintenance_address), asked for localhost:" in said
+        assert "answers 404" in said
+    assert "Nothing was changed." in refused.stdout
+    assert serves(machine) == ("blue", "1.0.4")
+    assert not list(machine.directory.glob("state/*/*"))
+    assert not (machine.directory / "state/lock.json").exists()
+
+    service["ansible_python_interpreter"] = "/bin/true"
+    machine.inventory.write_text(yaml.safe_dump(inventory))
+    looked, refused = machine.run("doctor"), maintain(machine, code=3)
+    for said in (looked.stdout, refused.stdout):
+        assert (
+            "/bin/true (ansible_python_interpreter) is no Python 3.8 or later on agent-factory: it said nothing" in said
+        )
 
 
 @pytest.mark.long

@@ -47,6 +47,8 @@ def test_sudoers_allows_what_the_code_asks_of_systemctl_and_nothing_else(monkeyp
     (listed,) = re.findall(r"^Cmnd_Alias \w+ = (.*)$", text, re.MULTILINE)
     allowed = {command.strip().replace("\\,", ",") for command in re.split(r"(?<!\\),", listed)}
     assert allowed == asked
+    listed_by_us = Systemd(["/usr/bin/systemctl"]).commands("agent-factory@blue", "agent-factory@green")
+    assert allowed == {shlex.join(command) for command in listed_by_us}, "what preflight asks sudo about"
     assert "NOPASSWD: AGENT_FACTORY" in text
     assert not re.search(r"[*?\[!]", listed), "a wildcard of sudo matches more than it looks like"
 
