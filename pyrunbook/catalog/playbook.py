@@ -35,6 +35,7 @@ class Play:
     Attributes:
         serial: as written; `None` where all services are taken at once.
         variables: its `vars`, templates as written.
+        refuses: whether a task before its first step fails whatever is so: nothing of it is automated yet.
     """
 
     name: str
@@ -42,6 +43,7 @@ class Play:
     serial: str | None
     line: int
     variables: dict[str, Any] = field(default_factory=dict)
+    refuses: bool = False
 
 
 @dataclass(frozen=True)

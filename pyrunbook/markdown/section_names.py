@@ -33,7 +33,7 @@ _BEGINNINGS = {
     r"|plan rollback|procedure de (retour|rollback)",
     SectionName.PROCEDURE: r"procedure\b|procedures?$|etapes\b|steps\b|actions immediates|immediate actions"
     r"|first action|premiere action|instructions|deroulement|marche a suivre|how to (?!(verify|check))|commandes\b",
-    SectionName.VERIFICATION: r"verif|validation|post-?checks|controle final|check-?list",
+    SectionName.VERIFICATION: r"verif|validation|post-?checks|controle final|check-?list|checks?$",
     SectionName.TROUBLESHOOTING: r"trouble-?shooting|depannage|known (errors|issues|problems)|erreurs connues"
     r"|problemes connus|faq\b",
     SectionName.ESCALATION: r"escalation|escalade|escalate",

@@ -121,6 +121,12 @@ def _fields(draft: RunbookDraft) -> Iterator[str]:
 def role_files(step: StepDraft, draft: RunbookDraft | None = None) -> dict[str, str]:
     """Name to text of a step role, relative to the project."""
     values = {"step": step, "runbook": draft.id if draft else ""}
+    if draft is not None and not draft.automated:  # the notes are all there is; who automates it adds what it needs
+        tasks = render("role/tasks/by_hand.yml.j2", **values)
+        return {
+            f"roles/{step.role}/tasks/main.yml": tasks,
+            f"roles/{step.role}/meta/step.yml": step_notes_text(step),
+        }
     files = {
         f"roles/{step.role}/{name}": render(f"role/{name}.j2", **values)
         for name in (

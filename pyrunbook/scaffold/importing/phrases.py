@@ -10,7 +10,7 @@ from textwrap import shorten
 from pyrunbook.catalog import CATEGORIES
 from pyrunbook.errors import BadInput
 from pyrunbook.markdown import Definition, plain_title
-from pyrunbook.markdown.section_names import plain
+from pyrunbook.markdown.section_names import SectionName, plain, recognised
 from pyrunbook.scaffold.draft import BLANK, Words
 
 _FRENCH = frozenset({
@@ -50,6 +50,10 @@ _ASKED = re.compile(
     r"(?i)\b(check|see|verify|determine|test|ask|find out|look|know|vérifi|voir|contrôl|détermin|regard|savoir|demand)"
 )
 """Before `if` it asks whether something is so: `Check if the pod runs` is always done."""
+_UNDO = re.compile(
+    r"(?:(?:if|when|in case|en cas|si)\b[^,:]{0,60}[,:] *)?(?:(?:to|you can|pour|how to|then) )?"
+    r"(?:undo|revert|roll(?:ing)?[ -]?back|back(?:ing)? out|put (?:it |this |that |all )?back|annuler|retablir)\b"
+)
 _SEVERITY = {
     "critical": r"critical|critique|p1|sev-?1", "high": r"high|haute?|elevee?|majeure?|major|p2|sev-?2",
     "medium": r"medium|moyenne?|moderee?|warning|p3|sev-?3", "low": r"low|basse?|faible|minor|mineure?|info|p4|sev-?4",
@@ -121,6 +125,11 @@ def is_failure(condition: str) -> bool:
     """Whether a condition is that something has gone wrong."""
     words = r"echou|echec|erreur|fail|error|problem|anomal|incident|issue|wrong|degrad|\bko\b"
     return re.search(words, plain(condition)) is not None
+
+
+def is_undo(text: str) -> bool:
+    """Whether a title, or words that begin like this, tell how to go back: `To undo: …`, `Retour arrière si …`."""
+    return SectionName.ROLLBACK in recognised(text) or _UNDO.match(plain(text)) is not None
 
 
 def length_in(text: str) -> tuple[str, bool] | None:

@@ -6,9 +6,10 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from pyrunbook.markdown import CodeBlock, Item, Label, Page, Paragraph, Section
+from pyrunbook.markdown import CodeBlock, Item, Label, ListItem, Page, Paragraph, Section
 from pyrunbook.markdown.page import flattened
 from pyrunbook.markdown.section_names import SectionName, plain, recognised
+from pyrunbook.scaffold.importing.inline import has_commands
 
 _OF_A_RUNBOOK = {
     SectionName.PREREQUISITES, SectionName.PROCEDURE, SectionName.ROLLBACK, SectionName.SYMPTOMS, SectionName.MEANING,
@@ -44,10 +45,9 @@ class Part:
     sections: tuple[Section, ...] = ()
 
     def has_code(self) -> bool:
-        """Whether there are blocks of code in it."""
-        return any(isinstance(item, CodeBlock) for item in flattened(self.items)) or any(
-            isinstance(item, CodeBlock) for below in self.sections for s in below.walk() for item in s.every_item()
-        )
+        """Whether there are commands to type in it: in blocks of code, or among the words of a numbered list."""
+        below = (item for section in self.sections for s in section.walk() for item in s.every_item())
+        return any(map(_to_type, (*flattened(self.items), *below)))
 
 
 def procedures(page: Page) -> list[Procedure]:
@@ -59,10 +59,17 @@ def procedures(page: Page) -> list[Procedure]:
     embedded = [procedure for inside in page.embedded() for procedure in _below(inside.root, ())]
     if found or embedded:
         return sorted(found + embedded, key=lambda procedure: procedure.section.line)
-    if not any(True for _ in page.codes()):
+    listed = (item for section in page.walk() for item in section.every_item())
+    if not any(True for _ in page.codes()) and not any(map(_to_type, listed)):
         return []
     only = page.root.sections[0] if len(page.root.sections) == 1 and not page.root.items else page.root
     return [Procedure(only)]
+
+
+def _to_type(item: Item) -> bool:
+    return isinstance(item, CodeBlock) or (
+        isinstance(item, ListItem) and item.number is not None and has_commands(item)
+    )
 
 
 def _below(section: Section, groups: tuple[str, ...]) -> Iterator[Procedure]:

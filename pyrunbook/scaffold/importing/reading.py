@@ -8,12 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pyrunbook.errors import BadInput
-from pyrunbook.markdown import Page, read_page
+from pyrunbook.markdown import Label, Page, read_page
 from pyrunbook.markdown.page import CodeBlock
 from pyrunbook.markdown.section_names import SectionName
 from pyrunbook.redaction import redact_text
 from pyrunbook.scaffold.draft import BLANK, RunbookDraft, free, identifier
 from pyrunbook.scaffold.importing.facts import Facts
+from pyrunbook.scaffold.importing.front_matter import FrontMatter, read_front_matter
 from pyrunbook.scaffold.importing.phrases import Wording, bare_title, category_in, first_sentence, language_of, verbatim
 from pyrunbook.scaffold.importing.placed import Leftover, Placed
 from pyrunbook.scaffold.importing.procedures import Part, Procedure, is_fact, parts, procedures
@@ -79,11 +80,16 @@ def read_runbooks(file: Path, category: str | None, name: str | None, taken_role
     remarks: list[Remark] = []
     names: set[str] = set()
     drafts = []
+    front = read_front_matter(page) if len(found) == 1 else FrontMatter()
     for procedure in found:
-        title = bare_title(procedure.section.title) or bare_title(file.stem.replace("-", " ").replace("_", " "))
+        title = bare_title(procedure.section.title) or bare_title(front.title(placed))
+        title = title or bare_title(file.stem.replace("-", " ").replace("_", " "))
         runbook = free(name or identifier(title) or "imported", names)
         kind = category or _category(procedure, title, remarks)
-        drafts.append(_Reader(page, procedure, kind, runbook, title, placed, taken_roles).draft())
+        reader = _Reader(page, procedure, kind, runbook, title, placed, taken_roles)
+        for label in front.facts:
+            reader.fact(label)
+        drafts.append(reader.draft())
     remarks += _conditions(drafts)
     _place_around(page, found, placed)
     remarks += _secrets(page)
@@ -124,6 +130,10 @@ class _Reader:
         wording = Wording(self._language, [each for inside in (page, *page.embedded()) for each in inside.definitions])
         self._facts = Facts(self._draft, wording, placed)
         self._steps = Steps(name, _one_line(page.file.name), wording, placed, roles)
+
+    def fact(self, label: Label) -> None:
+        """Something that the page says of itself before it begins."""
+        self._facts.fact(label)
 
     def draft(self) -> RunbookDraft:
         """Read it."""

@@ -8,14 +8,16 @@ from dataclasses import dataclass, field, replace
 
 from pyrunbook.markdown import CodeBlock, Html, Item, Label, ListItem, Paragraph, Section, Table
 from pyrunbook.markdown.code import SHELLS, looks_like_shell, typed_in
-from pyrunbook.markdown.section_names import SectionName, plain, recognised
+from pyrunbook.markdown.section_names import SectionName, plain
 from pyrunbook.scaffold.draft import BLANK, Deed, StepDraft, Words, free, identifier
+from pyrunbook.scaffold.importing.inline import has_commands, inline_commands
 from pyrunbook.scaffold.importing.phrases import (
     Wording,
     bare_title,
     condition_in,
     first_sentence,
     is_failure,
+    is_undo,
     verbatim,
 )
 from pyrunbook.scaffold.importing.placed import Placed
@@ -51,6 +53,13 @@ class _Said:
     purpose: str = ""
     expected: list[str] = field(default_factory=list)
     deeds: list[Deed] = field(default_factory=list)
+    undo: list[Deed] = field(default_factory=list)
+    undoing: bool = False
+    """Whether what comes next tells how to undo the step."""
+
+    def add(self, deed: Deed) -> None:
+        """Something to do, or to undo."""
+        (self.undo if self.undoing else self.deeds).append(deed)
 
 
 class Steps:
@@ -78,7 +87,7 @@ class Steps:
         back = SectionName.ROLLBACK in part.names
         verifies = bool({SectionName.VERIFICATION, SectionName.DIAGNOSIS} & set(part.names))
         for title, line, items in self._split(part):
-            turned = back or SectionName.ROLLBACK in recognised(title)
+            turned = back or is_undo(title)
             step = self._step(title, line, items, verifies=verifies and not turned)
             if step is not None:
                 condition = condition_in(title)
@@ -98,7 +107,7 @@ class Steps:
         else:
             self._placed.line(part.line)
         numbered = [item for item in own if isinstance(item, ListItem) and item.number is not None]
-        if sum(_has_code(item) for item in numbered) > 1 or (numbered and _has_code(numbered[0]) and len(numbered) > 1):
+        if len(numbered) > 1 and (sum(map(has_commands, numbered)) > 1 or has_commands(numbered[0])):
             yield from self._by_number(title, part.line, own)
         elif own:
             yield title, part.line, own
@@ -113,7 +122,8 @@ class Steps:
                 if current[2]:
                     yield current
                 self._placed.range(item.line, item.line)
-                named = item.label.name if item.label else item.text
+                inline = inline_commands(item.source) if item.label is None else None
+                named = item.label.name if item.label else inline.title if inline and inline.title else item.text
                 title_of_it = first_sentence(named, 70)
                 whole = item.label is None and item.items and (item.bold or title_of_it == named.rstrip(".:; "))
                 rest: list[Item] = list(item.items)
@@ -137,7 +147,7 @@ class Steps:
         for item in items:
             self._read(item, said)
         self._put_off(said)
-        if not (said.deeds or said.purpose or said.expected):
+        if not (said.deeds or said.purpose or said.expected or said.undo):
             return None
         if said.purpose and not said.deeds:  # the only words of a step say what to do
             said.deeds, said.purpose = [Deed(self._words(said.purpose))], ""
@@ -156,7 +166,10 @@ class Steps:
             if expected
             else _blank("what is so when it has succeeded", "ce qui est vrai quand elle a réussi"),
             by_hand=tuple(said.deeds),
-            undo_text={
+            undo=tuple(deed for deed in said.undo if deed.commands),
+            undo_text=said.undo[0].text
+            if said.undo
+            else {
                 "en": "Nothing is changed, so nothing has to be undone.",
                 "fr": "Rien n'est modifié, donc rien n'est à annuler.",
             }
@@ -173,13 +186,15 @@ class Steps:
             self._placed.range(item.line if not isinstance(item, CodeBlock) else item.fence_line, item.end)
         if isinstance(item, CodeBlock):
             self._code(item, said)
-        elif isinstance(item, Label):
+            return
+        self._turn(item, said)
+        if isinstance(item, Label):
             if re.fullmatch(_EXPECTED, plain(item.name)):
                 said.expected += [item.source] if item.source else []
             else:
-                said.pending.append(f"**{item.name}**: {item.source}".strip())
+                self._sentence(f"**{item.name}**: {item.source}".strip(), said)
         elif isinstance(item, Paragraph):
-            said.pending.append(item.source)
+            self._sentence(item.source, said)
         elif isinstance(item, Table):
             said.pending += [" | ".join(row) for row in (item.head, *item.rows)]
         elif isinstance(item, Html):
@@ -189,39 +204,51 @@ class Steps:
 
     def _list_item(self, item: ListItem, said: _Said) -> None:
         self._placed.range(item.line, item.line + item.source.count("\n"))
-        named = re.fullmatch(r"(?P<words>[^`]+):\s*`(?P<command>[^`]+)`\.?", item.source)
-        if named and not item.items and looks_like_shell(named["command"]):
-            self._put_off(said)
-            said.deeds.append(Deed(self._words(named["words"].strip()), verbatim(named["command"])))
-            return
-        source = f"{item.number}. {item.source}" if item.number is not None else item.source
         if item.checked is not None and said.deeds and not item.items:
             said.expected.append(item.source)
         elif item.source:
-            said.pending.append(source)
+            self._sentence(item.source, said, f"{item.number}. " if item.number is not None else "")
         for inside in item.items:
             self._read(inside, said)
+
+    def _sentence(self, source: str, said: _Said, number: str = "") -> None:
+        """Words, with the commands that stand among them."""
+        inline = inline_commands(source)
+        if inline is None:
+            said.pending.append(f"{number}{source}")
+            return
+        self._put_off(said)
+        said.add(Deed(self._words(inline.words or said.title), verbatim(inline.commands)))
+
+    def _turn(self, item: Item, said: _Said) -> None:
+        """Where words begin to tell how to undo the step, and where they tell of the step again."""
+        words = item.name if isinstance(item, Label) else item.text if isinstance(item, (Paragraph, ListItem)) else ""
+        begins = isinstance(item, Label) or (isinstance(item, Paragraph) and item.bold)
+        undoing = is_undo(words)
+        if undoing != said.undoing and (undoing or begins or isinstance(item, ListItem)):
+            self._put_off(said)
+            said.undoing = undoing
 
     def _code(self, code: CodeBlock, said: _Said) -> None:
         commands = commands_of(code)
         *before, text = said.pending or [""]
         said.pending = before
-        if not said.purpose and not said.deeds and text and not before:
+        if not said.purpose and not said.deeds and text and not before and not said.undoing:
             said.purpose, text = text, ""
         self._put_off(said)
         for comment, group in _by_comment(commands):
             if text and comment:
                 comment, group = "", f"# {comment}\n{group}"
-            said.deeds.append(Deed(self._words(text or comment or said.title), verbatim(group)))
+            said.add(Deed(self._words(text or comment or said.title), verbatim(group)))
             text = ""
 
     def _put_off(self, said: _Said) -> None:
         """What was said without commands: the first of it is what the step is for, the rest is to be done, too."""
         for text in said.pending:
-            if not said.purpose and not said.deeds:
+            if not said.purpose and not said.deeds and not said.undoing:
                 said.purpose = text
             else:
-                said.deeds.append(Deed(self._words(text)))
+                said.add(Deed(self._words(text)))
         said.pending = []
 
     def _words(self, text: str) -> Words:
@@ -256,12 +283,6 @@ def _by_comment(commands: str) -> Iterator[tuple[str, str]]:
 
 def _blank(english: str, french: str) -> Words:
     return {"en": f"{BLANK}: {english}", "fr": f"{BLANK} : {french}"}
-
-
-def _has_code(item: ListItem) -> bool:
-    return any(
-        isinstance(inside, CodeBlock) or (isinstance(inside, ListItem) and _has_code(inside)) for inside in item.items
-    )
 
 
 def _with_headings(section: Section, placed: Placed) -> Iterable[Item]:
