@@ -140,7 +140,8 @@ def read_playbook(file: Path) -> Playbook:
         serial = data.get("serial")
         name = str(data.get("name") or data["hosts"])
         line, hosts = node.start_mark.line + 1, str(data["hosts"])
-        plays.append(Play(name, hosts, None if serial is None else str(serial), line, _variables(data)))
+        refuses = _refuses(document, node)
+        plays.append(Play(name, hosts, None if serial is None else str(serial), line, _variables(data), refuses))
         around = _Around(tags=_tags(data.get("tags")), variables=_variables(data))
         for section, phase in _SECTIONS:
             tasks = document.get(node, section)
@@ -150,6 +151,16 @@ def read_playbook(file: Path) -> Playbook:
     if problems:
         raise InvalidFile(problems)
     return Playbook(tuple(plays), tuple(imports))
+
+
+def _refuses(document: Document, play: yaml.Node) -> bool:
+    """Whether a task in front of the steps fails whatever is so, as `pyrunbook import` writes it."""
+    tasks = document.get(play, "pre_tasks")
+    for task in tasks.value if isinstance(tasks, yaml.SequenceNode) else ():
+        keys = {name for name, _, _ in document.items(task)}
+        if keys & {"fail", "ansible.builtin.fail"} and "when" not in keys:
+            return True
+    return False
 
 
 def _imports(

@@ -136,6 +136,11 @@ class Runbook:
         """The plays of the playbook."""
         return self.playbook.plays
 
+    @property
+    def automated(self) -> bool:
+        """Whether a run can do anything; what was imported from a page refuses until its steps are written."""
+        return not any(play.refuses for play in self.plays)
+
     @cached_property
     def strategies(self) -> tuple[str, ...]:
         """The strategies between which the steps differ; only the default where they do not."""

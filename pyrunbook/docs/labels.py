@@ -49,6 +49,10 @@ _LABELS: dict[str, tuple[str, str]] = {
     "all_of_it": ("All of it, with guards, journal and automatic way back:",
                   "En entier, avec gardes, journal et retour arrière automatique :"),
     "all_without_rollback": ("All of it, with guards and journal:", "En entier, avec gardes et journal :"),
+    "not_automated": (
+        "**Nothing of this is automated yet.** A run refuses and changes nothing. Do each step by hand, as below.",
+        "**Rien n'est encore automatisé.** Une exécution refuse, sans rien modifier. Faire chaque étape à la main.",
+    ),
     "dry_run": ("A dry run first, which changes nothing:", "D'abord à blanc, sans rien modifier :"),
     "dry_run_window": (
         "A dry run first, which changes nothing. It keeps to the window, too, unless it is told why not:",

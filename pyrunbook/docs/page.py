@@ -158,6 +158,7 @@ class Page:
             other_page=self._other_page(),
             information=list(information(self.runbook, self.target, self.wording, self.measured)),
             run=RunCommands(self.runbook, self.target),
+            automated=self.runbook.automated,
             flow=flowchart(((s, self.runbook.title_of(s, self.language)) for s in self._catalog_steps), self.language),
             steps=steps,
             back=back,

@@ -15,6 +15,8 @@ from hypothesis import strategies as st
 
 from pyrunbook.catalog import Catalog, Phase
 from pyrunbook.catalog.templates import Values
+from pyrunbook.docs.page import Page
+from pyrunbook.docs.target import Target
 from pyrunbook.errors import BadInput
 from pyrunbook.markdown import read_page
 from pyrunbook.scaffold.files import blanks
@@ -609,3 +611,109 @@ def test_blanks_of_an_import_are_in_its_files(tmp_path: Path) -> None:
     found = {(blank.file.name, blank.text) for blank in blanks(done.files)}
     assert ("node_disk_filling.meta.yml", 'owner: "@TODO"') in found
     assert ("step.yml", "TODO: estimate: 1m, how long it takes") in found
+
+
+# --- a page of numbered sentences ---------------------------------------------------------------------------------
+
+WORKERS = """\
+---
+title: Restart the queue workers
+owner: Team Queue
+last_reviewed: 2026-03-01
+weight: 20
+---
+
+Workers hang when the broker was away.
+
+1. Look at the queue: `workerctl queue --stats`
+2. Stop the workers with `systemctl stop worker`
+3. Clear the lock: `rm /srv/worker/lock`. It must be gone.
+4. Tell the channel.
+
+To undo: `workerctl restore --last`
+
+## Check
+
+The queue goes down: `workerctl queue --stats`
+
+## Undo
+
+1. Stop the workers: `systemctl stop worker`
+2. Put the lock back: `workerctl lock`
+"""
+
+
+def test_numbered_sentences_with_commands_are_steps(tmp_path: Path) -> None:
+    (draft,) = imported(tmp_path, WORKERS).found.drafts
+    assert [(step.title, [deed.commands for deed in step.by_hand]) for step in draft.steps] == [
+        ("Look at the queue", ["workerctl queue --stats"]),
+        ("Stop the workers", ["systemctl stop worker"]),
+        ("Clear the lock", ["rm /srv/worker/lock"]),
+        ("Tell the channel", [""]),
+        ("Check", ["workerctl queue --stats"]),
+    ]
+    assert draft.steps[2].by_hand[0].text == "Clear the lock: `rm /srv/worker/lock`. It must be gone."
+    assert [step.verifies for step in draft.steps] == [False, False, False, False, True]
+    assert draft.metadata["summary"] == "Workers hang when the broker was away."
+
+
+def test_an_undo_is_no_step_of_the_procedure(tmp_path: Path) -> None:
+    (draft,) = imported(tmp_path, WORKERS).found.drafts
+    assert [(step.title, step.by_hand[0].commands) for step in draft.way_back] == [
+        ("To undo", "workerctl restore --last"),
+        ("Stop the workers", "systemctl stop worker"),
+        ("Put the lock back", "workerctl lock"),
+    ]
+
+
+@pytest.mark.parametrize(
+    "undo",
+    [
+        "To undo: `shopctl thaw`", "**Undo:** `shopctl thaw`", "**Rollback**\n\n```sh\nshopctl thaw\n```",
+        "To roll back:\n\n```sh\nshopctl thaw\n```", "If it fails, revert: `shopctl thaw`",
+        "- Pour annuler : `shopctl thaw`", "**Retour arrière :**\n\n```sh\nshopctl thaw\n```",
+    ],
+)  # fmt: skip
+def test_what_undoes_a_step_stays_with_it(tmp_path: Path, undo: str) -> None:
+    page = f"# X\n\n## Procedure\n\n### Freeze\n\n```sh\nshopctl freeze\n```\n\n{undo}\n\n### Look\n\n```sh\nls\n```\n"
+    (draft,) = imported(tmp_path, page).found.drafts
+    freeze, look = draft.steps
+    assert [deed.commands.strip() for deed in freeze.by_hand] == ["shopctl freeze"]
+    assert [deed.commands.strip() for deed in freeze.undo] == ["shopctl thaw"]
+    assert [deed.commands.strip() for deed in look.by_hand] == ["ls"]
+
+
+def test_front_matter_names_the_page_and_its_owner(tmp_path: Path) -> None:
+    done = imported(tmp_path, WORKERS)
+    (draft,) = done.found.drafts
+    assert (draft.title, draft.name) == ("Restart the queue workers", "restart_the_queue_workers")
+    assert (draft.owner, draft.updated) == ("Team Queue", date(2026, 3, 1))
+    assert [each.text for each in done.found.leftovers] == ["weight: 20"]
+
+
+def test_code_among_words_that_names_a_thing_is_no_command(tmp_path: Path) -> None:
+    page = "# X\n\n## Steps\n\n1. Wait for `queue_depth` to be `0`.\n2. See `worker.log`.\n\n```sh\nls\n```\n"
+    (draft,) = imported(tmp_path, page).found.drafts
+    assert [deed.commands.strip() for step in draft.steps for deed in step.by_hand if deed.commands] == ["ls"]
+
+
+def test_an_import_is_not_ten_times_its_page(tmp_path: Path) -> None:
+    files = imported(tmp_path, WORKERS).files
+    assert {name.rsplit("/", 1)[1] for name in files if name.startswith("roles/")} == {"main.yml", "step.yml"}
+    steps = sum(name.endswith("step.yml") for name in files)
+    written = sum(len(text.splitlines()) for text in files.values())
+    assert written <= 130 + 24 * steps
+
+
+def test_the_page_of_an_import_says_that_nothing_is_automated(tmp_path: Path) -> None:
+    done = imported(tmp_path, WORKERS)
+    runbook = done.catalog.get("restart_the_queue_workers")
+    assert not runbook.automated
+    page = Page(runbook, Target(done.project), "en").as_markdown()
+    assert "**Nothing of this is automated yet.** A run refuses" in page
+    assert "pyrunbook run" not in page and "ansible-playbook playbooks" not in page
+    file = done.project / "playbooks/maintenance/restart_the_queue_workers.yml"
+    file.write_text(re.sub(r"(?s)    # Imported from.*?tags: \[always\]\n", "", file.read_text(), count=1))
+    automated = Catalog(done.project).get("restart_the_queue_workers")
+    assert automated.automated
+    assert "pyrunbook run" in Page(automated, Target(done.project), "en").as_markdown()

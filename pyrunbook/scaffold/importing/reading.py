@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from pyrunbook.errors import BadInput
-from pyrunbook.markdown import Label, Page, read_page
+from pyrunbook.markdown import Label, ListItem, Page, Paragraph, read_page
 from pyrunbook.markdown.page import CodeBlock
 from pyrunbook.markdown.section_names import SectionName
 from pyrunbook.redaction import redact_text
@@ -169,6 +169,8 @@ class _Reader:
             if part.items:
                 self._take(Part((), "", part.items[0].line, None, part.items))
             return
+        if part.title == "":
+            part = self._without_lead(part)
         if SectionName.INFORMATION in names and not has_steps:
             self._facts.information(part)
         elif SectionName.PREREQUISITES in names:
@@ -196,6 +198,16 @@ class _Reader:
             self._facts.prose(part, "rollback")
         elif names or part.has_code():
             self._take_steps(part)
+
+    def _without_lead(self, part: Part) -> Part:
+        """The part without the words in front of its numbered steps, which are what the runbook is for."""
+        listed = (at for at, item in enumerate(part.items) if isinstance(item, ListItem) and item.number is not None)
+        first = next(listed, 0)
+        lead = part.items[:first]
+        if not lead or not part.has_code() or not all(isinstance(item, Paragraph) for item in lead):
+            return part
+        self._facts.prose(replace(part, items=lead, sections=()), "summary")
+        return replace(part, items=part.items[first:])
 
     def _take_steps(self, part: Part) -> None:
         for step, back in self._steps.of(part):

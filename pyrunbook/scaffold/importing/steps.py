@@ -54,6 +54,7 @@ class _Said:
     expected: list[str] = field(default_factory=list)
     deeds: list[Deed] = field(default_factory=list)
     undo: list[Deed] = field(default_factory=list)
+    back: bool = False
     undoing: bool = False
     """Whether what comes next tells how to undo the step."""
 
@@ -88,7 +89,7 @@ class Steps:
         verifies = bool({SectionName.VERIFICATION, SectionName.DIAGNOSIS} & set(part.names))
         for title, line, items in self._split(part):
             turned = back or is_undo(title)
-            step = self._step(title, line, items, verifies=verifies and not turned)
+            step = self._step(title, line, items, verifies=verifies and not turned, back=turned)
             if step is not None:
                 condition = condition_in(title)
                 # What puts back is done on a failure anyway.
@@ -135,6 +136,11 @@ class Steps:
                     rest.insert(0, Paragraph(item.text, item.source, item.line, item.column, item.line))
                 self._placed.range(item.line, item.line + item.source.count("\n"))
                 current = (bare_title(title_of_it) or title, item.line, rest)
+            elif isinstance(item, (Paragraph, Label)) and is_undo(item.name if isinstance(item, Label) else item.text):
+                if current[2]:
+                    yield current
+                named = item.name if isinstance(item, Label) else item.text.partition(":")[0]
+                current = (bare_title(first_sentence(named, 70)), item.line, [item])
             else:
                 current[2].append(item)
         if current[2] or current[1] != line:
@@ -142,8 +148,8 @@ class Steps:
 
     # --- what a step says ----------------------------------------------------------------------------------------
 
-    def _step(self, title: str, line: int, items: list[Item], *, verifies: bool) -> StepDraft | None:
-        said = _Said(title)
+    def _step(self, title: str, line: int, items: list[Item], *, verifies: bool, back: bool) -> StepDraft | None:
+        said = _Said(title, back=back)
         for item in items:
             self._read(item, said)
         self._put_off(said)
@@ -161,10 +167,10 @@ class Steps:
             title=title,
             purpose=self._words(said.purpose)
             if said.purpose
-            else _blank("what the step does and why", "ce que fait l'étape, et pourquoi"),
+            else self._blank("what the step does and why", "ce que fait l'étape, et pourquoi"),
             expected=self._words(expected)
             if expected
-            else _blank("what is so when it has succeeded", "ce qui est vrai quand elle a réussi"),
+            else self._blank("what is so when it has succeeded", "ce qui est vrai quand elle a réussi"),
             by_hand=tuple(said.deeds),
             undo=tuple(deed for deed in said.undo if deed.commands),
             undo_text=said.undo[0].text
@@ -174,7 +180,9 @@ class Steps:
                 "fr": "Rien n'est modifié, donc rien n'est à annuler.",
             }
             if verifies
-            else _blank("how to undo it, or that nothing has to be", "comment l'annuler, ou que ce n'est pas à faire"),
+            else self._blank(
+                "how to undo it, or that nothing has to be", "comment l'annuler, ou que ce n'est pas à faire"
+            ),
             verifies=verifies,
             origin=f"{self._file}:{line}",
         )
@@ -218,13 +226,14 @@ class Steps:
             said.pending.append(f"{number}{source}")
             return
         self._put_off(said)
-        said.add(Deed(self._words(inline.words or said.title), verbatim(inline.commands)))
+        words = source if said.undoing else inline.words or said.title
+        said.add(Deed(self._words(words), verbatim(inline.commands)))
 
     def _turn(self, item: Item, said: _Said) -> None:
         """Where words begin to tell how to undo the step, and where they tell of the step again."""
         words = item.name if isinstance(item, Label) else item.text if isinstance(item, (Paragraph, ListItem)) else ""
         begins = isinstance(item, Label) or (isinstance(item, Paragraph) and item.bold)
-        undoing = is_undo(words)
+        undoing = is_undo(words) and not said.back
         if undoing != said.undoing and (undoing or begins or isinstance(item, ListItem)):
             self._put_off(said)
             said.undoing = undoing
@@ -250,6 +259,11 @@ class Steps:
             else:
                 said.add(Deed(self._words(text)))
         said.pending = []
+
+    def _blank(self, english: str, french: str) -> Words:
+        """A blank in the languages of the page: a page in English needs no French one."""
+        said = f"{BLANK}: {english}"
+        return said if self._wording.language == "en" else {"en": said, "fr": f"{BLANK} : {french}"}
 
     def _words(self, text: str) -> Words:
         return self._wording.words(" ".join(text.split("\n")))
@@ -279,10 +293,6 @@ def _by_comment(commands: str) -> Iterator[tuple[str, str]]:
     for head, group in zip(heads, groups, strict=True):
         if head is not None:
             yield head[1].strip(), group[head.end() :] + "\n"
-
-
-def _blank(english: str, french: str) -> Words:
-    return {"en": f"{BLANK}: {english}", "fr": f"{BLANK} : {french}"}
 
 
 def _with_headings(section: Section, placed: Placed) -> Iterable[Item]:
