@@ -140,8 +140,6 @@ def environment(request: Request, events: Path, sockets: Path) -> dict[str, str]
         "ANSIBLE_NOCOWS": "1",
         # Ansible's own 5 would take a batch of 10 services in two goes.
         "ANSIBLE_FORKS": os.environ.get("ANSIBLE_FORKS") or _configured(config, "forks", str(FORKS)),
-        # ansible-runner learns which tasks there are, not what they got and gave.
-        "RUNNER_OMIT_EVENTS": "true",
         # ansible-playbook stands beside our Python, whether its environment is activated or not.
         "PATH": os.pathsep.join((str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath))),
         places.ENV_CONTENT: used["content"],
@@ -175,6 +173,22 @@ def _private_directories(run_id: str) -> Iterator[tuple[Path, Path]]:
             yield directory, sockets
         finally:
             shutil.rmtree(sockets, ignore_errors=True)
+
+
+def _without_environment(status: dict[str, Any], runner_config: Any) -> None:
+    """Keep the whole environment, which ansible-runner writes down for debugging, off the disk.
+
+    It asks nobody whether it should. So it writes into memory of this process, and the link to that is removed.
+    """
+    written = Path(runner_config.artifact_dir, "command")
+    if status["status"] == "starting" and hasattr(os, "memfd_create"):
+        written.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        written.symlink_to(f"/proc/self/fd/{os.memfd_create('command')}")
+    elif status["status"] == "running":
+        with contextlib.suppress(OSError):
+            if written.is_symlink():
+                os.close(int(written.readlink().name))
+            written.unlink()
 
 
 class _Gently:
@@ -227,10 +241,6 @@ def perform(request: Request, on_event: Callable[[dict[str, Any]], None], cancel
         del last[:-40]
         return False  # nothing is written to ansible-runner's own files
 
-    def started(status: dict[str, Any], runner_config: Any) -> None:
-        if status["status"] == "running":  # by then it has written down the whole environment, for debugging
-            Path(runner_config.artifact_dir, "command").unlink(missing_ok=True)
-
     with _private_directories(request.run_id) as (directory, sockets), _ending_gently():
         events = directory / "events.jsonl"
         events.touch(mode=0o600)
@@ -250,7 +260,8 @@ def perform(request: Request, on_event: Callable[[dict[str, Any]], None], cancel
                 fact_cache_type="as configured",  # "jsonfile" would be forced on it
                 settings={"pexpect_timeout": POLL, "job_timeout": request.timeout or 0, "suppress_output_file": True},
                 quiet=True,
-                status_handler=started,
+                status_handler=_without_environment,
+                omit_event_data=True,  # it learns which tasks there are, not what they got and gave
                 event_handler=heard,
                 cancel_callback=canceled,
             )

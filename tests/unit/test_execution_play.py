@@ -73,7 +73,6 @@ def test_the_whole_environment(tmp_path: Path) -> None:
         "PYRUNBOOK_EVENTS": str(tmp_path / "events"),
         "PYRUNBOOK_MODE": "resume",
         "PYRUNBOOK_RUN_ID": RUN_ID,
-        "RUNNER_OMIT_EVENTS": "true",
     }
 
 
