@@ -147,12 +147,13 @@ def read_role(roles: Path, name: str, project: Path | None = None) -> Role:
     except (OSError, ValueError):
         return Role(name, None)
     problems: list[Problem] = []
+    defaults = _defaults(path, boundary, problems)
     spec_file, spec = _main_spec(path, boundary)
     description, inputs = "", {}
     if spec_file is not None:
         entries = spec_file.entries(spec)
         description = _line(spec_file, entries, "short_description") or _line(spec_file, entries, "description")
-        inputs = dict(_inputs(spec_file, entries))
+        inputs = dict(_inputs(spec_file, entries, defaults))
         problems += spec_file.problems
     if not description:
         description = _galaxy_description(path, boundary)
@@ -162,7 +163,7 @@ def read_role(roles: Path, name: str, project: Path | None = None) -> Role:
         description,
         _first_paragraph(path / "README.md") if inside(path / "README.md", boundary) else "",
         inputs,
-        _defaults(path, boundary, problems),
+        defaults,
         tuple(problems),
     )
 
@@ -206,7 +207,12 @@ def _galaxy_description(path: Path, boundary: Path) -> str:
     return ""
 
 
-def _inputs(loose: LooseFile, spec: Entries) -> Iterator[tuple[str, Input]]:
+def differ(told: Any, default: Any) -> bool:
+    """Whether a spec tells another default than the one that a run has; what a template will be is not known here."""
+    return told is not None and "{{" not in str(default) and told != default and str(told) != str(default)
+
+
+def _inputs(loose: LooseFile, spec: Entries, defaults: dict[str, Any]) -> Iterator[tuple[str, Input]]:
     _, options = spec.get("options", (None, None))
     for name, (_, node) in loose.entries(options, "argument_specs.main.options").items():
         where = f"argument_specs.main.options.{name}"
@@ -219,7 +225,12 @@ def _inputs(loose: LooseFile, spec: Entries) -> Iterator[tuple[str, Input]]:
                 values[_INPUT[key].name] = msgspec.convert(loose.value(value), _INPUT[key].type, strict=False)
             except (msgspec.ValidationError, ValueError) as error:
                 loose.complain(value, f"{where}.{key}", str(error))
-        yield name, Input(**values)
+        made = Input(**values)
+        if name in defaults and differ(made.default, defaults[name]):
+            (_, told) = loose.entries(node)["default"]
+            means = f"is {made.default!r} here, and {defaults[name]!r} in defaults/main.yml, which is what a run has"
+            loose.complain(told, f"{where}.default", means)
+        yield name, made
 
 
 def _defaults(path: Path, boundary: Path, problems: list[Problem]) -> dict[str, Any]:

@@ -42,6 +42,7 @@ class Step:
         line: of the playbook, counting from 1.
         notes: of the role; `None` where it has none.
         variables: what the playbook sets for the role, templates as written.
+        always: whether it is done also by a run of another step alone.
     """
 
     id: str
@@ -52,6 +53,7 @@ class Step:
     line: int
     notes: StepNotes | None
     variables: dict[str, Any] = field(default_factory=dict)
+    always: bool = False
 
     @property
     def estimate(self) -> Duration:
@@ -169,7 +171,7 @@ class Runbook:
         if problems:
             raise InvalidFile(problems)
         return [
-            Step(i.id, i.title, i.role, i.phase, i.conditions, i.line, notes[i.role], i.variables)
+            Step(i.id, i.title, i.role, i.phase, i.conditions, i.line, notes[i.role], i.variables, "always" in i.tags)
             for i in self.playbook.chosen(strategy)
         ]
 

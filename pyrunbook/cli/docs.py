@@ -19,6 +19,7 @@ from pyrunbook.errors import BadInput, ExitCode
 if TYPE_CHECKING:
     from pyrunbook.catalog.settings import DocsSettings
     from pyrunbook.docs.collection import Collection
+    from pyrunbook.docs.files import Drift
     from pyrunbook.docs.measured import Measured
 
 
@@ -69,7 +70,7 @@ def build(
     executed. Exits 2 when a file of the project cannot be read: the other pages are written, and a page that is there
     already stays as it is.
     """
-    from pyrunbook.docs.files import write
+    from pyrunbook.docs.files import drift, write
 
     directory = projects.project_directory(project)
     if not project and not output:
@@ -77,6 +78,7 @@ def build(
     settings = _settings(directory)
     made = _collect(directory, settings, runbook, languages, inventory, service, journal)
     into = _output(directory, settings, output)
+    _ask_for_review(drift(into, made.files, whole=False, partial=made.partial))
     written, removed = write(into, made.files, whole=made.whole and output is None, partial=made.partial)
     kept = [file for name in sorted(made.partial) if (file := into / name) not in written]
     _complain(made)
@@ -135,6 +137,7 @@ def check(
         click.echo(f"{places.from_here(item.file)}:{item.line}: {meaning}")
         if item.diff:
             click.echo(item.diff)
+    _ask_for_review(found)
     if found:
         build = ["pyrunbook", "docs", "build", *runbook]
         named: list[tuple[str, object]] = [("--lang", language) for language in languages]
@@ -228,6 +231,13 @@ def _output(project: Path, settings: DocsSettings, given: Path | None) -> Path:
     if not output.resolve().is_relative_to(project.resolve()):  # the settings may be anybody's
         raise BadInput(f"docs.output leads out of the project: {output}", next_step="--output DIRECTORY")
     return output
+
+
+def _ask_for_review(found: list[Drift]) -> None:
+    for tasks in sorted({tasks for item in found for tasks in item.review}):
+        said = f"{tasks} has changed, and what is done by hand in its place has not"
+        notes = f"{tasks.removesuffix('/tasks')}/meta/step.yml"
+        click.echo(f"{said}: see that both still do the same ({notes})", err=True)
 
 
 def _complain(made: Collection) -> None:

@@ -87,10 +87,9 @@ def collect(
             except InvalidFile as error:  # the notes of a step: the rest of the project has its pages
                 page = OutlinePage(name, sources[name], target, language, languages=known, broken=error.problems)
                 text = page.as_markdown()
-            if isinstance(page, OutlinePage):
-                made.problems += [problem for problem in page.problems if problem not in made.problems]
-                if page.lacks_metadata:
-                    made.partial.add(file)
+            made.problems += [problem for problem in page.problems if problem not in made.problems]
+            if isinstance(page, OutlinePage) and page.lacks_metadata:
+                made.partial.add(file)
             pages.append(page)
             made.files[file] = text
         if not only:

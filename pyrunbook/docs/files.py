@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import os
+import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +17,13 @@ MARK = "`pyrunbook docs build`"
 """In the first line of every page that was made; only such files are ever taken for stale."""
 
 
+_COMPARED = re.compile(
+    r"^<!-- [^`>]* `(?P<tasks>roles/\S+/tasks)` (?P<sum>[0-9a-f]{12})\. -->\n(?P<rest>.*?)(?=^<a id=|^## |\Z)",
+    re.MULTILINE | re.DOTALL,
+)
+"""What a page says to do by hand in place of a role's tasks, and the sum of those tasks."""
+
+
 @dataclass(frozen=True)
 class Drift:
     """A page that is not what it would be now.
@@ -24,6 +32,7 @@ class Drift:
         file: of the page.
         line: the first line that differs, counting from 1.
         kind: `changed`, `missing` or `stale`: a page that nothing makes any more.
+        review: roles whose tasks have changed while what is done by hand in their place has not.
         diff: unified, with a newline at the end; empty where there is no page, or nothing that makes it.
     """
 
@@ -31,6 +40,7 @@ class Drift:
     line: int
     kind: str
     diff: str
+    review: tuple[str, ...] = ()
 
 
 def write(
@@ -91,7 +101,14 @@ def _compare(file: Path, there: str | None, made: str | None) -> Drift:
     kind = "missing" if there is None else "stale" if made is None else "changed"
     line = first or (min(len(before), len(after)) + 1 if kind == "changed" else 1)
     diff = "".join(text if text.endswith("\n") else f"{text}\n\\ No newline at end of file\n" for text in lines)
-    return Drift(file, line, kind, diff)
+    return Drift(file, line, kind, diff, _to_review(there, made) if there is not None and made is not None else ())
+
+
+def _to_review(there: str, made: str) -> tuple[str, ...]:
+    before = {found["tasks"]: found for found in _COMPARED.finditer(there)}
+    now = {found["tasks"]: found for found in _COMPARED.finditer(made)}
+    both = ((tasks, before[tasks], now[tasks]) for tasks in now if tasks in before)
+    return tuple(tasks for tasks, old, new in both if old["sum"] != new["sum"] and old["rest"] == new["rest"])
 
 
 def _stale(output: Path, pages: Mapping[str, str]) -> list[Path]:

@@ -37,6 +37,7 @@ def information(
         yield t("risk"), t(metadata.risk)
     if metadata.impact and runbook.category != "incidents":
         yield t("impact"), wording.words(metadata.impact)
+    yield t("hosts"), ", ".join(dict.fromkeys(code(play.hosts) for play in runbook.plays))
     if target.service:
         name = target.service.name
         yield t("service"), plain_text(t("services", ", ".join(target.services), name) if target.services[1:] else name)

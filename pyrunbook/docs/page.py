@@ -10,9 +10,9 @@ from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from pyrunbook.catalog import Phase, Runbook, Step, Text, Trouble
+from pyrunbook.catalog import Phase, Problem, Runbook, Step, Text, Trouble
 from pyrunbook.catalog.page_values import page_values
-from pyrunbook.catalog.roles import Role
+from pyrunbook.catalog.roles import Role, differ
 from pyrunbook.catalog.templates import SECRET, Values
 from pyrunbook.docs.flow import flowchart
 from pyrunbook.docs.index_entry import IndexEntry, file_name
@@ -24,11 +24,10 @@ from pyrunbook.docs.measured import Measured
 from pyrunbook.docs.people import People
 from pyrunbook.docs.run_commands import RunCommands
 from pyrunbook.docs.service_checks import checks_by_hand, performs_checks
-from pyrunbook.docs.steps import PageStep, Steps
+from pyrunbook.docs.steps import PLATFORMS, PageStep, Steps
 from pyrunbook.docs.target import Target
 from pyrunbook.docs.wording import Wording
 
-PLATFORMS = ("host", "kubernetes")
 _COLOR = re.compile(r"\$\{?(?:ACTIVE|PREVIEW)\b")
 """A live color in a command, see `page_values`: then the reader has to know what it is."""
 
@@ -65,6 +64,18 @@ class Page:
         """The roles that the steps apply, in their order."""
         names = dict.fromkeys(step.role for step in self._catalog_steps)
         return {name: self.target.role(self.runbook.role_home(name), name) for name in names}
+
+    @property
+    def problems(self) -> list[Problem]:
+        """What is wrong in the roles, and what the metadata says otherwise than they do."""
+        found = [problem for role in self.roles.values() for problem in role.problems]
+        file = self.runbook.path.with_suffix(".meta.yml")
+        for name, item in self.runbook.inputs.items():
+            for role in self.roles.values():
+                if name in role.defaults and differ(item.default, role.defaults[name]):
+                    means = f"its default is {item.default!r} here, and {role.defaults[name]!r} in the role {role.name}"
+                    found.append(Problem(file, 1, 1, f"options.{name}", means))
+        return found
 
     @cached_property
     def values(self) -> Values:
@@ -168,6 +179,7 @@ class Page:
             several=len(self._platforms) > 1,
             proofs=proofs,
             checks=checks,
+            changes=any(step.undoable for step in steps if step.phase == Phase.PROCEDURE),
             puts_back=any(step.phase == Phase.ROLLBACK for step in steps),
             troubles=troubles,
             empty=empty,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
@@ -14,6 +15,8 @@ from pyrunbook.docs.target import Target
 from pyrunbook.docs.wording import Wording
 from pyrunbook.redaction import redact_text
 from pyrunbook.windows import format_duration
+
+PLATFORMS = ("host", "kubernetes")
 
 
 @dataclass(frozen=True)
@@ -33,6 +36,8 @@ class PageStep:
         holds: whether a condition of its notes does, with the values that the playbook sets for it.
         by_hand: platform to what is done there.
         undo: the same for its way back; without the platforms where there is nothing to type.
+        tasks: the role's tasks and their sum, to which what is done by hand was compared; empty where
+            nothing is typed.
     """
 
     number: str
@@ -47,6 +52,7 @@ class PageStep:
     holds: Callable[[str | None], bool]
     by_hand: list[tuple[str, str]]
     undo: list[tuple[str, str]]
+    tasks: str = ""
 
     @property
     def place(self) -> str:
@@ -121,7 +127,19 @@ class Steps:
                 for name in self._platforms
                 if notes and any(wording.values.holds(item.when) for item in notes.undo.of(name))
             ],
+            tasks=self._tasks(step) if notes and any(notes.by_hand.of(name) for name in self._platforms) else "",
         )
+
+    def _tasks(self, step: Step) -> str:
+        """The sum is of what is done: not of comments, and not of the files for a platform that is not shown."""
+        folder = self._runbook.role_home(step.role) / step.role / "tasks"
+        others = tuple(set(PLATFORMS) - set(self._platforms))
+        sum_of = hashlib.sha256()
+        for file in sorted(file for file in folder.rglob("*.y*ml") if not file.stem.startswith(others)):
+            for line in file.read_text(encoding="utf-8", errors="replace").splitlines():
+                if line.strip() and not line.lstrip().startswith("#"):
+                    sum_of.update(f"{line.rstrip()}\n".encode())
+        return f"`roles/{step.role}/tasks` {sum_of.hexdigest()[:12]}" if folder.is_dir() else ""
 
     def _facts(self, step: Step, wording: Wording) -> str:
         t = wording.t
@@ -134,6 +152,8 @@ class Steps:
             facts.append(t("rescue"))
         if step.phase is Phase.CONCLUDE:
             facts.append(t("conclude"))
+        if step.phase is not Phase.PROCEDURE and not step.always:
+            facts.append(t("not_of_single"))
         facts += [
             t("not_recovering") if condition == _NOT_RECOVERING else t("only_when_all", code(redact_text(condition)))
             for condition in step.conditions

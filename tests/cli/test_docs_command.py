@@ -342,6 +342,7 @@ def test_a_step_that_was_renamed(built: Path, project: Path, run: Run) -> None:
 
 def test_a_default_of_a_role_that_was_changed(built: Path, project: Path, run: Run) -> None:
     edit(project / "roles/drain/defaults/main.yml", "120", "90")
+    edit(project / "roles/drain/meta/argument_specs.yml", "120", "90")
     found, output = drifted(run)
     expected = [(name, line_of(built / name, "| `120`; ")) for name in (f"{UPDATE}.md",)]
     assert [(file, line) for file, line, _ in found] == [
@@ -350,6 +351,68 @@ def test_a_default_of_a_role_that_was_changed(built: Path, project: Path, run: R
     ]
     assert "-| `drain_timeout` | float | `120`; here: `300`" in output
     assert "+| `drain_timeout` | float | `90`; here: `300`" in output
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "said"),
+    [
+        ("hosts: services", "hosts: all", "+| **Hosts** | `all` |"),
+        (
+            "tags: [free]",
+            "tags: [free, always]",
+            "-Step `free`, role `guard`; about 10 s; in any case; not by a run of ",
+        ),
+        ("rescue:", "always:", "+When a step fails, the run itself puts nothing back: its playbook has no `rescue`."),
+    ],
+)
+def test_what_a_run_does_otherwise_drifts(
+    built: Path, project: Path, run: Run, before: str, after: str, said: str
+) -> None:
+    if after == "always:":  # a block has it once
+        edit(project / f"playbooks/{UPDATE}.yml", "      always:\n", "")
+    edit(project / f"playbooks/{UPDATE}.yml", before, after)
+    found, output = drifted(run)
+    assert f"docs/runbooks/{UPDATE}.md" in [file for file, _, _ in found]
+    assert said in output
+    assert built.is_dir()
+
+
+@pytest.mark.parametrize("where", ["role", "runbook"])
+def test_a_default_that_two_files_tell_differently(project: Path, run: Run, where: str) -> None:
+    if where == "role":
+        spec = project / "roles/drain/meta/argument_specs.yml"
+        edit(spec, "type: float, default: 120", "type: float, default: 60")
+        place = f"roles/drain/meta/argument_specs.yml:{line_of(spec, 'default: 60')}:"
+    else:
+        meta = project / f"playbooks/{UPDATE}.meta.yml"
+        given = "drain_timeout: {description: How long., type: float, default: 60}"
+        edit(meta, "      pace:\n", f"      {given}\n      pace:\n")
+        place = f"playbooks/{UPDATE}.meta.yml:1:1: options.drain_timeout"
+    for command in ("build", "check"):
+        code, _, errors = run(command)
+        assert code == 2, errors
+        assert place in errors and "60" in errors and "120" in errors, errors
+
+
+def test_tasks_that_have_changed_ask_for_a_look_at_what_is_done_by_hand(built: Path, project: Path, run: Run) -> None:
+    tasks = project / "roles/drain/tasks/main.yml"
+    tasks.parent.mkdir()
+    tasks.write_text("- name: Drain\n  command: /bin/drain\n")
+    assert run("build")[0] == 0 and run("check")[0] == 0
+    tasks.write_text("# Gently.\n- name: Drain\n  command: /bin/drain\n")
+    assert run("check")[0] == 0, "a comment changes nothing"
+    tasks.write_text("- name: Drain\n  command: /bin/drain --now\n")
+    ask = "roles/drain/tasks has changed, and what is done by hand in its place has not"
+    code, _, errors = run("check")
+    assert code == ExitCode.DRIFT and ask in errors and "roles/drain/meta/step.yml" in errors
+    edit(project / "roles/drain/meta/step.yml", "{{ drain_timeout }} s at most", "{{ drain_timeout }} s")
+    code, _, errors = run("check", "--lang", "en")
+    assert code == ExitCode.DRIFT and ask not in errors, "both have changed"
+    edit(project / "roles/drain/meta/step.yml", "{{ drain_timeout }} s.", "{{ drain_timeout }} s at most.")
+    code, _, errors = run("build")
+    assert code == 0 and ask in errors
+    assert run("check")[0] == 0 and "drain/tasks" not in run("build")[2]
+    assert built.is_dir()
 
 
 def test_a_section_that_was_removed_by_hand(built: Path, run: Run) -> None:
@@ -382,7 +445,7 @@ def test_the_shipped_pages_drift_with_the_shipped_runbooks(tmp_path: Path, run: 
     assert run("check", "--project", ours)[0] == 0
     for file, before, after, drifting in (
         (update.with_name("production_update.yml"), "Back up the service", "Save the service", [f"{page}.md"]),
-        (ours / "roles/switch_service/defaults/main.yml", "60", "61", [f"{page}.md", f"{page}.fr.md"]),
+        (ours / "roles/switch_service/meta/step.yml", "estimate: 1m", "estimate: 2m", [f"{page}.md", f"{page}.fr.md"]),
         (update, "fr: Mise à jour de la production", "fr: Production update", [f"{page}.fr.md"]),
         (ours / f"{page}.md", "## Verification", "", [f"{page}.md"]),
     ):

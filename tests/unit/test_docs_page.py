@@ -164,6 +164,7 @@ def test_the_information(project: Path) -> None:
         "**Window**": ["Sunday, 02:00 to 04:00 (UTC); nothing starts in its last 40 min; closed: 2026-12-24"],
         "**Risk**": ["medium"],
         "**Impact**": ["None."],
+        "**Hosts**": ["`services`"],
         "**Service**": ["shop"],
         "**Platform**": ["kubernetes"],
         "**Strategy**": ["`controlled_stop`"],
