@@ -33,9 +33,10 @@ def recover(
 ) -> None:
     """Bring an unfinished RUN to an end: finish it, or put back what was there.
 
-    A run that died after its verification is finished, because only cleaning up is left; any other is put back.
-    Without RUN it takes the latest unfinished one; when there is none, it says so and succeeds. Exits 0 when the
-    service is in a known, served state, 5 when it is not.
+    A run that died after its verification is finished, because only cleaning up is left; any other is put back. One
+    that ended as not cleaned up is cleaned up: name it. Without RUN it takes the latest unfinished one; when there is
+    none, it says so and succeeds. Exits 0 when the service is in a known, served state, 5 when it is not, and 8 when
+    something is still left of what was there before.
     """
     from pyrunbook.execution import display, recovery
 
@@ -53,7 +54,8 @@ def recover(
             return
         chosen = runs[0]
     else:
-        matching = [found for found in runs if found.id.startswith(run)]
+        left = recovery.to_clean_up(run)
+        matching = [found for found in [*runs, *([left] if left else [])] if found.id.startswith(run)]
         if len(matching) != 1:
             listed = ", ".join(found.id for found in runs) or "none"
             raise BadInput(f"{len(matching)} unfinished runs match {run!r} (unfinished: {listed})")

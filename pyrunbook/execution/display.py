@@ -162,6 +162,10 @@ class Lines:
     def _on_putting_back(self, event: dict[str, Any]) -> None:
         self.write(f"  ! {_first_line(event['cause'])}: putting back what was there ({', '.join(event['services'])})")
 
+    def _on_keeping(self, event: dict[str, Any]) -> None:
+        names = ", ".join(event["services"])
+        self.write(f"  ! {_first_line(event['cause'])}: what was verified stays, if it still serves ({names})")
+
     def _on_note(self, event: dict[str, Any]) -> None:
         self.write(f"  ! {event['text']}")
 
@@ -209,6 +213,7 @@ def summary(event: dict[str, Any], seconds: float, details: list[str]) -> list[s
     cause = _first_line(event.get("cause"))
     words = {
         "succeeded": f"Succeeded in {spent}{': ' + now if now else ''}.",
+        "not_cleaned_up": f"Done, and not cleaned up (exit 8) in {spent}{': ' + now if now else ''}.",
         "refused": f"Refused (exit {event['exit_code']}); nothing was changed.",
         "failed": "Failed (exit 4) before anything was changed.",
         "rolled_back": f"Failed and put back (exit 4) in {spent}{': ' + now if now else ''}.",

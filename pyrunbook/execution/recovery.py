@@ -25,6 +25,7 @@ from pyrunbook.execution.run import (
     put_back,
     settle,
     unknown,
+    verified,
 )
 from pyrunbook.execution.signals import Listener, Signals
 from pyrunbook.journal import Journal, JournalError, Outcome, Run
@@ -76,13 +77,33 @@ def way_for(run: Run) -> Way:
         return "rollback"
     if run.outcome is Outcome.ROLLBACK_FAILED or run.only_steps:  # finishing would do more than was asked for
         return "rollback"
-    open_services = [service for service in run.services if service.outcome is None and service.changed]
-    rolling_back = any(s.step == "rollback" for service in open_services for s in service.steps)
-    verified = open_services and all(
-        any(step.step == "verify" and step.outcome in ("ok", "changed") for step in service.steps)
-        for service in open_services
-    )
-    return "resume" if verified and not rolling_back else "rollback"
+    begun = [s for s in run.services if s.service in open_services(run) and s.changed]
+    return "resume" if begun and all(verified(service) for service in begun) else "rollback"
+
+
+def to_clean_up(wanted: str) -> Run | None:
+    """The run whose id begins so, if it ended `not_cleaned_up`.
+
+    Raises:
+        Refused: a later run has changed one of its services, so what is left is no longer this run's to take away.
+    """
+    with Journal.open() as journal:
+        try:
+            run = journal.get(wanted)
+        except BadInput:
+            return None
+        if run.outcome is not Outcome.NOT_CLEANED_UP:
+            return None
+        for name in open_services(run):
+            for later in journal.history(limit=None, service=name):
+                part = later.service(name)
+                if later.started > run.started and part and part.changed:
+                    raise Refused(
+                        f"Run {later.id} has changed {name} after run {run.id}, so what that left is not taken away.",
+                        means="Nothing was changed.",
+                        next_step=f"pyrunbook report {later.id}, and look at what is there",
+                    )
+    return run
 
 
 def recover(
@@ -98,7 +119,8 @@ def recover(
         inventory: sources in place of those that the run recorded.
 
     Returns:
-        How it ended. A run that was put back is what was asked for, so its exit code is that of a success.
+        How it ended. A run that was put back is what was asked for, so its exit code is that of a success. One that
+        still could not be cleaned up keeps its own.
 
     Raises:
         Refused: another recovery is going on here; or the run cannot be resumed, because inputs of it were secret and
@@ -106,10 +128,12 @@ def recover(
         BadInput: the run's inventory cannot be read any more.
     """
     with _alone():
-        return _recover(run, on_event, way or way_for(run), verbosity, inventory)
+        return _recover(run, on_event, way or way_for(run), verbosity, inventory, forward=way is None)
 
 
-def _recover(run: Run, on_event: Listener, way: Way, verbosity: int, inventory: tuple[str, ...]) -> Result:
+def _recover(
+    run: Run, on_event: Listener, way: Way, verbosity: int, inventory: tuple[str, ...], *, forward: bool
+) -> Result:
     resumes = way == "resume" and bool(open_services(run))
     if resumes and MASK in json.dumps(run.inputs):
         raise Refused(
@@ -147,7 +171,7 @@ def _recover(run: Run, on_event: Listener, way: Way, verbosity: int, inventory: 
             elif resumes:
                 result = bring_to_an_end(request, signals, tell)
             else:
-                result = put_back(request, run, Outcome.ROLLED_BACK, _cause(run), signals, tell)
+                result = put_back(request, run, Outcome.ROLLED_BACK, _cause(run), signals, tell, forward=forward)
     except BadInput as error:
         tell.ended(Result(None, error.exit_code, error.seen, next_step=error.next_step))
         raise

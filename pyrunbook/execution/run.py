@@ -10,11 +10,12 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from pyrunbook import places
+from pyrunbook.catalog.metadata import ROLLBACK
 from pyrunbook.errors import BadInput, ExitCode, PyrunbookError
 from pyrunbook.execution import inventory
 from pyrunbook.execution.play import Ended, Request, perform
 from pyrunbook.execution.signals import Listener, Signals
-from pyrunbook.journal import Journal, JournalError, Outcome, Run, worst
+from pyrunbook.journal import Journal, JournalError, Outcome, Run, ServiceRun, next_step, worst
 
 ROLLBACK_PAUSES = (0.0, 3.0, 10.0)
 """Seconds before each attempt of a rollback; only a machine that cannot be reached is given the time to come back."""
@@ -208,8 +209,12 @@ def _judge(request: Request, ended: Ended, signals: Signals, on_event: Listener)
 
 
 def open_services(run: Run) -> list[str]:
-    """The services of a run that have not been brought to an end, or not to a good one."""
-    return [service.service for service in run.services if service.outcome in (None, Outcome.ROLLBACK_FAILED)]
+    """The services of a run that have not been brought to an end, or not to a good one.
+
+    What was not cleaned up waits for nobody else, so it counts when its run is taken up again for that.
+    """
+    still = [None, Outcome.ROLLBACK_FAILED, *([run.outcome] if run.outcome is Outcome.NOT_CLEANED_UP else [])]
+    return [service.service for service in run.services if service.outcome in still]
 
 
 def _missed(request: Request, run: Run) -> list[str]:
@@ -250,8 +255,36 @@ def _reason(ended: Ended, signals: Signals, run: Run) -> tuple[Outcome, str]:
     return Outcome.ROLLED_BACK, why or (ended.output[-1] if ended.output else "ansible-playbook ended by itself")
 
 
-def put_back(request: Request, run: Run, reason: Outcome, why: str, signals: Signals, on_event: Listener) -> Result:
-    """Have the unfinished services of a run put back, by a play of their own.
+def verified(service: ServiceRun) -> bool:
+    """Whether the last verification of a service passed, and nothing of what it verified was put back since.
+
+    From there on the run goes forward: what is left only cleans up.
+    """
+    said = [step.outcome for step in service.steps if step.step == "verify" and step.outcome not in (None, "skipped")]
+    # The step that puts back begins with a look whether it has to.
+    ends = {e.attempt: e.value["outcome"] for e in service.evidence if e.step == "conclude" and "outcome" in e.value}
+    begun = {step.attempt for step in service.steps if step.step == "rollback"}
+    put_back = {attempt for attempt in begun if ends.get(attempt) not in (Outcome.SUCCEEDED, Outcome.NOT_CLEANED_UP)}
+    return service.changed and bool(said) and said[-1] in ("ok", "changed") and not put_back
+
+
+def _cleaned_up(service: ServiceRun) -> bool:
+    """Whether a service that was verified had come to its conclusion, without a step that failed."""
+    steps = [step for step in service.steps if step.attempt == service.steps[-1].attempt]
+    return steps[-1].step == "conclude" and all(step.outcome != "failed" for step in steps)
+
+
+def put_back(
+    request: Request,
+    run: Run,
+    reason: Outcome,
+    why: str,
+    signals: Signals,
+    on_event: Listener,
+    *,
+    forward: bool = True,
+) -> Result:
+    """Have the unfinished services of a run put back, by a play of their own; what was verified stays while it serves.
 
     Args:
         request: how the run was started; its inventory and verbosity serve here too.
@@ -260,13 +293,22 @@ def put_back(request: Request, run: Run, reason: Outcome, why: str, signals: Sig
         why: the cause to record.
         signals: taken during the rollback, not obeyed.
         on_event: gets the events of that play.
+        forward: whether what was verified stays.
     """
     if run.check_mode:  # it could not change anything, and took no lock
         _end(run.id, reason, why)
         return Result(reason, reason.exit_code, why, run)
     signals.rolling_back = True
     services = open_services(run)
-    on_event({"event": "putting_back", "run": run.id, "cause": why, "services": services})
+    stays: dict[str, str] = {}
+    if forward and request.undone_by == ROLLBACK:  # an undo of its own sees from what it finds what stays
+        stays = {s.service: "succeeded" if _cleaned_up(s) else "not_cleaned_up" for s in run.services if verified(s)}
+    for event, names in (
+        ("keeping", [n for n in services if n in stays]),
+        ("putting_back", [n for n in services if n not in stays]),
+    ):
+        if names:
+            on_event({"event": event, "run": run.id, "cause": why, "services": names})
     rollback = replace(
         request,
         playbook=request.undo,
@@ -274,7 +316,7 @@ def put_back(request: Request, run: Run, reason: Outcome, why: str, signals: Sig
         tags="",
         timeout=None,
         check=False,
-        extra_vars={"put_back_as": str(reason), "rollback_reason": why},
+        extra_vars={"put_back_as": str(reason), "rollback_reason": why, **({"put_back_keeps": stays} if stays else {})},
     )
     ended: list[Ended] = []
     for pause in ROLLBACK_PAUSES:
@@ -298,7 +340,8 @@ def put_back(request: Request, run: Run, reason: Outcome, why: str, signals: Sig
         services = open_services(after)
         if not services:
             return replace(settle(after), cause=why)
-    return _not_put_back(_recorded(run.id) or run, _said(ended[0]))
+    result = _not_put_back(_recorded(run.id) or run, _said(ended[0]))
+    return replace(result, next_step=f"pyrunbook recover {run.id}") if set(services) <= set(stays) else result
 
 
 def _end(run_id: str, outcome: Outcome, cause: str) -> None:
@@ -313,7 +356,7 @@ def _end(run_id: str, outcome: Outcome, cause: str) -> None:
 def _of(run: Run) -> Result:
     outcome = run.outcome or Outcome.FAILED
     cause = run.cause or next((service.cause for service in run.services if service.cause), None) or ""
-    undo = ""
+    undo = next_step(outcome, run.id)
     if outcome is Outcome.SUCCEEDED and run.changed:
         undo = f"pyrunbook rollback {run.id}"
     if outcome is Outcome.NOT_CONTAINED:

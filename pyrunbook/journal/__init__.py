@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from pyrunbook.journal.errors import BadJournalUrl, JournalError
-from pyrunbook.journal.outcome import Outcome, StepOutcome, worst
+from pyrunbook.journal.outcome import Outcome, StepOutcome, next_step, worst
 from pyrunbook.journal.records import Attestation, Evidence, Run, RunStart, ServiceRun, Step, new_run_id
 
 if TYPE_CHECKING:
@@ -27,6 +27,7 @@ __all__ = [
     "Step",
     "StepOutcome",
     "new_run_id",
+    "next_step",
     "worst",
 ]
 

@@ -12,6 +12,8 @@ class Outcome(StrEnum):
     """How a run, or one service of it, ended."""
 
     SUCCEEDED = "succeeded"
+    NOT_CLEANED_UP = "not_cleaned_up"
+    """What the run was for is done, verified and serves; what was to be taken away afterwards is still there."""
     REFUSED = "refused"
     FAILED = "failed"
     """A step failed before anything was changed; there was nothing to put back."""
@@ -38,6 +40,7 @@ class Outcome(StrEnum):
 
 _EXIT_CODES = {
     Outcome.SUCCEEDED: ExitCode.SUCCEEDED,
+    Outcome.NOT_CLEANED_UP: ExitCode.FINDINGS,
     Outcome.REFUSED: ExitCode.REFUSED,
     Outcome.FAILED: ExitCode.PUT_BACK,
     Outcome.ROLLED_BACK: ExitCode.PUT_BACK,
@@ -56,6 +59,7 @@ _SEVERITY = (
     Outcome.REFUSED,
     Outcome.FAILED,
     Outcome.CANCELED,
+    Outcome.NOT_CLEANED_UP,
     Outcome.CONTAINED,
     Outcome.UNREACHABLE,
     Outcome.TIMED_OUT,
@@ -72,6 +76,13 @@ def worst(outcomes: Iterable[Outcome]) -> Outcome:
         outcomes: at least one.
     """
     return max(outcomes, key=_SEVERITY.index)
+
+
+def next_step(outcome: Outcome, run_id: str) -> str:
+    """What to type after a run that needs somebody; empty where it needs nobody."""
+    if outcome is Outcome.ROLLBACK_FAILED:
+        return f"pyrunbook recover {run_id} --rollback"
+    return f"pyrunbook recover {run_id}" if outcome is Outcome.NOT_CLEANED_UP else ""
 
 
 class StepOutcome(StrEnum):

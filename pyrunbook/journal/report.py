@@ -13,6 +13,7 @@ from pyrunbook.journal.records import Run, ServiceRun, Step
 
 _SAID = {
     Outcome.SUCCEEDED: "Succeeded",
+    Outcome.NOT_CLEANED_UP: "Done, and not cleaned up",
     Outcome.REFUSED: "Refused; nothing was changed",
     Outcome.FAILED: "Failed; nothing was changed",
     Outcome.ROLLED_BACK: "Failed, and put back what was there",
@@ -40,7 +41,7 @@ def undo(run: Run) -> tuple[str, str | None]:
         return "Secure mode stays on until somebody says why it may be switched off:", off
     if not run.changed:
         return "Nothing was changed; there is nothing to undo.", None
-    if run.outcome is Outcome.SUCCEEDED:
+    if run.outcome in (Outcome.SUCCEEDED, Outcome.NOT_CLEANED_UP):
         return "To put back what was there before it:", f"pyrunbook rollback {run.id}"
     return "What was there before is in place; there is nothing to undo.", None
 
@@ -76,6 +77,9 @@ def _page(run: Run) -> Iterator[str]:
         yield from _service(part)
     if not run.services:
         yield from ("", "The run reached no service.")
+    if run.outcome is Outcome.NOT_CLEANED_UP:
+        words = "What the run was for is done and verified. Take away what kept it from cleaning up, then:"
+        yield from ("", "## To finish", "", words, "", "```bash", f"pyrunbook recover {run.id}", "```")
     sentence, command = undo(run)
     yield from ("", "## To undo", "", sentence)
     if command:

@@ -95,7 +95,8 @@ class Journal:
     def start_run(self, start: RunStart) -> int:
         """Record that a run begins, or that an unfinished one is taken up again.
 
-        A run whose rollback failed is not at its end either: it can be taken up again until it is put back.
+        A run whose rollback failed is not at its end either: it can be taken up again until it is put back; and one
+        that was not cleaned up, until it is.
 
         Returns:
             the attempt: 1 for a new run.
@@ -112,7 +113,7 @@ class Journal:
             if known is None:
                 connection.execute(insert(runs).values(attempt=1, started=self._clock(), **values))
                 return 1
-            if known.ended is not None and known.outcome != Outcome.ROLLBACK_FAILED:
+            if known.ended is not None and known.outcome not in (Outcome.ROLLBACK_FAILED, Outcome.NOT_CLEANED_UP):
                 raise JournalError(
                     f"run {start.id} has already ended ({known.outcome}) and cannot be taken up again",
                     next_step=f"pyrunbook report {start.id}",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -240,3 +241,49 @@ def test_an_update_survives_an_api_that_fails_now_and_then_and_writes_no_token_d
     for path in operator.home.rglob("*"):
         if path.is_file():
             assert token.encode() not in path.read_bytes(), path
+
+
+def test_a_cleanup_that_fails_keeps_the_verified_release_until_somebody_finishes_it(
+    standin_api: Api, operator: Operator
+) -> None:
+    api = standin_api
+    api.two_colors(replicas=2)
+    operator.settings(deploy_green_manifests=manifests(api, "1.1.0"))
+    api.faults.fail(422, verb="delete", times=1000, message="denied by policy keep-everything")
+    done = operator.update()
+    assert done.returncode == 2 and "not_cleaned_up: " in done.stdout, done.stdout + done.stderr
+    assert serving(api) == ("green", "1.1.0", 2)
+    blue = api.cluster().get("Deployment", "agent-factory-blue")
+    assert blue and blue["spec"]["replicas"] == 0, "it was drained, and stays"
+    assert free(api)
+    found = re.search(r"pyrunbook recover ([0-9a-f]{8})", done.stdout)
+    assert found, done.stdout
+    api.faults.faults.clear()
+    finished = subprocess.run(
+        [sys.executable, "-m", "pyrunbook", "recover", found[1]],
+        cwd=ROOT, env=operator.environment(), capture_output=True, text=True, timeout=200, check=False,
+    )  # fmt: skip
+    assert finished.returncode == 0, finished.stdout + finished.stderr
+    assert serving(api) == ("green", "1.1.0", 2)
+    assert api.cluster().get("Deployment", "agent-factory-blue") is None and free(api)
+
+
+SABOTAGE = """
+import sys
+from pyrunbook.kubernetes.client import connect
+cluster = connect(sys.argv[1], None, sys.argv[2])
+live = cluster.get("Deployment", "agent-factory-green")
+live["spec"]["replicas"] = 1
+cluster.replace(live)
+"""
+
+
+def test_a_release_that_is_scaled_down_after_its_verification_is_put_back(api: Api, operator: Operator) -> None:
+    api.two_colors(replicas=3)
+    argv = [sys.executable, "-c", SABOTAGE, str(api.kubeconfig), api.namespace]
+    hooks = [{"name": "sabotage", "argv": argv}]
+    operator.settings(deploy_green_manifests=manifests(api, "1.1.0"), validate_service_hooks=hooks)
+    done = operator.update()
+    assert done.returncode == 2 and "of 3 pods of Deployment agent-factory-green" in done.stdout, done.stdout
+    assert serving(api) == ("blue", "1.0.4", 3)
+    assert api.cluster().get("Deployment", "agent-factory-green") is None and free(api)

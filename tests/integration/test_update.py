@@ -173,12 +173,45 @@ def test_after_a_kill_of_ansible_at_any_step_recover_brings_it_to_an_end(sandbox
         time.sleep(0.15)
         kill_ansible(run)
         process.communicate()
-        # The CLI lives, so it puts things back by itself.
-        assert process.returncode == 4, step
     assert gone(run)
-    assert report(sandbox, run)["outcome"] in ("rolled_back", "failed")
-    assert serves(sandbox) == ("blue", "1.0.4")
+    # The CLI lives, so it brings things to an end by itself: what was verified stays.
+    finished = step in ("drain", "cleanup", "conclude") or _verified(sandbox, run)
+    assert process.returncode in ((8, 0) if finished else (4,)), step
+    wanted = {8: ("not_cleaned_up",), 0: ("succeeded",), 4: ("rolled_back", "failed")}
+    assert report(sandbox, run)["outcome"] in wanted[process.returncode]
+    assert serves(sandbox) == (("green", "1.1.0") if finished else ("blue", "1.0.4"))
     assert not lock(sandbox).exists()
+
+
+def test_a_cleanup_that_fails_keeps_the_verified_release_until_somebody_finishes_it(sandbox: Sandbox) -> None:
+    link = sandbox.directory / "slots" / "blue" / "release"
+    with started(sandbox, "maintenance", "--window", "--yes") as process:
+        run = until_step(process, "drain")["run"]
+        link.unlink()
+        link.mkdir()  # which is nothing to unlink
+        out, err = process.communicate(timeout=120)
+    last = json.loads(out.splitlines()[-1])
+    assert (process.returncode, last["outcome"]) == (8, "not_cleaned_up"), err
+    assert str(link) in last["cause"]
+    assert last["next_step"] == f"pyrunbook recover {run}"
+    assert serves(sandbox) == ("green", "1.1.0")
+    assert not lock(sandbox).exists()
+    assert f"pyrunbook recover {run}" in sandbox.run("report", run).stdout
+    link.rmdir()
+    finished = sandbox.run("recover", run)
+    assert finished.returncode == 0, finished.stdout + finished.stderr
+    assert report(sandbox, run)["outcome"] == "succeeded"
+    assert serves(sandbox) == ("green", "1.1.0")
+
+
+def test_a_release_that_dies_after_its_verification_is_put_back(sandbox: Sandbox) -> None:
+    config = sandbox.directory / "supervisord.conf"
+    stop = [str(Path(sys.executable).parent / "supervisorctl"), "-c", str(config), "stop", "agent-factory-green"]
+    hooks = json.dumps({"validate_service_hooks": [{"name": "sabotage", "argv": stop}]})
+    done = maintain(sandbox, "-e", hooks, code=4)
+    assert "What was verified does not serve any more: the process of green" in done.stdout
+    assert serves(sandbox) == ("blue", "1.0.4")
+    assert report(sandbox)["outcome"] == "rolled_back"
 
 
 @pytest.mark.parametrize("step", KILLS["cli"])

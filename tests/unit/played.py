@@ -85,6 +85,14 @@ class Scene:
 
         return self.then(act)
 
+    def concluded(self, outcome: str) -> Scene:
+        """As `conclude`, by the step that does it."""
+
+        def evidence(journal: Journal, request: Request, on_event: Listener) -> None:
+            journal.add_evidence(request.run_id, "web", "conclude", "Record the outcome", {"outcome": outcome})
+
+        return self.step("conclude").then(evidence).conclude(outcome)
+
     def end(self, outcome: str, cause: str = "") -> Scene:
         def act(journal: Journal, request: Request, on_event: Listener) -> None:
             journal.end_run(request.run_id, outcome, cause)
@@ -152,6 +160,16 @@ def not_put_back() -> Scene:
         Scene(FAILED).start().step("rollback", "failed", said).conclude("rollback_failed", said)
         .end("rollback_failed", said)
     )  # fmt: skip
+
+
+def past_verification(ended: Ended = KILLED) -> Scene:
+    """An update whose play dies when the new release is verified and what served before is being taken away."""
+    return Scene(ended).start().plan().step("deploy_green").step("verify").step("drain")
+
+
+def kept(outcome: str = "not_cleaned_up") -> Scene:
+    """A play of its own that finds that what was verified still serves."""
+    return Scene().start().step("rollback").concluded(outcome).end(outcome)
 
 
 def run_in_journal(run_id: str) -> Any:

@@ -16,7 +16,19 @@ from typing import Any
 import msgspec
 import psutil
 import pytest
-from played import FAILED, KILLED, Scene, Theatre, good, left, not_put_back, put_back, run_in_journal
+from played import (
+    FAILED,
+    KILLED,
+    Scene,
+    Theatre,
+    good,
+    kept,
+    left,
+    not_put_back,
+    past_verification,
+    put_back,
+    run_in_journal,
+)
 
 from pyrunbook import catalog
 from pyrunbook.errors import BadInput, ExitCode, Refused
@@ -103,6 +115,9 @@ def run(*services: ServiceRun, runbook: str = "maintenance/production_update", *
         (run(service(step("preflight"), changed=False)), "rollback"),
         (run(), "rollback"),
         (run(service(step("verify")), outcome=Outcome.ROLLBACK_FAILED), "rollback"),
+        # Of several verifications the last one that ended counts.
+        (run(service(step("verify"), step("verify", "failed"))), "rollback"),
+        (run(service(step("verify"), step("verify", None))), "resume"),
         (run(service(step("rollback", None)), runbook="deployment/rollback"), "resume"),
         (run(service(step("rollback", "failed")), runbook="deployment/rollback"), "resume"),
     ],
@@ -216,11 +231,43 @@ def test_a_resume_that_was_asked_for_keeps_to_the_window(theatre: Theatre) -> No
 
 def test_a_resumed_run_that_fails_is_put_back(theatre: Theatre) -> None:
     dead = died(theatre, left().step("verify"))
-    theatre.scenes += [Scene(FAILED).start().step("cleanup", "failed", "still in use"), put_back()]
+    theatre.scenes += [Scene(FAILED).start().step("verify", "failed", "500 in 3 of 20"), put_back()]
     result, events = recovered(dead)
     assert (result.outcome, result.exit_code) == (Outcome.ROLLED_BACK, ExitCode.SUCCEEDED)
     assert [request.mode for request in theatre.requests] == ["resume", "recover"]
-    assert events[-1]["cause"] == "still in use"
+    assert events[-1]["cause"] == "500 in 3 of 20"
+
+
+def test_a_resumed_run_that_cannot_clean_up_keeps_what_was_verified(theatre: Theatre) -> None:
+    dead = died(theatre, left().step("verify"))
+    theatre.scenes += [Scene(FAILED).start().step("cleanup", "failed", "still in use"), kept()]
+    result, events = recovered(dead)
+    assert (result.outcome, result.exit_code) == (Outcome.NOT_CLEANED_UP, ExitCode.FINDINGS)
+    assert (events[-1]["cause"], events[-1]["next_step"]) == ("still in use", "pyrunbook recover 00c0ffee")
+
+
+def test_what_was_not_cleaned_up_is_taken_up_again_by_its_name_only(theatre: Theatre) -> None:
+    first = past_verification(FAILED).step("cleanup", "failed", "still in use").step("rollback")
+    died(theatre, first.concluded("not_cleaned_up").end("not_cleaned_up", "still in use"))
+    assert recovery.unfinished() == [], "it keeps nobody from the next run"
+    left_over = recovery.to_clean_up("00c0")
+    assert left_over and recovery.way_for(left_over) == "resume"
+    theatre.scenes += [Scene(KILLED).start(), kept()]  # that, too, may be killed
+    assert recovered(left_over)[0].outcome is Outcome.NOT_CLEANED_UP
+    again = recovery.to_clean_up("00c0ffee")
+    assert again
+    theatre.scenes.append(Scene().start().step("verify").step("cleanup").concluded("succeeded").end("succeeded"))
+    assert recovered(again)[0].exit_code is ExitCode.SUCCEEDED
+    assert (theatre.requests[-1].mode, theatre.requests[-1].limit) == ("resume", "web")
+    assert recovery.to_clean_up("00c0ffee") is None and recovery.to_clean_up("nobody") is None
+
+
+def test_what_a_later_run_has_changed_is_not_taken_away(theatre: Theatre) -> None:
+    died(theatre, past_verification(FAILED).concluded("not_cleaned_up").end("not_cleaned_up"))
+    request = Request(playbook=UPDATE, inventory=("/one",), run_id="00000002")
+    good()(request, lambda event: None, lambda: False)
+    with pytest.raises(Refused, match="Run 00000002 has changed web after run 00c0ffee"):
+        recovery.to_clean_up("00c0ffee")
 
 
 @pytest.mark.parametrize(

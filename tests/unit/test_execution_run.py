@@ -18,8 +18,10 @@ from played import (
     Scene,
     Theatre,
     good,
+    kept,
     left,
     not_put_back,
+    past_verification,
     put_back,
     refused,
     rolled_back,
@@ -109,6 +111,65 @@ def test_operate(theatre: Theatre, scenes: list[Scene], outcome: str, code: int,
         assert set(recovery.extra_vars) == {"put_back_as", "rollback_reason"}
     else:
         assert "putting_back" not in operation.kinds()
+
+
+@pytest.mark.parametrize(
+    ("scene", "cause"),
+    [
+        (past_verification(KILLED), "ansible-playbook was killed"),
+        (past_verification(TIMED_OUT), "the run took longer than its timeout"),
+        (past_verification().then(lambda *_: os.kill(os.getpid(), signal.SIGINT)), "ended by SIGINT"),
+        (past_verification(FAILED).step("cleanup", "unreachable", "no route"), "no route"),
+    ],
+)
+def test_what_was_verified_stays_however_the_play_ended(theatre: Theatre, scene: Scene, cause: str) -> None:
+    operation = Operation(theatre, scene, kept())
+    result = operation()
+    assert (result.outcome, result.exit_code, result.cause) == (Outcome.NOT_CLEANED_UP, ExitCode.FINDINGS, cause)
+    assert result.next_step == "pyrunbook recover 00c0ffee"
+    assert "keeping" in operation.kinds() and "putting_back" not in operation.kinds()
+    recovery = theatre.requests[-1]
+    assert (recovery.playbook.name, recovery.mode) == ("rollback.yml", "recover")
+    assert recovery.extra_vars["put_back_keeps"] == {"web": "not_cleaned_up"}
+    assert run_in_journal("00c0ffee").finished, "the next run may begin"
+
+
+def test_a_run_that_dies_while_it_concludes_has_nothing_left_to_clean_up(theatre: Theatre) -> None:
+    operation = Operation(theatre, past_verification().step("cleanup").step("conclude"), kept("succeeded"))
+    assert operation().exit_code is ExitCode.SUCCEEDED
+    assert theatre.requests[-1].extra_vars["put_back_keeps"] == {"web": "succeeded"}
+
+
+@pytest.mark.parametrize(
+    "scene",
+    [
+        Scene(KILLED).start().plan().step("verify", "failed", "500"),
+        Scene(KILLED).start().plan().step("verify", "skipped"),
+        past_verification().step("rollback"),
+        past_verification().step("verify", "failed", "500"),
+    ],
+)
+def test_what_is_not_verified_or_is_being_put_back_does_not_stay(theatre: Theatre, scene: Scene) -> None:
+    assert Operation(theatre, scene, put_back())().exit_code is ExitCode.PUT_BACK
+    assert "put_back_keeps" not in theatre.requests[-1].extra_vars
+
+
+def test_of_two_services_the_verified_one_stays_and_the_other_is_put_back(theatre: Theatre) -> None:
+    scene = (
+        Scene(KILLED).start("a", "b").plan("a").plan("b").step("verify", service="a").step("deploy_green", service="b")
+    )
+    ends = Scene().start("a", "b").conclude("not_cleaned_up", service="a").conclude("rolled_back", service="b")
+    result = Operation(theatre, scene, ends)()
+    assert (result.outcome, result.exit_code) == (Outcome.ROLLED_BACK, ExitCode.PUT_BACK)
+    assert (theatre.requests[-1].limit, theatre.requests[-1].extra_vars["put_back_keeps"]) == (
+        "a,b", {"a": "not_cleaned_up"},
+    )  # fmt: skip
+
+
+def test_what_cannot_be_looked_at_is_taken_up_again_forward(theatre: Theatre) -> None:
+    result = Operation(theatre, past_verification(), *[Scene(KILLED).start()] * 3)()
+    assert (result.outcome, result.exit_code) == (Outcome.ROLLBACK_FAILED, ExitCode.NOT_PUT_BACK)
+    assert result.next_step == "pyrunbook recover 00c0ffee"
 
 
 def test_what_a_run_left_is_put_back_by_the_runbook_that_its_own_one_names(theatre: Theatre) -> None:

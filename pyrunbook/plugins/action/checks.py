@@ -16,6 +16,8 @@ class ActionModule(StepAction):
 
     The checks of a rollback plan leave out what may be secret; `inventory` names the variable that has it. One that
     cannot be completed is not performed, which is told; without any other nothing can be said to be good.
+
+    The result has `url` when they were performed: the role rollback asks what was verified.
     """
 
     ARGUMENTS = {
@@ -72,7 +74,7 @@ class ActionModule(StepAction):
         if missing:
             evidence["not performed"] = missing
             detail = f"{detail}; not performed: {'; '.join(missing)}"
-        return {"changed": False, "detail": detail, "evidence": evidence}
+        return {"changed": False, "detail": detail, "evidence": evidence, "url": url}
 
     def _completed(
         self, checks: list[dict[str, Any]], variable: str, task_vars: dict[str, Any]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from pyrunbook.journal import Outcome
+from pyrunbook.journal import Outcome, next_step
 from pyrunbook.plugins.step_action import StepAction
 
 
@@ -25,4 +25,6 @@ class ActionModule(StepAction):
             "changed": False,
             "detail": arguments["detail"],
             "conclusion": {"outcome": str(outcome), "cause": arguments["cause"]},
+            "evidence": {"outcome": str(outcome)},
+            "next_step": "" if self.run_id == "manual" else next_step(outcome, self.run_id),
         }
