@@ -63,11 +63,13 @@ class Scene:
 
         return self.then(act)
 
-    def step(self, step: str, outcome: str = "ok", error: str | None = None, service: str = "web") -> Scene:
+    def step(self, step: str, outcome: str | None = "ok", error: str | None = None, service: str = "web") -> Scene:
         def act(journal: Journal, request: Request, on_event: Listener) -> None:
             same = {"run": request.run_id, "service": service, "step": step, "title": f"Do {step}"}
             journal.start_step(request.run_id, service, step, f"Do {step}")
             on_event({"event": "step_started", **same})
+            if outcome is None:  # it dies in it
+                return
             journal.end_step(request.run_id, service, step, outcome, "", error)
             ended = {"detail": "", "bad_input": False, "known": [], "seconds": 0.1}
             on_event({"event": "step_ended", **same, "outcome": outcome, "error": error, **ended})
