@@ -9,6 +9,7 @@ from pyrunbook.kubernetes.client import Cluster
 from pyrunbook.kubernetes.errors import ClusterError
 from pyrunbook.kubernetes.kinds import Manifest
 from pyrunbook.kubernetes.target import COLORS, Target
+from pyrunbook.kubernetes.writers import written_by
 
 VERSION_LABEL = "app.kubernetes.io/version"
 
@@ -73,14 +74,17 @@ def read(cluster: Cluster, target: Target, *, for_rollback: bool = False) -> dic
     Returns:
         `active`, `colors` (of each: `exists`, `running`, `replicas` wanted, `ready`, `release` or `None`,
         `endpoints` as `address:port` of its ready pods), and `kubernetes`: `namespace`, `service`, `selector`,
-        `preview_selector` and of each color `deployment`, `pods` (all that are left, terminating ones too),
-        `images`.
+        `written_by` (who wrote the Service last besides us, see `writers`), `preview_selector` and of each color
+        `deployment`, `pods` (all that are left, terminating ones too), `images`.
 
     Raises:
         ClusterError: there is no such Service, or its selector says no color.
     """
+    by = ""
     try:
-        selector = selector_of(read_service(cluster, target.service))
+        live = read_service(cluster, target.service)
+        by = written_by(live)
+        selector = selector_of(live)
         active = color_of(target, selector, target.service)
     except ClusterError:
         if not for_rollback:
@@ -116,6 +120,7 @@ def read(cluster: Cluster, target: Target, *, for_rollback: bool = False) -> dic
             "namespace": cluster.namespace,
             "service": target.service,
             "selector": selector,
+            "written_by": by,
             "preview_service": target.preview_service,
             "preview_selector": selector_of(preview) if preview else None,
             "colors": details,

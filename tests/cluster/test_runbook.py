@@ -17,6 +17,7 @@ from front import Front
 from test_access import rules
 
 from pyrunbook.kubernetes import lease, plan, state
+from pyrunbook.plugins.known_errors import known_errors
 
 ROOT = Path(__file__).parents[2]
 
@@ -143,6 +144,31 @@ def test_a_release_that_is_no_good_is_put_back(
     after = api.cluster().get("HorizontalPodAutoscaler", "agent-factory-blue")
     assert before and after and before["spec"] == after["spec"]
     assert free(api)
+
+
+def test_a_selector_that_was_set_back_is_no_cache(api: Api, operator: Operator) -> None:
+    """As GitOps does it between the switch and the verification: what the run verifies is not what serves."""
+    api.two_colors(replicas=1)
+    service = api.cluster().get("Service", "agent-factory")
+    assert service
+    blue = {"kind": "Service", "metadata": {"name": "agent-factory"}, "spec": {"selector": service["spec"]["selector"]}}
+    api.as_manager("argocd-controller").apply(blue, force=True)
+    path = operator.directory / "verify.yml"
+    task = {"name": "Verify", "import_role": {"name": "validate"}, "vars": {"validate_release": "1.1.0"}}
+    known = {"service_active_color": "blue", "service_preview_color": "green"}
+    play = {"name": "It", "hosts": "services", "gather_facts": False, "vars": known, "tasks": [task]}
+    path.write_text(yaml.safe_dump([play]))
+    done = operator.play(os.path.relpath(path.with_suffix(""), ROOT / "playbooks"))
+    assert done.returncode == 2
+    words = " ".join(done.stdout.replace("\\n", " ").split())
+    assert (
+        "The traffic goes to blue again, not to green: Service agent-factory was written by argocd-controller" in words
+    )
+    last = words[words.index("The traffic goes to") :]
+    told = known_errors(
+        ROOT / "roles/validate/meta/step.yml", last, "agent-factory", {"service_platform": "kubernetes"}
+    )
+    assert [entry["error"] for entry in told] == ["The traffic goes to another color again"]
 
 
 def test_a_rollback_of_a_finished_update_from_another_machine(api: Api, operator: Operator, tmp_path: Path) -> None:
