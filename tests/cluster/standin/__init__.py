@@ -5,8 +5,9 @@ concurrency (409 on an old resourceVersion), whole-object PUT, JSON, merge and s
 field managers and conflicts, dry runs, label selectors, watches, generation and observedGeneration, a Deployment
 controller with ReplicaSets, quotas and progress deadlines, Available=True at zero replicas, pods that a fake kubelet
 makes ready after a while or not at all (told from their spec: an image at `*.invalid` cannot be pulled, a ConfigMap
-that is missing, the commands `/does-not-exist` and `/takes-more-memory-than-it-may`, a readiness probe on TCP port 1), EndpointSlices that follow pods and
-selectors, an autoscaler that keeps its minimum, garbage collection, Leases, access reviews, tokens with RBAC rules.
+that is missing, the commands `/does-not-exist` and `/takes-more-memory-than-it-may`, a readiness probe on TCP port 1),
+EndpointSlices that follow pods and selectors, an autoscaler that keeps its minimum, garbage collection,
+Leases, access reviews, tokens with RBAC rules.
 It can fail on demand: status codes, resets, lost answers, slow ones, and a restart, after which it denies for a while
 what it allows, as a real one does until it has read its roles (`StandIn.restart`).
 
