@@ -15,6 +15,7 @@ import yaml
 
 from pyrunbook import places
 from pyrunbook.errors import BadInput
+from pyrunbook.redaction import redact_text
 
 YAML = (".yml", ".yaml", ".json")
 ENV_TIMEOUT = "PYRUNBOOK_INVENTORY_TIMEOUT"
@@ -49,7 +50,7 @@ def services(sources: tuple[str, ...], limit: str = "") -> dict[str, dict[str, A
             next_step=f"see what it waits for: {shlex.join(argv)}; or give it more seconds in {ENV_TIMEOUT}",
         ) from error
     if done.returncode:
-        why = _broken(sources) or _said(done.stderr)
+        why = redact_text(_broken(sources) or _said(done.stderr))  # a file that cannot be read is quoted
         raise BadInput(f"inventory {', '.join(sources)} cannot be read: {why}", next_step=_remedy(why))
     data = json.loads(done.stdout)
     variables = data.get("_meta", {}).get("hostvars", {})

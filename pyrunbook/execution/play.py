@@ -31,6 +31,7 @@ from pyrunbook.catalog.metadata import ROLLBACK
 from pyrunbook.errors import BadInput
 from pyrunbook.execution import leftovers
 from pyrunbook.execution.events import Tail
+from pyrunbook.redaction import redact_whole
 
 _ANSI = re.compile(r"\x1b\[[0-9;]*m")
 # The first SIGINT is lost when it arrives while a worker is forked: Python ignores what is raised in its hooks there.
@@ -234,7 +235,8 @@ def perform(request: Request, on_event: Callable[[dict[str, Any]], None], cancel
     def heard(event: dict[str, Any]) -> bool:
         flags["no_hosts"] |= event.get("event") == "playbook_on_no_hosts_matched"
         flags["began"] |= event.get("event") == "playbook_on_task_start"
-        for line in _ANSI.sub("", event.get("stdout") or "").splitlines():
+        # The journal's callback masks what is secret; before it has begun, a file that cannot be read is quoted.
+        for line in redact_whole(_ANSI.sub("", event.get("stdout") or "")).splitlines():
             last.append(line)
             if request.verbosity or request.diff:
                 on_event({"event": "output", "line": line})

@@ -172,13 +172,17 @@ def test_a_selector_that_was_set_back_is_no_cache(api: Api, operator: Operator) 
 
 
 def test_a_rollback_of_a_finished_update_from_another_machine(api: Api, operator: Operator, tmp_path: Path) -> None:
+    """The plan that the cluster keeps has no secret of a check; the colleague's inventory has."""
     api.two_colors(replicas=2)
-    operator.settings(deploy_green_manifests=manifests(api, "1.1.0"))
+    check = {"name": "orders", "path": "/health?of=canary-1", "headers": {"X-Shop": "canary-2"}}
+    operator.settings(deploy_green_manifests=manifests(api, "1.1.0"), service_checks=[check])
     done = operator.update()
     assert done.returncode == 0, done.stdout + done.stderr
     plan_id = plan.stored(api.cluster(), "agent-factory")[0]["id"]
+    kept = plan.fetch(api.cluster(), "agent-factory", plan_id)
+    assert "canary" not in kept and "headers.X-Shop" in kept
     colleague = Operator(api, operator.front, tmp_path / "colleague")
-    colleague.settings()
+    colleague.settings(service_checks=[check])
     done = colleague.play("deployment/rollback", "-e", f"plan={plan_id}")
     assert done.returncode == 0, done.stdout + done.stderr
     assert serving(api) == ("blue", "1.0.4", 2)
