@@ -123,6 +123,7 @@ def test_not_hidden(find: Find, command: str) -> None:
         ("kubectl -n <namespace> get x", "", ["<namespace> has to be filled in, and nothing says with what"]),
         ("kubectl get pods -A\nkubectl -n <namespace> get x", "", []),
         ("git checkout -b <name>", "", []),
+        ("export NAMESPACE=<namespace>\nkubectl get x", "", []),  # filled in once, and the variable says what
         ("x --color <blue|green>", "", []),
         ("x --to <value of the label instance>", "", []),
         ("x -u <username> -t <your-team>", "", []),

@@ -47,7 +47,9 @@ def _blanks(command: Command, subject: Subject, context: Context, said: set[str]
     for row, found in blanks:
         blank, name = found[0], found["name"]
         closes = f"</{name}>" in command.source or f"</{name.split()[0]}>" in command.source
-        if closes or name.startswith("/") or blank in said or speaks_for_itself(name):
+        # `NAMESPACE=<namespace>` is the place to fill it in, once, and its variable says what it is.
+        assigned = re.match(r"\s*(export |local )?\w+=[\"']?$", rows[row][: found.start()]) is not None
+        if closes or assigned or name.startswith("/") or blank in said or speaks_for_itself(name):
             continue
         said.add(blank)
         named = any(blank in text for text in (*subject.raw, *comments))
