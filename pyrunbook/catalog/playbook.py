@@ -29,6 +29,15 @@ class Phase(StrEnum):
 
 
 @dataclass(frozen=True)
+class Prompt:
+    """A variable that a play asks for (`vars_prompt`); the answer to a private one is not shown."""
+
+    name: str
+    text: str
+    private: bool
+
+
+@dataclass(frozen=True)
 class Play:
     """A play of the playbook.
 
@@ -44,6 +53,7 @@ class Play:
     line: int
     variables: dict[str, Any] = field(default_factory=dict)
     refuses: bool = False
+    prompts: tuple[Prompt, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -83,6 +93,12 @@ class Playbook:
             if False not in verdicts:
                 open_ones = (c for c, verdict in zip(item.conditions, verdicts, strict=True) if verdict is None)
                 yield replace(item, conditions=tuple(open_ones))
+
+
+def _prompts(given: Any) -> Iterator[Prompt]:
+    for item in given if isinstance(given, list) else []:
+        if isinstance(item, dict) and item.get("name"):
+            yield Prompt(str(item["name"]), str(item.get("prompt") or item["name"]), bool(item.get("private", True)))
 
 
 _ROLE_TASKS = ("import_role", "include_role", "ansible.builtin.import_role", "ansible.builtin.include_role")
@@ -140,8 +156,9 @@ def read_playbook(file: Path) -> Playbook:
         serial = data.get("serial")
         name = str(data.get("name") or data["hosts"])
         line, hosts = node.start_mark.line + 1, str(data["hosts"])
-        refuses = _refuses(document, node)
-        plays.append(Play(name, hosts, None if serial is None else str(serial), line, _variables(data), refuses))
+        refuses, prompts = _refuses(document, node), tuple(_prompts(data.get("vars_prompt")))
+        count = None if serial is None else str(serial)
+        plays.append(Play(name, hosts, count, line, _variables(data), refuses, prompts))
         around = _Around(tags=_tags(data.get("tags")), variables=_variables(data))
         for section, phase in _SECTIONS:
             tasks = document.get(node, section)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 import time
 from collections.abc import Callable, Mapping
@@ -113,6 +114,7 @@ def operate(name: str, inputs: Mapping[str, Any] | None = None, **given: Any) ->
     runbook.refuse_selection(given["step"])
     sources = options.inventory_sources(given["inventory"])
     extra["preflight_attested"] = _attested(runbook, given)
+    told = _asked(runbook, extra)
     if given["wait"]:
         _wait(runbook, sources, given, extra)
 
@@ -134,6 +136,7 @@ def operate(name: str, inputs: Mapping[str, Any] | None = None, **given: Any) ->
         verbosity=given["verbosity"],
         timeout=timeout.total_seconds() if timeout else None,
         undone_by=runbook.metadata.undone_by,
+        told=told,
     )
     shown = display.choose(
         as_json=given["as_json"], title=str(runbook.metadata.title), inventory=options.inventory_name(sources)
@@ -160,6 +163,30 @@ def _attested(runbook: catalog.Runbook, given: dict[str, Any]) -> list[str]:
             if name not in attested and click.confirm(f"{prerequisite.text}: is that so?", err=True):
                 attested.append(name)
     return attested
+
+
+def _asked(runbook: catalog.Runbook, extra: dict[str, Any]) -> dict[str, str]:
+    """Ask what the plays would ask (`vars_prompt`), before anything begins.
+
+    The answer becomes an input, in `extra`. A private one is told to the play at its own prompt, and recorded nowhere.
+
+    Returns:
+        the prompts of private ones, as regular expressions, to the answers.
+    """
+    told: dict[str, str] = {}
+    for prompt in (prompt for play in runbook.plays for prompt in play.prompts if prompt.name not in extra):
+        if not sys.stdin.isatty():
+            raise BadInput(
+                f"{runbook.id} asks for {prompt.name} (vars_prompt), and nobody is there to answer.",
+                means="Nothing was changed.",
+                next_step=f"-e {prompt.name}=…, or -e @FILE for a secret",
+            )
+        answer = click.prompt(prompt.text, err=True, hide_input=prompt.private)
+        if prompt.private:
+            told[rf"{re.escape(prompt.text)}(?: \[.*\])?:\s*$"] = answer
+        else:
+            extra[prompt.name] = answer
+    return told
 
 
 def _wait(runbook: catalog.Runbook, sources: tuple[str, ...], given: dict[str, Any], extra: dict[str, Any]) -> None:

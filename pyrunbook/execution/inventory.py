@@ -15,6 +15,7 @@ import yaml
 
 from pyrunbook import places
 from pyrunbook.errors import BadInput
+from pyrunbook.execution import questions
 from pyrunbook.redaction import redact_text
 
 YAML = (".yml", ".yaml", ".json")
@@ -38,12 +39,18 @@ def services(sources: tuple[str, ...], limit: str = "") -> dict[str, dict[str, A
     for source in sources:
         argv += ["-i", source]
     timeout = _timeout()
-    environment = {
-        **os.environ,
-        "ANSIBLE_CONFIG": str(places.ansible_config()),
-    }
+    environment = {**os.environ, "ANSIBLE_CONFIG": str(places.ansible_config())}
     try:
-        done = subprocess.run(argv, capture_output=True, text=True, env=environment, timeout=timeout, check=False)
+        with questions.for_a_command() as (answers, pipes):
+            done = subprocess.run(
+                argv,
+                capture_output=True,
+                text=True,
+                env=environment | answers,
+                pass_fds=pipes,
+                timeout=timeout,
+                check=False,
+            )
     except subprocess.TimeoutExpired as error:
         raise BadInput(
             f"inventory {', '.join(sources)} did not answer within {timeout:g} s",

@@ -7,7 +7,6 @@ caching) stays as the configuration says.
 
 from __future__ import annotations
 
-import configparser
 import contextlib
 import json
 import os
@@ -28,8 +27,8 @@ from ansible_runner.runner import Runner
 
 from pyrunbook import places, running
 from pyrunbook.catalog.metadata import ROLLBACK
-from pyrunbook.errors import BadInput
-from pyrunbook.execution import leftovers
+from pyrunbook.execution import leftovers, questions
+from pyrunbook.execution.configuration import configured
 from pyrunbook.execution.events import Tail
 from pyrunbook.redaction import redact_whole
 
@@ -63,6 +62,7 @@ class Request:
         diff: show differences.
         verbosity: number of `-v`.
         timeout: seconds until the play is ended, or `None`.
+        told: what the play asks by itself (`vars_prompt`), as regular expressions, to the answers.
         undone_by: id of the runbook that puts back what a play of this one left in the middle.
     """
 
@@ -78,6 +78,7 @@ class Request:
     verbosity: int = 0
     timeout: float | None = None
     undone_by: str = ROLLBACK
+    told: dict[str, str] = field(default_factory=dict, repr=False)
 
     @property
     def undo(self) -> Path:
@@ -104,16 +105,6 @@ class Ended:
     began: bool = False
 
 
-def _configured(config: Path, key: str, default: str) -> str:
-    parser = configparser.ConfigParser(interpolation=None)
-    try:
-        parser.read(config, encoding="utf-8")
-    except (configparser.Error, UnicodeDecodeError) as error:
-        said = str(error).replace("\n", " ")
-        raise BadInput(f"{config} cannot be read: {said}", next_step="correct it, or unset ANSIBLE_CONFIG") from error
-    return parser.get("defaults", key, fallback=default)
-
-
 def environment(request: Request, events: Path, sockets: Path) -> dict[str, str]:
     """The variables that the play gets beside our own environment.
 
@@ -126,8 +117,8 @@ def environment(request: Request, events: Path, sockets: Path) -> dict[str, str]
     config = places.ansible_config().resolve()
     used = places.in_use()
     plugins = Path(__file__).resolve().parent.parent / "plugins"
-    keys = os.environ.get("ANSIBLE_HOST_KEY_CHECKING") or _configured(config, "host_key_checking", "true")
-    callbacks = os.environ.get("ANSIBLE_CALLBACKS_ENABLED") or _configured(config, "callbacks_enabled", "")
+    keys = os.environ.get("ANSIBLE_HOST_KEY_CHECKING") or configured(config, "defaults", "host_key_checking", "true")
+    callbacks = os.environ.get("ANSIBLE_CALLBACKS_ENABLED") or configured(config, "defaults", "callbacks_enabled", "")
     enabled = [name.strip() for name in callbacks.split(",") if name.strip()]
     # From ansible-core 2.20 a play begins with a socket in the temporary directory, and "did not start" is all it says.
     short = {"TMPDIR": str(sockets)} if len(tempfile.gettempdir()) > LONGEST_TEMPORARY else {}
@@ -139,8 +130,9 @@ def environment(request: Request, events: Path, sockets: Path) -> dict[str, str]
         "ANSIBLE_CALLBACK_PLUGINS": str(plugins / "callback"),
         "ANSIBLE_SSH_CONTROL_PATH_DIR": os.environ.get("ANSIBLE_SSH_CONTROL_PATH_DIR") or str(sockets),
         "ANSIBLE_NOCOWS": "1",
+        "ANSIBLE_AGNOSTIC_BECOME_PROMPT": "true",  # `questions` knows this one
         # Ansible's own 5 would take a batch of 10 services in two goes.
-        "ANSIBLE_FORKS": os.environ.get("ANSIBLE_FORKS") or _configured(config, "forks", str(FORKS)),
+        "ANSIBLE_FORKS": os.environ.get("ANSIBLE_FORKS") or configured(config, "defaults", "forks", str(FORKS)),
         # ansible-playbook stands beside our Python, whether its environment is activated or not.
         "PATH": os.pathsep.join((str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath))),
         places.ENV_CONTENT: used["content"],
@@ -267,6 +259,9 @@ def perform(request: Request, on_event: Callable[[dict[str, Any]], None], cancel
                 event_handler=heard,
                 cancel_callback=canceled,
             )
+            # Not as its parameter `passwords`: that is written into the directory.
+            told = (questions.for_a_play() | request.told).items()
+            runner.config.expect_passwords |= {re.compile(asked, re.MULTILINE): answer for asked, answer in told}
             try:
                 runner.run()
             finally:

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from pyrunbook import places
-from pyrunbook.execution import leftovers
+from pyrunbook.execution import leftovers, questions
 from pyrunbook.redaction import redact_text
 
 TIMEOUT = 120
@@ -70,14 +70,18 @@ def read(
         argv += ["-i", source]
     try:
         # As in a run: ssh's sockets have short names, and the connection is nobody else's.
-        with tempfile.TemporaryDirectory(prefix="pyrunbook-", dir=leftovers.sockets()) as sockets:
+        with (
+            questions.for_a_command() as (answers, pipes),
+            tempfile.TemporaryDirectory(prefix="pyrunbook-", dir=leftovers.sockets()) as sockets,
+        ):
             done = subprocess.run(
                 argv,
                 capture_output=True,
                 text=True,
                 timeout=TIMEOUT,
                 check=False,
-                env=_environment(sockets),
+                env=_environment(sockets) | answers,
+                pass_fds=pipes,
                 stdin=subprocess.DEVNULL,
             )
     except subprocess.TimeoutExpired:

@@ -14,7 +14,7 @@ from typing import Any, Literal
 from pyrunbook import catalog, places
 from pyrunbook.catalog.metadata import ROLLBACK
 from pyrunbook.errors import BadInput, ExitCode, Refused
-from pyrunbook.execution import leftovers
+from pyrunbook.execution import leftovers, questions
 from pyrunbook.execution.inventory import services
 from pyrunbook.execution.play import Request
 from pyrunbook.execution.run import (
@@ -127,6 +127,7 @@ def recover(
             are not recorded.
         BadInput: the run's inventory cannot be read any more.
     """
+    questions.answers()
     with _alone():
         return _recover(run, on_event, way or way_for(run), verbosity, inventory, forward=way is None)
 

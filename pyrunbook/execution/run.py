@@ -12,7 +12,7 @@ from typing import Any
 from pyrunbook import places
 from pyrunbook.catalog.metadata import ROLLBACK
 from pyrunbook.errors import BadInput, ExitCode, PyrunbookError
-from pyrunbook.execution import inventory
+from pyrunbook.execution import inventory, questions
 from pyrunbook.execution.play import Ended, Request, perform
 from pyrunbook.execution.signals import Listener, Signals
 from pyrunbook.journal import Journal, JournalError, Outcome, Run, ServiceRun, next_step, worst
@@ -105,6 +105,7 @@ def operate(request: Request, on_event: Listener) -> Result:
     """
     with Journal.open():  # what cannot be recorded is not begun
         pass
+    questions.answers()
     tell = Telling(request, on_event)
     signals = Signals(tell)
     tell.started()

@@ -15,6 +15,8 @@ from ansible.playbook.role_include import IncludeRole
 
 from pyrunbook.catalog.playbook import GUARDS
 
+PAUSE = ("pause", "ansible.builtin.pause", "ansible.legacy.pause")
+
 
 def _ancestors(task: Any) -> Iterator[Any]:
     parent = getattr(task, "_parent", None)
@@ -76,6 +78,26 @@ def parts(play: Any) -> list[Part]:
 
     look(play.compile(), rescues=False)
     return list(found.values())
+
+
+def question(play: Any) -> str:
+    """Which task waits for a key where nobody can press one: Ansible skips the question and goes on."""
+
+    def waiting(tasks: Any) -> Iterator[str]:
+        for task in tasks:
+            if isinstance(task, Block):
+                for part in (task.block, task.rescue, task.always):
+                    yield from waiting(part)
+            elif task.action in PAUSE and not {"seconds", "minutes"} & set(task.args):
+                yield str(task.get_name())
+
+    name = next(waiting(play.compile()), "")
+    if not name:
+        return ""
+    return (
+        f"The task {name!r} waits for a key (pause), and nobody is there to press it.\n"
+        "Next: make it a prerequisite that is attested, or give it seconds"
+    )
 
 
 def partial(play: Any) -> bool:

@@ -389,6 +389,15 @@ def test_an_input_that_nothing_reads_is_refused_with_the_nearest_name(play: Play
     assert "TASK" not in played.out
 
 
+def test_a_question_that_nobody_can_answer_is_refused_before_the_first_task(play: Play) -> None:
+    """Ansible would skip it, and go on as if somebody had said yes."""
+    book = GUARDED + "        - name: Is it so?\n          ansible.builtin.pause: {prompt: really}\n"
+    played = play(book, code=2)
+    assert "The task 'Is it so?' waits for a key (pause)" in played.out
+    assert played.run.outcome == "refused"
+    assert "TASK" not in played.out
+
+
 def test_some_steps_that_are_named_are_done_with_the_guards_and_told_as_a_part(play: Play) -> None:
     played = play(GUARDED, "--tags", "verify", "-e", "words=hi", "-e", "broken=[] ansible_user=x shared_by_all=1")
     assert "reads the input shared_by_all\n" in played.out

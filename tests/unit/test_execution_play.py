@@ -57,6 +57,7 @@ def test_a_long_name_of_the_temporary_directory_leaves_room_for_sockets(
 
 def test_the_whole_environment(tmp_path: Path) -> None:
     assert environment(request(mode="resume"), tmp_path / "events", tmp_path / "sockets") == {
+        "ANSIBLE_AGNOSTIC_BECOME_PROMPT": "true",
         "ANSIBLE_CALLBACKS_ENABLED": "pyrunbook_journal",
         "ANSIBLE_CALLBACK_PLUGINS": str(ROOT / "pyrunbook/plugins/callback"),
         "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"),

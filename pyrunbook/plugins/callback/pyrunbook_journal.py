@@ -131,7 +131,10 @@ class CallbackModule(CallbackBase):
         if self.journal is None:
             self._begin(str(runbook), variables)
         self._end_steps()  # of the services before, where they are updated one after the other
-        if problem := selection.left_out(play, steps) or self._unread(variables, list(services), steps):
+        problem = selection.left_out(play, steps) or self._unread(variables, list(services), steps)
+        if not problem and (self.cli or not sys.stdin.isatty()):
+            problem = selection.question(play)
+        if problem:
             self._refuse(problem, list(services))
         for service, values in services.items():
             self.matched = True
