@@ -66,15 +66,16 @@ def test_a_good_machine_with_a_good_service(sandbox: Sandbox) -> None:
     lines = doctor(sandbox, code=0).splitlines()
     assert [line.split()[:2] for line in lines] == [
         ["✓", "ansible"], ["✓", "configuration"], ["✓", "state"], ["✓", "journal"], ["✓", "inventory"],
-        *[["✓", "agent-factory:"]] * 5,
+        *[["✓", "agent-factory:"]] * 6,
     ]  # fmt: skip
     assert "1 service: agent-factory" in lines[4]
-    assert "reachable, its state can be read" in lines[5]
-    assert "has what an update needs: rights, space, ports" in lines[6]
+    assert "says all that a run needs" in lines[5]
+    assert "reachable, its state can be read" in lines[6]
+    assert "has what an update needs: rights, space, ports" in lines[7]
     blue = sandbox.settings.addresses["blue"]
-    assert lines[7].split() == ["✓", "agent-factory:", "blue", "over", "there", f"{blue}:", "accepts", "connections"]
-    assert f"http://{blue}: 1 of 1 good answers" in lines[8]
-    assert f"{sandbox.url}: 1 of 1 good answers" in lines[9]
+    assert lines[8].split() == ["✓", "agent-factory:", "blue", "over", "there", f"{blue}:", "accepts", "connections"]
+    assert f"http://{blue}: 1 of 1 good answers" in lines[9]
+    assert f"{sandbox.url}: 1 of 1 good answers" in lines[10]
     found = findings(sandbox, code=0)
     assert not wrong(found)
     assert set(found["journal"]) == {"name", "good", "seen", "next_step"}
