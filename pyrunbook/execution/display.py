@@ -100,6 +100,7 @@ class Lines:
         self._detail: dict[str, str] = {}
         self._open: list[str] = []  # services that are being worked on
         self._check = False
+        self._told: set[str] = set()  # lines of errors
 
     def __enter__(self) -> Lines:
         return self
@@ -139,8 +140,11 @@ class Lines:
     def _on_step_ended(self, event: dict[str, Any]) -> None:
         if event["outcome"] != "skipped":
             self.write(step_line(event, of=event["service"] if len(set(self._open)) > 1 else ""))
+        # What an attempt before it has told is not told again: the cause would be far above.
         for line in (event.get("error") or "").strip().splitlines()[1:]:
-            self.write(f"      {line}")
+            if line not in self._told:
+                self.write(f"      {line}")
+                self._told.add(line)
         for known in event.get("known") or []:
             self.write(f"      Known: {known['cause']} {known['solution']}")
             for command in known["commands"]:
@@ -233,6 +237,9 @@ def summary(event: dict[str, Any], seconds: float, details: list[str]) -> list[s
         return lines
     if cause:
         lines.append(f"Cause: {cause}")
+    if event.get("not_begun"):
+        names = ",".join(event["not_begun"])
+        lines.append(f"Not begun: {names}. Once the cause is gone: the same command with --limit {names}")
     lines.append(f"Details: pyrunbook report {run}")
     if event.get("next_step"):
         lines.append(f"Next: {event['next_step']}")

@@ -33,6 +33,7 @@ class Result:
         cause: what failed first, empty on success.
         run: the run in the journal; `None` when the play did not get so far.
         next_step: what to type next, empty when nothing needs to be done.
+        not_begun: services of later batches, which were not touched.
     """
 
     outcome: Outcome | None
@@ -40,6 +41,7 @@ class Result:
     cause: str = ""
     run: Run | None = None
     next_step: str = ""
+    not_begun: tuple[str, ...] = ()
 
 
 class Telling:
@@ -84,6 +86,7 @@ class Telling:
                 "cause": result.cause or None,
                 "exit_code": int(result.exit_code),
                 "next_step": result.next_step or None,
+                "not_begun": list(result.not_begun),
             }
         )
         return result
@@ -138,6 +141,8 @@ def bring_to_an_end(request: Request, signals: Signals, tell: Listener) -> Resul
         result = unknown(request.run_id, said, error)
     if signals.received and result.outcome is Outcome.SUCCEEDED:
         tell({"event": "note", "text": f"{signals.received} came too late: the run had already come to its end"})
+    if result.run is not None and result.run.changed and result.outcome is not Outcome.SUCCEEDED:
+        result = replace(result, not_begun=tuple(_missed(request, result.run)))
     if _nothing_to_put_back(result, bad_input=seen["bad_input"]):
         result = replace(result, exit_code=ExitCode.BAD_INPUT)
     return result

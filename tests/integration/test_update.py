@@ -323,7 +323,8 @@ def test_a_direct_ansible_playbook_has_the_same_guards(sandbox: Sandbox) -> None
 
     unattested = subprocess.run(DIRECT[:-2], env=sandbox.env, capture_output=True, text=True, check=False)
     assert unattested.returncode == 2
-    assert "--attest oncall_available" in unattested.stdout
+    assert "--attest" not in unattested.stdout, "which ansible-playbook does not have"
+    assert "preflight_attested" in unattested.stdout and "oncall_available" in unattested.stdout
     assert report(sandbox)["outcome"] == "refused"
 
 

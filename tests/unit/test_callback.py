@@ -259,6 +259,11 @@ def known(tmp_path: Path, play: Play) -> list[str]:  # which has made the role
 BROKEN = HEAD.format(serial=2) + "        - ansible.builtin.import_role: {name: break}\n"
 
 
+def test_a_direct_play_names_the_services_of_later_batches(play: Play) -> None:
+    played = play(BROKEN.replace("serial: 2", "serial: 1"), code=2, PYRUNBOOK_EVENTS="")
+    assert "Not begun: shop. Once the cause is gone: the same command with --limit shop" in played.out
+
+
 def test_a_known_error_comes_with_commands_for_this_service_and_without_secrets(play: Play, known: list[str]) -> None:
     played = play(BROKEN, *known, code=2)
     (told,) = next(event for event in played.events if event.get("step") == "break" and "known" in event)["known"]

@@ -311,3 +311,24 @@ def test_a_terminal_that_is_closed_in_the_middle_does_no_harm(terminal: Terminal
         os.close(null)
         with pytest.raises(OSError, match="Bad file descriptor"):
             shown(over)  # which `Telling` takes
+
+
+def test_what_was_kept_and_what_was_not_begun_is_said() -> None:
+    event = ended("not_cleaned_up", 8, "slots/blue is in use\nand more", f"pyrunbook recover {RUN}")
+    lines = shown(concluded("green serves 1.1.0, blue is not cleaned up"), {**event, "not_begun": ["b", "c"]})
+    assert lines[0].startswith("Done, and not cleaned up (exit 8) in ")
+    assert lines[0].endswith(": green serves 1.1.0, blue is not cleaned up.")
+    assert lines[1:] == [
+        "Cause: slots/blue is in use",
+        "Not begun: b,c. Once the cause is gone: the same command with --limit b,c",
+        f"Details: pyrunbook report {RUN}",
+        f"Next: pyrunbook recover {RUN}",
+    ]
+
+
+def test_the_log_of_a_failure_is_shown_once() -> None:
+    log = "blue does not answer\nThe last lines of blue.log:\nno database\nbye"
+    again = step("Put back what was there", "failed", step="rollback", error=log)
+    lines = shown(*again, *again, *again)
+    assert len([line for line in lines if "blue does not answer" in line]) == 3
+    assert len([line for line in lines if "no database" in line]) == 1

@@ -296,6 +296,14 @@ def test_a_play_that_dies_between_two_batches_is_no_success(theatre: Theatre, mo
     assert len(theatre.requests) == 1
 
 
+def test_services_of_later_batches_are_named(theatre: Theatre, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A play that fails in one batch ends well-behaved; the next ones are not begun."""
+    monkeypatch.setattr(inventory, "services", lambda sources, limit="": {"web": {}, "shop": {}, "search": {}})
+    operation = Operation(theatre, rolled_back())
+    assert operation().not_begun == ("shop", "search")
+    assert operation.events[-1]["not_begun"] == ["shop", "search"]
+
+
 def test_only_the_services_in_the_middle_are_put_back(theatre: Theatre) -> None:
     scene = Scene(KILLED).start("a", "b").plan("a").plan("b").conclude("succeeded", service="a")
     mended = Scene(FAILED).start("b").conclude("rolled_back", service="b").end("rolled_back")

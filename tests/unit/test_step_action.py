@@ -422,3 +422,12 @@ def test_conclude_hands_the_outcome_to_the_journal() -> None:
     assert result["detail"] == "blue serves 1.0.4"
     with pytest.raises(AnsibleError):
         run(conclude.ActionModule, outcome="fine")
+
+
+def test_a_hint_names_what_the_caller_has(monkeypatch: pytest.MonkeyPatch) -> None:
+    from pyrunbook.plugins.action import preflight
+
+    monkeypatch.setenv(preflight.ENV_EVENTS, "/somewhere")
+    assert preflight._attesting(["told"], ["asked"]) == "--attest asked"
+    monkeypatch.delenv(preflight.ENV_EVENTS)
+    assert preflight._attesting(["told"], ["asked"]) == """-e '{"preflight_attested": ["told", "asked"]}'"""

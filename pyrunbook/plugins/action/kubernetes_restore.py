@@ -25,6 +25,7 @@ class ActionModule(KubernetesAction):
         """Put back."""
         from pyrunbook.kubernetes import put_back
         from pyrunbook.kubernetes.client import PATIENCE_TO_PUT_BACK
+        from pyrunbook.kubernetes.target import other
 
         cluster = cluster.at_least(PATIENCE_TO_PUT_BACK)
         restore = put_back.restore_preview if arguments["preview"] else put_back.restore
@@ -35,8 +36,10 @@ class ActionModule(KubernetesAction):
             check=self.check_mode,
             heartbeat=self.heartbeat(cluster, target),
         )
+        active = arguments["section"]["active"]
+        color = other(active) if arguments["preview"] else active
         return {
             "changed": result["changed"],
-            "detail": "; ".join(result["done"]) or "nothing to put back",
+            "detail": "; ".join(result["done"]) or f"{color} is as it was",
             "evidence": result,
         }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import getpass
+import json
 import os
 import socket
 from datetime import UTC, datetime
@@ -20,6 +21,8 @@ from pyrunbook.rollout import plan
 
 DEPLOYED = ("Start the release", "Wait for the rollout")
 """The tasks of the role deploy_green whose evidence says what it has deployed."""
+ENV_EVENTS = "PYRUNBOOK_EVENTS"
+"""Set where the command `pyrunbook` has started the play."""
 ENV_MODE = "PYRUNBOOK_MODE"
 """Why the play was started, see `execution.play.Request`."""
 
@@ -30,6 +33,13 @@ ENDED_RUNS = 100
 def operator() -> str:
     """Who runs this: `PYRUNBOOK_OPERATOR` (a team's controller sets it), or the person behind sudo, or the user."""
     return os.environ.get("PYRUNBOOK_OPERATOR") or os.environ.get("SUDO_USER") or getpass.getuser()
+
+
+def _attesting(attested: list[str], missing: list[str]) -> str:
+    """What to add to the command that was typed: `ansible-playbook` has no option of ours."""
+    if os.environ.get(ENV_EVENTS):
+        return " ".join(f"--attest {name}" for name in missing)
+    return f"-e '{json.dumps({'preflight_attested': [*attested, *missing]})}'"
 
 
 def _specified(runbook: catalog.Runbook) -> dict[str, dict[str, Any]]:
@@ -213,7 +223,9 @@ class ActionModule(StepAction):
             raise Refused(
                 f"The window {spec or ''} is {decision.reason}.".replace("  ", " "),
                 means="Nothing was changed.",
-                next_step="add --wait to wait for it, or --no-window --reason TEXT in an emergency",
+                next_step="add --wait to wait for it, or --no-window --reason TEXT in an emergency"
+                if os.environ.get(ENV_EVENTS)
+                else "start it when the window is open, or add -e preflight_window_override=REASON in an emergency",
                 evidence={"window": result},
             )
         return result
@@ -230,7 +242,7 @@ class ActionModule(StepAction):
             listed = "\n".join(f"  {name}: {asked[name].text}" for name in missing)
             raise Refused(
                 f"Nobody has attested {', '.join(missing)}:\n{listed}",
-                next_step="add " + " ".join(f"--attest {name}" for name in missing) + " once it is so",
+                next_step=f"add {_attesting(attested, missing)} once it is so",
             )
         now = datetime.now(UTC).isoformat(timespec="seconds")
         return [{"name": name, "by": operator(), "at": now} for name in asked if name in attested]

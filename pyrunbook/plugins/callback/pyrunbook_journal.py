@@ -297,9 +297,20 @@ class CallbackModule(CallbackBase):
         else:
             causes = [cause for _, cause in self.failures.values() if cause]
             self._end_run(worst(outcomes), next(iter([*causes, *left_out]), None))
+        if not os.environ.get(ENV_EVENTS):
+            self._tell_not_begun({service.service for service in run.services})
         if left_out:
             self._display.error("\n".join(left_out))
             sys.exit(int(ExitCode.BAD_INPUT))  # Ansible itself saw nothing fail
+
+    def _tell_not_begun(self, begun: set[str]) -> None:
+        """Name the services of later batches, where no CLI does."""
+        hosts = self.play.get_variable_manager()._inventory.get_hosts(self.play.hosts, ignore_restrictions=True)
+        missed = ",".join(host.name for host in hosts if host.name not in begun)
+        if missed:
+            self._display.display(
+                f"Not begun: {missed}. Once the cause is gone: the same command with --limit {missed}"
+            )
 
     def _untold(self, service: Any) -> str:
         """The steps that are missing of a service with which nothing went wrong; see `_missing`."""

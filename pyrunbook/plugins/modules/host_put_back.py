@@ -53,7 +53,9 @@ def main() -> None:
     except (SlotError, UnitError, UpstreamConflict, archive.ArchiveError, OSError) as error:
         module.fail_json(msg=str(error))
     told = [*done, slots.remark] if slots.remark else done
-    module.exit_json(changed=bool(done), detail="; ".join(told) or "nothing to put back", evidence={"done": told})
+    # The traffic may have been sent back just now, before this module began.
+    color = asked["plan"]["preview"]["color"] if asked["preview"] else asked["plan"]["active"]
+    module.exit_json(changed=bool(done), detail="; ".join(told) or f"{color} is as it was", evidence={"done": told})
 
 
 if __name__ == "__main__":
