@@ -57,9 +57,9 @@ def refuse_shipped(project: Path) -> None:
     here = Path.cwd().resolve()
     if project == places.shipped() and not here.is_relative_to(project):
         raise BadInput(
-            f"{here} is no Ansible project, so there is nothing to look at",
-            means="It has no playbook, and none of playbooks/, plays/, roles/, ansible.cfg and galaxy.yml.",
-            next_step="--project DIRECTORY",
+            f"{here} does not look like an Ansible project, so nothing was looked at",
+            means="At its top it has no playbook, and none of playbooks/, plays/, roles/, ansible.cfg and galaxy.yml.",
+            next_step="--project DIRECTORY, or --project . to look further down",
         )
 
 
