@@ -17,6 +17,8 @@ from front import Front
 from test_access import rules
 
 from pyrunbook.kubernetes import lease, plan, state
+from pyrunbook.kubernetes.rollout import wait_for_rollout
+from pyrunbook.kubernetes.switch import wait_for_endpoints
 from pyrunbook.plugins.known_errors import known_errors
 
 ROOT = Path(__file__).parents[2]
@@ -93,6 +95,21 @@ def manifests(api: Api, version: str, color: str = "green", **container: Any) ->
     return str(api.write(*objects))
 
 
+def shipped(color: str) -> Path:
+    """The directory of the example's manifests, 1.0.4 for blue and 1.1.0 for green."""
+    return ROOT / "docs/kubernetes/deployment/blue-green" / color
+
+
+def install_what_is_shipped(api: Api) -> None:
+    """As docs/kubernetes/README.md says: the two Services and the first color, as they are."""
+    for path in (ROOT / "docs/kubernetes/services.yaml", *sorted(shipped("blue").glob("*.yaml"))):
+        api.create(*yaml.safe_load_all(path.read_text()))
+    wait_for_rollout(api.cluster(), "agent-factory-blue", timeout=120)
+    wait_for_endpoints(
+        api.cluster(), "agent-factory", {"app": "agent-factory", "version": "blue"}, what="the fixture", timeout=60
+    )
+
+
 def serving(api: Api) -> tuple[str, str, int]:
     """Color, release and ready pods."""
     found = state.read(api.cluster(), api.target)
@@ -106,9 +123,12 @@ def free(api: Api) -> bool:
 
 @pytest.mark.parametrize("strategy", ["zero_downtime", "controlled_stop"])
 def test_an_update_and_the_next_one_back(api: Api, operator: Operator, strategy: str) -> None:
-    api.two_colors(replicas=3)
-    for color, version, old in (("green", "1.1.0", "blue"), ("blue", "1.2.0", "green")):
-        operator.settings(update_strategy=strategy, deploy_green_manifests=manifests(api, version, color))
+    """One of them with the example that is shipped, as it is."""
+    example = strategy == "controlled_stop"
+    install_what_is_shipped(api) if example else api.two_colors(replicas=3)
+    for color, version, old in (("green", "1.1.0", "blue"), ("blue", "1.0.4" if example else "1.2.0", "green")):
+        files = str(shipped(color)) if example else manifests(api, version, color)
+        operator.settings(update_strategy=strategy, deploy_green_manifests=files)
         done = operator.update()
         assert done.returncode == 0, done.stdout + done.stderr
         assert serving(api) == (color, version, 3), "with as many replicas as before"
