@@ -7,7 +7,7 @@ import os
 from collections.abc import Iterator
 from typing import Any
 
-from .permissions import Obstacle, account, forbidden, not_writable
+from .permissions import Obstacle, account, certificate, forbidden, not_writable
 from .slots import COLORS, Slots
 from .units import Systemd
 
@@ -148,4 +148,7 @@ def of_update(asked: dict[str, Any]) -> list[Obstacle]:
     found = [*rights(slots), *directories(slots), *backup(slots.root, asked["parts"]), *strangers(slots)]
     if asked["stops"]:
         found += maintenance(asked["maintenance"], asked["host"])
+    for each in asked["certificates"]:
+        owner, group = str(each.get("owner") or ""), str(each.get("group") or "")
+        found += certificate(each["directory"], owner, group, each.get("reload") or [])
     return found

@@ -85,22 +85,46 @@ def not_writable(*paths: str) -> list[Obstacle]:
     return list(found.values())
 
 
-def certificate(directory: str, owner: int, group: int, reload: list[str]) -> list[Obstacle]:
+class Unknown(Exception):
+    """There is no user or group of a name."""
+
+
+def identities(owner: str, group: str) -> tuple[int, int]:
+    """The ids of a user and a group given by name or id; -1 where none is given.
+
+    Raises:
+        Unknown: there is none of that name.
+    """
+    try:
+        user = -1 if not owner else int(owner) if owner.isdigit() else pwd.getpwnam(owner).pw_uid
+    except KeyError:
+        raise Unknown(f"there is no user {owner!r} on this machine") from None
+    try:
+        return user, -1 if not group else int(group) if group.isdigit() else grp.getgrnam(group).gr_gid
+    except KeyError:
+        raise Unknown(f"there is no group {group!r} on this machine") from None
+
+
+def certificate(directory: str, owner: str, group: str, reload: list[str]) -> list[Obstacle]:
     """What stands against a new pair in a directory, its key given to who serves it, and its server reloaded.
 
     Args:
         directory: of the pair.
-        owner: user id that the key is given to; -1: ours.
-        group: group id; -1: ours.
+        owner: name or id of the user that the key is given to; empty: ours.
+        group: of the group; empty: ours.
         reload: the command that has the server read the pair again; may be empty.
     """
     us, root = account(), os.geteuid() == 0
+    try:
+        user, members = identities(owner, group)
+    except Unknown as error:
+        return [Obstacle(str(error), "add it, or correct owner and group in service_certificates")]
     found = not_writable(directory, *(os.path.join(directory, name) for name in ("versions", "staging")))
-    if owner not in (-1, os.geteuid()) and not root:
-        seen = f"{us} may not give the key in {directory} to the user {_name(owner, True)}: only root may"
+    if user not in (-1, os.geteuid()) and not root:
+        seen = f"{us} may not give the key in {directory} to the user {_name(user, True)}: only root may"
         found.append(Obstacle(seen, "leave owner away, and let the server read the key by a group"))
-    if group not in (-1, os.getegid(), *os.getgroups()) and not root:
-        name = _name(group, False)
+    if members not in (-1, os.getegid(), *os.getgroups()) and not root:
+        name = _name(members, False)
         seen = f"{us} may not give the key in {directory} to the group {name}, being no member of it"
         found.append(Obstacle(seen, f"usermod -aG {name} {us}"))
     if reload and not shutil.which(reload[0]):

@@ -219,14 +219,15 @@ def test_a_certificate_is_given_only_to_who_we_may_give_it(tmp_path: Path) -> No
     place = tmp_path / "public"
     place.mkdir()
     place.chmod(0o777)
-    assert permissions.certificate(str(place), -1, -1, []) == []
-    assert permissions.certificate(str(place), 54321, 54321, ["sh", "-c", "true"]) == []
+    assert permissions.certificate(str(place), "", "", []) == []
+    assert permissions.certificate(str(place), "54321", "54321", ["sh", "-c", "true"]) == []
     root = grp.getgrgid(0).gr_name
-    (obstacle,) = permissions.certificate(str(place), -1, 0, [])
+    (obstacle,) = permissions.certificate(str(place), "", root, [])
     assert obstacle == (
         f"54321 may not give the key in {place} to the group {root}, being no member of it", f"usermod -aG {root} 54321"
     )  # fmt: skip
-    assert "to the user root: only root may" in seen(permissions.certificate(str(place), 0, -1, []))
-    assert "finds no program no-such-program" in seen(permissions.certificate(str(place), -1, -1, ["no-such-program"]))
+    assert "to the user root: only root may" in seen(permissions.certificate(str(place), "root", "", []))
+    assert "no user 'nobody-here'" in seen(permissions.certificate(str(place), "nobody-here", "", []))
+    assert "finds no program no-such-program" in seen(permissions.certificate(str(place), "", "", ["no-such-program"]))
     place.chmod(0o755)
-    assert f"may not write to {place}" in seen(permissions.certificate(str(place), -1, -1, []))
+    assert f"may not write to {place}" in seen(permissions.certificate(str(place), "", "", []))

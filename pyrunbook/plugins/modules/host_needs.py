@@ -17,6 +17,11 @@ options:
     required: true
   maintenance: {description: host:port that the proxy dials while no color serves., type: str, default: ""}
   host: {description: The name that clients ask for., type: str, required: true}
+  certificates:
+    description: Those of C(service_certificates) whose rotation is looked at, too.
+    type: list
+    elements: dict
+    default: []
   service:
     description: Where the slots are; the fact C(service_slots) of the role service_state.
     type: dict
@@ -55,6 +60,7 @@ def main() -> None:
             "stops": {"type": "bool", "required": True},
             "maintenance": {"type": "str", "default": ""},
             "host": {"type": "str", "required": True},
+            "certificates": {"type": "list", "elements": "dict", "default": []},
         },
         supports_check_mode=True,
     )

@@ -32,12 +32,9 @@ options:
 author: [pyrunbook]
 """
 
-import grp
 import os
-import pwd
 import subprocess
 import tempfile
-from collections.abc import Callable
 from typing import Any
 
 from ansible.module_utils import certificate_look, certificate_pair, permissions
@@ -84,36 +81,13 @@ class ReloadFailed(Exception):
     """The reload command did not succeed."""
 
 
-def identity(name: str, find: Callable[[str], int], word: str) -> int:
-    """The id of a user or group given by name or id; -1 where none is given.
-
-    Raises:
-        PairError: there is none of that name.
-    """
-    if not name:
-        return -1
-    if name.isdigit():
-        return int(name)
-    try:
-        return find(name)
-    except KeyError:
-        raise PairError(f"there is no {word} {name!r} on this machine") from None
-
-
-def identities(owner: str, group: str) -> tuple[int, int]:
-    """The ids of a user and a group; see `identity`."""
-    return (
-        identity(owner, lambda name: pwd.getpwnam(name).pw_uid, "user"),
-        identity(group, lambda name: grp.getgrnam(name).gr_gid, "group"),
-    )
-
-
 def obstacle(directory: str, owner: str, group: str, argv: list[str]) -> str:
     """Why no pair could be written for them here, or the server not be told of it; empty where nothing is known."""
     try:
-        found = permissions.certificate(directory, *identities(owner, group), argv)
-    except PairError as error:
+        permissions.identities(owner, group)
+    except permissions.Unknown as error:
         return str(error)
+    found = permissions.certificate(directory, owner, group, argv)
     return "; ".join(f"{each.seen} ({each.next_step})" for each in found)
 
 
@@ -168,7 +142,7 @@ def make(asked: dict[str, Any]) -> dict[str, Any]:
         removed = certificate_pair.conclude(directory, run)
         return {"changed": True, "removed": removed}
     if move == "stage":
-        owner, group = identities(asked["owner"], asked["group"])
+        owner, group = permissions.identities(asked["owner"], asked["group"])
         return {
             "changed": certificate_pair.stage(
                 directory,
@@ -204,7 +178,7 @@ def main() -> None:
         module.exit_json(**make(asked))
     except ReloadFailed as error:
         module.fail_json(msg=str(error), kind="reload")
-    except PairError as error:
+    except (PairError, permissions.Unknown) as error:
         module.fail_json(msg=str(error), kind="pair")
     except OSError as error:
         module.fail_json(msg=f"{error.filename or asked['directory']}: {error.strerror}", kind="system")
