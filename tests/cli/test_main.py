@@ -128,3 +128,37 @@ def test_a_reader_that_goes_away_leaves_the_exit_code(tmp_path: Path) -> None:
         check=False,
     )
     assert whole.returncode == ExitCode.DRIFT
+
+
+@pytest.mark.parametrize(
+    ("ends", "code"),
+    [("ctx.exit(0)", 0), ("ctx.exit(4)", 4), ("ctx.exit(5)", 5), ("None", 2)],
+)
+def test_an_output_that_is_full_does_not_change_the_exit_code_of_a_run(ends: str, code: int) -> None:
+    """What has no exit code of its own has lost what it was asked for, and says so."""
+    text = f"""
+import click
+from pyrunbook.cli import main
+
+@main.root.command()
+@click.pass_context
+def probe(ctx):
+    click.echo("told " * 9999)
+    {ends}
+
+main.main(["probe"])
+"""
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [sys.executable, "-c", text], stdout=full, stderr=subprocess.PIPE, text=True, timeout=60, check=False
+        )
+    assert done.returncode == code, done.stderr
+    assert ("No space left on device" in done.stderr) is (ends == "None")
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("closed", ["0<&-", "1>&-", "2>&-", "0<&- 1>&- 2>&-"])
+def test_what_a_service_has_closed_is_no_other_file(closed: str) -> None:
+    """The journal must not be opened as standard output."""
+    line = f"{sys.executable} -m pyrunbook --version {closed}"
+    assert subprocess.run(["sh", "-c", line], capture_output=True, timeout=60, check=False).returncode == 0
