@@ -39,7 +39,12 @@ def services(sources: tuple[str, ...], limit: str = "") -> dict[str, dict[str, A
     for source in sources:
         argv += ["-i", source]
     timeout = _timeout()
-    environment = {**os.environ, "ANSIBLE_CONFIG": str(places.ansible_config())}
+    environment = {
+        **os.environ,
+        "ANSIBLE_CONFIG": str(places.ansible_config()),
+        # What this prints is all variables, and Ansible's log would have them, too.
+        "ANSIBLE_LOG_PATH": os.devnull,
+    }
     try:
         with questions.for_a_command() as (answers, pipes):
             done = subprocess.run(

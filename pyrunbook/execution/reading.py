@@ -103,6 +103,7 @@ def _environment(sockets: str) -> dict[str, str]:
         "ANSIBLE_CALLBACK_RESULT_FORMAT": "json",
         "ANSIBLE_LOAD_CALLBACK_PLUGINS": "false",
         "ANSIBLE_FORCE_COLOR": "false",
+        "ANSIBLE_LOG_PATH": os.devnull,  # no callback masks what is printed here
         # Modules keep their arguments out of the syslog of the service's machine.
         "ANSIBLE_NO_TARGET_SYSLOG": "true",
     }
