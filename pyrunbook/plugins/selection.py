@@ -15,6 +15,8 @@ from ansible.playbook.role_include import IncludeRole
 
 from pyrunbook.catalog.playbook import GUARDS
 
+VALIDATION = ("ansible.builtin.validate_argument_spec", "validate_argument_spec")
+"""What Ansible puts before a role with argument specs; it is always selected, and no step by itself."""
 PAUSE = ("pause", "ansible.builtin.pause", "ansible.legacy.pause")
 
 
@@ -68,7 +70,7 @@ def parts(play: Any) -> list[Part]:
                 look(task.block, rescues=rescues)
                 look(task.rescue, rescues=rescues or of_playbook)
                 look(task.always, rescues=rescues)
-            elif (include := outermost_include(task)) is not None and task.action not in META:
+            elif (include := outermost_include(task)) is not None and task.action not in (*META, *VALIDATION):
                 name = str((include._ds or {}).get("name") or include._role_name)
                 part = found.setdefault(
                     include._uuid,

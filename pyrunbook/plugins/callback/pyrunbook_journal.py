@@ -36,7 +36,6 @@ ENV_MODE = "PYRUNBOOK_MODE"
 """`run`, `resume`, `recover` or `rollback`; see `pyrunbook.journal.RunStart`."""
 LOOKUP = re.compile(r"\b(?:lookup|query|q)\s*\(")
 """A template that asks somebody: a Vault, a program. It is filled when a task needs it, not before."""
-VALIDATION = ("ansible.builtin.validate_argument_spec", "validate_argument_spec")
 
 
 def recording(method: Callable[..., None]) -> Callable[..., None]:
@@ -350,7 +349,7 @@ class CallbackModule(CallbackBase):
     @recording
     def v2_runner_on_start(self, host: Any, task: Any) -> None:
         """Announce a step; Ansible calls this in the main process before the worker of its first task is forked."""
-        if self.journal is None or task.action in VALIDATION:
+        if self.journal is None or task.action in selection.VALIDATION:
             return
         self._enter(host.name, task)
 
@@ -453,7 +452,7 @@ class CallbackModule(CallbackBase):
         if self.journal is None:
             return
         host, data, task = _host(result), _data(result), _task(result)
-        if host in self.concluded or (task.action in VALIDATION and outcome != "failed"):
+        if host in self.concluded or (task.action in selection.VALIDATION and outcome != "failed"):
             return  # what comes after the conclusion only ends the play with the right exit code
         step = self._enter(host, task)
         if facts := data.get("ansible_facts"):
@@ -461,7 +460,7 @@ class CallbackModule(CallbackBase):
         if step is None:
             return
         error = _message(data) if outcome in ("failed", "unreachable") else None
-        step.bad_input |= bool(data.get("bad_input")) or (error is not None and task.action in VALIDATION)
+        step.bad_input |= bool(data.get("bad_input")) or (error is not None and task.action in selection.VALIDATION)
         step.note(outcome, "" if outcome == "skipped" else str(data.get("detail") or ""), error)
         if error is not None and host not in self.failures:
             kind = "unreachable" if outcome == "unreachable" else step.id
