@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import locale
 import os
 import re
 from pathlib import Path
@@ -44,6 +46,36 @@ def make_absolute() -> None:
     # A list of hosts ends with a comma, and one of the shipped inventories is named where there is no such path.
     if given and not given.endswith(",") and (given.startswith("~") or Path(given).exists()):
         os.environ[ENV_INVENTORY] = _absolute(given)
+
+
+def suit_ansible() -> None:
+    """Name a locale and a directory that Ansible can work with, where the environment has none.
+
+    Ansible ends at once in a locale that is not UTF-8 or that the machine does not have, and where it cannot make
+    `~/.ansible`: in a container, whose user often has no home directory, or `/`.
+    """
+    ours = locale.setlocale(locale.LC_ALL)
+    try:
+        locale.setlocale(locale.LC_ALL, "")
+        good = (locale.getlocale()[1] or "").upper().replace("-", "") == "UTF8"
+    except (locale.Error, ValueError):
+        good = False
+    finally:
+        locale.setlocale(locale.LC_ALL, ours)
+    if not good:
+        os.environ["LC_ALL"] = "C.UTF-8"
+    if "ANSIBLE_HOME" not in os.environ and not _can_be_made(os.path.expanduser("~/.ansible")):  # noqa: PTH111
+        with contextlib.suppress(BadInput):  # whoever needs the state directory says that nothing names it
+            os.environ["ANSIBLE_HOME"] = str(home() / "ansible")
+
+
+def _can_be_made(directory: str) -> bool:
+    """Whether a directory is there and can be written, or can be made; not where its path is relative."""
+    path = Path(directory)
+    if not path.is_absolute():
+        return False
+    there = next(each for each in (path, *path.parents) if each.exists())
+    return there.is_dir() and os.access(there, os.W_OK | os.X_OK)
 
 
 def _absolute(path: str) -> str:

@@ -104,6 +104,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     sys.stdout, sys.stderr = _goes_on(sys.stdout), _goes_on(sys.stderr)
     try:
         places.make_absolute()
+        places.suit_ansible()
         code = root.main(args=list(argv) if argv is not None else None, standalone_mode=False)
     except click.exceptions.Abort:
         click.echo("Aborted; nothing was changed.", err=True)

@@ -64,3 +64,36 @@ def test_a_user_without_a_home_is_told_which_variable_to_set(monkeypatch: pytest
     with pytest.raises(BadInput, match="no home directory") as error:
         places.home()
     assert "PYRUNBOOK_HOME=" in error.value.next_step
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ({"LC_ALL": "C"}, "C.UTF-8"),
+        ({"LC_ALL": "POSIX", "LANG": "C.UTF-8"}, "C.UTF-8"),
+        ({"LANG": "xx_XX.UTF-8"}, "C.UTF-8"),  # a locale that the machine does not have
+        ({"LANG": "C.UTF-8"}, None),
+        ({"LC_ALL": "C.utf8"}, "C.utf8"),
+    ],
+)
+def test_ansible_gets_a_locale_that_it_takes(
+    monkeypatch: pytest.MonkeyPatch, given: dict[str, str], expected: str | None
+) -> None:
+    for name in ("LC_ALL", "LC_CTYPE", "LANG"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in given.items():
+        monkeypatch.setenv(name, value)
+    places.suit_ansible()
+    assert os.environ.get("LC_ALL") == expected
+
+
+def test_ansible_gets_a_directory_where_there_is_no_home(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("PYRUNBOOK_HOME", str(tmp_path / "state"))
+    for home, expected in ((str(tmp_path), None), ("/dev/null/nobody", str(tmp_path / "state/ansible"))):
+        monkeypatch.setenv("HOME", home)
+        monkeypatch.delenv("ANSIBLE_HOME", raising=False)
+        places.suit_ansible()
+        assert os.environ.get("ANSIBLE_HOME") == expected
+    monkeypatch.setenv("ANSIBLE_HOME", "/chosen")
+    places.suit_ansible()
+    assert os.environ["ANSIBLE_HOME"] == "/chosen"

@@ -431,3 +431,16 @@ def test_a_hint_names_what_the_caller_has(monkeypatch: pytest.MonkeyPatch) -> No
     assert preflight._attesting(["told"], ["asked"]) == "--attest asked"
     monkeypatch.delenv(preflight.ENV_EVENTS)
     assert preflight._attesting(["told"], ["asked"]) == """-e '{"preflight_attested": ["told", "asked"]}'"""
+
+
+@pytest.mark.parametrize("unknown", [KeyError("uid not found"), OSError("no username set")])
+def test_a_user_whom_the_machine_does_not_know_is_named_by_number(
+    monkeypatch: pytest.MonkeyPatch, unknown: Exception
+) -> None:
+    def fails() -> str:
+        raise unknown
+
+    for name in ("PYRUNBOOK_OPERATOR", "SUDO_USER"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr("getpass.getuser", fails)
+    assert preflight.operator() == f"uid {os.getuid()}"

@@ -32,7 +32,11 @@ ENDED_RUNS = 100
 
 def operator() -> str:
     """Who runs this: `PYRUNBOOK_OPERATOR` (a team's controller sets it), or the person behind sudo, or the user."""
-    return os.environ.get("PYRUNBOOK_OPERATOR") or os.environ.get("SUDO_USER") or getpass.getuser()
+    named = os.environ.get("PYRUNBOOK_OPERATOR") or os.environ.get("SUDO_USER")
+    try:
+        return named or getpass.getuser()
+    except (KeyError, OSError):  # a container's user, of whom nothing but the number is known
+        return f"uid {os.getuid()}"
 
 
 def _attesting(attested: list[str], missing: list[str]) -> str:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import sys
+from pathlib import Path
 from typing import Any
 
 from ansible.errors import AnsibleParserError
@@ -36,7 +38,10 @@ GROUP = "services"
 
 def host_variables(sandbox: state.SandboxState) -> dict[str, Any]:
     """The variables of the sandbox's host, literal values only."""
+    # A module works below the home directory otherwise, which a container's user may not have.
+    work = {"ansible_remote_tmp": str(Path(home, "tmp"))} if (home := os.environ.get("ANSIBLE_HOME")) else {}
     return {
+        **work,
         "ansible_connection": "local",
         "ansible_python_interpreter": sys.executable,
         "service_platform": "host",
