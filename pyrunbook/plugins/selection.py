@@ -42,6 +42,10 @@ def step_id(include: Any) -> str:
     return tags[0] if tags else str(include._role_name)
 
 
+MOLECULE = frozenset({"molecule-notest", "notest"})
+"""What molecule skips in every play; harmless where no step has such a tag."""
+
+
 @dataclass
 class Part:
     """A step of the play: the directory of its role, whether it stands in `rescue`, whether a task is selected."""
@@ -52,6 +56,7 @@ class Part:
     path: Path
     rescues: bool
     selected: bool = False
+    skipped: bool = False
 
     @property
     def guard(self) -> bool:
@@ -76,6 +81,7 @@ def parts(play: Any) -> list[Part]:
                     include._uuid,
                     Part(step_id(include), name, str(include._role_name), Path(str(include._role_path)), rescues),
                 )
+                part.skipped |= not task.evaluate_tags(["all"], play.skip_tags, {})
                 part.selected |= task.evaluate_tags(play.only_tags, play.skip_tags, {})
 
     look(play.compile(), rescues=False)
@@ -113,7 +119,7 @@ def left_out(play: Any, steps: list[Part]) -> str:
     Some steps alone are named by their ids, one by one, and have all guards around them. What is left out in any other
     way would be told as done.
     """
-    if play.skip_tags:
+    if set(play.skip_tags) - MOLECULE or any(part.skipped for part in steps):
         return (
             f"Steps would be left out (skip tags: {', '.join(sorted(play.skip_tags))}), and a run does all its steps.\n"
             "Next: leave out --skip-tags, ANSIBLE_SKIP_TAGS and [tags] skip of ansible.cfg"

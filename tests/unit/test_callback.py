@@ -362,6 +362,8 @@ GUARDED = (
     [
         ("", (), {"ANSIBLE_SKIP_TAGS": "verify"}, "Steps would be left out (skip tags: verify)"),
         ("", ("--skip-tags", "verify"), {"ANSIBLE_CONFIG": "cfg"}, "Steps would be left out (skip tags: verify)"),
+        ("", ("--skip-tags", "notest,verify"), {}, "Steps would be left out (skip tags: notest, verify)"),
+        ("notest", ("--skip-tags", "notest"), {}, "Steps would be left out (skip tags: notest)"),
         ("", ("--start-at-task", "Verify it"), {}, "Steps would be left out (--start-at-task)"),
         ("", (), {"ANSIBLE_RUN_TAGS": "verifi"}, "This runbook has no step verifi"),
         ("preflight", ("--tags", "verify"), {}, "The guard preflight would be left out"),
@@ -376,6 +378,7 @@ def test_a_run_that_would_leave_out_a_step_is_refused_before_its_first_task(
         (tmp_path / "ansible.cfg").write_text(config + "\n[tags]\nskip = verify\n")
         environment, options = {"ANSIBLE_CONFIG": str(tmp_path / "ansible.cfg")}, ()
     book = GUARDED.replace(f"[{lost}, always]", f"[{lost}]") if lost else GUARDED
+    book = book.replace("tags: [verify]", "tags: [verify, notest]") if lost == "notest" else book
     played = play(book, *options, code=2, **environment)
     assert said in played.out
     assert "Nothing was changed." in played.out
@@ -412,7 +415,8 @@ def test_some_steps_that_are_named_are_done_with_the_guards_and_told_as_a_part(p
     assert played.out.count("reads the input") == 1
     assert [step for step, _, _ in played.steps()] == ["preflight", "verify"]
     assert (played.run.outcome, played.run.only_steps) == ("succeeded", ["verify"])
-    whole = play(GUARDED.replace("name: record", "name: talk")).runs[0]
+    # What molecule leaves out in every play is none of its steps.
+    whole = play(GUARDED.replace("name: record", "name: talk"), "--skip-tags", "molecule-notest,notest").runs[0]
     assert (whole.outcome, whole.only_steps) == ("succeeded", None)
 
 
