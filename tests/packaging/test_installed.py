@@ -118,7 +118,14 @@ def test_a_direct_play_finds_plugins_and_writes_the_journal(installed: Installed
     """`ansible-playbook` with the wheel's ansible.cfg: the guard refuses, the callback records."""
     content = _content(installed)
     inventory = tmp_path / "services.yml"
-    service = {"service_platform": "host", "service_root": str(tmp_path), "ansible_connection": "local"}
+    service = {
+        "ansible_connection": "local", "service_platform": "host", "service_root": str(tmp_path),
+        "service_url": "http://127.0.0.1:1", "service_manager": "systemd", "service_maintenance_address": "127.0.0.1:2",
+        "service_colors": {
+            color: {"url": f"http://127.0.0.1:{port}", "address": f"127.0.0.1:{port}", "unit": color}
+            for color, port in (("blue", 3), ("green", 4))
+        },
+    }  # fmt: skip
     inventory.write_text(
         json.dumps({"services": {"hosts": {"agent-factory": service}, "vars": {"update_window": "always"}}})
     )
