@@ -44,7 +44,9 @@ _BESIDE_ONE = _SAID_OF_ONE | {
 }  # fmt: skip
 _OF_KEYS = frozenset({"certificate_issuers", "service_certificates", "service_signing_keys", "service_rotation_test"})
 """Variables of ours that say where keys and certificates are, never what they are."""
-_ANSIBLES_OWN = frozenset({"hostvars", "vars", "groups", "omit", "ansible_facts", "role_names", "environment"})
+_ANSIBLES_OWN = frozenset(
+    {"hostvars", "vars", "groups", "omit", "ansible_facts", "ansible_failed_task", "role_names", "environment"}
+)
 """Variables that Ansible adds: of all hosts, or copies of what stands beside them."""
 _PATH = re.compile(r"(?:~|\.{1,2})?(?:/[\w@.-]+){2,}/?")
 _WORDS_OF_HTTP = frozenset({"bearer", "basic", "digest", "none", "null", "true", "false", "default", "approle"})
