@@ -67,15 +67,15 @@ def refuse_alive(run: Run, *, force: bool) -> None:
 def way_for(run: Run) -> Way:
     """Forward when every open service had passed its verification (what is left only cleans up), back otherwise.
 
-    A rollback is taken up again: putting back is what it is for. Where a runbook names an undo of its own, that one
-    sees from what it finds whether to finish or to put back.
+    A rollback that had begun is taken up again: what it has put back is verified no more. Where a runbook names an
+    undo of its own, that one sees from what it finds whether to finish or to put back.
     """
     known = catalog.load()
     if run.runbook in {runbook.metadata.undone_by for runbook in known}:
         return "resume"
     if known.get(run.runbook).metadata.undone_by != ROLLBACK:
         return "rollback"
-    if run.outcome is Outcome.ROLLBACK_FAILED or run.only_steps:  # finishing would do more than was asked for
+    if run.only_steps:  # finishing would do more than was asked for
         return "rollback"
     begun = [s for s in run.services if s.service in open_services(run) and s.changed]
     return "resume" if begun and all(verified(service) for service in begun) else "rollback"

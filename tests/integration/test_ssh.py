@@ -151,8 +151,9 @@ def test_a_machine_that_goes_away_for_good_is_recovered_when_it_is_back(
         out, err = process.communicate(timeout=120)
     last = json.loads(out.splitlines()[-1])
     assert process.returncode == 5, err
-    assert (last["outcome"], last["next_step"]) == ("rollback_failed", f"pyrunbook recover {run} --rollback")
-    assert serves(sandbox) == ("green", "1.1.0"), "nobody could put it back"
+    # It went away after the verification: what was verified stays, and the old color is still to be taken away.
+    assert (last["outcome"], last["next_step"]) == ("rollback_failed", f"pyrunbook recover {run}")
+    assert serves(sandbox) == ("green", "1.1.0")
     assert gone(run)
     refused = maintain(operator, code=3)
     assert f"pyrunbook recover {run}" in refused.stdout
@@ -160,9 +161,11 @@ def test_a_machine_that_goes_away_for_good_is_recovered_when_it_is_back(
     machine.start()
     back = operator.run(*last["next_step"].split()[1:])
     assert back.returncode == 0, back.stdout + back.stderr
-    assert serves(sandbox) == ("blue", "1.0.4")
+    assert serves(sandbox) == ("green", "1.1.0")
+    blue = sandbox.status()["colors"]["blue"]
+    assert (blue["running"], blue["version"]) == (False, None)
     assert not (sandbox.directory / "state" / "lock.json").exists()
-    assert report(operator, run)["outcome"] == "rolled_back"
+    assert report(operator, run)["outcome"] == "succeeded"
 
 
 @pytest.mark.long

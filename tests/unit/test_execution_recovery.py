@@ -114,7 +114,9 @@ def run(*services: ServiceRun, runbook: str = "maintenance/production_update", *
         (run(service(step("backup"), changed=False), service(step("verify"), name="b")), "resume"),
         (run(service(step("preflight"), changed=False)), "rollback"),
         (run(), "rollback"),
-        (run(service(step("verify")), outcome=Outcome.ROLLBACK_FAILED), "rollback"),
+        # Given up before its rollback could begin: the machine was away.
+        (run(service(step("verify")), outcome=Outcome.ROLLBACK_FAILED), "resume"),
+        (run(service(step("verify"), step("rollback", "failed")), outcome=Outcome.ROLLBACK_FAILED), "rollback"),
         # Of several verifications the last one that ended counts.
         (run(service(step("verify"), step("verify", "failed"))), "rollback"),
         (run(service(step("verify"), step("verify", None))), "resume"),
