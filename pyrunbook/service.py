@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import re
+import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import date
@@ -296,7 +297,8 @@ def read(
         raise BadInput(
             redact_text("\n  ".join([f"The inventory of {service} has {count}:", *told])),
             means="Nothing was changed.",
-            next_step="correct the inventory, then: pyrunbook doctor",
+            next_step="correct the inventory, then: "
+            + shlex.join(["pyrunbook", "doctor", *(word for one in sources for word in ("-i", str(one)))]),
         )
     return made
 

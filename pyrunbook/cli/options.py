@@ -104,13 +104,15 @@ def extra_variables(given: tuple[str, ...]) -> dict[str, Any]:
 
 
 def _mapping(text: str) -> dict[str, Any]:
-    origin = "the mapping"
+    origin = "{…}"
     if text.startswith("@"):
         origin = text
         try:
             text = Path(text[1:]).expanduser().read_text(encoding="utf-8")
         except OSError as error:
-            raise BadInput(f"-e {origin}: {error.strerror}") from error
+            raise BadInput(
+                f"-e {origin}: {error.strerror}", next_step="name a file that can be read: -e @FILE"
+            ) from error
         except UnicodeDecodeError as error:
             raise BadInput(f"-e {origin}: not a text in UTF-8") from error
     try:
@@ -118,7 +120,10 @@ def _mapping(text: str) -> dict[str, Any]:
     except yaml.MarkedYAMLError as error:  # without the line itself: it may hold a secret
         mark = error.problem_mark or error.context_mark
         where = f":{mark.line + 1}:{mark.column + 1}" if mark else ""
-        raise BadInput(f"-e {origin}{where}: {error.problem or error.context}") from error
+        raise BadInput(
+            f"-e {origin}{where}: {error.problem or error.context}",
+            next_step="correct the YAML or JSON there, or use -e key=value",
+        ) from error
     except yaml.YAMLError as error:
         raise BadInput(f"-e {origin}: {str(error).splitlines()[0]}") from error
     if not isinstance(data, dict):

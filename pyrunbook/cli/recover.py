@@ -58,7 +58,11 @@ def recover(
         matching = [found for found in [*runs, *([left] if left else [])] if found.id.startswith(run)]
         if len(matching) != 1:
             listed = ", ".join(found.id for found in runs) or "none"
-            raise BadInput(f"{len(matching)} unfinished runs match {run!r} (unfinished: {listed})")
+            raise BadInput(
+                f"{len(matching) or 'no'} unfinished run{'s match' if matching else ' matches'} {run!r} "
+                f"(unfinished: {listed})",
+                next_step="pyrunbook recover --list" if runs else f"see how it ended: pyrunbook report {run}",
+            )
         chosen = matching[0]
     recovery.refuse_alive(chosen, force=force)
     sources = options.inventory_sources(inventory) if inventory else ()

@@ -78,6 +78,14 @@ def _first_line(text: str | None) -> str:
     return (text or "").strip().splitlines()[0] if (text or "").strip() else ""
 
 
+def _cause(text: str | None) -> str:
+    """The first line; of a list also what it lists, as in "Nobody has attested a, b: …"."""
+    lines = (text or "").strip().splitlines()
+    if not lines or not lines[0].endswith(":"):
+        return _first_line(text)
+    return f"{lines[0]} {'; '.join(line.strip() for line in lines[1:] if line.startswith('  '))}".strip()
+
+
 def _seconds(value: float) -> str:
     return f"{value:.1f} s" if value < 100 else format_duration_of(value)
 
@@ -214,7 +222,7 @@ def summary(event: dict[str, Any], seconds: float, details: list[str]) -> list[s
         return []  # there was no run: the error that is shown says all
     spent, run = _seconds(seconds), event["run"]
     now = "; ".join(detail for detail in details if detail)
-    cause = _first_line(event.get("cause"))
+    cause = _cause(event.get("cause"))
     words = {
         "succeeded": f"Succeeded in {spent}{': ' + now if now else ''}.",
         "not_cleaned_up": f"Done, and not cleaned up (exit 8) in {spent}{': ' + now if now else ''}.",
@@ -242,7 +250,8 @@ def summary(event: dict[str, Any], seconds: float, details: list[str]) -> list[s
         lines.append(f"Not begun: {names}. Once the cause is gone: the same command with --limit {names}")
     lines.append(f"Details: pyrunbook report {run}")
     if event.get("next_step"):
-        lines.append(f"Next: {event['next_step']}")
+        remedy = "remove what kept it from cleaning up, then: " if event["outcome"] == "not_cleaned_up" else ""
+        lines.append(f"Next: {remedy}{event['next_step']}")
     return lines
 
 

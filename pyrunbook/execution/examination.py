@@ -131,7 +131,7 @@ def _journal() -> Finding:
 def _contract(name: str, variables: dict[str, Any], sources: tuple[str, ...]) -> Finding:
     only_certificates = "service_certificates" in variables and "service_colors" not in variables
     service.read(name, variables, sources, complete=not only_certificates)
-    return Finding(f"{name}: inventory", True, "says all that a run needs")
+    return Finding(f"{name}: inventory", True, "complete and well-formed")
 
 
 def _service(told: Reading) -> Finding:

@@ -63,7 +63,7 @@ def services(sources: tuple[str, ...], limit: str = "") -> dict[str, dict[str, A
         ) from error
     if done.returncode:
         why = redact_text(_broken(sources) or _said(done.stderr))  # a file that cannot be read is quoted
-        raise BadInput(f"inventory {', '.join(sources)} cannot be read: {why}", next_step=_remedy(why))
+        raise BadInput(f"inventory {', '.join(sources)} cannot be read: {why}", next_step=_remedy(why, sources))
     data = json.loads(done.stdout)
     variables = data.get("_meta", {}).get("hostvars", {})
     names = _members(data, "services")
@@ -94,9 +94,13 @@ def _timeout() -> float:
     return seconds
 
 
-def _remedy(why: str) -> str:
+def _remedy(why: str, sources: tuple[str, ...]) -> str:
     """What the reason itself says to type; otherwise to correct the file."""
-    return why.rpartition("start it with: ")[2] if "start it with: " in why else "correct it, then: pyrunbook doctor"
+    if "start it with: " in why:
+        return why.rpartition("start it with: ")[2]
+    return "correct it, then: " + shlex.join(
+        ["pyrunbook", "doctor", *(word for one in sources for word in ("-i", one))]
+    )
 
 
 def _said(stderr: str) -> str:

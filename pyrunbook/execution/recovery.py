@@ -211,7 +211,7 @@ def _inputs(run: Run) -> dict[str, Any]:
     """The inputs of a run that is taken up again; where it is only to be cleaned up it need not wait for its window."""
     if way_for(run) != "resume" or "preflight_window_override" in run.inputs:
         return run.inputs
-    return {**run.inputs, "preflight_window_override": "it died after its verification; only cleaning up is left"}
+    return {**run.inputs, "preflight_window_override": "only cleaning up is left after its verification"}
 
 
 def _abandon(run: Run) -> Result:

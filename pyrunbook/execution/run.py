@@ -395,5 +395,13 @@ def _nothing_ran(request: Request, ended: Ended) -> BadInput:
     told = _said(ended)
     if ended.no_hosts or "no hosts matched" in told.lower() or "no hosts to target" in told.lower():
         where = f" and --limit {request.limit}" if request.limit else ""
-        return BadInput(f"No host matched: inventory {', '.join(request.inventory)}{where} has none in group services.")
+        return BadInput(
+            f"No host matched: inventory {', '.join(request.inventory)}{where} has none in group services.",
+            next_step="correct --limit, or put the service's host into group services",
+        )
+    if "invalid literal for int()" in told and "update_serial" in request.extra_vars:
+        return BadInput(
+            f"update_serial is {request.extra_vars['update_serial']!r}, which is no number of services",
+            next_step="-e update_serial=1, or a percentage: -e update_serial=30%",
+        )
     return BadInput(told or f"ansible-playbook did not begin (exit code {ended.code})")

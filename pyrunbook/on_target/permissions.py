@@ -73,15 +73,22 @@ def not_writable(*paths: str) -> list[Obstacle]:
             path = os.path.dirname(path)
         if any(path.startswith(above + "/") for above in found):
             continue
-        if os.access(path, os.W_OK | os.X_OK if os.path.isdir(path) else os.W_OK):
+        wanted = os.W_OK | os.X_OK if os.path.isdir(path) else os.W_OK
+        if os.access(path, wanted):
             continue
         status = os.stat(path)
         owner = f"{stat.filemode(status.st_mode)} {_name(status.st_uid, True)}:{_name(status.st_gid, False)}"
-        found[path] = (
-            Obstacle(f"{path} is on a file system that is mounted read-only", f"mount it writable: findmnt -T {path}")
-            if os.statvfs(path).f_flag & os.ST_RDONLY
-            else Obstacle(f"{account()} may not write to {path} ({owner})", f"chown {account()} {path}")
-        )
+        if os.statvfs(path).f_flag & os.ST_RDONLY:
+            found[path] = Obstacle(
+                f"{path} is on a file system that is mounted read-only", f"mount it writable: findmnt -T {path}"
+            )
+        elif os.geteuid() == 0 or (os.geteuid() == status.st_uid and status.st_mode & wanted << 6 == wanted << 6):
+            found[path] = Obstacle(
+                f"{account()} may not write to {path}, although its owner and mode allow it ({owner})",
+                f"look for the attribute i (immutable): lsattr -d {path}; take it away: chattr -i {path}",
+            )
+        else:
+            found[path] = Obstacle(f"{account()} may not write to {path} ({owner})", f"chown {account()} {path}")
     return list(found.values())
 
 

@@ -121,12 +121,12 @@ def left_out(play: Any, steps: list[Part]) -> str:
     """
     if set(play.skip_tags) - MOLECULE or any(part.skipped for part in steps):
         return (
-            f"Steps would be left out (skip tags: {', '.join(sorted(play.skip_tags))}), and a run does all its steps.\n"
-            "Next: leave out --skip-tags, ANSIBLE_SKIP_TAGS and [tags] skip of ansible.cfg"
+            f"Steps would be left out (skip tags: {', '.join(sorted(play.skip_tags))}); a run does all its steps.\n"
+            "Next: run it without --skip-tags, ANSIBLE_SKIP_TAGS and [tags] skip in ansible.cfg"
         )
     for option, way in (("start_at_task", "--start-at-task"), ("step", "--step")):
         if context.CLIARGS.get(option):
-            return f"Steps would be left out ({way}), and a run does all its steps.\nNext: leave out {way}"
+            return f"Steps would be left out ({way}); a run does all its steps.\nNext: run it without {way}"
     if not partial(play):
         return ""
     known = sorted({part.id for part in steps})
@@ -135,7 +135,7 @@ def left_out(play: Any, steps: list[Part]) -> str:
             near = difflib.get_close_matches(tag, known, 1)
             return (
                 f"This runbook has no step {tag} (it has: {', '.join(known)}), so the tag selects no whole step.\n"
-                f"Next: {f'--tags {near[0]}' if near else 'leave out --tags, ANSIBLE_RUN_TAGS and [tags] run'}"
+                f"Next: {f'--tags {near[0]}' if near else 'run it without --tags, ANSIBLE_RUN_TAGS, [tags] run'}"
             )
     for part in steps:
         if part.guard and not part.selected:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import http.client
 import json
 import math
+import re
 import ssl
 import time
 import urllib.error
@@ -132,7 +133,10 @@ class HttpCheck:
                 ca_file=data.get("ca_file"),
             )
         except (TypeError, ValueError, AttributeError) as error:
-            raise BadInput(f"check {name!r}: {error}") from error
+            told = re.sub(
+                r"^(?:invalid literal for int|could not convert string).*?: (.*)", r"\1 is not a number", str(error)
+            )
+            raise BadInput(f"check {name!r}: {told}") from error
         if check.requests < 1 or check.allowed_failures >= check.requests or check.timeout <= 0 or not check.status:
             raise BadInput(
                 f"check {name!r} cannot fail: requests {check.requests}, allowed_failures {check.allowed_failures}, "

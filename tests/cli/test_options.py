@@ -118,7 +118,7 @@ def test_a_value_with_blanks_says_how_it_is_quoted() -> None:
         ("@empty.yml", "-e @empty.yml: not a mapping of variables to values"),
         ("@binary.yml", "-e @binary.yml: not a text in UTF-8"),
         ("@control.yml", "-e @control.yml: "),
-        ("{a: [}", "-e the mapping:1:6: "),
+        ("{a: [}", "-e {…}:1:6: "),
     ],
 )
 def test_extra_variables_that_are_wrong_name_file_and_line_and_show_no_content(

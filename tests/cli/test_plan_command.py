@@ -97,7 +97,7 @@ def test_an_inventory_that_is_no_yaml_names_file_and_line(
     assert (code, out) == (2, "")
     assert f"{tmp_path}/own/{where}" in err
     assert "hunter2" not in err
-    assert err.endswith("\nNext: correct it, then: pyrunbook doctor\n")
+    assert err.endswith(f"\nNext: correct it, then: pyrunbook doctor -i {tmp_path}/own\n")
     assert len(err.splitlines()) == 2
 
 

@@ -69,7 +69,7 @@ def test_a_good_machine_with_a_good_service(sandbox: Sandbox) -> None:
         *[["✓", "agent-factory:"]] * 6,
     ]  # fmt: skip
     assert "1 service: agent-factory" in lines[4]
-    assert "says all that a run needs" in lines[5]
+    assert "complete and well-formed" in lines[5]
     assert "reachable, its state can be read" in lines[6]
     assert "has what an update needs: rights, space, ports" in lines[7]
     blue = sandbox.settings.addresses["blue"]

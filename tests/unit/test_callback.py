@@ -392,7 +392,7 @@ def test_a_run_that_would_leave_out_a_step_is_refused_before_its_first_task(
 @pytest.mark.parametrize(("given", "near"), [("colour", "color"), ("service_platfrom", "service_platform")])
 def test_an_input_that_nothing_reads_is_refused_with_the_nearest_name(play: Play, given: str, near: str) -> None:
     played = play(GUARDED, "-e", f"{given}=hi", code=2)
-    assert f"reads the input {given}; did you mean {near}?\nNext: -e {near}=" in played.out
+    assert f"uses the input {given}; did you mean {near}?\nNext: -e {near}=" in played.out
     assert (played.run.outcome, played.run.changed) == ("refused", False)
     assert "TASK" not in played.out
 
@@ -411,8 +411,8 @@ def test_some_steps_that_are_named_are_done_with_the_guards_and_told_as_a_part(p
     (tmp_path / "roles/record/meta").mkdir()
     (tmp_path / "roles/record/meta/argument_specs.yml").write_text("argument_specs: {main: {options: {}}}\n")
     played = play(GUARDED, "--tags", "verify", "-e", "words=hi", "-e", "broken=[] ansible_user=x shared_by_all=1")
-    assert "reads the input shared_by_all\n" in played.out
-    assert played.out.count("reads the input") == 1
+    assert "uses the input shared_by_all\n" in played.out
+    assert played.out.count("uses the input") == 1
     assert [step for step, _, _ in played.steps()] == ["preflight", "verify"]
     assert (played.run.outcome, played.run.only_steps) == ("succeeded", ["verify"])
     # What molecule leaves out in every play is none of its steps.

@@ -322,8 +322,17 @@ def test_what_was_kept_and_what_was_not_begun_is_said() -> None:
         "Cause: slots/blue is in use",
         "Not begun: b,c. Once the cause is gone: the same command with --limit b,c",
         f"Details: pyrunbook report {RUN}",
-        f"Next: pyrunbook recover {RUN}",
+        f"Next: remove what kept it from cleaning up, then: pyrunbook recover {RUN}",
     ]
+
+
+def test_a_cause_that_is_a_list_says_what_it_lists() -> None:
+    cause = (
+        "The inventory of web has 2 mistakes:\n  service_url is missing\n  a is wrong\nNothing was changed.\nNext: x"
+    )
+    assert shown(ended("refused", 2, cause))[1] == (
+        "Cause: The inventory of web has 2 mistakes: service_url is missing; a is wrong"
+    )
 
 
 def test_the_log_of_a_failure_is_shown_once() -> None:

@@ -176,7 +176,7 @@ def test_a_reason_overrides_the_window(run: Run, theatre: Theatre) -> None:
         ((*MAINTENANCE, "-i", "nonsense"), "production, sandbox, staging"),
         (("rollback", "--yes"), "no rollback plan"),
         (("rollback", "deadbeef", "--yes"), "deadbeef"),
-        (("recover", "deadbeef"), "0 unfinished runs match 'deadbeef' (unfinished: none)"),
+        (("recover", "deadbeef"), "no unfinished run matches 'deadbeef' (unfinished: none)"),
         (("unlock", "-i", "nonsense"), "production, sandbox, staging"),
         (("nonsense",), "No such command"),
     ],

@@ -223,6 +223,14 @@ def test_a_play_that_did_not_begin_is_bad_input(theatre: Theatre, ended: Ended, 
     assert (operation.events[-1]["outcome"], operation.events[-1]["exit_code"]) == (None, 2)
 
 
+def test_services_at_a_time_that_are_no_number_are_bad_input(theatre: Theatre) -> None:
+    """Ansible reads `serial` before a callback can, and takes it for a bug of its own."""
+    told = "[ERROR]: Unexpected Exception, this is probably a bug: invalid literal for int() with base 10: 'many'"
+    scene = Scene(Ended("failed", 250, (told,), False))
+    with pytest.raises(BadInput, match="update_serial is 'many', which is no number"):
+        Operation(theatre, scene, extra_vars={"update_serial": "many"})()
+
+
 def test_a_play_that_the_journal_does_not_know_is_unknown_and_never_nothing_changed(theatre: Theatre) -> None:
     """It was recorded elsewhere, or not at all: what it did cannot be told from here."""
     for ended in (Ended("successful", 0, (), False, began=True), Ended("failed", 2, ("fatal: x",), False, began=True)):

@@ -35,7 +35,8 @@ def send(root: Path, release: str = "1.0.4", address: str = "127.0.0.1:8101") ->
         "address": address,
     }
     script = SCRIPT.format(**{key: shlex.quote(str(value)) for key, value in words.items()})
-    return subprocess.run(["sh", "-c", script], check=False).returncode
+    # As `_low_level_execute_command` sends it.
+    return subprocess.run(["sh", "-c", f"{script} && sleep 0"], check=False).returncode
 
 
 def upstream(root: Path) -> str:

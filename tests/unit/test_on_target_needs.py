@@ -134,6 +134,13 @@ def test_a_directory_that_cannot_be_written_is_named_with_its_mode_and_who_we_ar
     assert f"write to {root}/slots (" in seen(needs.directories(slots)), "where it would be made"
 
 
+def test_of_what_owner_and_mode_allow_the_attributes_are_named(slots: Slots, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "access", lambda path, _mode: "/slots/blue" not in path)
+    (obstacle,) = needs.directories(slots)
+    assert "although its owner and mode allow it (drwx" in obstacle.seen
+    assert obstacle.next_step.endswith(f"take it away: chattr -i {slots.root}/slots/blue")
+
+
 def test_a_file_system_that_is_read_only_is_told_as_such(slots: Slots, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "access", lambda path, _mode: "/state" not in path)
     monkeypatch.setattr(os, "statvfs", lambda _path: SimpleNamespace(f_flag=os.ST_RDONLY))

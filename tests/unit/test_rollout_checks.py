@@ -280,6 +280,12 @@ def test_an_unknown_key_names_the_known_ones() -> None:
         check(pth="/")
 
 
+@pytest.mark.parametrize(("key", "value"), [("requests", "many"), ("timeout", "soon"), ("status", ["ok"])])
+def test_a_value_that_is_no_number_is_quoted_in_plain_words(key: str, value: Any) -> None:
+    with pytest.raises(BadInput, match="^check 'it': '(many|soon|ok)' is not a number$"):
+        check(**{key: value})
+
+
 @pytest.mark.parametrize("url", ["file:///etc/passwd", "ftp://127.0.0.1/", "127.0.0.1:80", ""])
 def test_only_http_urls(url: str) -> None:
     with pytest.raises(BadInput, match="not an http or https URL"):

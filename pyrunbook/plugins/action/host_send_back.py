@@ -21,9 +21,10 @@ trap 'rm -f "$new"' EXIT
 printf '%s\\n' {address} > "$new" && chmod 644 "$new" || exit 1
 sync "$new" 2>/dev/null
 mv -f "$new" {upstream} && sync "$(dirname {upstream})" 2>/dev/null || :
-[ "$(cat {upstream})" = {address} ]
-"""
-"""POSIX sh. 0: sent; 3: the slot may hold something else than the plan's release; 4: the traffic was there already.
+[ "$(cat {upstream})" = {address} ]"""
+"""POSIX sh, without a last newline, because Ansible appends ` && sleep 0`.
+
+0: sent; 3: the slot may hold something else than the plan's release; 4: the traffic was there already.
 As `pyrunbook.on_target.durable.write` does it: whole on disk before it takes the place of the old file."""
 SENT, ALREADY_THERE = 0, 4
 

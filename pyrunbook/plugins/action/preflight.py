@@ -5,6 +5,7 @@ from __future__ import annotations
 import getpass
 import json
 import os
+import re
 import socket
 from datetime import UTC, datetime
 from typing import Any
@@ -145,7 +146,10 @@ class ActionModule(StepAction):
             except AnsibleError:  # it depends on what the run has yet to find out; its step validates it
                 continue
             spec[name] = {key: option[key] for key in ("type", "choices", "elements") if option.get(key) is not None}
-        messages = ArgumentSpecValidator(spec).validate(given).error_messages
+        messages = [
+            re.sub(r"^argument '(\w+)' is of type \w+ and we were unable to convert to (\w+):.*", r"\1 is no \2", told)
+            for told in ArgumentSpecValidator(spec).validate(given).error_messages
+        ]
         # A recovery brings to an end what was given to the run that it is about.
         if os.environ.get(ENV_MODE) != "recover":
             messages += [f"{name} is missing (-e {name}=…)" for name in runbook.needed if name not in task_vars]
@@ -246,7 +250,7 @@ class ActionModule(StepAction):
             listed = "\n".join(f"  {name}: {asked[name].text}" for name in missing)
             raise Refused(
                 f"Nobody has attested {', '.join(missing)}:\n{listed}",
-                next_step=f"add {_attesting(attested, missing)} once it is so",
+                next_step=f"make sure that it is so, then add {_attesting(attested, missing)}",
             )
         now = datetime.now(UTC).isoformat(timespec="seconds")
         return [{"name": name, "by": operator(), "at": now} for name in asked if name in attested]

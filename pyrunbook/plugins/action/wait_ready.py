@@ -25,7 +25,7 @@ class ActionModule(StepAction):
         """Poll until the check passed often enough."""
         check = HttpCheck.parse(arguments["check"])
         if self.check_mode:
-            return {"changed": False, "detail": f"would wait for {check.name}: {check.asked}"}
+            return {"changed": False, "detail": f"would wait until {check.asked} succeeds"}
         result, tries = until(
             check,
             arguments["url"],
@@ -37,4 +37,8 @@ class ActionModule(StepAction):
             raise FailedAndPutBack(
                 f"{arguments['url']} is not ready after {arguments['seconds']:g} s and {tries} checks: {result.detail}",
             )
-        return {"changed": False, "detail": f"ready after {tries} checks", "evidence": result.evidence}
+        return {
+            "changed": False,
+            "detail": f"ready after {tries} check{'' if tries == 1 else 's'}",
+            "evidence": result.evidence,
+        }

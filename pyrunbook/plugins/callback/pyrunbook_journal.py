@@ -232,7 +232,7 @@ class CallbackModule(CallbackBase):
         playbooks = [Path(name) for name in _cli_option("args") or ()]
         known = {name: value for name, value in own.items() if name not in magic}
         for name, near in unread(given, known, playbooks, {step.path.parent for step in steps}).items():
-            told = f"Nothing of this runbook and its inventory reads the input {name}"
+            told = f"Neither this runbook nor its inventory uses the input {name}"
             if near:
                 return f"{told}; did you mean {near}?\nNext: -e {near}=…"
             self._display.warning(told)
