@@ -282,7 +282,7 @@ def test_an_unknown_key_names_the_known_ones() -> None:
 
 @pytest.mark.parametrize(("key", "value"), [("requests", "many"), ("timeout", "soon"), ("status", ["ok"])])
 def test_a_value_that_is_no_number_is_quoted_in_plain_words(key: str, value: Any) -> None:
-    with pytest.raises(BadInput, match="^check 'it': '(many|soon|ok)' is not a number$"):
+    with pytest.raises(BadInput, match=r"^check 'it': '(many|soon|ok)' is not a number$"):
         check(**{key: value})
 
 
