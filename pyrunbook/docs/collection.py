@@ -67,10 +67,10 @@ def collect(
     others = {page_id(problem.file, target.project): problem for problem in no_playbooks(target.project)}
     for name in only:
         if name in others and name not in sources:
-            raise InvalidFile([others[name]], next_step="name another one, or none for all pages")
+            raise InvalidFile([others[name]], next_step="name one of these, or none for all pages")
     if not only:
         made.problems += others.values()
-    wanted = [one_of(name, sources, "playbook", "name another one, or none for all pages") for name in only] or sorted(
+    wanted = [one_of(name, sources, "playbook", "name one of these, or none for all pages") for name in only] or sorted(
         sources
     )
     readers = {name: _read(name, sources[name], target) for name in wanted}

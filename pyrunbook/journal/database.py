@@ -55,8 +55,10 @@ def shown(url: URL) -> str:
 
 
 def exists(url: URL) -> bool:
-    """Whether there may be a journal: `False` only for a SQLite file that is not there."""
-    return url.get_backend_name() != "sqlite" or Path(url.database or "").exists()
+    """Whether there may be a journal: `False` only for a SQLite file that is not there, and could be made."""
+    file = Path(url.database or "")
+    above = next((parent for parent in file.parents if parent.exists()), Path())
+    return url.get_backend_name() != "sqlite" or file.exists() or not above.is_dir()
 
 
 def engine_for(url: URL) -> Engine:

@@ -672,6 +672,14 @@ def test_the_default_place_is_the_state_directory(tmp_path: Path, monkeypatch: p
     assert (tmp_path / "home" / "journal.db").exists()
 
 
+def test_a_place_where_no_journal_can_be_is_refused_and_not_empty(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PYRUNBOOK_HOME", __file__)
+    monkeypatch.delenv("PYRUNBOOK_JOURNAL", raising=False)
+    assert Journal.exists()
+    with pytest.raises(JournalError, match="cannot be used"):
+        Journal.open()
+
+
 @pytest.mark.parametrize(
     ("wrong", "says"),
     [

@@ -131,6 +131,7 @@ def test_lock(run: Run, tmp_path: Path) -> None:
     assert run("host_lock", path=str(path), state="free", holder="one")["changed"]
     assert not run("host_lock", path=str(path), state="free", holder="one")["changed"]
     assert run("host_lock", path=str(path), state="shown")["detail"] == "the lock is free"
+    assert run("host_lock", check_mode=True, **held, holder="two")["detail"] == "the lock would be taken"
     assert run("host_lock", **held, holder="two")["changed"]
     assert run("host_lock", path=str(path), state="broken", holder="one")["failed"]
     taken_over = run("host_lock", **held, holder="three", predecessors=["one", "two"])

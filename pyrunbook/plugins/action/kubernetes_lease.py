@@ -69,4 +69,5 @@ class ActionModule(KubernetesAction):
             raise
         left = before.holder if changed else ""
         detail = f"lock held, left behind by run {left}, which has ended" if left else "lock held"
+        detail = "the lock would be taken" if self.check_mode else detail
         return {"changed": changed, "lock": lock.as_dict(), "detail": detail, "evidence": {"lock": lock.as_dict()}}

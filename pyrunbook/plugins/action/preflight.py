@@ -147,7 +147,11 @@ class ActionModule(StepAction):
                 continue
             spec[name] = {key: option[key] for key in ("type", "choices", "elements") if option.get(key) is not None}
         messages = [
-            re.sub(r"^argument '(\w+)' is of type \w+ and we were unable to convert to (\w+):.*", r"\1 is no \2", told)
+            re.sub(
+                r"^argument '(\w+)' is of type \w+ and we were unable to convert to (\w+):.*",
+                r"\1 is not of type \2",
+                told,
+            )
             for told in ArgumentSpecValidator(spec).validate(given).error_messages
         ]
         # A recovery brings to an end what was given to the run that it is about.

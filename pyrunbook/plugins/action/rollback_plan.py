@@ -67,9 +67,10 @@ class ActionModule(StepAction):
             kept, written = fresh, True
         else:
             kept, written = plan.record(fresh)
+        word = "would record" if self.check_mode else f"plan {kept.id}"
         return {
             "changed": written,
-            "detail": f"plan {kept.id}: {kept.active} serves {kept.release}",
+            "detail": f"{word}: {kept.active} serves {kept.release}",
             "plan": {"id": kept.id, "checksum": kept.checksum()},
             "sealed": kept.sealed(),
         }

@@ -68,7 +68,8 @@ def main() -> None:
             left = (lock_file.read(path) or {}).get("holder")
             changed = lock_file.acquire(path, holder, module.check_mode, asked["predecessors"])
             after = f", left behind by run {left}, which has ended" if left and left != asked["holder"] else ""
-            module.exit_json(changed=changed, detail=f"lock held{after}")
+            detail = "the lock would be taken" if module.check_mode else f"lock held{after}"
+            module.exit_json(changed=changed, detail=detail)
         changed = lock_file.release(path, asked["holder"], module.check_mode)
         word = "broken" if asked["state"] == "broken" else "freed"
         module.exit_json(changed=changed, detail=f"lock {word}" if changed else "the lock is free")
