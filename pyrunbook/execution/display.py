@@ -86,6 +86,11 @@ def _cause(text: str | None) -> str:
     return f"{lines[0]} {'; '.join(line.strip() for line in lines[1:] if line.startswith('  '))}".strip()
 
 
+def _clause(text: str | None) -> str:
+    """A first line that more words follow: its full stop is left out."""
+    return _first_line(text).removesuffix(".")
+
+
 def _seconds(value: float) -> str:
     return f"{value:.1f} s" if value < 100 else format_duration_of(value)
 
@@ -172,11 +177,11 @@ class Lines:
         self.write(f"  ! {event['signal']}: ending the run, then putting back what was there")
 
     def _on_putting_back(self, event: dict[str, Any]) -> None:
-        self.write(f"  ! {_first_line(event['cause'])}: putting back what was there ({', '.join(event['services'])})")
+        self.write(f"  ! {_clause(event['cause'])}: putting back what was there ({', '.join(event['services'])})")
 
     def _on_keeping(self, event: dict[str, Any]) -> None:
         names = ", ".join(event["services"])
-        self.write(f"  ! {_first_line(event['cause'])}: what was verified stays, if it still serves ({names})")
+        self.write(f"  ! {_clause(event['cause'])}: what was verified stays, if it still serves ({names})")
 
     def _on_note(self, event: dict[str, Any]) -> None:
         self.write(f"  ! {event['text']}")
@@ -234,7 +239,8 @@ def summary(event: dict[str, Any], seconds: float, details: list[str]) -> list[s
         "canceled": f"Interrupted and put back (exit 130){': ' + now if now else ''}.",
         "contained": f"Contained (exit 8) in {spent}: {now or 'secure mode is on'}.",
         "not_contained": "NOT CONTAINED (exit 5): the service was not seen in secure mode.",
-        "rollback_failed": "FAILED AND NOT PUT BACK (exit 5). The lock stays held; nobody else starts on this.",
+        "rollback_failed": f"FAILED AND NOT PUT BACK (exit 5){': ' + now if now else ''}. "
+        "The lock stays held; nobody else starts on this.",
     }
     lines = [words[event["outcome"]]]
     if event["exit_code"] == 0 and event["outcome"] != "succeeded":  # a recovery did what it was asked for

@@ -151,7 +151,7 @@ def test_services_that_are_worked_on_together_are_told_apart() -> None:
 def test_what_interrupts_a_run_is_shown() -> None:
     assert shown(
         {"event": "interrupted", "signal": "SIGINT"},
-        {"event": "putting_back", "run": RUN, "cause": "ended by SIGINT\nmore", "services": ["web", "shop"]},
+        {"event": "putting_back", "run": RUN, "cause": "ended by SIGINT.\nmore", "services": ["web", "shop"]},
         {"event": "note", "text": "SIGTERM: this is not stopped"},
         {"event": "output", "line": "TASK [it]"},
         {"event": "something of tomorrow"},
@@ -177,7 +177,7 @@ def test_what_interrupts_a_run_is_shown() -> None:
         (ended("canceled", 130, "ended by SIGINT"), "Interrupted and put back (exit 130): blue serves 1.0."),
         (
             ended("rollback_failed", 5, "bad", f"pyrunbook recover {RUN} --rollback"),
-            "FAILED AND NOT PUT BACK (exit 5). The lock stays held; nobody else starts on this.",
+            "FAILED AND NOT PUT BACK (exit 5): blue serves 1.0. The lock stays held; nobody else starts on this.",
         ),
         (ended("contained", 8, "vault: sealed"), "Contained (exit 8) in 12.0 s: blue serves 1.0."),
         (
