@@ -286,10 +286,11 @@ def _perform(check: HttpCheck, url: str) -> Result:
         verdict = next(v for v in (Verdict.FAIL, Verdict.NO_DATA, Verdict.ERROR) if verdicts[v])
         if verdict is not Verdict.FAIL and verdicts[Verdict.PASS]:
             verdict = Verdict.FAIL  # some were good: the service answers, only not always
+        joint = " " if why.startswith("answered") else ": "
         return Result(
             check.name,
             verdict,
-            f"{asked} {why} in {bad} of {len(answers)} requests, {check.allowed_failures} allowed",
+            f"{asked}{joint}{why} in {bad} of {len(answers)} requests, {check.allowed_failures} allowed",
             evidence,
         )
     for name, most in check.latency.items():

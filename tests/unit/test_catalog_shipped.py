@@ -260,12 +260,18 @@ def test_the_steps_fit_into_the_estimate(strategy: str) -> None:
         ("switch_service", "The traffic was not switched: it goes to 127.0.0.1:1", "The traffic was not switched"),
         ("cleanup", "Service x chooses green, so green is not removed", "is not removed"),
         ("preflight", "The lock of this service is held by run 7f3a", "The lock of this service is held"),
+        ("drain", "3 requests are still in flight after 120 s", "requests are still in flight"),
         ("drain", "Deployment x was scaled up again 5 times while it was drained", "was scaled up again"),
         ("rollback", "release 1.0 is gone, and so is its backup x", "is gone, and so is its backup"),
     ],
 )
 def test_messages_find_their_entry(role: str, message: str, error: str) -> None:
     assert error in [trouble.error for trouble in NOTES[role].troubleshooting if trouble.found_in(message)]
+
+
+def test_a_line_of_the_log_behind_a_message_finds_no_entry() -> None:
+    message = "What was verified does not serve any more.\nThe last lines of green.log:\nstopping: 0 requests in flight"
+    assert not [trouble.error for trouble in NOTES["drain"].troubleshooting if trouble.found_in(message)]
 
 
 @pytest.mark.parametrize("runbook", RUNBOOKS.values(), ids=RUNBOOKS)

@@ -141,7 +141,7 @@ def test_a_failed_check_ends_the_step_with_evidence(nobody: str, tmp_path: Path)
     made = tmp_path / "made"
     result = run(checks.ActionModule, url=nobody, checks=[{"name": "health"}], hooks=[{"argv": ["touch", str(made)]}])
     assert result["failed"] is True
-    assert result["msg"].startswith("health (error): GET / ")
+    assert result["msg"].startswith("health (error): GET /: ")
     assert result["evidence"]["health"]["verdict"] == "error"
     assert not made.exists(), "what comes after the first failure is not performed"
     json.dumps(result["evidence"])
