@@ -146,15 +146,14 @@ def read_role(roles: Path, name: str, project: Path | None = None) -> Role:
             return Role(name, None)
     except (OSError, ValueError):
         return Role(name, None)
-    problems: list[Problem] = []
-    defaults = _defaults(path, boundary, problems)
+    of_defaults: list[Problem] = []
+    defaults = _defaults(path, boundary, of_defaults)
     spec_file, spec = _main_spec(path, boundary)
     description, inputs = "", {}
     if spec_file is not None:
         entries = spec_file.entries(spec)
         description = _line(spec_file, entries, "short_description") or _line(spec_file, entries, "description")
         inputs = dict(_inputs(spec_file, entries, defaults))
-        problems += spec_file.problems
     if not description:
         description = _galaxy_description(path, boundary)
     return Role(
@@ -164,7 +163,7 @@ def read_role(roles: Path, name: str, project: Path | None = None) -> Role:
         _first_paragraph(path / "README.md") if inside(path / "README.md", boundary) else "",
         inputs,
         defaults,
-        tuple(problems),
+        (*(spec_file.problems if spec_file else ()), *of_defaults),
     )
 
 
