@@ -193,7 +193,7 @@ def _extract(archive: str, directory: str) -> dict[str, Any]:
                 pass
         with open(os.path.join(directory, MANIFEST), encoding="utf-8") as stream:
             manifest: dict[str, Any] = json.load(stream)
-    except (tarfile.TarError, zlib.error, EOFError, OSError, ValueError) as error:
+    except (tarfile.TarError, zlib.error, EOFError, OSError, OverflowError, ValueError) as error:
         raise ArchiveError(f"{archive} cannot be restored: {error}") from error
     if not isinstance(manifest, dict) or not isinstance(manifest.get("entries"), dict):
         raise ArchiveError(f"{archive} holds a {MANIFEST} that is not ours")

@@ -242,6 +242,16 @@ def test_damage_is_found_wherever_it_is(
         assert gzip.decompress(path.read_bytes()) == gzip.decompress(small)
 
 
+def test_a_time_that_no_clock_has_is_damage(tmp_path: Path) -> None:
+    path = tmp_path / "a.tar.gz"
+    with tarfile.open(path, "w:gz", format=tarfile.GNU_FORMAT) as tar:
+        member = tarfile.TarInfo("tree/a")
+        member.mtime = 2**70
+        tar.addfile(member)
+    with pytest.raises(ArchiveError, match="cannot be restored"):
+        archive.verify(str(path))
+
+
 @settings(deadline=None)
 @given(cut=st.integers(0, 300))
 def test_a_cut_archive_is_found(tmp_path_factory: pytest.TempPathFactory, small: bytes, cut: int) -> None:
