@@ -157,6 +157,17 @@ class Run:
         return any(service.changed for service in self.services)
 
     @property
+    def ended_at_plan(self) -> bool:
+        """Whether only steps were asked for that come before the rollback plan, so nothing was changed."""
+        if not self.only_steps:
+            return False
+        orders = [[step.step for step in service.steps] for service in self.services]
+        return all(
+            "rollback_plan" in order and not {*order[order.index("rollback_plan") :]} & {*self.only_steps}
+            for order in orders
+        )
+
+    @property
     def seconds(self) -> float | None:
         """From the first start to the end."""
         return (self.ended - self.started).total_seconds() if self.ended else None

@@ -77,4 +77,6 @@ def test_a_single_step_is_guarded_and_recorded_and_claims_no_more_than_it_did(sa
     assert "Succeeded in" in done.stdout
     assert "s: only backup was done." in done.stdout
     assert "is gone" not in done.stdout
+    assert "To undo" not in done.stdout
+    assert "there is nothing to undo" in sandbox.run("report", told["id"]).stdout
     assert not (sandbox.directory / "state" / "lock.json").exists()
