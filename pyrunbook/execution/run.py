@@ -363,7 +363,7 @@ def _of(run: Run) -> Result:
     outcome = run.outcome or Outcome.FAILED
     cause = run.cause or next((service.cause for service in run.services if service.cause), None) or ""
     undo = next_step(outcome, run.id)
-    if outcome is Outcome.SUCCEEDED and run.changed and not run.ended_at_plan:
+    if outcome is Outcome.SUCCEEDED and run.undoable:
         undo = f"pyrunbook rollback {run.id}"
     if outcome is Outcome.NOT_CONTAINED:
         undo = f"pyrunbook run {run.runbook}"

@@ -157,12 +157,12 @@ class Run:
         return any(service.changed for service in self.services)
 
     @property
-    def ended_at_plan(self) -> bool:
-        """Whether only steps were asked for that come before the rollback plan, so nothing was changed."""
-        if not self.only_steps:
-            return False
+    def undoable(self) -> bool:
+        """Whether something may have been changed that can be put back: not by steps alone that precede the plan."""
+        if not self.changed or not self.only_steps:
+            return self.changed
         orders = [[step.step for step in service.steps] for service in self.services]
-        return all(
+        return not all(
             "rollback_plan" in order and not {*order[order.index("rollback_plan") :]} & {*self.only_steps}
             for order in orders
         )

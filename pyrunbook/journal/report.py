@@ -39,7 +39,7 @@ def undo(run: Run) -> tuple[str, str | None]:
     if run.outcome is Outcome.CONTAINED:
         off = "pyrunbook run incidents/secure_mode_off -e secure_mode_reason=TEXT"
         return "Secure mode stays on until somebody says why it may be switched off:", off
-    if not run.changed or run.ended_at_plan:
+    if not run.undoable:
         return "Nothing was changed; there is nothing to undo.", None
     if run.outcome in (Outcome.SUCCEEDED, Outcome.NOT_CLEANED_UP):
         return "To put back what was there before it:", f"pyrunbook rollback {run.id}"

@@ -188,12 +188,9 @@ class Schedule:
             SearchGivenUp: none was found for long, and yet one may follow.
         """
         at = checked_instant(at)
-        last = self._last_to_search(at)
         for number, opening in enumerate(self.openings(at)):
             start = max(at, opening.start)
             latest = self.latest_start(opening)
-            if start > last:
-                break
             if latest is None or start <= latest:
                 return start, opening
             if number > PATIENCE:
