@@ -35,12 +35,12 @@ class _Issuing:
 
     def certificate(self, where: layout.Layout) -> credentials.Pair:
         """A pair from the sandbox's own authority."""
-        from pyrunbook.pki.issuers import Request
+        from pyrunbook.pki.issuers import CertificateRequest
         from pyrunbook.pki.issuers.local_ca import LocalAuthority
 
         authority = LocalAuthority(where.authority, layout.AUTHORITY_TITLE)
         names, lifetime = layout.CERTIFICATE_NAMES, timedelta(days=layout.CERTIFICATE_DAYS)
-        issued = authority.issue(Request(names, lifetime, (layout.HOST,)))
+        issued = authority.issue(CertificateRequest(names, lifetime, (layout.HOST,)))
         return credentials.Pair(issued.serial, issued.certificate_pem, issued.key.pem())
 
     def signing_key(self, where: layout.Layout) -> None:

@@ -44,7 +44,7 @@ def ledger_name(secret: str) -> str:
 
 
 @dataclass(frozen=True)
-class Look:
+class PairReading:
     """What a pair is, told by somebody who knows certificates.
 
     Attributes:
@@ -63,12 +63,12 @@ class Look:
         return "the private key does not belong to the certificate" if self.matches is False else self.problem
 
 
-Reader = Callable[[bytes, bytes], Look]
+Reader = Callable[[bytes, bytes], PairReading]
 """Looks into a certificate and a key, both PEM."""
 
 
 @dataclass(frozen=True, repr=False)
-class Found:
+class PairInCluster:
     """Both Secrets at one look. It holds keys, so it has no readable form.
 
     Attributes:
@@ -129,7 +129,7 @@ class PairSecrets:
         """Name of the Secret that keeps versions and records."""
         return ledger_name(self.secret)
 
-    def look(self) -> Found:
+    def look(self) -> PairInCluster:
         """Read both.
 
         Raises:
@@ -151,7 +151,7 @@ class PairSecrets:
         data = _data(main)
         pair = (data.get(_CERTIFICATE, b""), data.get(_KEY, b""))
         where = f"Secret {self.cluster.namespace}/{self.ledger}:"
-        return Found(
+        return PairInCluster(
             main=main,
             ledger=ledger,
             deployed=pair if any(pair) else None,
@@ -161,7 +161,7 @@ class PairSecrets:
             versions=versions,
         )
 
-    def require_replaceable(self, found: Found) -> None:
+    def require_replaceable(self, found: PairInCluster) -> None:
         """See that the pair can be replaced, before anything is written.
 
         Raises:
@@ -178,7 +178,7 @@ class PairSecrets:
         if problem:
             raise PairError(f"{self.place} {problem}: give the certificate a Secret of its own")
 
-    def record(self, found: Found, **changes: Any) -> Found:
+    def record(self, found: PairInCluster, **changes: Any) -> PairInCluster:
         """Write the ledger with changes of `rotation`, `retired` or `versions`.
 
         Returns:
@@ -196,7 +196,7 @@ class PairSecrets:
             data["retired.json"] = _text(after.retired)
         return replace(after, ledger=self._write(self.ledger, LEDGER, found.ledger, data, {}))
 
-    def deploy(self, found: Found, pair: PemPair, version: str) -> None:
+    def deploy(self, found: PairInCluster, pair: PemPair, version: str) -> None:
         """Write the pair into the Secret that the workload reads; other data in it stay.
 
         Raises:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from pyrunbook.kubernetes.client import Cluster
-from pyrunbook.kubernetes.pair_secrets import Found, PairSecrets, PemPair, Reader
+from pyrunbook.kubernetes.pair_secrets import PairInCluster, PairSecrets, PemPair, Reader
 from pyrunbook.kubernetes.restart import restart
 from pyrunbook.kubernetes.waiting import Heartbeat, no_heartbeat
 from pyrunbook.on_target import rotation_state as state
@@ -268,7 +268,7 @@ class SecretPair:
 
     # --- parts --------------------------------------------------------------------------------------------------
 
-    def _of_run(self, run: str) -> tuple[Found, dict[str, Any]]:
+    def _of_run(self, run: str) -> tuple[PairInCluster, dict[str, Any]]:
         found = self.secrets.look()
         if found.rotation is None:
             raise PairError(f"run {run} has begun no rotation in {self.place}")
@@ -283,7 +283,7 @@ class SecretPair:
                 "something else has changed it"
             )
 
-    def _has_begun(self, found: Found, run: str, version: str) -> bool:
+    def _has_begun(self, found: PairInCluster, run: str, version: str) -> bool:
         """Whether `run` has begun to deploy that version already.
 
         Raises:
@@ -296,7 +296,7 @@ class SecretPair:
         self.secrets.require_replaceable(found)
         return False
 
-    def _begin(self, found: Found, more: dict[str, PemPair], rotation: dict[str, Any]) -> None:
+    def _begin(self, found: PairInCluster, more: dict[str, PemPair], rotation: dict[str, Any]) -> None:
         adopted = {found.current: found.deployed} if found.deployed else {}
         begun = {**rotation, "previous": found.current, "since": state.now(), "step": STAGED}
         self.secrets.record(found, rotation=begun, versions={**adopted, **found.versions, **more})

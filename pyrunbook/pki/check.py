@@ -32,7 +32,7 @@ WEAKEST_RSA = 2048
 
 
 @dataclass(frozen=True)
-class Finding:
+class PairCheck:
     """One thing that was looked at.
 
     Attributes:
@@ -56,7 +56,7 @@ def check(
     ip_names: Sequence[str] = (),
     now: datetime | None = None,
     openssl: str = "openssl",
-) -> list[Finding]:
+) -> list[PairCheck]:
     """Look at a pair in every way that has let a broken one through before.
 
     Args:
@@ -77,7 +77,7 @@ def check(
     try:
         facts = certificates.facts(certificate)
     except BadInput as error:
-        return [Finding("certificate", ok=False, detail=error.seen)]
+        return [PairCheck("certificate", ok=False, detail=error.seen)]
     return [
         *([_key(certificate, key), _signature(certificate, key)] if key else []),
         _strength(facts),
@@ -88,7 +88,7 @@ def check(
     ]
 
 
-def require(findings: Sequence[Finding]) -> str:
+def require(findings: Sequence[PairCheck]) -> str:
     """Stop at any doubt.
 
     Returns:
@@ -109,31 +109,31 @@ def require(findings: Sequence[Finding]) -> str:
     return f"{len(findings)} checks passed: {', '.join(each.what for each in findings)}"
 
 
-def as_json(findings: Sequence[Finding]) -> dict[str, Any]:
+def as_json(findings: Sequence[PairCheck]) -> dict[str, Any]:
     """The findings for the journal."""
     return {each.what: {"ok": each.ok, "detail": each.detail} for each in findings}
 
 
-def _key(certificate: x509.Certificate, key: PrivateKey) -> Finding:
+def _key(certificate: x509.Certificate, key: PrivateKey) -> PairCheck:
     same = public_bytes(certificate) == public_bytes(key.public_key)
-    return Finding("key", same, "key and certificate belong together" if same else
+    return PairCheck("key", same, "key and certificate belong together" if same else
                    "the private key does not belong to the certificate")  # fmt: skip
 
 
-def _signature(certificate: x509.Certificate, key: PrivateKey) -> Finding:
+def _signature(certificate: x509.Certificate, key: PrivateKey) -> PairCheck:
     good = round_trip(key, certificate.public_key())
-    return Finding("signature", good, "a signature made now is accepted" if good else
+    return PairCheck("signature", good, "a signature made now is accepted" if good else
                    "a signature of the private key is not accepted by the certificate's public key")  # fmt: skip
 
 
-def _strength(facts: certificates.Facts) -> Finding:
+def _strength(facts: certificates.Facts) -> PairCheck:
     kind, _, size = facts.key.partition("-")
     weak = kind == "rsa" and int(size) < WEAKEST_RSA
     known = kind in ("rsa", "ec", "ed25519")
-    return Finding("strength", known and not weak, f"the key is {facts.key}" + (", too weak" if weak else ""))
+    return PairCheck("strength", known and not weak, f"the key is {facts.key}" + (", too weak" if weak else ""))
 
 
-def _names(facts: certificates.Facts, dns_names: Sequence[str], ip_names: Sequence[str]) -> Finding:
+def _names(facts: certificates.Facts, dns_names: Sequence[str], ip_names: Sequence[str]) -> PairCheck:
     has = {name.lower() for name in facts.dns_names} | set(facts.ip_names)
     wanted = {name.lower() for name in dns_names} | {str(ip_address(name)) for name in ip_names}
     lacking, more = sorted(wanted - has), sorted(has - wanted)
@@ -141,10 +141,10 @@ def _names(facts: certificates.Facts, dns_names: Sequence[str], ip_names: Sequen
     parts += [f"is also for {', '.join(more)}"] if more else []
     if not wanted:
         parts = ["nothing says for which names it should be"]
-    return Finding("names", not parts, f"the certificate {' and '.join(parts) or 'is for ' + ', '.join(sorted(has))}")
+    return PairCheck("names", not parts, f"the certificate {' and '.join(parts) or 'is for ' + ', '.join(sorted(has))}")
 
 
-def _usage(facts: certificates.Facts) -> Finding:
+def _usage(facts: certificates.Facts) -> PairCheck:
     wrong = []
     if facts.is_authority:
         wrong.append("it may sign certificates")
@@ -152,18 +152,18 @@ def _usage(facts: certificates.Facts) -> Finding:
         wrong.append("its extended key usage does not allow a server")
     if facts.key_usage and "digital_signature" not in facts.key_usage:
         wrong.append("its key usage does not allow signatures")
-    return Finding("usage", not wrong, "usage: " + ("; ".join(wrong) or "a server's"))
+    return PairCheck("usage", not wrong, "usage: " + ("; ".join(wrong) or "a server's"))
 
 
-def _dates(facts: certificates.Facts, now: datetime) -> Finding:
+def _dates(facts: certificates.Facts, now: datetime) -> PairCheck:
     lifetime = f"valid from {certificates.stamp(facts.not_before)} to {certificates.stamp(facts.not_after)}"
     if facts.not_before > now:
         ahead = facts.not_before - now
         why = "look at the clocks" if ahead <= SKEW else "it is for later"
-        return Finding("dates", ok=False, detail=f"{lifetime}: begins {ahead} from now, {why}")
+        return PairCheck("dates", ok=False, detail=f"{lifetime}: begins {ahead} from now, {why}")
     if facts.not_after <= now:
-        return Finding("dates", ok=False, detail=f"{lifetime}: it has expired")
-    return Finding("dates", ok=True, detail=lifetime)
+        return PairCheck("dates", ok=False, detail=f"{lifetime}: it has expired")
+    return PairCheck("dates", ok=True, detail=lifetime)
 
 
 def _chains(
@@ -175,11 +175,11 @@ def _chains(
     not_after: datetime,
     now: datetime,
     openssl: str,
-) -> Iterator[Finding]:
+) -> Iterator[PairCheck]:
     """The chain, by OpenSSL as a client would: now, and in the certificate's last second."""
     program = shutil.which(openssl)
     if program is None:
-        yield Finding("chain", ok=False, detail=f"{openssl} is not installed, so no chain can be verified")
+        yield PairCheck("chain", ok=False, detail=f"{openssl} is not installed, so no chain can be verified")
         return
     names = [option for name in dns_names for option in _as_client("-verify_hostname", name)]
     names += [option for name in ip_names for option in ("-verify_ip", name)]
@@ -200,7 +200,7 @@ def _as_client(option: str, name: str) -> tuple[str, str]:
     return option, name.replace("*", "wildcard", 1) if name.startswith("*.") else name
 
 
-def _verify(what: str, command: list[str], names: list[str], leaf: Path, moment: datetime) -> Finding:
+def _verify(what: str, command: list[str], names: list[str], leaf: Path, moment: datetime) -> PairCheck:
     # openssl takes several -verify_hostname, and accepts when one of them fits: each is asked for by itself.
     pairs = [names[i : i + 2] for i in range(0, len(names), 2)] or [[]]
     for pair in pairs:
@@ -216,11 +216,11 @@ def _verify(what: str, command: list[str], names: list[str], leaf: Path, moment:
                 env={"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C"},
             )
         except (OSError, subprocess.TimeoutExpired) as error:
-            return Finding(what, ok=False, detail=f"openssl verify gave no answer: {type(error).__name__}")
+            return PairCheck(what, ok=False, detail=f"openssl verify gave no answer: {type(error).__name__}")
         if done.returncode != 0:
             # "error 10 at 1 depth lookup: certificate has expired"; depth 0 is the leaf
             lines = [line.strip() for line in done.stderr.splitlines() if re.match(r"error \d+ at", line)]
             said = "; ".join(dict.fromkeys(lines)) or f"openssl ended with {done.returncode}"
             asked = f" for {pair[1]}" if pair else ""
-            return Finding(what, ok=False, detail=f"not accepted on {certificates.stamp(moment)}{asked}: {said}")
-    return Finding(what, ok=True, detail=f"OpenSSL accepts the chain on {certificates.stamp(moment)}")
+            return PairCheck(what, ok=False, detail=f"not accepted on {certificates.stamp(moment)}{asked}: {said}")
+    return PairCheck(what, ok=True, detail=f"OpenSSL accepts the chain on {certificates.stamp(moment)}")

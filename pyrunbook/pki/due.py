@@ -68,7 +68,7 @@ class Wanted:
 
 
 @dataclass(frozen=True)
-class Found:
+class Deployed:
     """What is deployed.
 
     Attributes:
@@ -147,7 +147,9 @@ def renewal_time(
     return min(not_before + lifetime * RENEW_AT.numerator // RENEW_AT.denominator, not_after)
 
 
-def decide(now: datetime, found: Found, wanted: Wanted, *, forced: bool = False, window: Window | None = None) -> Due:
+def decide(
+    now: datetime, found: Deployed, wanted: Wanted, *, forced: bool = False, window: Window | None = None
+) -> Due:
     """Decide what is to be done about a certificate.
 
     Args:

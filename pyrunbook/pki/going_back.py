@@ -13,14 +13,14 @@ from typing import Any
 from pyrunbook.errors import PyrunbookError, Refused
 from pyrunbook.pki import revocation, served
 from pyrunbook.pki.errors import NotDeployed, NotServed
-from pyrunbook.pki.held import Held, Kept, Retired
-from pyrunbook.pki.rotation import Done, Store, conclude, deploy, never_served, prove, unfinished
+from pyrunbook.pki.pair_state import PairState, Retired, StoredPair
+from pyrunbook.pki.rotation import Done, PairStore, conclude, deploy, never_served, prove, unfinished
 from pyrunbook.pki.sources import Issuers
 from pyrunbook.pki.trust import issuer_of, roots_of
 from pyrunbook.pki.wanted import WantedCertificate
 
 
-def put_back(wanted: WantedCertificate, store: Store, run: str) -> Done:
+def put_back(wanted: WantedCertificate, store: PairStore, run: str) -> Done:
     """Have served again what was served before the rotation of `run`, and see it.
 
     A previous pair that no client would accept is not put back where the new one is seen served: that one stays.
@@ -66,7 +66,7 @@ def put_back(wanted: WantedCertificate, store: Store, run: str) -> Done:
     return Done(True, detail, standing.previous, evidence)
 
 
-def settle(wanted: WantedCertificate, store: Store, run: str) -> Done:
+def settle(wanted: WantedCertificate, store: PairStore, run: str) -> Done:
     """Bring the rotation of a run that died to an end: forward where it was proven, back otherwise. See `put_back`."""
     standing = store.read().standing
     if standing.run == run and standing.step == "proven" and standing.deployed == "new":
@@ -74,7 +74,7 @@ def settle(wanted: WantedCertificate, store: Store, run: str) -> Done:
     return put_back(wanted, store, run)
 
 
-def undo(wanted: WantedCertificate, store: Store, issuers: Issuers, undone: str, run: str) -> Done:
+def undo(wanted: WantedCertificate, store: PairStore, issuers: Issuers, undone: str, run: str) -> Done:
     """Deploy again, and prove, the version that the rotation of run `undone` has replaced.
 
     Args:
@@ -122,7 +122,7 @@ def undo(wanted: WantedCertificate, store: Store, issuers: Issuers, undone: str,
 # --- parts -------------------------------------------------------------------------------------------------------
 
 
-def _reload(store: Store) -> str:
+def _reload(store: PairStore) -> str:
     """Have the server read the pair again; what went wrong, empty where nothing did: what is served decides."""
     try:
         store.reload()
@@ -131,7 +131,7 @@ def _reload(store: Store) -> str:
     return ""
 
 
-def _kept_new(wanted: WantedCertificate, store: Store, held: Held, broken: str) -> Done:
+def _kept_new(wanted: WantedCertificate, store: PairStore, held: PairState, broken: str) -> Done:
     """Where there is no way back, as the previous pair is of no use: forward, if the new one is served after all."""
     standing = held.standing
     reload_failed = _reload(store)
@@ -158,7 +158,7 @@ def _not_back(wanted: WantedCertificate, run: str, what: str, error: NotServed, 
     )
 
 
-def _require_newest(held: Held, entry: Retired) -> None:
+def _require_newest(held: PairState, entry: Retired) -> None:
     """Refuse to go back past what another run has deployed since: it may have had a reason to.
 
     Raises:
@@ -175,7 +175,7 @@ def _require_newest(held: Held, entry: Retired) -> None:
     )
 
 
-def _good(wanted: WantedCertificate, issuers: Issuers, kept: Kept | None, entry: Retired) -> dict[str, Any]:
+def _good(wanted: WantedCertificate, issuers: Issuers, kept: StoredPair | None, entry: Retired) -> dict[str, Any]:
     """What is noted about a version that is to be deployed again, after a look that clients would accept it."""
     now = datetime.now(UTC)
     problem = kept.broken(now) if kept else "it is not kept"
@@ -198,7 +198,7 @@ def _good(wanted: WantedCertificate, issuers: Issuers, kept: Kept | None, entry:
     return {"name": wanted.name, "issuer": kept.leaf.issuer.rfc4514_string(), "trust": trust, "trust_previous": trust}
 
 
-def _revoked(issuers: Issuers, wanted: WantedCertificate, kept: Kept) -> str:
+def _revoked(issuers: Issuers, wanted: WantedCertificate, kept: StoredPair) -> str:
     """That an issuer says it is revoked; empty where it does not, also where it cannot be asked: that is no verdict."""
     if kept.leaf is None:
         return ""

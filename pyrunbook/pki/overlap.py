@@ -8,8 +8,8 @@ from typing import Any
 
 from pyrunbook.errors import PyrunbookError
 from pyrunbook.pki import revocation, served
-from pyrunbook.pki.held import Held, Retired
-from pyrunbook.pki.rotation import Store
+from pyrunbook.pki.pair_state import PairState, Retired
+from pyrunbook.pki.rotation import PairStore
 from pyrunbook.pki.sources import Issuers
 from pyrunbook.pki.trust import issuer_of
 from pyrunbook.pki.wanted import WantedCertificate
@@ -46,12 +46,12 @@ class Ended:
         return {"revoked": self.revoked, "expired": self.expired, "left": self.left}
 
 
-def over(wanted: WantedCertificate, held: Held, now: datetime) -> list[Retired]:
+def over(wanted: WantedCertificate, held: PairState, now: datetime) -> list[Retired]:
     """The retired versions whose overlap is over, without one that is just being deployed again."""
     return [each for each in held.retired if each.since + wanted.overlap <= now and each.version != held.standing.new]
 
 
-def revoke_retired(wanted: WantedCertificate, store: Store, issuers: Issuers) -> Ended:
+def revoke_retired(wanted: WantedCertificate, store: PairStore, issuers: Issuers) -> Ended:
     """Revoke what was replaced longer ago than the overlap. That one cannot be revoked fails nothing: it is told.
 
     Raises:

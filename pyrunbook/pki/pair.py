@@ -16,8 +16,8 @@ from pyrunbook.errors import PyrunbookError, Refused
 from pyrunbook.on_target import certificate_look, rotation_state
 from pyrunbook.on_target import certificate_pair as disk
 from pyrunbook.pki.errors import NotDeployed
-from pyrunbook.pki.held import Held
 from pyrunbook.pki.issuers import Issued
+from pyrunbook.pki.pair_state import PairState
 
 
 @dataclass(frozen=True)
@@ -51,14 +51,14 @@ class Pair:
         """For messages and the journal: where it is."""
         return str(self.directory)
 
-    def read(self) -> Held:
+    def read(self) -> PairState:
         """What is deployed, what is kept and where a rotation stands.
 
         Raises:
             NotDeployed: the directory or its state file cannot be read.
         """
         with self._worded():
-            return Held.of(certificate_look.look(str(self.directory), self.key_mode), self.place)
+            return PairState.of(certificate_look.look(str(self.directory), self.key_mode), self.place)
 
     def stage(self, run: str, issued: Issued, about: dict[str, Any] | None = None) -> bool:
         """Write a new pair beside the deployed one; nothing that serves changes. Its version is its serial.

@@ -7,7 +7,7 @@
 The way back is in `going_back`, the end of what was replaced in `overlap`.
 
 The id of a rotation is that of the run that began it; a later run that deploys what was staged takes it over
-(`Store.take_over`), so that the run that deployed is the one to go back and to be undone.
+(`PairStore.take_over`), so that the run that deployed is the one to go back and to be undone.
 What clients have to trust is noted when the pair is staged, so that nothing after that needs the issuer.
 """
 
@@ -22,8 +22,8 @@ from pyrunbook.errors import Refused
 from pyrunbook.pki import certificate as certificates
 from pyrunbook.pki import check, served
 from pyrunbook.pki.errors import NotServed
-from pyrunbook.pki.held import Held
 from pyrunbook.pki.issuers import Issued
+from pyrunbook.pki.pair_state import PairState
 from pyrunbook.pki.sources import Issuers
 from pyrunbook.pki.trust import trusted
 from pyrunbook.pki.wanted import WantedCertificate
@@ -31,7 +31,7 @@ from pyrunbook.pki.wanted import WantedCertificate
 UNTOUCHED = "what is deployed was not touched"
 
 
-class Store(Protocol):
+class PairStore(Protocol):
     """Where one pair stands. Moves say whether anything changed; each may be made again (`on_target.certificate_pair`).
 
     All raise `NotDeployed`, or `Refused` before anything was changed.
@@ -42,7 +42,7 @@ class Store(Protocol):
         """For messages and the journal: where it is."""
         ...
 
-    def read(self) -> Held:
+    def read(self) -> PairState:
         """What is deployed, what is kept and where a rotation stands."""
         ...
 
@@ -108,7 +108,7 @@ class Done:
     evidence: dict[str, Any]
 
 
-def stage(wanted: WantedCertificate, store: Store, issuers: Issuers, run: str) -> Done:
+def stage(wanted: WantedCertificate, store: PairStore, issuers: Issuers, run: str) -> Done:
     """Issue a new pair, look at it in every way, and write it beside the deployed one.
 
     What an earlier run has staged and never deployed is discarded, once there is a new pair that is good.
@@ -158,7 +158,7 @@ def stage(wanted: WantedCertificate, store: Store, issuers: Issuers, run: str) -
     return Done(True, said, issued.serial, evidence)
 
 
-def staged(wanted: WantedCertificate, held: Held, *, again: bool = False) -> list[check.Finding]:
+def staged(wanted: WantedCertificate, held: PairState, *, again: bool = False) -> list[check.PairCheck]:
     """Look again at what is staged, which may have waited for days.
 
     Args:
@@ -180,7 +180,7 @@ def staged(wanted: WantedCertificate, held: Held, *, again: bool = False) -> lis
         )
     broken, trust = kept.broken(datetime.now(UTC)), str(standing.about.get("trust", ""))
     if broken or kept.leaf is None or not trust:  # without roots of ours, its clients' own are asked when it is served
-        findings = [check.Finding("pair", ok=not broken, detail=f"{standing.new}: {broken or 'valid'}")]
+        findings = [check.PairCheck("pair", ok=not broken, detail=f"{standing.new}: {broken or 'valid'}")]
     else:
         facts = certificates.facts(kept.leaf)
         findings = check.check(
@@ -195,7 +195,7 @@ def staged(wanted: WantedCertificate, held: Held, *, again: bool = False) -> lis
     return findings
 
 
-def deploy(wanted: WantedCertificate, store: Store, run: str, *, again: bool = False) -> Done:
+def deploy(wanted: WantedCertificate, store: PairStore, run: str, *, again: bool = False) -> Done:
     """Deploy what was staged, by this run or an earlier one, and see it served everywhere.
 
     Args:
@@ -235,7 +235,7 @@ def deploy(wanted: WantedCertificate, store: Store, run: str, *, again: bool = F
     return Done(True, served.describe(seen), standing.new, evidence)
 
 
-def conclude(store: Store) -> Done:
+def conclude(store: PairStore) -> Done:
     """End a rotation that was proven; where none is under way, or one is only staged, nothing happens.
 
     Raises:
@@ -250,12 +250,12 @@ def conclude(store: Store) -> Done:
     return Done(True, detail, standing.new, {"serial": standing.new, "replaces": standing.previous, "removed": removed})
 
 
-def never_served(held: Held) -> bool:
+def never_served(held: PairState) -> bool:
     """Whether a rotation is under way of which no server can have read anything yet."""
     return held.standing.deployed == "previous" and held.standing.step in ("staging", "staged", "activating")
 
 
-def require_writable(wanted: WantedCertificate, held: Held) -> None:
+def require_writable(wanted: WantedCertificate, held: PairState) -> None:
     """Refuse to ask for a certificate that could not be written.
 
     Raises:
@@ -269,7 +269,7 @@ def require_writable(wanted: WantedCertificate, held: Held) -> None:
         )
 
 
-def unfinished(wanted: WantedCertificate, held: Held) -> Refused:
+def unfinished(wanted: WantedCertificate, held: PairState) -> Refused:
     """The refusal to begin while another rotation has not been brought to an end."""
     run = held.standing.run
     return Refused(
@@ -279,7 +279,7 @@ def unfinished(wanted: WantedCertificate, held: Held) -> Refused:
     )
 
 
-def prove(wanted: WantedCertificate, store: Store, serial: str, trust: str) -> list[served.Seen]:
+def prove(wanted: WantedCertificate, store: PairStore, serial: str, trust: str) -> list[served.Seen]:
     """See a certificate served at every address.
 
     Args:

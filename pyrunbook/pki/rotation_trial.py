@@ -16,14 +16,14 @@ from typing import Any
 from pyrunbook.pki import certificate as certificates
 from pyrunbook.pki import check, revocation, served
 from pyrunbook.pki.errors import NotIssued
-from pyrunbook.pki.issuers import Issuer, Request
+from pyrunbook.pki.issuers import CertificateRequest, Issuer
 from pyrunbook.pki.pair import Pair
 
 SECONDS = 10.0
 """For the handshake with ourselves, which takes some milliseconds."""
 
 
-def perform(issuer: Issuer, request: Request, private: Path) -> dict[str, Any]:
+def perform(issuer: Issuer, request: CertificateRequest, private: Path) -> dict[str, Any]:
     """Rotate once on trial.
 
     Args:

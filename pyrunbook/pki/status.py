@@ -12,8 +12,8 @@ from cryptography import x509
 from pyrunbook.errors import PyrunbookError
 from pyrunbook.pki import certificate as certificates
 from pyrunbook.pki import due, served
-from pyrunbook.pki.held import Held
-from pyrunbook.pki.rotation import Store, never_served, staged
+from pyrunbook.pki.pair_state import PairState
+from pyrunbook.pki.rotation import PairStore, never_served, staged
 from pyrunbook.pki.sources import Issuers
 from pyrunbook.pki.trust import issuer_of, seen_by_clients
 from pyrunbook.pki.wanted import WantedCertificate
@@ -37,7 +37,7 @@ class Status:
 
     wanted: WantedCertificate
     place: str
-    held: Held
+    held: PairState
     seen: Sequence[served.Seen]
     decision: due.Due
     at: datetime
@@ -90,7 +90,7 @@ class Status:
 
 def examine(
     wanted: WantedCertificate,
-    store: Store,
+    store: PairStore,
     issuers: Issuers,
     *,
     phase: Phase = "rotate",
@@ -142,12 +142,12 @@ def _is_anothers(wanted: WantedCertificate, issuers: Issuers, leaf: x509.Certifi
         return False
 
 
-def waits(held: Held) -> bool:
+def waits(held: PairState) -> bool:
     """Whether a new pair is staged, and waits to be deployed."""
     return bool(held.standing.run) and never_served(held) and "go_on" in held.standing.can
 
 
-def _staged_problem(wanted: WantedCertificate, held: Held) -> str:
+def _staged_problem(wanted: WantedCertificate, held: PairState) -> str:
     """Why what is staged would not be deployed; empty where nothing is staged, or it is good."""
     if not waits(held):
         return ""
@@ -158,7 +158,7 @@ def _staged_problem(wanted: WantedCertificate, held: Held) -> str:
     return ""
 
 
-def _of_staged(held: Held, wanted: WantedCertificate, now: datetime, window: due.Window | None) -> due.Due:
+def _of_staged(held: PairState, wanted: WantedCertificate, now: datetime, window: due.Window | None) -> due.Due:
     standing = held.standing
     if not waits(held):
         return due.Due(due.Then.NOTHING)

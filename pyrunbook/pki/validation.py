@@ -14,8 +14,8 @@ from cryptography import x509
 from pyrunbook.errors import PyrunbookError
 from pyrunbook.pki import certificate as certificates
 from pyrunbook.pki import revocation, served
-from pyrunbook.pki.held import Held, Kept
-from pyrunbook.pki.rotation import Store, never_served
+from pyrunbook.pki.pair_state import PairState, StoredPair
+from pyrunbook.pki.rotation import PairStore, never_served
 from pyrunbook.pki.sources import Issuers
 from pyrunbook.pki.trust import issuer_of, seen_by_clients
 from pyrunbook.pki.wanted import WantedCertificate
@@ -33,7 +33,7 @@ class Verdict(StrEnum):
 
 
 @dataclass(frozen=True)
-class Look:
+class ValidationResult:
     """One thing that was looked at.
 
     Attributes:
@@ -59,7 +59,9 @@ class Look:
         return {"what": self.what, "verdict": self.verdict.value, "detail": self.detail}
 
 
-def validate(wanted: WantedCertificate, store: Store, issuers: Issuers, *, least: timedelta) -> list[Look]:
+def validate(
+    wanted: WantedCertificate, store: PairStore, issuers: Issuers, *, least: timedelta
+) -> list[ValidationResult]:
     """Look at a certificate in every way that shows whether clients are served well by it.
 
     Args:
@@ -76,90 +78,96 @@ def validate(wanted: WantedCertificate, store: Store, issuers: Issuers, *, least
     looks = [_rotation(held)]
     deployed = held.deployed
     if deployed is None:
-        return [*looks, Look("pair", Verdict.NO_DATA, f"no certificate is deployed in {store.place}")]
+        return [*looks, ValidationResult("pair", Verdict.NO_DATA, f"no certificate is deployed in {store.place}")]
     looks.append(_pair(deployed))
     if deployed.leaf is None:
         return looks
     try:
         facts = certificates.facts(deployed.leaf)
     except PyrunbookError as error:
-        return [*looks, Look("pair", Verdict.ERROR, error.seen)]
+        return [*looks, ValidationResult("pair", Verdict.ERROR, error.seen)]
     looks += [_names(wanted, facts), _dates(facts, least)]
     looks += _issuer(wanted, issuers, deployed.leaf)
     return [*looks, *_served(seen_by_clients(wanted, issuers, deployed.leaf), facts.serial)]
 
 
-def _rotation(held: Held) -> Look:
+def _rotation(held: PairState) -> ValidationResult:
     standing = held.standing
     good = not standing.run or never_served(held)
-    return Look("rotation", Verdict.PASS if good else Verdict.FAIL, standing.seen)
+    return ValidationResult("rotation", Verdict.PASS if good else Verdict.FAIL, standing.seen)
 
 
-def _pair(deployed: Kept) -> Look:
+def _pair(deployed: StoredPair) -> ValidationResult:
     if deployed.problem:
-        return Look("pair", Verdict.FAIL, deployed.problem)
+        return ValidationResult("pair", Verdict.FAIL, deployed.problem)
     if deployed.matches is None:
-        return Look("pair", Verdict.ERROR, "whether the key belongs to the certificate could not be seen")
+        return ValidationResult("pair", Verdict.ERROR, "whether the key belongs to the certificate could not be seen")
     good = deployed.matches
     said = "key and certificate belong together" if good else "the private key does not belong to the certificate"
-    return Look("pair", Verdict.PASS if good else Verdict.FAIL, said)
+    return ValidationResult("pair", Verdict.PASS if good else Verdict.FAIL, said)
 
 
-def _names(wanted: WantedCertificate, facts: certificates.Facts) -> Look:
+def _names(wanted: WantedCertificate, facts: certificates.Facts) -> ValidationResult:
     has = {name.lower() for name in facts.dns_names} | {str(ip_address(name)) for name in facts.ip_names}
     request = wanted.request
     should = {name.lower() for name in request.dns_names} | {str(ip_address(name)) for name in request.ip_names}
     said = f"is for {', '.join(sorted(has)) or 'no name'}"
     if has == should:
-        return Look("names", Verdict.PASS, said)
-    return Look("names", Verdict.FAIL, f"{said}, wanted {', '.join(sorted(should))}")
+        return ValidationResult("names", Verdict.PASS, said)
+    return ValidationResult("names", Verdict.FAIL, f"{said}, wanted {', '.join(sorted(should))}")
 
 
-def _dates(facts: certificates.Facts, least: timedelta) -> Look:
+def _dates(facts: certificates.Facts, least: timedelta) -> ValidationResult:
     now = datetime.now(UTC)
     left = facts.not_after - now
     said = f"{facts.days_left(now):.1f} days left, until {certificates.stamp(facts.not_after)}"
     if facts.not_before > now:
-        return Look("dates", Verdict.FAIL, f"not valid before {certificates.stamp(facts.not_before)}")
+        return ValidationResult("dates", Verdict.FAIL, f"not valid before {certificates.stamp(facts.not_before)}")
     if left <= timedelta(0):
-        return Look("dates", Verdict.FAIL, f"expired {certificates.stamp(facts.not_after)}")
+        return ValidationResult("dates", Verdict.FAIL, f"expired {certificates.stamp(facts.not_after)}")
     if left < min(least, facts.lifetime / 6):
-        return Look("dates", Verdict.FAIL, f"{said}: it should have been renewed by now")
-    return Look("dates", Verdict.PASS, said)
+        return ValidationResult("dates", Verdict.FAIL, f"{said}: it should have been renewed by now")
+    return ValidationResult("dates", Verdict.PASS, said)
 
 
-def _issuer(wanted: WantedCertificate, issuers: Issuers, leaf: x509.Certificate) -> Iterator[Look]:
+def _issuer(wanted: WantedCertificate, issuers: Issuers, leaf: x509.Certificate) -> Iterator[ValidationResult]:
     said = f"issued by {leaf.issuer.rfc4514_string()}"
     try:
         issuer = issuer_of(wanted, issuers, leaf)
         ours = issuer is not None and issuer is issuers.issuer(wanted.issuer)
     except PyrunbookError as error:
-        yield Look("issuer", Verdict.ERROR, f"{said}, and whose that is cannot be asked: {error.seen}")
+        yield ValidationResult(
+            "issuer", Verdict.ERROR, f"{said}; which issuer that is cannot be determined: {error.seen}"
+        )
         return
-    yield Look("issuer", Verdict.PASS if ours else Verdict.FAIL, f"{said}" + ("" if ours else f", not {wanted.issuer}"))
+    yield ValidationResult(
+        "issuer", Verdict.PASS if ours else Verdict.FAIL, f"{said}" + ("" if ours else f", not {wanted.issuer}")
+    )
     if issuer is None:
-        yield Look("revocation", Verdict.NO_DATA, "its issuer is none of ours, and was not asked", needed=False)
+        yield ValidationResult(
+            "revocation", Verdict.NO_DATA, "the inventory does not name its issuer, so nobody was asked", needed=False
+        )
         return
     try:
         told = [revocation.check_crl(issuer, leaf), revocation.check_ocsp(issuer, leaf)]
     except PyrunbookError as error:
-        yield Look("revocation", Verdict.ERROR, error.seen)
+        yield ValidationResult("revocation", Verdict.ERROR, error.seen)
         return
     yield _revocation({each.status: each.detail for each in reversed(told)})
 
 
-def _revocation(said: dict[revocation.Status, str]) -> Look:
+def _revocation(said: dict[revocation.Status, str]) -> ValidationResult:
     for status, verdict in (
         (revocation.Status.REVOKED, Verdict.FAIL),
         (revocation.Status.UNKNOWN, Verdict.ERROR),
         (revocation.Status.GOOD, Verdict.PASS),
     ):
         if status in said:
-            return Look("revocation", verdict, f"{status.value}: {said[status]}")
-    return Look("revocation", Verdict.NO_DATA, "the issuer has neither a list nor OCSP", needed=False)
+            return ValidationResult("revocation", verdict, f"{status.value}: {said[status]}")
+    return ValidationResult("revocation", Verdict.NO_DATA, "the issuer has neither a list nor OCSP", needed=False)
 
 
-def _served(seen: Sequence[served.Seen], serial: str) -> Iterator[Look]:
+def _served(seen: Sequence[served.Seen], serial: str) -> Iterator[ValidationResult]:
     verdicts = {
         served.Outcome.PASS: Verdict.PASS,
         served.Outcome.FAIL: Verdict.FAIL,
@@ -169,4 +177,4 @@ def _served(seen: Sequence[served.Seen], serial: str) -> Iterator[Look]:
         verdict, detail = verdicts[each.outcome], each.detail
         if each.facts is not None and each.facts.serial != serial and verdict is not Verdict.FAIL:
             verdict, detail = Verdict.FAIL, f"serves serial {each.facts.serial}, deployed is {serial}"
-        yield Look(f"served at {each.address}", verdict, detail)
+        yield ValidationResult(f"served at {each.address}", verdict, detail)

@@ -17,7 +17,7 @@ import msgspec
 from pyrunbook.errors import BadInput
 from pyrunbook.pki import due
 from pyrunbook.pki.entries import Duration, at, named, read
-from pyrunbook.pki.issuers import Request
+from pyrunbook.pki.issuers import CertificateRequest
 from pyrunbook.pki.keys import KINDS
 from pyrunbook.pki.served import Address
 
@@ -70,7 +70,7 @@ class WantedCertificate:
 
     name: str
     issuer: str
-    request: Request
+    request: CertificateRequest
     renew_before: timedelta | None
     overlap: timedelta
     addresses: tuple[Address, ...]
@@ -132,7 +132,7 @@ def _certificate(one: _Certificate, where: str, issuers: Collection[str], platfo
     if platform == "kubernetes" and (not theirs or host or one.reload or one.owner or one.group):
         raise BadInput(f"{where}: platform kubernetes takes `secret`, and none of directory, owner, group, reload")
     dns_names, ip_names = tuple(one.dns_names), tuple(one.ip_names)
-    request = at(where, Request, dns_names, one.lifetime, ip_names, "", one.key)
+    request = at(where, CertificateRequest, dns_names, one.lifetime, ip_names, "", one.key)
     addresses = tuple(at(f"{where}.addresses", Address.parse, text, one.server_name) for text in one.addresses)
     for address in addresses:
         if not _covers(address.asked, dns_names, ip_names):

@@ -13,7 +13,7 @@ from pyrunbook.errors import BadInput
 from pyrunbook.plugins.step_action import StepAction
 
 if TYPE_CHECKING:
-    from pyrunbook.pki.rotation import Store
+    from pyrunbook.pki.rotation import PairStore
     from pyrunbook.pki.sources import Issuers
     from pyrunbook.pki.wanted import WantedCertificate
 
@@ -88,7 +88,7 @@ class CertificateAction(StepAction):
             certificates = read_certificates(arguments["certificates"], issuers.names, arguments["platform"])
             return self.operate(Asked(certificates, issuers, arguments))
 
-    def store(self, wanted: WantedCertificate) -> Store:
+    def store(self, wanted: WantedCertificate) -> PairStore:
         """Where a certificate stands."""
         if self._arguments["platform"] == "kubernetes":
             return self._secret_store(wanted)
@@ -96,7 +96,7 @@ class CertificateAction(StepAction):
 
         return HostStore(wanted, self._on_the_machine)
 
-    def _secret_store(self, wanted: WantedCertificate) -> Store:
+    def _secret_store(self, wanted: WantedCertificate) -> PairStore:
         """The Secret of a certificate; a restart that is waited for renews the lock that this run holds."""
         from pyrunbook.kubernetes import lease
         from pyrunbook.kubernetes.client import PATIENCE, connect

@@ -7,8 +7,8 @@ from typing import Any
 
 from pyrunbook.errors import Refused
 from pyrunbook.pki.errors import NotDeployed, NotServed
-from pyrunbook.pki.held import Held
 from pyrunbook.pki.issuers import Issued
+from pyrunbook.pki.pair_state import PairState
 from pyrunbook.pki.wanted import WantedCertificate
 
 NEXT = "pyrunbook certs status"
@@ -32,13 +32,13 @@ class HostStore:
         """The directory on the service's machine."""
         return self._wanted.directory
 
-    def read(self) -> Held:
+    def read(self) -> PairState:
         """See `Store.read`."""
         wanted = self._wanted
         found = self._move(
             "read", key_mode=wanted.key_mode, owner=wanted.owner, group=wanted.group, argv=list(wanted.reload)
         )
-        return Held.of(found["held"], self.place, found["obstacle"])
+        return PairState.of(found["held"], self.place, found["obstacle"])
 
     def stage(self, run: str, issued: Issued, about: dict[str, Any] | None = None) -> bool:
         """See `Store.stage`."""

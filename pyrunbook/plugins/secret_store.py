@@ -8,31 +8,31 @@ from typing import Any
 
 from pyrunbook.errors import BadInput, PyrunbookError, Refused
 from pyrunbook.kubernetes.client import Cluster
-from pyrunbook.kubernetes.pair_secrets import Look
+from pyrunbook.kubernetes.pair_secrets import PairReading
 from pyrunbook.kubernetes.tls_secret import SecretPair
 from pyrunbook.kubernetes.waiting import Heartbeat, no_heartbeat
 from pyrunbook.on_target.rotation_state import PairError
 from pyrunbook.pki import certificate as certificates
 from pyrunbook.pki.errors import NotDeployed, NotServed
-from pyrunbook.pki.held import Held
 from pyrunbook.pki.issuers import Issued
 from pyrunbook.pki.keys import PrivateKey
+from pyrunbook.pki.pair_state import PairState
 
 RESTART_SECONDS = 300.0
 """How long the Deployments of one certificate may take to be restarted, together."""
 
 
-def read(certificate: bytes, key: bytes) -> Look:
+def read(certificate: bytes, key: bytes) -> PairReading:
     """Look into a certificate with its chain, and a key, both PEM."""
     try:
         leaf = certificates.parse(certificate, "tls.crt")[0]
     except BadInput as error:
-        return Look("", None, error.seen)
+        return PairReading("", None, error.seen)
     serial = certificates.serial_text(leaf.serial_number)
     try:
-        return Look(serial, certificates.belongs(leaf, PrivateKey.from_pem(key, "tls.key")))
+        return PairReading(serial, certificates.belongs(leaf, PrivateKey.from_pem(key, "tls.key")))
     except BadInput as error:
-        return Look(serial, None, error.seen)
+        return PairReading(serial, None, error.seen)
 
 
 class SecretStore:
@@ -64,14 +64,14 @@ class SecretStore:
         """For messages and the journal: where it is."""
         return self._pair.place
 
-    def read(self) -> Held:
+    def read(self) -> PairState:
         """What is deployed, what is kept and where a rotation stands.
 
         Raises:
             NotDeployed: the Secret is of another type, or a record in it cannot be read.
         """
         with _worded():
-            return Held.of(self._pair.look(), self.place)
+            return PairState.of(self._pair.look(), self.place)
 
     def stage(self, run: str, issued: Issued, about: dict[str, Any] | None = None) -> bool:
         """Keep a new pair beside the deployed one. See `SecretPair.stage`.

@@ -75,7 +75,7 @@ class Rejected(Exception):
         self.status = status
 
 
-class Request:
+class HttpRequest:
     """One request, complete: `headers` have lower-case names; `body` is decoded from any transfer coding."""
 
     __slots__ = ("body", "headers", "keep", "method", "path", "query", "started")
@@ -236,7 +236,7 @@ class Service:
         old.close()
         self.log("INFO", "log file opened again")
 
-    def delay(self, request: Request) -> float:
+    def delay(self, request: HttpRequest) -> float:
         """Seconds before the request is answered.
 
         Raises:
@@ -251,7 +251,7 @@ class Service:
             seconds += int(text) / 1000
         return seconds
 
-    def answer(self, request: Request) -> tuple[int, str, bytes] | None:
+    def answer(self, request: HttpRequest) -> tuple[int, str, bytes] | None:
         """Status, content type and body for a request; `None` where its body is to be signed first (`sign`)."""
         if request.path not in PATHS:
             return 404, "text/plain", b"no such page\n"
@@ -272,7 +272,7 @@ class Service:
         status, content = self._status_page(request.path)
         return status, "application/json", json.dumps(content).encode() + b"\n"
 
-    async def sign(self, request: Request) -> tuple[int, str, bytes]:
+    async def sign(self, request: HttpRequest) -> tuple[int, str, bytes]:
         """Status, content type and body for a request to sign; others are answered meanwhile."""
         status, content = await asyncio.to_thread(self.signing.sign, request.body)
         if status != 200:
@@ -296,7 +296,7 @@ class Service:
             return 200, {"done": True}
         return 200, {"version": self.claimed, "color": self.color}
 
-    def finished(self, request: Request, status: int) -> None:
+    def finished(self, request: HttpRequest, status: int) -> None:
         """Count and log an answered request."""
         seconds = time.perf_counter() - request.started
         path = request.path if request.path in PATHS else "other"
@@ -348,7 +348,7 @@ class Connection(asyncio.Protocol):
         self.loop = asyncio.get_running_loop()
         self.transport: asyncio.Transport | None = None
         self.buffer = bytearray()
-        self.request: Request | None = None  # being answered
+        self.request: HttpRequest | None = None  # being answered
         self.timer: asyncio.TimerHandle | None = None
         self.signing: asyncio.Task[None] | None = None
         self.idle_since = time.monotonic()
@@ -388,14 +388,14 @@ class Connection(asyncio.Protocol):
 
     def _next(self) -> None:
         while self.request is None and self.transport and not self.transport.is_closing():
-            request: Request | None = None
+            request: HttpRequest | None = None
             try:
                 request = self._parse()
                 if request is None:
                     return
                 delay = self.service.delay(request)
             except Rejected as rejected:
-                refused = request or Request("-", "-", {}, keep=False)
+                refused = request or HttpRequest("-", "-", {}, keep=False)
                 refused.keep = False
                 self._write(refused, rejected.status, "text/plain", str(rejected).encode())
                 self.service.finished(refused, rejected.status)
@@ -423,24 +423,24 @@ class Connection(asyncio.Protocol):
             return
         self._finish(request, *answer)
 
-    async def _answer_signed(self, request: Request) -> None:
+    async def _answer_signed(self, request: HttpRequest) -> None:
         answer = await self.service.sign(request)
         if self.request is request:  # else the client went away meanwhile
             self._finish(request, *answer)
             self._next()
 
-    def _finish(self, request: Request, status: int, kind: str, body: bytes) -> None:
+    def _finish(self, request: HttpRequest, status: int, kind: str, body: bytes) -> None:
         self._leave_flight(request)
         self.request = None
         self._write(request, status, kind, body)
         self.service.finished(request, status)
         self.idle_since = time.monotonic()
 
-    def _leave_flight(self, request: Request) -> None:
+    def _leave_flight(self, request: HttpRequest) -> None:
         if request.path != "/metrics":
             self.service.in_flight -= 1
 
-    def _write(self, request: Request, status: int, kind: str, body: bytes) -> None:
+    def _write(self, request: HttpRequest, status: int, kind: str, body: bytes) -> None:
         if self.transport is None or self.transport.is_closing():
             return
         keep = request.keep and not self.service.stopping
@@ -455,7 +455,7 @@ class Connection(asyncio.Protocol):
         if not keep:
             self.transport.close()
 
-    def _parse(self) -> Request | None:
+    def _parse(self) -> HttpRequest | None:
         """Take one whole request from the buffer; `None` while it is incomplete."""
         end = self.buffer.find(b"\r\n\r\n")
         if end < 0 or end > MAX_HEAD:
@@ -474,7 +474,7 @@ class Connection(asyncio.Protocol):
             headers[name.lower()] = value.strip()
         wish = headers.get("connection", "").lower()
         keep = "close" not in wish and (parts[2] != "HTTP/1.0" or "keep" in wish)
-        request = Request(parts[0], parts[1], headers, keep)
+        request = HttpRequest(parts[0], parts[1], headers, keep)
         taken = self._take_body(request, end + 4)
         if taken is None:
             if "100-continue" in headers.get("expect", "").lower() and not self.continued and self.transport:
@@ -485,7 +485,7 @@ class Connection(asyncio.Protocol):
         self.continued = False
         return request
 
-    def _take_body(self, request: Request, start: int) -> int | None:
+    def _take_body(self, request: HttpRequest, start: int) -> int | None:
         """Fill in the body that begins at `start`; return where it ends, `None` while it is incomplete."""
         limit = int(self.service.settings["max_body_bytes"])
         coding = request.headers.get("transfer-encoding", "").lower()

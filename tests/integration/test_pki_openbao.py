@@ -27,7 +27,7 @@ from pyrunbook.pki import certificate as certificates
 from pyrunbook.pki import revocation, signing_keys, vault_health
 from pyrunbook.pki.check import check, require
 from pyrunbook.pki.errors import NotIssued
-from pyrunbook.pki.issuers import Issued, Request
+from pyrunbook.pki.issuers import CertificateRequest, Issued
 from pyrunbook.pki.issuers.vault_pki import VaultPki
 from pyrunbook.pki.secret import Secret
 from pyrunbook.pki.signing_keys import TransitKeys
@@ -37,7 +37,7 @@ from pyrunbook.pki.vault_probe import Kind, Place, probe
 
 pytestmark = [pytest.mark.integration, pytest.mark.xdist_group("openbao")]
 NAME = "agent-factory.example.com"
-REQUEST = Request((NAME,), timedelta(days=10))
+REQUEST = CertificateRequest((NAME,), timedelta(days=10))
 
 
 @pytest.fixture(scope="module")
@@ -100,7 +100,7 @@ def test_a_certificate_is_signed_for_a_key_that_stays_here(issuer: VaultPki, tmp
 
 
 def test_an_rsa_key_where_it_is_wanted(issuer: VaultPki) -> None:
-    issued = issuer.issue(Request((NAME,), timedelta(days=1), key="rsa-2048"))
+    issued = issuer.issue(CertificateRequest((NAME,), timedelta(days=1), key="rsa-2048"))
     assert certificates.facts(issued.certificate).key == "rsa-2048"
 
 
@@ -138,11 +138,16 @@ def test_revoked_and_seen_to_be_revoked(bao: OpenBao, issuer: VaultPki) -> None:
 @pytest.mark.parametrize(
     ("request_", "said"),
     [
-        (Request(("other.example.com",), timedelta(days=1)), "not allowed by this role"),
-        (Request((NAME,), timedelta(days=1), ip_names=("10.0.0.1",)), "IP Subject Alternative Names are not allowed"),
+        (CertificateRequest(("other.example.com",), timedelta(days=1)), "not allowed by this role"),
+        (
+            CertificateRequest((NAME,), timedelta(days=1), ip_names=("10.0.0.1",)),
+            "IP Subject Alternative Names are not allowed",
+        ),
     ],
 )
-def test_what_the_role_does_not_allow_is_said_in_its_words(issuer: VaultPki, request_: Request, said: str) -> None:
+def test_what_the_role_does_not_allow_is_said_in_its_words(
+    issuer: VaultPki, request_: CertificateRequest, said: str
+) -> None:
     kind, text = failing(lambda: issuer.issue(request_))
     assert kind == Kind.REJECTED.value
     assert said in text

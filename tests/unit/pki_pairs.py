@@ -10,7 +10,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-from pyrunbook.pki.issuers import Issued, Request
+from pyrunbook.pki.issuers import CertificateRequest, Issued
 from pyrunbook.pki.issuers.local_ca import LocalAuthority
 from pyrunbook.pki.keys import PrivateKey
 
@@ -29,7 +29,7 @@ class Clock(datetime):
 
 
 def issue(authority: LocalAuthority, *names: str, days: float = 30, **options: Any) -> Issued:
-    return authority.issue(Request(names or (NAME,), DAY * days, **options))
+    return authority.issue(CertificateRequest(names or (NAME,), DAY * days, **options))
 
 
 def authority(directory: Path, **options: Any) -> LocalAuthority:

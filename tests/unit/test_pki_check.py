@@ -11,7 +11,7 @@ from cryptography import x509
 from pki_pairs import DAY, NAME, authority, hand_made, issue
 
 from pyrunbook.pki import certificate as certificates
-from pyrunbook.pki.check import Finding, check, require
+from pyrunbook.pki.check import PairCheck, check, require
 from pyrunbook.pki.errors import Doubtful
 from pyrunbook.pki.issuers import Issued
 from pyrunbook.pki.keys import PrivateKey
@@ -24,7 +24,7 @@ def issued(tmp_path: Path) -> Issued:
 
 def look(
     issued: Issued, *, key: PrivateKey | None = None, chain: Sequence[x509.Certificate] | None = None, **options: object
-) -> dict[str, Finding]:
+) -> dict[str, PairCheck]:
     given: dict[str, object] = {"trust": issued.trust, "dns_names": [NAME], **options}
     found = check(
         issued.certificate, issued.chain if chain is None else chain, key or issued.key, **given  # type: ignore[arg-type]
@@ -32,7 +32,7 @@ def look(
     return {each.what: each for each in found}
 
 
-def bad(found: dict[str, Finding]) -> set[str]:
+def bad(found: dict[str, PairCheck]) -> set[str]:
     return {what for what, each in found.items() if not each.ok}
 
 

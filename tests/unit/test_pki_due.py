@@ -10,7 +10,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from pyrunbook.pki.certificate import Facts
-from pyrunbook.pki.due import RESERVE, Found, Reason, Then, Wanted, Window, decide, renewal_time
+from pyrunbook.pki.due import RESERVE, Deployed, Reason, Then, Wanted, Window, decide, renewal_time
 
 BEGIN = datetime(2026, 1, 1, tzinfo=UTC)
 FACTS = Facts(
@@ -19,7 +19,7 @@ FACTS = Facts(
     key="ec-p256", not_before=BEGIN, not_after=BEGIN + timedelta(days=90), fingerprint="", public_key="", ocsp=(),
     crl=(),
 )  # fmt: skip
-GOOD = Found(FACTS, key_matches=True)
+GOOD = Deployed(FACTS, key_matches=True)
 SAME = Wanted(("a.example",), ("::1",), ("CN=issuer",))
 
 
@@ -27,7 +27,7 @@ def day(number: float) -> datetime:
     return BEGIN + timedelta(days=number)
 
 
-def reasons(found: Found, wanted: Wanted = SAME, at: float = 1, **options: object) -> set[Reason]:
+def reasons(found: Deployed, wanted: Wanted = SAME, at: float = 1, **options: object) -> set[Reason]:
     return {reason for reason, _ in decide(day(at), found, wanted, **options).reasons}  # type: ignore[arg-type]
 
 
@@ -72,7 +72,7 @@ def test_a_certificate_that_was_given_less_is_renewed_by_what_it_was_given(
 ) -> None:
     before = None if before_days is None else timedelta(days=before_days)
     wanted = replace(SAME, renew_before=before, lifetime=timedelta(days=asked_days))
-    found = Found(replace(FACTS, not_after=day(given_days)), key_matches=True)
+    found = Deployed(replace(FACTS, not_after=day(given_days)), key_matches=True)
     decision = decide(day(0.01), found, wanted)
     assert (decision.then, decision.due_at) == (Then.NOTHING, day(due_on))
     clamped = f"the issuer gave {given_days} days, 0:00:00 where {asked_days} days, 0:00:00 were asked for"
@@ -82,10 +82,10 @@ def test_a_certificate_that_was_given_less_is_renewed_by_what_it_was_given(
 @pytest.mark.parametrize(
     ("found", "wanted", "at", "reason"),
     [
-        (Found(), SAME, 1, Reason.MISSING),
-        (Found(unreadable="key.pem: Permission denied"), SAME, 1, Reason.UNREADABLE),
-        (Found(FACTS, "key.pem: Permission denied"), SAME, 1, Reason.UNREADABLE),
-        (Found(FACTS, key_matches=False), SAME, 1, Reason.MISMATCH),
+        (Deployed(), SAME, 1, Reason.MISSING),
+        (Deployed(unreadable="key.pem: Permission denied"), SAME, 1, Reason.UNREADABLE),
+        (Deployed(FACTS, "key.pem: Permission denied"), SAME, 1, Reason.UNREADABLE),
+        (Deployed(FACTS, key_matches=False), SAME, 1, Reason.MISMATCH),
         (GOOD, replace(SAME, dns_names=("a.example", "b.example")), 1, Reason.NAMES),
         (GOOD, replace(SAME, ip_names=()), 1, Reason.NAMES),
         (GOOD, replace(SAME, issuers=("CN=other",)), 1, Reason.ISSUER),
@@ -93,14 +93,14 @@ def test_a_certificate_that_was_given_less_is_renewed_by_what_it_was_given(
         (GOOD, SAME, 90.1, Reason.EXPIRED),
     ],
 )
-def test_each_fault_is_a_reason(found: Found, wanted: Wanted, at: float, reason: Reason) -> None:
+def test_each_fault_is_a_reason(found: Deployed, wanted: Wanted, at: float, reason: Reason) -> None:
     decision = decide(day(at), found, wanted)
     assert {each for each, _ in decision.reasons} == {reason}
     assert decision.then is Then.ROTATE
 
 
 def test_a_file_that_is_missing_is_not_unreadable_too() -> None:
-    assert reasons(Found(unreadable="no certificate in PEM")) == {Reason.UNREADABLE}
+    assert reasons(Deployed(unreadable="no certificate in PEM")) == {Reason.UNREADABLE}
 
 
 def test_names_are_compared_as_names() -> None:
@@ -145,8 +145,8 @@ def test_without_a_window_in_sight_it_does_not_wait_for_ever() -> None:
     assert "no window is in sight" in decision.override
 
 
-@pytest.mark.parametrize("found", [Found(), Found(unreadable="x"), Found(FACTS, key_matches=False)])
-def test_what_cannot_be_served_waits_for_no_window(found: Found) -> None:
+@pytest.mark.parametrize("found", [Deployed(), Deployed(unreadable="x"), Deployed(FACTS, key_matches=False)])
+def test_what_cannot_be_served_waits_for_no_window(found: Deployed) -> None:
     decision = decide(day(1), found, SAME, window=Window(day(2)))
     assert decision.then is Then.ROTATE
     assert "cannot be served" in decision.override
@@ -190,7 +190,7 @@ def test_a_longer_certificate_is_not_renewed_earlier(
 @given(spans, any_spans, moments, spans)
 def test_once_due_always_due(length: timedelta, before: timedelta | None, now: datetime, later: timedelta) -> None:
     assume(length > timedelta(0))
-    found = Found(replace(FACTS, not_after=BEGIN + length), key_matches=True)
+    found = Deployed(replace(FACTS, not_after=BEGIN + length), key_matches=True)
     wanted = replace(SAME, renew_before=before)
     assume(now >= BEGIN)
     if decide(now, found, wanted).then is Then.ROTATE:
@@ -203,7 +203,7 @@ def test_no_certificate_waits_past_its_expiry(
 ) -> None:
     assume(length > timedelta(0))
     facts = replace(FACTS, not_after=BEGIN + length)
-    decision = decide(now, Found(facts, key_matches=True), replace(SAME, renew_before=before), window=Window(opens))
+    decision = decide(now, Deployed(facts, key_matches=True), replace(SAME, renew_before=before), window=Window(opens))
     if decision.then is Then.WAIT:
         assert decision.waits_until is not None
         assert now < decision.waits_until <= facts.not_after - RESERVE

@@ -16,7 +16,7 @@ from pyrunbook.errors import BadInput, Refused
 from pyrunbook.pki import certificate as certificates
 from pyrunbook.pki.check import check
 from pyrunbook.pki.errors import NotIssued
-from pyrunbook.pki.issuers import Issued, Request
+from pyrunbook.pki.issuers import CertificateRequest, Issued
 from pyrunbook.pki.issuers.local_ca import LocalAuthority
 
 
@@ -192,7 +192,7 @@ def test_what_was_made_before_a_kill_is_caught_up_with(tmp_path: Path, monkeypat
 
 
 def _issue(directory: Path) -> str:
-    return LocalAuthority(directory).issue(Request((NAME,), timedelta(days=1))).serial
+    return LocalAuthority(directory).issue(CertificateRequest((NAME,), timedelta(days=1))).serial
 
 
 def test_several_processes_make_one_authority(tmp_path: Path) -> None:
@@ -222,7 +222,7 @@ def test_a_record_of_another_format_is_refused(tmp_path: Path) -> None:
 )  # fmt: skip
 def test_a_request_that_makes_no_sense_is_refused(options: dict[str, object]) -> None:
     with pytest.raises(BadInput):
-        Request(**options)  # type: ignore[arg-type]
+        CertificateRequest(**options)  # type: ignore[arg-type]
 
 
 def test_a_name_that_is_too_long_for_a_subject_is_only_a_name(tmp_path: Path) -> None:

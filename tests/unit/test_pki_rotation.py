@@ -19,7 +19,7 @@ from pyrunbook.pki import certificate as certificates
 from pyrunbook.pki import going_back, overlap, revocation, rotation, status, validation
 from pyrunbook.pki.due import Then, Window
 from pyrunbook.pki.errors import Doubtful, NotDeployed, NotIssued, NotServed
-from pyrunbook.pki.issuers import Issued, Request
+from pyrunbook.pki.issuers import CertificateRequest, Issued
 from pyrunbook.pki.issuers.local_ca import LocalAuthority
 from pyrunbook.pki.keys import PrivateKey
 from pyrunbook.pki.pair import Pair
@@ -240,7 +240,7 @@ def test_a_doubtful_pair_is_not_even_staged(
     assert scene.serial() == old == scene.current()
 
 
-def down(self: LocalAuthority, request: Request) -> Issued:
+def down(self: LocalAuthority, request: CertificateRequest) -> Issued:
     raise NotIssued("sealed", kind="sealed")
 
 

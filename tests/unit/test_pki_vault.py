@@ -17,7 +17,7 @@ from tls_under_test import TlsServer
 
 from pyrunbook.errors import BadInput
 from pyrunbook.pki.errors import NotIssued
-from pyrunbook.pki.issuers import Request
+from pyrunbook.pki.issuers import CertificateRequest
 from pyrunbook.pki.issuers.vault_pki import VaultPki
 from pyrunbook.pki.secret import Secret
 from pyrunbook.pki.vault import Vault
@@ -194,7 +194,9 @@ def test_a_refusal_of_a_server_that_is_going_down_is_blamed_on_that(fake: FakeVa
 def test_an_answer_for_another_key_or_without_a_certificate_is_not_taken(fake: FakeVault, tmp_path: Path) -> None:
     other = issue(authority(tmp_path / "ca"))
     answer = {"certificate": other.certificate_pem.decode(), "ca_chain": [other.certificate_pem.decode()]}
-    request = Request(("a.example",), other.certificate.not_valid_after_utc - other.certificate.not_valid_before_utc)
+    request = CertificateRequest(
+        ("a.example",), other.certificate.not_valid_after_utc - other.certificate.not_valid_before_utc
+    )
     with fake.session() as session:
         fake.answers["pki/sign/x"] = (200, {"data": answer})
         with pytest.raises(NotIssued, match="for another key"):

@@ -21,7 +21,7 @@ from click.testing import CliRunner
 from pyrunbook.cli.main import root as command
 from pyrunbook.errors import BadInput, Refused
 from pyrunbook.on_target import certificate_pair, rotation_state
-from pyrunbook.pki.issuers import Request
+from pyrunbook.pki.issuers import CertificateRequest
 from pyrunbook.pki.issuers.local_ca import LocalAuthority
 from pyrunbook.sandbox import agent_factory, configuration, content, credentials, layout, processes, state
 from pyrunbook.sandbox.layout import Layout
@@ -185,7 +185,7 @@ def issuing_of(tmp_path_factory: pytest.TempPathFactory) -> Callable[[], Issuing
     authority = LocalAuthority(tmp_path_factory.mktemp("pki") / "ca")
 
     def make() -> Issuing:
-        issued = authority.issue(Request(("localhost",), timedelta(days=1)))
+        issued = authority.issue(CertificateRequest(("localhost",), timedelta(days=1)))
         return Issuing(credentials.Pair(issued.serial, issued.certificate_pem, issued.key.pem()))
 
     return make

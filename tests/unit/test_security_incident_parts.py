@@ -19,7 +19,7 @@ from pyrunbook.kubernetes.errors import ClusterError, Conflict
 from pyrunbook.pki import backup, issuer_health, rotation_trial, served, service_signature, signing_rotation
 from pyrunbook.pki.age_lock import Passphrase
 from pyrunbook.pki.errors import NotIssued
-from pyrunbook.pki.issuers import Issued, Request
+from pyrunbook.pki.issuers import CertificateRequest, Issued
 from pyrunbook.pki.issuers.local_ca import LocalAuthority
 from pyrunbook.pki.revocation import Status, check_crl
 from pyrunbook.pki.secret import Secret
@@ -35,7 +35,9 @@ DAY = timedelta(days=1)
 
 def test_a_trial_is_served_and_revoked(tmp_path: Path) -> None:
     authority = LocalAuthority(tmp_path / "ca", "test")
-    found = rotation_trial.perform(authority, Request(("trial.example.com",), timedelta(minutes=10)), tmp_path)
+    found = rotation_trial.perform(
+        authority, CertificateRequest(("trial.example.com",), timedelta(minutes=10)), tmp_path
+    )
     assert found["served"][0]["outcome"] == "pass"
     assert "says since" in found["revoked"]["crl"]
 
@@ -45,14 +47,14 @@ def test_a_trial_that_is_not_served_is_revoked_all_the_same(tmp_path: Path, monk
     issued = []
     real = authority.issue
 
-    def issue(request: Request) -> Issued:
+    def issue(request: CertificateRequest) -> Issued:
         issued.append(real(request))
         return issued[-1]
 
     monkeypatch.setattr(authority, "issue", issue)
     monkeypatch.setattr(served, "prove", lambda *_, **__: (False, []))
     with pytest.raises(NotIssued, match="not served as a client accepts it"):
-        rotation_trial.perform(authority, Request(("trial.example.com",), timedelta(minutes=10)), tmp_path)
+        rotation_trial.perform(authority, CertificateRequest(("trial.example.com",), timedelta(minutes=10)), tmp_path)
     assert check_crl(authority, issued[0].certificate).status is Status.REVOKED
 
 
@@ -171,7 +173,7 @@ def test_secure_mode_is_no_fault_of_the_signature(
 
 
 def test_a_local_authority_is_judged_by_its_dates(tmp_path: Path) -> None:
-    LocalAuthority(tmp_path / "ca", "test").issue(Request(("a.example.com",), DAY))
+    LocalAuthority(tmp_path / "ca", "test").issue(CertificateRequest(("a.example.com",), DAY))
     issuers = Issuers({"local": {"kind": "local_ca", "directory": str(tmp_path / "ca")}})
     now = datetime.now(UTC)
 

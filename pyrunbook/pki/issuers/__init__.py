@@ -14,7 +14,7 @@ from pyrunbook.pki.keys import KINDS, PrivateKey
 
 
 @dataclass(frozen=True)
-class Request:
+class CertificateRequest:
     """What certificate is wanted.
 
     Attributes:
@@ -83,7 +83,7 @@ class Issuer(Protocol):
         """For messages and the journal: what it is and where."""
         ...
 
-    def issue(self, request: Request) -> Issued:
+    def issue(self, request: CertificateRequest) -> Issued:
         """A new key, and a certificate for it."""
         ...
 

@@ -16,9 +16,9 @@ from cryptography import x509
 from pyrunbook.errors import BadInput, Refused
 from pyrunbook.pki import certificate as certificates
 from pyrunbook.pki.errors import NotIssued
-from pyrunbook.pki.issuers import Issued, Request
+from pyrunbook.pki.issuers import CertificateRequest, Issued
 from pyrunbook.pki.issuers import local_certificates as made
-from pyrunbook.pki.issuers.local_store import Authority, Leaf, Record, Store
+from pyrunbook.pki.issuers.local_store import Authority, AuthorityDirectory, Leaf, Record
 from pyrunbook.pki.keys import PrivateKey
 
 BACKDATE = timedelta(minutes=1)
@@ -50,7 +50,7 @@ class LocalAuthority:
         intermediate_lifetime: timedelta = INTERMEDIATE_LIFETIME,
         clock: type[datetime] = datetime,
     ) -> None:
-        self._store = Store(directory)
+        self._store = AuthorityDirectory(directory)
         self._title = title
         self._root_lifetime = root_lifetime
         self._intermediate_lifetime = intermediate_lifetime
@@ -75,7 +75,7 @@ class LocalAuthority:
         with self._store.locked() as record:
             return self._complete(record)
 
-    def issue(self, request: Request) -> Issued:
+    def issue(self, request: CertificateRequest) -> Issued:
         """A new key and a certificate for it; the serial is recorded before the certificate is handed out.
 
         Raises:

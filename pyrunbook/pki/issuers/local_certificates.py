@@ -10,7 +10,7 @@ from cryptography import x509
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from pyrunbook.pki.certificate import serial_number
-from pyrunbook.pki.issuers import Request
+from pyrunbook.pki.issuers import CertificateRequest
 from pyrunbook.pki.issuers.local_store import Leaf
 from pyrunbook.pki.keys import PrivateKey, digest_for, names_extension
 
@@ -51,7 +51,7 @@ def authority(
 
 
 def leaf(
-    request: Request,
+    request: CertificateRequest,
     key: PrivateKey,
     issuer: x509.Certificate,
     signer: PrivateKey,

@@ -99,7 +99,7 @@ class Record:
         self.authorities[identity] = replace(self.authorities[identity], retired=certificates.stamp(now))
 
 
-class Store:
+class AuthorityDirectory:
     """The directory.
 
     Args:

@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives import serialization
 from pyrunbook.errors import BadInput
 from pyrunbook.pki import certificate as certificates
 from pyrunbook.pki.errors import NotIssued
-from pyrunbook.pki.issuers import Issued, Request
+from pyrunbook.pki.issuers import CertificateRequest, Issued
 from pyrunbook.pki.keys import PrivateKey, signing_request
 from pyrunbook.pki.vault import Vault
 
@@ -38,7 +38,7 @@ class VaultPki:
         """`https://… pki/sign/agent-factory`."""
         return f"{self.vault.place.address} {self.mount}/sign/{self.role}"
 
-    def issue(self, request: Request) -> Issued:
+    def issue(self, request: CertificateRequest) -> Issued:
         """A new key made here, and a certificate for it signed there.
 
         Raises:

@@ -10,7 +10,7 @@ from pyrunbook.errors import Refused
 from pyrunbook.plugins.certificate_action import Asked, CertificateAction
 
 if TYPE_CHECKING:
-    from pyrunbook.pki.held import Held
+    from pyrunbook.pki.pair_state import PairState
     from pyrunbook.pki.wanted import WantedCertificate
 
 
@@ -47,7 +47,7 @@ class ActionModule(CertificateAction):
         }
 
     @staticmethod
-    def _require_unchanged(wanted: WantedCertificate, held: Held, decided: dict[str, Any]) -> None:
+    def _require_unchanged(wanted: WantedCertificate, held: PairState, decided: dict[str, Any]) -> None:
         """Refuse to act on a decision that was made of something else.
 
         Raises:

@@ -93,7 +93,7 @@ class ActionModule(StepAction):
 
     def _certificate(self, issuers: Issuers, settings: dict[str, Any], trial: dict[str, Any]) -> dict[str, Any]:
         from pyrunbook.pki import rotation_trial
-        from pyrunbook.pki.issuers import Request
+        from pyrunbook.pki.issuers import CertificateRequest
         from pyrunbook.windows.duration import parse_duration
 
         issuer: Issuer
@@ -109,7 +109,9 @@ class ActionModule(StepAction):
         lifetime = parse_duration(trial["lifetime"])
         names, addresses = tuple(trial["dns_names"]), tuple(trial["ip_names"])
         with running.directory(f"{self.run_id}-trial") as private:
-            return rotation_trial.perform(issuer, Request(names, lifetime, addresses, key=trial["key"]), private)
+            return rotation_trial.perform(
+                issuer, CertificateRequest(names, lifetime, addresses, key=trial["key"]), private
+            )
 
     @staticmethod
     def _signing_key(keys: Any) -> dict[str, Any]:

@@ -11,11 +11,11 @@ from cryptography import x509
 
 from pyrunbook.errors import BadInput
 from pyrunbook.pki import certificate as certificates
-from pyrunbook.pki.due import Found
+from pyrunbook.pki.due import Deployed
 
 
 @dataclass(frozen=True)
-class Standing:
+class RotationState:
     """Where the pair and its rotation stand (see `rotation_state.judge`).
 
     Attributes:
@@ -41,7 +41,7 @@ class Standing:
     about: dict[str, Any]
 
     @classmethod
-    def of(cls, data: Mapping[str, Any]) -> Standing:
+    def of(cls, data: Mapping[str, Any]) -> RotationState:
         """From what `rotation_state.judge` gives."""
         rotation = data["rotation"] or {}
         return cls(
@@ -83,7 +83,7 @@ class Retired:
 
 
 @dataclass(frozen=True)
-class Kept:
+class StoredPair:
     """A version that is complete.
 
     Attributes:
@@ -115,7 +115,7 @@ class Kept:
 
 
 @dataclass(frozen=True)
-class Held:
+class PairState:
     """Everything that stands at a place.
 
     Attributes:
@@ -125,13 +125,13 @@ class Held:
         obstacle: why no new pair could be written there; empty where nothing is known to stand against it.
     """
 
-    standing: Standing
+    standing: RotationState
     retired: tuple[Retired, ...] = ()
-    kept: Mapping[str, Kept] = field(default_factory=dict)
+    kept: Mapping[str, StoredPair] = field(default_factory=dict)
     obstacle: str = ""
 
     @classmethod
-    def of(cls, data: Mapping[str, Any], origin: str, obstacle: str = "") -> Held:
+    def of(cls, data: Mapping[str, Any], origin: str, obstacle: str = "") -> PairState:
         """From what `certificate_look.look` gives.
 
         Args:
@@ -140,31 +140,31 @@ class Held:
             obstacle: see above.
         """
         return cls(
-            Standing.of(data["standing"]),
+            RotationState.of(data["standing"]),
             tuple(Retired.of(each) for each in data["retired"]),
             {name: _kept(pair, f"{origin}, version {name},") for name, pair in data["pairs"].items()},
             obstacle,
         )
 
     @property
-    def deployed(self) -> Kept | None:
+    def deployed(self) -> StoredPair | None:
         """The deployed version."""
         return self.kept.get(self.standing.current) if self.standing.current else None
 
-    def found(self) -> Found:
+    def found(self) -> Deployed:
         """What is deployed, for `due.decide`."""
         deployed = self.deployed
         if deployed is None:
-            return Found()
+            return Deployed()
         facts, problem = None, deployed.problem
         try:
             facts = certificates.facts(deployed.leaf) if deployed.leaf else None
         except BadInput as error:
             problem = problem or error.seen
-        return Found(facts, problem, deployed.matches)
+        return Deployed(facts, problem, deployed.matches)
 
 
-def _kept(pair: Mapping[str, Any], origin: str) -> Kept:
+def _kept(pair: Mapping[str, Any], origin: str) -> StoredPair:
     problem: str = pair["problem"]
     chain: tuple[x509.Certificate, ...] = ()
     if pair["certificate"]:
@@ -172,4 +172,4 @@ def _kept(pair: Mapping[str, Any], origin: str) -> Kept:
             chain = tuple(certificates.parse(pair["certificate"].encode(), origin))
         except BadInput as error:
             problem = error.seen
-    return Kept(chain, pair["matches"], problem)
+    return StoredPair(chain, pair["matches"], problem)
