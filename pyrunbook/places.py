@@ -1,4 +1,4 @@
-"""Where things stand: the shipped content, the state directory, and the environment variables that move them."""
+"""Where things are: the shipped content, the state directory, and the environment variables that move them."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ ENV_SANDBOX = "PYRUNBOOK_SANDBOX"
 ENV_PLACES = "PYRUNBOOK_PLACES"
 """What the command uses (see `in_use`); its play compares that with what it uses itself."""
 _FILE_URL = re.compile(r"(sqlite(?:\+\w+)?:///)([^/?][^?]*)(.*)", re.DOTALL)
-"""The URL of a SQLite file whose path is relative: three slashes and no fourth."""
+"""The URL of a SQLite file with a relative path: three slashes and no fourth."""
 
 
 def make_absolute() -> None:
@@ -79,7 +79,7 @@ def _can_be_made(directory: str) -> bool:
 
 
 def _absolute(path: str) -> str:
-    given = os.path.expanduser(path)  # noqa: PTH111  # Path.expanduser() fails where nobody knows a home
+    given = os.path.expanduser(path)  # noqa: PTH111  # Path.expanduser() fails where no home is known
     if os.path.isabs(given):  # noqa: PTH117
         return given
     try:
@@ -141,7 +141,7 @@ def shipped() -> Path:
 
 
 def unread_envrc() -> bool:
-    """Whether this directory is a project of `pyrunbook init` whose `.envrc` the shell has not read.
+    """Whether this directory is a project of `pyrunbook init` with an `.envrc` that the shell has not read.
 
     Its runbooks are then not those that commands run and list.
     """

@@ -16,7 +16,7 @@ from functools import lru_cache
 from typing import Any
 
 MASK = "[redacted]"
-"""What stands in place of a secret."""
+"""The text that replaces a secret."""
 
 TEXT_LIMIT = 20_000
 """Longest text that is kept, in characters."""
@@ -36,24 +36,24 @@ _SECRET_PARTS = ("password", "passwd", "passphrase", "secret", "token", "credent
 
 # What is said of a secret, where the name ends with it: `key_mode`, `token_ttl`.
 _SAID_OF_ONE = frozenset({"mode", "type", "bits", "size", "algorithm", "usage", "ttl", "lifetime"})
-# What names a secret, or stands beside one: under its name it is hidden, but in a sentence the word may stay.
+# Words that name a secret, or occur beside one: under its name it is hidden, but in a sentence the word may stay.
 _BESIDE_ONE = _SAID_OF_ONE | {
     "name", "names", "file", "files", "path", "directory", "dir", "url", "uri", "address", "host", "port", "method",
     "mount", "role", "kind", "issuer", "provider", "backend", "engine", "header", "policy", "format", "version", "user",
     "username", "enabled", "required", "count", "days", "hours", "minutes", "seconds", "timeout", "interval",
 }  # fmt: skip
 _OF_KEYS = frozenset({"certificate_issuers", "service_certificates", "service_signing_keys", "service_rotation_test"})
-"""Variables of ours that say where keys and certificates are, never what they are."""
+"""Our variables that say where keys and certificates are, never their content."""
 _ANSIBLES_OWN = frozenset(
     {"hostvars", "vars", "groups", "omit", "ansible_facts", "ansible_failed_task", "role_names", "environment"}
 )
-"""Variables that Ansible adds: of all hosts, or copies of what stands beside them."""
+"""Variables that Ansible adds: of all hosts, or copies of their neighbors."""
 _PATH = re.compile(r"(?:~|\.{1,2})?(?:/[\w@.-]+){2,}/?")
 _WORDS_OF_HTTP = frozenset({"bearer", "basic", "digest", "none", "null", "true", "false", "default", "approle"})
 _CREDENTIALS = re.compile(r"(?i)(?:(basic)|bearer|token|apikey|digest|negotiate)\s+(\S+)")
 _USER_IN_URL = re.compile(r"://[^/?#:@\s]*:([^\s'\"<>]+)@")
 _SHORTEST = 4
-"""Characters of the shortest value that is masked wherever it stands: less would mask everything."""
+"""Characters of the shortest value that is masked wherever it occurs: shorter ones would mask everything."""
 _SHORTEST_CODED = 8
 """Characters of the shortest part of an encoded value that is looked for."""
 _SHORTEST_LINE = 16
@@ -139,7 +139,7 @@ def redact_whole(text: str, secrets: Collection[str] = ()) -> str:
 def secret_values(value: Any) -> Iterator[str]:
     """The texts in `value` that are secret: what to pass as `secrets`.
 
-    Those are what Ansible has read from a vault; what stands under a secret name, unless it only says where a secret
+    Those are what Ansible has read from a vault; values of secret names, unless it only says where a secret
     is or how it is used; what follows an option of such a name; and the passwords and secret parameters of URLs.
 
     Args:
@@ -190,7 +190,7 @@ def _secret_values(value: Any, *, under_secret: bool, depth: int) -> Iterator[st
 
 
 def _from_vaults(value: Any, depth: int) -> Iterator[str]:
-    """What comes from a vault somewhere in `value`, whatever names it stands under."""
+    """What comes from a vault somewhere in `value`, under whatever name."""
     if depth > _DEPTH_LIMIT:
         return
     if isinstance(value, Mapping):
@@ -206,7 +206,7 @@ def _from_vaults(value: Any, depth: int) -> Iterator[str]:
 def _from_vault(value: Any) -> Iterator[str]:
     try:
         yield str(value)
-    except Exception:  # its password is not at hand, so nobody can show it either
+    except Exception:  # its password is not known, so it cannot be shown either
         return
 
 
@@ -234,7 +234,7 @@ def _password_of_basic(coded: str) -> Iterator[str]:
 
 
 def _names_only(value: str) -> bool:
-    """Whether what stands under a secret name says where a secret is, or is no more than a word about one."""
+    """Whether the value of a secret name says where a secret is, or is no more than a word about one."""
     if _PATH.fullmatch(value) or value.lower() in _WORDS_OF_HTTP:
         return True
     words = [word.lower() for word in _WORD.findall(value)]
@@ -272,7 +272,7 @@ def _forms(secrets: frozenset[str]) -> tuple[str, ...]:
         coded = {data.hex(), data.hex().upper()}
         for shift in range(3):  # inside of something that was encoded as a whole
             text = base64.b64encode(b"\0" * shift + data).decode()
-            # The characters at either end depend on what stands beside it.
+            # The characters at either end depend on its neighbors.
             text = text[4 if shift else 0 : len(text) if len(data) % 3 == -shift % 3 else -4]
             coded |= {text, text.translate(str.maketrans("+/", "-_"))}
         forms |= whole | {text for text in coded if len(text) >= _SHORTEST_CODED}
@@ -374,7 +374,7 @@ def _redact_shapes(text: str) -> str:
 
 
 def _redact_pem(text: str) -> str:
-    """Without private keys; also without those whose beginning is cut off: what stands before their end."""
+    """Without private keys; also without those that lack their beginning: the text before their end."""
     text = _PRIVATE_PEM.sub(MASK, text)
     done: list[str] = []
     position = 0
@@ -454,7 +454,7 @@ def _is_secret_pair(value: Mapping[Any, Any]) -> bool:
 
 
 def _is_vaulted(value: Any) -> bool:
-    """Whether Ansible has read this from a vault; judged by names, because nobody here knows Ansible."""
+    """Whether Ansible has read this from a vault; judged by names, because this module does not import Ansible."""
     if type(value).__name__ in ("EncryptedString", "AnsibleVaultEncryptedUnicode"):
         return True
     tags = getattr(value, "_ansible_tags_mapping", None)

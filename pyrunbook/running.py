@@ -1,4 +1,4 @@
-"""The private directories of what runs: held while it runs, empty as soon as nobody holds them.
+"""The private directories of what runs: locked while it runs, emptied once it is gone.
 
 They hold inputs and keys on trial. Whoever makes one has it locked; the kernel takes the lock away with the process,
 however that ends, so that the next command of any kind knows what was left behind.
@@ -38,10 +38,10 @@ def directory(name: str) -> Iterator[Path]:
 
 
 def clear() -> list[Path]:
-    """Empty the directories whose process is gone.
+    """Empty the directories of processes that are gone.
 
     Returns:
-        those directories, empty; whoever can tell that no process of their run is left removes them.
+        those directories, empty; the caller that knows that no process of their run is left removes them.
     """
     left = []
     with contextlib.suppress(OSError), _locked(places.running(), fcntl.LOCK_EX):

@@ -213,7 +213,7 @@ class HostService(Service, frozen=True, kw_only=True, rename=_variable):
 
     Attributes:
         colors: how each is reached, and what runs it.
-        root: directory on its machine, below which everything of it stands.
+        root: directory on its machine that holds everything of it.
         manager: what starts and stops its processes.
         maintenance_address: what the proxy dials when no color serves; answers 503.
         supervisor_config: supervisord.conf; required with `supervisor`.
@@ -238,7 +238,7 @@ class KubernetesService(Service, frozen=True, kw_only=True, rename=_variable):
         namespace: of all its objects.
         kubernetes_name: of the Service that carries the traffic.
         preview_name: of the Service that follows the preview color.
-        color_label: key of the selector that tells the colors apart.
+        color_label: key of the selector that distinguishes the colors.
         kubeconfig: path; as kubectl finds it when missing.
         context: of the kubeconfig; its current one when missing.
     """
@@ -283,7 +283,7 @@ def read(
         unresolved: variable to why its template cannot be resolved.
 
     Returns:
-        The service; `None` where something in it is a template that nobody has resolved, or is left out.
+        The service; `None` where something in it is an unresolved template, or is left out.
 
     Raises:
         BadInput: with all mistakes.
@@ -391,7 +391,7 @@ def plain(value: Any) -> Any:
 
 
 def _is_template(value: Any) -> bool:
-    """Whether it cannot be judged here: a template that nobody has resolved, or a vaulted value."""
+    """Whether it cannot be judged here: an unresolved template, or a vaulted value."""
     if isinstance(value, dict):
         return any(map(_is_template, value.values()))
     if isinstance(value, list):
@@ -404,7 +404,7 @@ def _steps(path: str) -> list[str | int]:
 
 
 def _at(value: Any, path: str) -> Any:
-    """What stands at a path; `None` where nothing does, and at the top, which is no value of the inventory."""
+    """The value at a path; `None` where there is none, and at the top, which is no value of the inventory."""
     steps = _steps(path)
     for step in steps:
         try:
@@ -415,7 +415,7 @@ def _at(value: Any, path: str) -> Any:
 
 
 def _places(service: str, sources: Sources) -> dict[str, tuple[Any, Origin]]:
-    """Where the variables of a service stand; empty where the inventory is not only YAML."""
+    """The files and lines of a service's variables; empty where the inventory is not only YAML."""
     found: dict[str, tuple[Any, Origin]] = {}
     for source in sources:
         with suppress(BadInput):

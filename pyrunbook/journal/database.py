@@ -62,7 +62,7 @@ def exists(url: URL) -> bool:
 
 
 def engine_for(url: URL) -> Engine:
-    """An engine whose commits are on the disk when they return.
+    """An engine; a commit is on the disk when it returns.
 
     Raises:
         JournalError: the directory or the file cannot be created, or the driver is missing.

@@ -26,7 +26,7 @@ def bring_up_to_date(engine: Engine, shown_url: str) -> None:
         shown_url: for messages.
 
     Raises:
-        BadJournalUrl: the schema is newer than this code, or the database is somebody else's.
+        BadJournalUrl: the schema is newer than this code, or the database belongs to another program.
     """
     with engine.connect().execution_options(pyrunbook_reads=True) as connection, connection.begin():
         if _is_current(connection, shown_url):

@@ -79,7 +79,7 @@ def worst(outcomes: Iterable[Outcome]) -> Outcome:
 
 
 def next_step(outcome: Outcome, run_id: str) -> str:
-    """What to type after a run that needs somebody; empty where it needs nobody."""
+    """What to type after a run that needs an operator; empty where it needs none."""
     if outcome is Outcome.ROLLBACK_FAILED:
         return f"pyrunbook recover {run_id} --rollback"
     return f"pyrunbook recover {run_id}" if outcome is Outcome.NOT_CLEANED_UP else ""

@@ -27,14 +27,14 @@ class RunStart:
         operator: login name of the person.
         machine: host name of the controller.
         pid: process that drives the play.
-        process_started: when that process began, seconds since the epoch; tells it from a later one of the same pid.
+        process_started: when that process began, seconds since the epoch; a later one may have the same pid.
         inventory: as the operator named it.
         inputs: extra variables, redacted.
         strategy: `update_strategy` of the run; `None` where it differs by service or does not apply.
         only_steps: ids of the steps that were asked for; `None` where all were.
         check_mode: whether nothing is changed.
         mode: why the play was started.
-        rollback_of: run whose plan is put back, where `mode` is `rollback`.
+        rollback_of: run that is undone, where `mode` is `rollback`.
     """
 
     id: str
@@ -121,7 +121,7 @@ class ServiceRun:
 
 @dataclass(frozen=True, kw_only=True)
 class Run:
-    """One run. `attempt` counts from 1; each time an unfinished run is taken up again it grows by one.
+    """One run. `attempt` counts from 1; it grows by one each time an unfinished run is resumed.
 
     `pid`, `process_started`, `machine`, `operator` and `mode` are those of the last attempt.
     """
@@ -148,7 +148,7 @@ class Run:
 
     @property
     def finished(self) -> bool:
-        """Whether the run has been brought to an end. One that could not be put back has not."""
+        """Whether the run is finished. One that could not be put back is not."""
         return self.ended is not None and self.outcome is not Outcome.ROLLBACK_FAILED
 
     @property

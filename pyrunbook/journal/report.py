@@ -31,14 +31,14 @@ def undo(run: Run) -> tuple[str, str | None]:
     if run.outcome is Outcome.ROLLBACK_FAILED:
         return "What was there before is not in place. Bring it back:", f"pyrunbook recover {run.id} --rollback"
     if run.outcome is None:
-        return "The run was not brought to an end; it is still going on, or died:", f"pyrunbook recover {run.id}"
+        return "The run was not brought to an end; it is still running, or died:", f"pyrunbook recover {run.id}"
     if run.check_mode:
         return "It was a dry run; there is nothing to undo.", None
     if run.outcome is Outcome.NOT_CONTAINED:
         return "The service was not seen in secure mode. Do what the step says, then:", f"pyrunbook run {run.runbook}"
     if run.outcome is Outcome.CONTAINED:
         off = "pyrunbook run incidents/secure_mode_off -e secure_mode_reason=TEXT"
-        return "Secure mode stays on until somebody says why it may be switched off:", off
+        return "Secure mode stays on until it is switched off with a reason:", off
     if not run.undoable:
         return "Nothing was changed; there is nothing to undo.", None
     if run.outcome in (Outcome.SUCCEEDED, Outcome.NOT_CLEANED_UP):

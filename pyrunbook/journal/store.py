@@ -93,9 +93,9 @@ class Journal:
     # --- writing -------------------------------------------------------------------------------------------------
 
     def start_run(self, start: RunStart) -> int:
-        """Record that a run begins, or that an unfinished one is taken up again.
+        """Record that a run begins, or that an unfinished one is resumed.
 
-        A run whose rollback failed is not at its end either: it can be taken up again until it is put back; and one
+        A run whose rollback failed is unfinished too: it can be resumed until it is put back; and one
         that was not cleaned up, until it is.
 
         Returns:
@@ -115,7 +115,7 @@ class Journal:
                 return 1
             if known.ended is not None and known.outcome not in (Outcome.ROLLBACK_FAILED, Outcome.NOT_CLEANED_UP):
                 raise JournalError(
-                    f"run {start.id} has already ended ({known.outcome}) and cannot be taken up again",
+                    f"run {start.id} has already ended ({known.outcome}) and cannot be resumed",
                     next_step=f"pyrunbook report {start.id}",
                 )
             if known.runbook != start.runbook:
@@ -221,7 +221,7 @@ class Journal:
         self._of_service(run_id, service, **ended)
 
     def end_run(self, run_id: str, outcome: Outcome | str, cause: str | None = None) -> None:
-        """Record how the run ended. The first end stands, a later one is an error; except after `rollback_failed`."""
+        """Record how the run ended. The first end counts, a later one is an error; except after `rollback_failed`."""
         table = schema.runs
         ended = {"ended": self._clock(), "outcome": Outcome(outcome).value, "cause": self._clean(cause)}
         with self._writing() as connection:
@@ -293,7 +293,7 @@ class Journal:
             return self._load(connection, connection.execute(query.limit(limit)).all(), whole=False)
 
     def unfinished(self, service: str | None = None) -> list[Run]:
-        """Runs that have begun and not been brought to an end, newest first, whole; also those not put back.
+        """Unfinished runs, newest first, whole; also those that could not be put back.
 
         Args:
             service: only runs that reached this service and have not concluded it.

@@ -178,7 +178,7 @@ def release_and_replicas(prepared: list[Source], target: Target, color: str) -> 
     """The release of the color's Deployment in what `prepare` returned, and how many replicas it gets.
 
     Raises:
-        BadInput: the Deployment does not say its release, so nobody could verify what serves.
+        BadInput: the Deployment does not name its release, so what serves could not be verified.
     """
     for source in prepared:
         if (source.obj["kind"], source.obj["metadata"]["name"]) == ("Deployment", target.deployments[color]):
@@ -250,7 +250,7 @@ def _apply_one(cluster: Cluster, source: Source, force: bool, *, dry_run: bool) 
         try:
             return cluster.apply(source.obj, force=force, dry_run=dry_run)
         except Conflict as conflict:
-            if not conflict.causes:  # somebody wrote at the same moment
+            if not conflict.causes:  # another client wrote at the same moment
                 time.sleep(0.05 * (attempt + 1))
                 continue
             if all(_is_ours(cause) for cause in conflict.causes):
@@ -331,7 +331,7 @@ def _check_color(target: Target, color: str, scope: Mapping[str, str], obj: Mani
 def _shared_service(cluster: Cluster, obj: Manifest, at: str) -> Manifest:
     """A Service of both colors with its live selector, if the manifest does not say another one.
 
-    Not without one: a field that an earlier apply of ours has set, and this one leaves out, is removed.
+    Not without one: a field that an earlier apply by pyrunbook set, and this one leaves out, is removed.
     """
     name = obj["metadata"]["name"]
     selector = obj["spec"].get("selector")

@@ -2,7 +2,7 @@
 
 A Deployment with zero replicas is Available=True, so its conditions say nothing about a drain; its pods do.
 
-A HorizontalPodAutoscaler with `minReplicas` of at least 1 pauses by itself while its target stands at zero
+A HorizontalPodAutoscaler with `minReplicas` of at least 1 pauses by itself while its target has zero replicas
 (condition ScalingDisabled), and goes on when the target is scaled up again. One with `minReplicas: 0` may scale up
 from zero, so it is removed; it is in the rollback plan, and a rollback creates it again.
 """
@@ -38,12 +38,12 @@ def drain(
     check: bool = False,
     heartbeat: Heartbeat = no_heartbeat,
 ) -> dict[str, Any]:
-    """Drain a color. One that is not there, or stands at zero without pods, is drained already.
+    """Drain a color. One that does not exist, or has zero replicas and no pods, is drained already.
 
     Args:
         cluster: where.
         target: which service.
-        color: whose Deployments.
+        color: the color to drain.
         timeout: seconds until no pod may be left, counted after the delay.
         delay: seconds between the switch of the traffic and the scaling down, in which proxies learn the new
             endpoints and requests under way finish (Argo Rollouts: `scaleDownDelaySeconds`).
@@ -117,7 +117,7 @@ def drain(
                 refuse_outage()
                 cluster.merge_patch("Deployment", name, {"spec": {"replicas": 0}})
                 scaled = name
-        if scaled:  # looked at once more: what scales it up again shows itself
+        if scaled:  # read once more: shows whether something scales it up again
             return None, f"{scaled} was scaled to zero just now"
         left = sorted(p["metadata"]["name"] for p in pods_of(cluster, labels))
         return (None if left else True), f"{len(left)} pods left: {', '.join(left[:5])}"

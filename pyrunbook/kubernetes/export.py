@@ -69,7 +69,7 @@ def color_objects(cluster: Cluster, target: Target, color: str, selector: Mappin
     Args:
         cluster: where.
         target: which service.
-        color: whose objects.
+        color: the owner of the objects.
         selector: the Service's selector, of whichever color.
     """
     scope = target.scope(selector, color)

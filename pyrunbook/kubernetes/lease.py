@@ -1,6 +1,6 @@
 """The lock of a service on Kubernetes: a coordination.k8s.io Lease, held by one run.
 
-A Lease whose holder has stopped renewing it is stale: it is shown as such, and never taken by itself, because the
+A Lease whose holder has stopped renewing it is stale: it is reported, and never taken automatically, because the
 run that held it may have left the service half changed. `break_lock` is the explicit command.
 """
 
@@ -87,10 +87,10 @@ def acquire(
 
     Args:
         cluster: where.
-        service: whose lock.
+        service: the service that it locks.
         holder: id of the run.
         operator: who started the run; the user of this process by default.
-        predecessors: ids of runs whose lock this run may take over: the unfinished one that it recovers.
+        predecessors: ids of the unfinished runs that this run recovers; it may take their lock over.
         duration: seconds without renewal until it counts as stale.
         check: only say whether it would have to be taken.
 
@@ -149,7 +149,7 @@ def renew(cluster: Cluster, service: str, holder: str) -> Lock:
         if live is None or lock.holder != holder:
             raise Refused(
                 f"run {holder} has lost the lock of {service}: it is {lock}",
-                means="somebody broke the lock; another run may be changing the service",
+                means="the lock was broken; another run may be changing the service",
                 next_step="see that no other run is under way, then: pyrunbook recover",
             )
         try:
@@ -162,7 +162,7 @@ def renew(cluster: Cluster, service: str, holder: str) -> Lock:
 def keeper(cluster: Cluster, service: str, holder: str) -> Heartbeat:
     """The heartbeat of a wait: renews the lock of the run at a third of its duration.
 
-    A run that has no lock (a role run by itself) is left without; one whose lock another run holds is refused.
+    A run without a lock (a role run by itself) gets none; a run is refused when another one holds the lock.
 
     Raises:
         Refused: now, or when the heartbeat is called: another run holds the lock.
@@ -195,7 +195,7 @@ def break_lock(cluster: Cluster, service: str, holder: str) -> bool:
 
     Args:
         cluster: where.
-        service: whose lock.
+        service: the service that it locks.
         holder: the run that was shown to the operator; a lock that has changed hands since is not broken.
 
     Raises:

@@ -4,7 +4,7 @@
     <secret>-rotation   type pyrunbook.io/rotation: VERSION.crt and VERSION.key of every version that is kept,
                         rotation.json while a rotation is under way, retired.json
 
-Which version is deployed is told from the pair itself, not from the annotation, which is for people: others copy, edit
+The pair itself shows which version is deployed, not the annotation, which is for people: others copy, edit
 and apply Secrets.
 """
 
@@ -45,7 +45,7 @@ def ledger_name(secret: str) -> str:
 
 @dataclass(frozen=True)
 class PairReading:
-    """What a pair is, told by somebody who knows certificates.
+    """The serial of a pair and whether it fits together, as read by the caller (this package knows no certificates).
 
     Attributes:
         serial: of the certificate, hex; empty where it cannot be read.
@@ -69,7 +69,7 @@ Reader = Callable[[bytes, bytes], PairReading]
 
 @dataclass(frozen=True, repr=False)
 class PairInCluster:
-    """Both Secrets at one look. It holds keys, so it has no readable form.
+    """Both Secrets, from one reading. It holds keys, so it has no readable form.
 
     Attributes:
         main: the Secret that the workload reads; None where there is none.

@@ -35,7 +35,7 @@ def remove(
     Args:
         cluster: where.
         target: which service.
-        color: whose objects.
+        color: the owner of the objects.
         timeout: seconds.
         propagation: `Foreground` (an object goes after what it owns) or `Background`.
         keep: kind to names of objects that stay (a rollback keeps what was there before).

@@ -56,7 +56,7 @@ def wait_for_rollout(
         heartbeat: see `waiting`.
 
     Returns:
-        `replicas`, `ready`, `pods` (names), `images`, `looks` (how often it was looked at), `seconds`.
+        `replicas`, `ready`, `pods` (names), `images`, `looks` (how often it was read), `seconds`.
 
     Raises:
         ClusterError: a pod cannot start, or the controller gave up; with reason, events and last log lines.

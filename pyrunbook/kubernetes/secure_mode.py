@@ -43,7 +43,7 @@ def switch(
         check: write nothing.
 
     Raises:
-        ClusterError: there is no such ConfigMap, or somebody else keeps changing it.
+        ClusterError: there is no such ConfigMap, or another client keeps changing it.
     """
     for _ in range(_TRIES):
         found = cluster.get("ConfigMap", config_map)
@@ -66,7 +66,7 @@ def switch(
         except Conflict:
             continue
         return Switched(True, before, now)
-    raise ClusterError(f"ConfigMap {config_map} is changed by somebody else all the time; it was not written")
+    raise ClusterError(f"ConfigMap {config_map} changed at every attempt, so it was not written")
 
 
 def _read(config_map: dict[str, Any], key: str) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Whether a color still serves as it did when it was deployed: looked at before what served before it is taken away."""
+"""Whether a color still serves as it did when it was deployed: checked before the other color is removed."""
 
 from __future__ import annotations
 

@@ -68,7 +68,7 @@ def read(cluster: Cluster, target: Target, *, for_rollback: bool = False) -> dic
     Args:
         cluster: where.
         target: which service.
-        for_rollback: give `none` as the active color where the Service is missing or chooses no color of ours. A
+        for_rollback: give `none` as the active color where the Service is missing or selects neither color. A
             rollback needs no more than its plan, and puts that right.
 
     Returns:

@@ -51,7 +51,7 @@ def replace_selector(
             raise ClusterError(
                 f"the selector of Service {name} is {selector}, expected {dict(expected)}; last written"
                 f"{written_by(live) or ' by an unknown manager'}",
-                means="something else has switched the Service since this run looked at it",
+                means="something else has switched the Service since this run read it",
                 next_step="find out what writes it (GitOps, an operator, a colleague), then run again",
                 evidence={"selector": selector, "expected": dict(expected), "wanted": dict(wanted)},
             )
@@ -106,7 +106,7 @@ def switch(
     if live_color != color and live_color != (expected_color or other(color)):
         raise ClusterError(
             f"Service {target.service} serves {live_color}, but this run expected {expected_color} to serve",
-            means="something else has switched the Service since this run looked at it",
+            means="something else has switched the Service since this run read it",
             next_step="find out what writes it (GitOps, an operator, a colleague), then run again",
         )
     wanted = target.scope(before, color)

@@ -1,6 +1,6 @@
 """A certificate and its key in a cluster: the moves of `on_target.certificate_pair`, on Secrets instead of a directory.
 
-`pair_secrets` says which two Secrets. The records stand beside the keys in one of them, so that staging and concluding
+`pair_secrets` says which two Secrets. One of them keeps the records beside the keys, so that staging and concluding
 are one write each, and so that a Role can name both: no right to read any other Secret is needed, and none to delete.
 The pair that workloads read is replaced in one write whose condition is its resourceVersion; where there is nothing to
 go back to, its two values become empty. A pair that pyrunbook has not written is kept when the first rotation begins.
@@ -38,7 +38,7 @@ class SecretPair:
     Attributes:
         cluster: where.
         secret: name of the Secret that the workload reads.
-        read: looks into a pair; what knows certificates is not known here.
+        read: reads serial and validity of a pair; passed in, because this package must not import `pki`.
     """
 
     cluster: Cluster
@@ -103,7 +103,7 @@ class SecretPair:
         Args:
             run: id of the run that goes back.
             version: to deploy again.
-            undoes: the run whose rotation is undone by this.
+            undoes: the run that this rotation undoes.
             about: as of `stage`.
 
         Returns:
@@ -168,7 +168,7 @@ class SecretPair:
         return True
 
     def mark(self, run: str, step: str) -> bool:
-        """Note that the workload was told (`reloaded`), or that the new certificate was seen served (`proven`).
+        """Record that the workload was restarted (`reloaded`), or that the new certificate was seen (`proven`).
 
         Returns:
             whether anything changed.

@@ -1,4 +1,4 @@
-"""Blocks of code: whether they are shell, and which of their lines are typed in where output stands between them."""
+"""Blocks of code: whether they are shell, and which of their lines are typed, where output is mixed in."""
 
 from __future__ import annotations
 

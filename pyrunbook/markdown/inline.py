@@ -58,7 +58,7 @@ def _link(text: str, target: str, line: int, source: Sequence[str], *, image: bo
 
 
 def labels_in(paragraph: Paragraph, indent: Callable[[int], int]) -> Iterator[Label | Paragraph]:
-    """A paragraph taken apart into what stands before the first label, and the labels; itself where there is none.
+    """A paragraph split into the text before the first label, and the labels; unchanged where there is none.
 
     Args:
         paragraph: whose text and source have the same lines.

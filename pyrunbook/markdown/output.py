@@ -1,4 +1,4 @@
-"""Lines that a program has printed, as they stand in blocks where commands are typed in."""
+"""Recognizes the output of programs within blocks of typed commands."""
 
 from __future__ import annotations
 

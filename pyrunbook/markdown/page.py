@@ -12,7 +12,7 @@ class Link:
     """A link or an image.
 
     Attributes:
-        text: what stands for it, or an image's alternative text.
+        text: its visible text, or an image's alternative text.
         target: as CommonMark resolves it: percent-encoded, the target of a reference looked up.
         image: whether it is one.
     """
@@ -160,11 +160,11 @@ Item = Paragraph | Label | CodeBlock | Table | Html | ListItem
 
 @dataclass(frozen=True)
 class Section:
-    """A heading and what stands below it.
+    """A heading and its content.
 
     Attributes:
         title: of the heading as plain text: no markup, no emoji.
-        level: 1 to 6; 0 for what stands before the first heading.
+        level: 1 to 6; 0 for the content before the first heading.
         items: up to the next heading of any level, in order.
         sections: those below this one, in order.
         end: the last line of the section with all that is below it.
@@ -207,7 +207,7 @@ class Page:
 
     Attributes:
         lines: of the source, without their ends.
-        root: the section of level 0: what stands before the first heading; all others are below it.
+        root: the section of level 0: the content before the first heading; all others are below it.
         definitions: of targets that links refer to.
     """
 

@@ -19,7 +19,7 @@ from pyrunbook.markdown.words import plain_title
 
 _CHECKBOX = re.compile(r"\[([ xX])\][ \t]+")
 _DEEPEST = 5
-"""Pages in pages in pages: nobody writes them, and a parser must end."""
+"""Pages in pages in pages: no author writes them, and a parser must end."""
 
 
 @cache
@@ -231,7 +231,7 @@ def _bold(inline: Token) -> bool:
 
 
 def _tree(flat: list[Section], last: int) -> Section:
-    """Sections put below those of a lower level that stand before them; each ends where the next of its kind begins."""
+    """Sections put below the preceding ones of a lower level; each ends where the next of its kind begins."""
 
     def below(position: int, level: int, end: int) -> tuple[list[Section], int]:
         found: list[Section] = []

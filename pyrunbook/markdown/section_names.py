@@ -56,7 +56,7 @@ def plain(title: str) -> str:
 
 
 def recognised(title: str) -> tuple[SectionName, ...]:
-    """The sections that a title stands for; "Contacts & Escalation" stands for two."""
+    """The sections that a title names; "Contacts & Escalation" names two."""
     bare = plain(title)
     found = [name for name, pattern in _COMPILED.items() if pattern.match(bare)]
     for _, behind in re.findall(r"(&|\band\b|\bet\b|/)\s*([^&/]+)", bare):

@@ -142,7 +142,7 @@ def _add(tar: tarfile.TarFile, name: str, path: str, entries: dict[str, Any]) ->
     if info.isreg() or info.islnk():
         with _Summed(path) as source:
             before = source.stat()
-            # A second hard link would be stored as a reference; every file stands on its own here.
+            # A second hard link would be stored as a reference; every file is stored whole here.
             info.type, info.linkname, info.size = tarfile.REGTYPE, "", before.st_size
             try:
                 tar.addfile(info, source)
@@ -182,8 +182,8 @@ def _extract(archive: str, directory: str) -> dict[str, Any]:
                 through = any("/".join(parts[:end]) in links for end in range(1, len(parts)))
                 outside = through or os.path.isabs(member.name) or ".." in parts
                 if outside or not (member.isreg() or member.issym() or member.isdir()):
-                    raise ArchiveError(f"{archive} holds {member.name}, which is no part of a backup of ours")
-            # What a backup of ours holds was checked above. The data filter, where there is one, would refuse
+                    raise ArchiveError(f"{archive} holds {member.name}, which no backup of pyrunbook contains")
+            # The members were checked above. The data filter, where there is one, would refuse
             # absolute links that the service itself has.
             if hasattr(tarfile, "data_filter"):
                 tar.extractall(directory, filter="fully_trusted")  # noqa: S202

@@ -9,7 +9,7 @@ from collections.abc import Collection
 from urllib.parse import SplitResult, urlsplit
 
 SECONDS = 2.0
-"""That a color may take to answer when it is only looked at."""
+"""How long a color may take to answer when only its state is read."""
 
 
 def reason(error: BaseException, seconds: float | None = None) -> str:

@@ -1,4 +1,4 @@
-"""What a pair on disk is and where its rotation stands, in one look, as plain data. Private keys stay there."""
+"""Reads a pair on disk and how far its rotation has come, as plain data. Private keys stay on the machine."""
 
 from __future__ import annotations
 

@@ -4,13 +4,13 @@
     versions/<version>/certificate.pem    the leaf, then its chain
     versions/<version>/key.pem            0600, or what the service needs
     staging/<version>/                    0700: a pair that is being written
-    rotation.json                         where a rotation stands; there is none between two rotations
+    rotation.json                         how far a rotation has come; absent between two rotations
     retired.json                          versions that are no longer deployed and have yet to be revoked
     lock                                  held while any of it changes
 
 A version is complete and on the disk before `current` names it, and never changes afterwards; `current` changes by one
-rename. So there is no moment, also after a crash, at which a new certificate stands beside an old key. A server that
-opens both files while the link moves could still read one of each: servers read them when they are told to reload,
+rename. So there is no moment, also after a crash, at which a new certificate is beside an old key. A server that
+opens both files while the link moves could still read one of each: servers read them when they reload,
 and that happens after the move; one that reads them at another moment sees that they do not match and keeps what it
 has (Caddy, nginx and HAProxy do).
 
@@ -131,7 +131,7 @@ def reinstate(directory: str, run: str, version: str, undoes: str = "", about: d
         directory: of the pair.
         run: id of the run that goes back.
         version: to deploy again.
-        undoes: the run whose rotation is undone by this.
+        undoes: the run that this rotation undoes.
         about: as of `stage`.
 
     Returns:
@@ -235,7 +235,7 @@ def mark(directory: str, run: str, step: str) -> bool:
 def put_back(directory: str, run: str) -> bool:
     """Deploy again what was deployed before `run`; where there was nothing, take `current` away.
 
-    The server has to be reloaded, and what it serves looked at; then `conclude`.
+    Reload the server and check what it serves; then `conclude`.
 
     Returns:
         whether `current` changed.

@@ -42,7 +42,7 @@ def _exclusively(path: str) -> Iterator[None]:
 def read(path: str) -> dict[str, Any] | None:
     """The holder of the lock, `None` when it is free.
 
-    A lock file that cannot be read as JSON is somebody's lock all the same: its holder is unknown.
+    A lock file that is no JSON is a lock all the same: its holder is unknown.
     """
     try:
         with open(path, encoding="utf-8") as stream:
@@ -76,7 +76,7 @@ def acquire(path: str, holder: dict[str, Any], check_mode: bool = False, predece
 
 
 def _may_take(path: str, holder: str, predecessors: Sequence[str]) -> bool:
-    """Whether the lock is free; `False` when `holder` has it, and an error when somebody else does."""
+    """Whether the lock is free; `False` when `holder` has it, and an error when another holder does."""
     current = read(path)
     if current is None or current.get("holder") in predecessors:
         return True

@@ -1,4 +1,4 @@
-"""What an update needs of the machine of a service, looked at before anything is changed."""
+"""What an update needs of the machine of a service, checked before anything is changed."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ def _space(path: str, needed: int, what: str) -> list[Obstacle]:
 
 
 def strangers(slots: Slots) -> list[Obstacle]:
-    """Addresses of a color on which somebody else accepts connections: it would get the color's traffic."""
+    """Addresses of a color that another program listens on: it would get the color's traffic."""
     return [
         Obstacle(
             "{} (service_colors.{}.address): something accepts connections, and it is not {}, whose unit {} does not "
@@ -106,7 +106,7 @@ def strangers(slots: Slots) -> list[Obstacle]:
 
 
 def maintenance(address: str, host: str) -> list[Obstacle]:
-    """Whether clients will be told 503 while no color serves.
+    """Whether clients will get 503 while no color serves.
 
     Args:
         address: host:port of `service_maintenance_address`.
@@ -136,13 +136,13 @@ def maintenance(address: str, host: str) -> list[Obstacle]:
 
 
 def of_update(asked: dict[str, Any]) -> list[Obstacle]:
-    """All that stands against an update.
+    """All obstacles to an update.
 
     Args:
         asked: the options of the module `host_needs`.
 
     Raises:
-        SlotError, UnitError: the slots cannot be looked at.
+        SlotError, UnitError: the slots cannot be read.
     """
     slots = Slots.from_arguments(asked["service"])
     found = [*rights(slots), *directories(slots), *backup(slots.root, asked["parts"]), *strangers(slots)]

@@ -18,7 +18,7 @@ TIMEOUT = 10.0
 
 
 class Obstacle(NamedTuple):
-    """What stands against a run: one line that says what was seen, and one that says what mends it."""
+    """An obstacle to a run: one line that says what was seen, and one that says how to remove it."""
 
     seen: str
     next_step: str
@@ -113,7 +113,7 @@ def identities(owner: str, group: str) -> tuple[int, int]:
 
 
 def certificate(directory: str, owner: str, group: str, reload: list[str]) -> list[Obstacle]:
-    """What stands against a new pair in a directory, its key given to who serves it, and its server reloaded.
+    """The obstacles to a new pair in a directory, its key for the server's user, and a reload of the server.
 
     Args:
         directory: of the pair.

@@ -1,4 +1,4 @@
-"""Where the rotation of a certificate stands, from the disk as it is: `rotation.json`, `retired.json`, the link.
+"""How far the rotation of a certificate has come, from the files on disk: `rotation.json`, `retired.json`, the link.
 
 What was being done is written before it is done, so that whoever comes after a killed process knows which way it was
 going. See `certificate_pair` for the directory and the moves.
@@ -25,7 +25,7 @@ class PairError(Exception):
 
 
 def standing(directory: str) -> dict[str, Any]:
-    """Where the pair and its rotation stand; see `judge`.
+    """How far a rotation has come; see `judge`.
 
     Raises:
         PairError: `rotation.json` cannot be read.
@@ -77,7 +77,7 @@ def judge(current: str, present: list[str], under_way: dict[str, Any] | None) ->
     elif step == PROVEN:
         seen = "it is deployed and was seen served, only the end is missing"
     elif step == RELOADED:
-        seen = "it is deployed and the server was reloaded, but nobody has seen it served"
+        seen = "it is deployed and the server was reloaded, but it was not seen served yet"
     else:
         seen = f"it is deployed; the server was not reloaded and may still serve {old}"
     return dict(found, deployed=where, can=can, seen=began + seen)

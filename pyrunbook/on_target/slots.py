@@ -127,7 +127,7 @@ class Slots:
         return os.path.join(self.root, *parts)
 
     def release_path(self, release: str) -> str:
-        """Where a release stands; a name that would leave `releases/` is an error."""
+        """The directory of a release; a name that would leave `releases/` is an error."""
         if not release or release != os.path.basename(release) or release.startswith("."):
             raise SlotError(f"{release!r} is not the name of a release")
         return self._path("releases", release)

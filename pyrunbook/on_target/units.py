@@ -38,7 +38,7 @@ def _run(argv: list[str]) -> subprocess.CompletedProcess[str]:
 class Supervisor:
     """Programs of a supervisord, through supervisorctl.
 
-    Each call is a process, so what one says is believed where it can mean one thing only; anything else is looked at.
+    Each call is a process, so an answer with one meaning is trusted; after any other one the state is read.
 
     Args:
         config: path of its supervisord.conf, which names the socket.
@@ -62,7 +62,7 @@ class Supervisor:
         return unit in self.which_run(unit)
 
     def which_run(self, *units: str) -> set[str]:
-        """Those of the units whose process runs, asked in one go."""
+        """The units that run, asked in one call."""
         done = _run([*self._ctl, "status", *units])
         states = {words[0]: words[1] for line in done.stdout.splitlines() if len(words := line.split()) > 1}
         if unknown := [unit for unit in units if states.get(unit) not in STATES]:
@@ -88,10 +88,10 @@ class Supervisor:
             return
         state = self.status(unit)[0]  # "not running" is also said of what is about to stop
         if state not in ("STOPPED", "EXITED", "FATAL"):
-            raise UnitError(f"{unit} is still {state} after it was told to stop")
+            raise UnitError(f"{unit} is still {state} after it was stopped")
 
     def keep_over_reboot(self, unit: str, runs: bool, check_mode: bool = False) -> bool:  # noqa: ARG002  # as Systemd's
-        """Nothing to do: what supervisor starts when it starts stands in its configuration."""
+        """Nothing to do: supervisor's configuration says what it starts at boot."""
         return False
 
     def words(self, unit: str) -> str:  # noqa: ARG002  # as Systemd's
@@ -145,7 +145,7 @@ class Systemd:
         return self.status(unit)[0] in ("active", "activating", "deactivating", "reloading")
 
     def which_run(self, *units: str) -> set[str]:
-        """Those of the units whose process runs."""
+        """The units that run."""
         return {unit for unit in units if self.running(unit)}
 
     def start(self, unit: str) -> None:

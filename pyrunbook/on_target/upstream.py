@@ -12,7 +12,7 @@ from . import durable
 
 
 class UpstreamConflict(Exception):
-    """The file names an address that nobody expected; somebody else switches the traffic."""
+    """The file names an unexpected address: something else switches the traffic."""
 
 
 def read(path: str) -> str | None:
@@ -32,9 +32,9 @@ def switch(
     Args:
         path: the upstream file.
         address: `host:port` to dial from now on.
-        expected: addresses that may stand there before; empty accepts any.
+        expected: addresses that the file may name before; empty accepts any.
         check_mode: report only.
-        keep: addresses that are left alone when they stand there.
+        keep: addresses that are left when the file names them.
 
     Returns:
         Whether anything changed: `False` when the file named `address`, or one of `keep`, already.

@@ -63,7 +63,7 @@ class Recipients:
         """A file with one recipient a line; `#` begins a comment.
 
         Raises:
-            BadInput: it cannot be read, or names nobody.
+            BadInput: it cannot be read, or names no recipient.
         """
         try:
             lines = path.read_text(encoding="utf-8").splitlines()
@@ -79,7 +79,7 @@ class Recipients:
         """
         age = _age()
         if not self.keys:
-            raise BadInput("a backup for nobody could never be opened: name a recipient")
+            raise BadInput("a backup without a recipient could never be opened: name one")
         found = []
         for number, each in enumerate(self.keys, 1):
             kind = age.ssh.Recipient if each.startswith("ssh-") else age.x25519.Recipient
@@ -112,7 +112,7 @@ class Identity:
         """Decrypt.
 
         Raises:
-            BadInput: it was locked for somebody else, the identity is none, or the file is damaged.
+            BadInput: it was encrypted for another recipient, the identity is invalid, or the file is damaged.
         """
         age = _age()
         text, found = self.secret.reveal(), []

@@ -17,7 +17,7 @@ def judge(
 
     Args:
         authorities: the issuing one, those above it, and the roots.
-        of: whose they are, for messages.
+        of: the name of their owner, for messages.
         lifetime: the longest that is asked of them; None: not known.
         now: aware.
         replace: the next step where one has to be replaced.

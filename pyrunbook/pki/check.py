@@ -33,7 +33,7 @@ WEAKEST_RSA = 2048
 
 @dataclass(frozen=True)
 class PairCheck:
-    """One thing that was looked at.
+    """The result of one check of a pair.
 
     Attributes:
         what: a word for it: `key`, `names`, `usage`, `dates`, `chain`, `chain at its end`, `signature`, `strength`.
@@ -95,7 +95,7 @@ def require(findings: Sequence[PairCheck]) -> str:
         one line for the operator: what was checked.
 
     Raises:
-        Doubtful: something was not ok, or nothing was looked at.
+        Doubtful: a check failed, or none was made.
     """
     bad = [each for each in findings if not each.ok]
     evidence = as_json(findings)
@@ -103,7 +103,7 @@ def require(findings: Sequence[PairCheck]) -> str:
         raise Doubtful(
             "the new certificate is not deployed: " + ("; ".join(e.detail for e in bad) or "nothing was checked"),
             means="what is deployed was not touched",
-            next_step="mend what is named, then have a new one issued: pyrunbook certs rotate --force",
+            next_step="correct what is named, then have a new one issued: pyrunbook certs rotate --force",
             evidence=evidence,
         )
     return f"{len(findings)} checks passed: {', '.join(each.what for each in findings)}"
@@ -196,7 +196,7 @@ def _chains(
 
 
 def _as_client(option: str, name: str) -> tuple[str, str]:
-    """A wildcard is asked for by one of the names that it stands for."""
+    """A client asks a wildcard for one of the names that it covers."""
     return option, name.replace("*", "wildcard", 1) if name.startswith("*.") else name
 
 

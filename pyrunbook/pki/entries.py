@@ -1,4 +1,4 @@
-"""Reads entries of an inventory strictly: every mistake is told with its variable, position and field."""
+"""Reads entries of an inventory strictly: every mistake is named with its variable, position and field."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Duration(timedelta):
 
 
 def at(where: str, make: Any, *arguments: Any) -> Any:
-    """What `make` gives; its complaint is told with the place in the inventory."""
+    """What `make` returns; its error is raised with the place in the inventory."""
     try:
         return make(*arguments)
     except BadInput as error:
@@ -54,6 +54,6 @@ def _decoded(kind: type[Any], raw: Any) -> Any:
 
 
 def named(name: str, where: str) -> None:
-    """Refuse a name that could not stand in a path or an object's name."""
+    """Refuse a name that cannot be part of a path or of an object's name."""
     if not NAME.fullmatch(name):
         raise BadInput(f"{where}.name: {name!r} is not a name: lower-case letters, digits, - and _")

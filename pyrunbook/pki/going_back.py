@@ -1,4 +1,4 @@
-"""The way back of a rotation: what was served before is served again, and seen; or an operator is told what is.
+"""The way back of a rotation: the previous certificate is served again and seen, or the error says what is served.
 
 put_back   the previous pair again, reloaded and seen; taken away where there was none
 settle     after a death: a rotation that was proven is concluded, any other is put back
@@ -79,7 +79,7 @@ def undo(wanted: WantedCertificate, store: PairStore, issuers: Issuers, undone: 
 
     Args:
         wanted: the certificate.
-        store: where it stands.
+        store: where it is kept.
         issuers: to ask whether the version was revoked.
         undone: id of the run to undo.
         run: id of this run.
@@ -204,7 +204,7 @@ def _revoked(issuers: Issuers, wanted: WantedCertificate, kept: StoredPair) -> s
         return ""
     try:
         issuer = issuer_of(wanted, issuers, kept.leaf)
-        told = [ask(issuer, kept.leaf) for ask in (revocation.check_crl, revocation.check_ocsp)] if issuer else []
+        answers = [ask(issuer, kept.leaf) for ask in (revocation.check_crl, revocation.check_ocsp)] if issuer else []
     except PyrunbookError:
         return ""
-    return next((f"it is revoked: {each.detail}" for each in told if each.status is revocation.Status.REVOKED), "")
+    return next((f"it is revoked: {each.detail}" for each in answers if each.status is revocation.Status.REVOKED), "")

@@ -17,10 +17,10 @@ from pyrunbook.pki.wanted import WantedCertificate
 
 @dataclass
 class Ended:
-    """What became of the versions whose overlap is over.
+    """The result for the versions whose overlap is over.
 
     Attributes:
-        revoked: what was revoked, and what the issuer tells the world (`Revoked.as_json`).
+        revoked: what was revoked, and what the issuer publishes (`Revoked.as_json`).
         expired: versions that need no revocation any more.
         left: version to why it was not revoked this time; tried again next time.
     """
@@ -52,7 +52,7 @@ def over(wanted: WantedCertificate, held: PairState, now: datetime) -> list[Reti
 
 
 def revoke_retired(wanted: WantedCertificate, store: PairStore, issuers: Issuers) -> Ended:
-    """Revoke what was replaced longer ago than the overlap. That one cannot be revoked fails nothing: it is told.
+    """Revoke what was replaced longer ago than the overlap. One that cannot be revoked is reported, and fails nothing.
 
     Raises:
         NotDeployed: the place cannot be read or written.
@@ -78,7 +78,9 @@ def revoke_retired(wanted: WantedCertificate, store: PairStore, issuers: Issuers
             try:
                 issuer = issuer_of(wanted, issuers, leaf)
                 if issuer is None:
-                    ended.left[each.version] = f"it is by {leaf.issuer.rfc4514_string()}, which is no issuer of ours"
+                    ended.left[each.version] = (
+                        f"it is by {leaf.issuer.rfc4514_string()}, which the inventory does not name as an issuer"
+                    )
                     continue
                 done = revocation.revoke(
                     issuer, leaf, replaced=each.since, overlap=wanted.overlap, served=serials, now=now

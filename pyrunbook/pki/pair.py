@@ -1,4 +1,4 @@
-"""The pair on this machine's disk: what is deployed, where a rotation stands, and the moves between.
+"""The pair on this machine's disk: what is deployed, how far a rotation has come, and its moves.
 
 The moves are in `on_target.certificate_pair`, which also runs on a service's own machine; this adds what needs
 cryptography, and words its refusals as errors of pyrunbook.
@@ -52,7 +52,7 @@ class Pair:
         return str(self.directory)
 
     def read(self) -> PairState:
-        """What is deployed, what is kept and where a rotation stands.
+        """What is deployed, what is kept, and how far a rotation has come.
 
         Raises:
             NotDeployed: the directory or its state file cannot be read.

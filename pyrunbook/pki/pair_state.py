@@ -1,4 +1,4 @@
-"""What stands at a place that holds a pair: read in one look, wherever it is kept."""
+"""The state of the place that holds a pair, on disk or in a cluster, from one reading."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ from pyrunbook.pki.due import Deployed
 
 @dataclass(frozen=True)
 class RotationState:
-    """Where the pair and its rotation stand (see `rotation_state.judge`).
+    """How far the rotation of a pair has come (see `rotation_state.judge`).
 
     Attributes:
         current: the deployed version, empty where there is none.
-        run: whose rotation is under way; empty where there is none.
+        run: the run that is rotating it; empty where none is.
         new: the version that it deploys.
         previous: the version that was deployed before it.
         step: how far it has come.
         deployed: which of the two is deployed now: `new`, `previous` or `other`; empty where no rotation is under way.
         can: what may be done: `start`, `go_on`, `go_back`; empty where an operator must look.
         seen: one sentence: what happened.
-        about: what the run noted when it began.
+        about: what the run recorded when it began.
     """
 
     current: str
@@ -64,7 +64,7 @@ class Retired:
     Attributes:
         version: its name: the serial.
         since: when its successor was proven, aware.
-        run: whose rotation replaced it; empty where that was not noted.
+        run: the run that replaced it; empty where that was not recorded.
         replaced_by: its successor.
         undoes: where that rotation went back: the run that it has undone.
     """
@@ -116,13 +116,13 @@ class StoredPair:
 
 @dataclass(frozen=True)
 class PairState:
-    """Everything that stands at a place.
+    """Everything that a place holds.
 
     Attributes:
-        standing: what is deployed and where a rotation stands.
+        standing: what is deployed, and how far a rotation has come.
         retired: what was replaced and has yet to be revoked, the oldest first.
         kept: the versions that are complete, by name.
-        obstacle: why no new pair could be written there; empty where nothing is known to stand against it.
+        obstacle: why no new pair could be written there; empty where no obstacle is known.
     """
 
     standing: RotationState

@@ -1,4 +1,4 @@
-"""The end of a certificate: revoked after the overlap, never before, and seen to be revoked where the issuer tells."""
+"""Revokes a certificate after the overlap, never before, and checks CRL and OCSP where the issuer has them."""
 
 from __future__ import annotations
 
@@ -21,18 +21,18 @@ from pyrunbook.pki.issuers import Issuer
 
 
 class Status(Enum):
-    """What an issuer tells the world about a certificate."""
+    """The status that an issuer publishes for a certificate."""
 
     REVOKED = "revoked"
     GOOD = "good"
     UNKNOWN = "unknown"
-    """It was asked, and what came back is no proof: too old, signed by somebody else, or about something else."""
+    """The answer proves nothing: it is too old, signed by another key, or about another certificate."""
     NOT_OFFERED = "not offered"
     """The issuer has no such service."""
 
 
 @dataclass(frozen=True)
-class Told:
+class RevocationAnswer:
     """An answer about a certificate.
 
     Attributes:
@@ -46,7 +46,7 @@ class Told:
 
 @dataclass(frozen=True)
 class Revoked:
-    """A certificate that was revoked, and whether the world is told.
+    """A certificate that was revoked, and whether the issuer publishes it.
 
     Attributes:
         serial: hex.
@@ -57,8 +57,8 @@ class Revoked:
 
     serial: str
     at: datetime
-    crl: Told
-    ocsp: Told
+    crl: RevocationAnswer
+    ocsp: RevocationAnswer
 
     @property
     def told(self) -> bool:
@@ -96,7 +96,7 @@ def revoke(
         now: aware; the system's time by default.
 
     Raises:
-        Refused: the overlap is not over, it is still served, or nobody has looked.
+        Refused: the overlap is not over, it is still served, or it is not known what is served.
         NotIssued: the issuer did not revoke it.
     """
     now = now or datetime.now(UTC)
@@ -109,7 +109,7 @@ def revoke(
         )
     if not served:
         raise Refused(
-            f"{serial} is not revoked: nothing tells which certificates are served now",
+            f"{serial} is not revoked: it is not known which certificates are served now",
             next_step="pyrunbook certs status",
         )
     if serial in {certificates.serial_text(certificates.serial_number(each)) for each in served}:
@@ -122,7 +122,7 @@ def revoke(
     return Revoked(serial, at, check_crl(issuer, leaf, now), check_ocsp(issuer, leaf, now))
 
 
-def check_crl(issuer: Issuer, leaf: x509.Certificate, now: datetime | None = None) -> Told:
+def check_crl(issuer: Issuer, leaf: x509.Certificate, now: datetime | None = None) -> RevocationAnswer:
     """What the issuer's lists say about a certificate. A list counts when its authority signed it and it is current.
 
     Raises:
@@ -131,7 +131,7 @@ def check_crl(issuer: Issuer, leaf: x509.Certificate, now: datetime | None = Non
     now = now or datetime.now(UTC)
     lists = [each for each in issuer.crls() if each.issuer == leaf.issuer]
     if not lists:
-        return Told(Status.NOT_OFFERED, "the issuer has no list of revoked certificates")
+        return RevocationAnswer(Status.NOT_OFFERED, "the issuer has no list of revoked certificates")
     signers = [each for each in issuer.authorities() if each.subject == leaf.issuer]
     doubts, current = [], []
     for each in lists:
@@ -145,15 +145,19 @@ def check_crl(issuer: Issuer, leaf: x509.Certificate, now: datetime | None = Non
             entry = each.get_revoked_certificate_by_serial_number(leaf.serial_number)
             if entry is not None:
                 when = certificates.stamp(entry.revocation_date_utc)
-                return Told(Status.REVOKED, f"the list of {certificates.stamp(each.last_update_utc)} says since {when}")
+                return RevocationAnswer(
+                    Status.REVOKED, f"the list of {certificates.stamp(each.last_update_utc)} says since {when}"
+                )
     if not current:
-        return Told(Status.UNKNOWN, f"no list that counts: {', '.join(doubts)}")
+        return RevocationAnswer(Status.UNKNOWN, f"no list that counts: {', '.join(doubts)}")
     newest = max(current, key=lambda each: each.last_update_utc)
     until = f", the next is due {certificates.stamp(newest.next_update_utc)}" if newest.next_update_utc else ""
-    return Told(Status.GOOD, f"the list of {certificates.stamp(newest.last_update_utc)} does not name it{until}")
+    return RevocationAnswer(
+        Status.GOOD, f"the list of {certificates.stamp(newest.last_update_utc)} does not name it{until}"
+    )
 
 
-def check_ocsp(issuer: Issuer, leaf: x509.Certificate, now: datetime | None = None) -> Told:
+def check_ocsp(issuer: Issuer, leaf: x509.Certificate, now: datetime | None = None) -> RevocationAnswer:
     """What the issuer's OCSP says about a certificate. An answer counts when it is signed, current and about it.
 
     Raises:
@@ -162,29 +166,31 @@ def check_ocsp(issuer: Issuer, leaf: x509.Certificate, now: datetime | None = No
     now = now or datetime.now(UTC)
     signer = next((each for each in issuer.authorities() if _issued(leaf, each)), None)
     if signer is None:
-        return Told(Status.UNKNOWN, "the authority that issued it is not among the issuer's")
+        return RevocationAnswer(Status.UNKNOWN, "the authority that issued it is not among the issuer's")
     builder = ocsp.OCSPRequestBuilder().add_certificate(leaf, signer, hashes.SHA1())  # noqa: S303  # what RFC 5019 asks for
     body = issuer.ocsp(builder.build().public_bytes(serialization.Encoding.DER))
     if body is None:
-        return Told(Status.NOT_OFFERED, "the issuer has no OCSP")
+        return RevocationAnswer(Status.NOT_OFFERED, "the issuer has no OCSP")
     try:
         answer = ocsp.load_der_ocsp_response(body)
     except ValueError:
-        return Told(Status.UNKNOWN, "what it answered is not OCSP")
+        return RevocationAnswer(Status.UNKNOWN, "what it answered is not OCSP")
     if answer.response_status is not ocsp.OCSPResponseStatus.SUCCESSFUL:
-        return Told(Status.UNKNOWN, f"it answered {answer.response_status.name.replace('_', ' ').lower()}")
+        return RevocationAnswer(Status.UNKNOWN, f"it answered {answer.response_status.name.replace('_', ' ').lower()}")
     if answer.serial_number != leaf.serial_number:
-        return Told(Status.UNKNOWN, "it answered about another certificate")
+        return RevocationAnswer(Status.UNKNOWN, "it answered about another certificate")
     if not _answer_signed(answer, signer):
-        return Told(Status.UNKNOWN, "the answer is not signed by the authority, nor by one that it named for OCSP")
+        return RevocationAnswer(
+            Status.UNKNOWN, "the answer is not signed by the authority, nor by one that it named for OCSP"
+        )
     if answer.next_update_utc is not None and answer.next_update_utc < now:
-        return Told(Status.UNKNOWN, f"the answer ended {certificates.stamp(answer.next_update_utc)}")
+        return RevocationAnswer(Status.UNKNOWN, f"the answer ended {certificates.stamp(answer.next_update_utc)}")
     if answer.certificate_status is ocsp.OCSPCertStatus.REVOKED:
         since = certificates.stamp(answer.revocation_time_utc) if answer.revocation_time_utc else "an unknown time"
-        return Told(Status.REVOKED, f"OCSP says revoked since {since}")
+        return RevocationAnswer(Status.REVOKED, f"OCSP says revoked since {since}")
     if answer.certificate_status is ocsp.OCSPCertStatus.GOOD:
-        return Told(Status.GOOD, "OCSP says good")
-    return Told(Status.UNKNOWN, "OCSP does not know it")
+        return RevocationAnswer(Status.GOOD, "OCSP says good")
+    return RevocationAnswer(Status.UNKNOWN, "OCSP does not know it")
 
 
 def _issued(leaf: x509.Certificate, authority: x509.Certificate) -> bool:

@@ -1,10 +1,10 @@
-"""A rotation over the place where one pair stands: issued, staged, deployed, proven, ended; or back to what was there.
+"""The rotation of one pair: issued, staged, deployed, proven, concluded; or the previous pair is put back.
 
-    stage      issue, check, write beside: nothing that serves changes, and any doubt leaves all as it was
+    stage      issue, check, write beside the deployed pair: nothing that serves changes
     deploy     activate, reload, see the new serial on a new connection to every address
     conclude   keep the previous pair
 
-The way back is in `going_back`, the end of what was replaced in `overlap`.
+The way back is in `going_back`; `overlap` revokes what was replaced.
 
 The id of a rotation is that of the run that began it; a later run that deploys what was staged takes it over
 (`PairStore.take_over`), so that the run that deployed is the one to go back and to be undone.
@@ -32,7 +32,7 @@ UNTOUCHED = "what is deployed was not touched"
 
 
 class PairStore(Protocol):
-    """Where one pair stands. Moves say whether anything changed; each may be made again (`on_target.certificate_pair`).
+    """The place of one pair. Each move returns whether it changed anything, and may be repeated.
 
     All raise `NotDeployed`, or `Refused` before anything was changed.
     """
@@ -43,7 +43,7 @@ class PairStore(Protocol):
         ...
 
     def read(self) -> PairState:
-        """What is deployed, what is kept and where a rotation stands."""
+        """What is deployed, what is kept, and how far a rotation has come."""
         ...
 
     def stage(self, run: str, issued: Issued, about: dict[str, Any] | None = None) -> bool:
@@ -163,7 +163,7 @@ def staged(wanted: WantedCertificate, held: PairState, *, again: bool = False) -
 
     Args:
         wanted: the certificate.
-        held: what stands at its place.
+        held: the state of its place.
         again: whether it is a version that was deployed before, when other names may have been wanted.
 
     Raises:
@@ -179,7 +179,9 @@ def staged(wanted: WantedCertificate, held: PairState, *, again: bool = False) -
             next_step="generate it first: pyrunbook certs generate --force",
         )
     broken, trust = kept.broken(datetime.now(UTC)), str(standing.about.get("trust", ""))
-    if broken or kept.leaf is None or not trust:  # without roots of ours, its clients' own are asked when it is served
+    if (
+        broken or kept.leaf is None or not trust
+    ):  # without a recorded root, the clients' own roots decide when it is served
         findings = [check.PairCheck("pair", ok=not broken, detail=f"{standing.new}: {broken or 'valid'}")]
     else:
         facts = certificates.facts(kept.leaf)
@@ -200,7 +202,7 @@ def deploy(wanted: WantedCertificate, store: PairStore, run: str, *, again: bool
 
     Args:
         wanted: the certificate.
-        store: where it stands.
+        store: where it is kept.
         run: id of this run.
         again: see `staged`.
 
@@ -259,18 +261,18 @@ def require_writable(wanted: WantedCertificate, held: PairState) -> None:
     """Refuse to ask for a certificate that could not be written.
 
     Raises:
-        Refused: says what stands against it.
+        Refused: the obstacle is named.
     """
     if held.obstacle:
         raise Refused(
             f"certificate {wanted.name} cannot be written to its place: {held.obstacle}",
             means=UNTOUCHED,
-            next_step=f"mend it on the machine, or what service_certificates says of {wanted.name}",
+            next_step=f"correct it on the machine, or correct service_certificates for {wanted.name}",
         )
 
 
 def unfinished(wanted: WantedCertificate, held: PairState) -> Refused:
-    """The refusal to begin while another rotation has not been brought to an end."""
+    """The refusal to begin while another rotation is unfinished."""
     run = held.standing.run
     return Refused(
         f"a rotation of certificate {wanted.name} has not been brought to an end: {held.standing.seen}",
@@ -301,7 +303,7 @@ def prove(wanted: WantedCertificate, store: PairStore, serial: str, trust: str) 
     if not proven:
         raise NotServed(
             f"{serial} is not served: {served.describe(seen)}",
-            means="a server that was not told to read it again, or cannot, goes on with what it had",
+            means="a server that was not reloaded, or could not reload, keeps its previous certificate",
             next_step="pyrunbook certs status",
             evidence={"serial": serial, "served": [each.as_json() for each in seen]},
         )

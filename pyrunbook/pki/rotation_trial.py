@@ -28,7 +28,7 @@ def perform(issuer: Issuer, request: CertificateRequest, private: Path) -> dict[
 
     Args:
         issuer: of the trial; with a Vault, of a role that is there for this.
-        request: names and lifetime; let it be short, because not every issuer tells of a revocation at once.
+        request: names and lifetime; keep it short: not every issuer publishes a revocation at once.
         private: an empty directory for its owner only, which the caller removes.
 
     Returns:
@@ -50,15 +50,15 @@ def perform(issuer: Issuer, request: CertificateRequest, private: Path) -> dict[
         pair.activate("trial")
         name = request.dns_names[0] if request.dns_names else request.ip_names[0]
         seen = _served(pair, name, issued.serial, certificates.pem(*issued.trust))
-    finally:  # also of what was refused: nobody is to use it
+    finally:  # also where it was refused: it must not stay valid
         issuer.revoke(issued.serial)
-    told = revocation.check_crl(issuer, issued.certificate), revocation.check_ocsp(issuer, issued.certificate)
+    answers = revocation.check_crl(issuer, issued.certificate), revocation.check_ocsp(issuer, issued.certificate)
     return {
         "issuer": issuer.name,
         "serial": issued.serial,
         "checked": checked,
         "served": [each.as_json() for each in seen],
-        "revoked": {"crl": told[0].detail, "ocsp": told[1].detail},
+        "revoked": {"crl": answers[0].detail, "ocsp": answers[1].detail},
     }
 
 

@@ -22,7 +22,7 @@ LARGEST = 1 << 16
 def prove(url: str, path: str, wanted: Sequence[WantedSigningKey], *, ca_file: str = "", timeout: float = 10.0) -> str:
     """Have the service sign a scratch text, and verify it with the newest version of one of its keys.
 
-    A service in secure mode (503, and a `reason`) signs nothing on purpose: that is told, and is no fault.
+    A service in secure mode (503, and a `reason`) signs nothing on purpose: this is reported, and is no fault.
 
     Args:
         url: of the service.

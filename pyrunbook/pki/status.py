@@ -1,4 +1,4 @@
-"""A certificate as it stands: deployed, served at each address, and what is to be done when. Changes nothing."""
+"""The status of a certificate: what is deployed, what each address serves, when it is due. Changes nothing."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ class Status:
 
     Attributes:
         wanted: what should be.
-        place: where its pair stands.
-        held: what stands there.
+        place: where its pair is kept.
+        held: the state of that place.
         seen: what each address serves.
         decision: what is to be done.
-        at: when it was looked at.
+        at: when it was read.
     """
 
     wanted: WantedCertificate
@@ -46,10 +46,10 @@ class Status:
         """For the journal, `--json` and the roles."""
         found, standing, decision = self.held.found(), self.held.standing, self.decision
         facts = found.certificate.as_json(self.at) if found.certificate else {}
-        told = ("subject", "serial", "issuer", "dns_names", "ip_names", "not_before", "not_after", "days_left", "used")
+        shown = ("subject", "serial", "issuer", "dns_names", "ip_names", "not_before", "not_after", "days_left", "used")
         return {
             "place": self.place,
-            **{name: facts.get(name) for name in told},
+            **{name: facts.get(name) for name in shown},
             "key_matches": found.key_matches,
             "problem": found.unreadable,
             "standing": {
@@ -101,7 +101,7 @@ def examine(
 
     Args:
         wanted: what should be.
-        store: where it stands.
+        store: where it is kept.
         issuers: who may have signed it, and what its clients trust. Where they cannot be asked, nothing is compared
             with them, and the decision's notes say so.
         phase: `deploy`: due is what has been staged; `generate`: changes nothing that serves, and needs no window.

@@ -38,7 +38,7 @@ def issuer_of(wanted: WantedCertificate, issuers: Issuers, leaf: x509.Certificat
 
 
 def roots_of(wanted: WantedCertificate, issuers: Issuers, leaf: x509.Certificate) -> bytes:
-    """The roots by which clients accept `leaf`, as PEM; empty for the system's, where it is no issuer's of ours.
+    """The roots by which clients accept `leaf`, as PEM; empty for the system's, where no configured issuer made it.
 
     Raises:
         NotIssued: they cannot be asked for, and no file says them (`trust_file`).
@@ -63,7 +63,7 @@ def trusted(wanted: WantedCertificate, issuers: Issuers, leaf: x509.Certificate)
 def seen_by_clients(wanted: WantedCertificate, issuers: Issuers, leaf: x509.Certificate | None) -> list[served.Seen]:
     """What each address serves, judged as clients of the deployed certificate judge it.
 
-    Where nobody can tell whom they trust, what is served is shown and nothing is said for it: it is an error.
+    Where it is not known what clients trust, the result is an error, and what is served is shown.
     """
     unknown, roots = "", b""
     try:

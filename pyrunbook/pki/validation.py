@@ -1,4 +1,4 @@
-"""Is what is deployed what is served, is it good, and for how long yet? Looks, and changes nothing."""
+"""Is the deployed certificate the one that is served, is it good, and for how long? Changes nothing."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from pyrunbook.pki.wanted import WantedCertificate
 
 
 class Verdict(StrEnum):
-    """What a look gave. Only `PASS` is good."""
+    """The verdict of a check. Only `PASS` is good."""
 
     PASS = "pass"  # noqa: S105
     FAIL = "fail"
@@ -34,13 +34,13 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True)
 class ValidationResult:
-    """One thing that was looked at.
+    """The result of one check of a deployed certificate.
 
     Attributes:
         what: `rotation`, `pair`, `names`, `dates`, `issuer`, `revocation`, or `served at …`.
         verdict: see `Verdict`.
         detail: one line: what was seen.
-        needed: whether nothing but a pass is good. An issuer that tells nobody what it has revoked is no fault of a
+        needed: whether nothing but a pass is good. An issuer that publishes no revocations is no fault of a
             certificate.
     """
 
@@ -62,11 +62,11 @@ class ValidationResult:
 def validate(
     wanted: WantedCertificate, store: PairStore, issuers: Issuers, *, least: timedelta
 ) -> list[ValidationResult]:
-    """Look at a certificate in every way that shows whether clients are served well by it.
+    """Check a deployed certificate in every way that matters to its clients.
 
     Args:
         wanted: what should be.
-        store: where it stands.
+        store: where it is kept.
         issuers: who may have issued it, and can tell whether it is revoked.
         least: how long it has to be valid yet; at most a sixth of its lifetime, of which a third is left when it is
             renewed.
@@ -149,11 +149,11 @@ def _issuer(wanted: WantedCertificate, issuers: Issuers, leaf: x509.Certificate)
         )
         return
     try:
-        told = [revocation.check_crl(issuer, leaf), revocation.check_ocsp(issuer, leaf)]
+        answers = [revocation.check_crl(issuer, leaf), revocation.check_ocsp(issuer, leaf)]
     except PyrunbookError as error:
         yield ValidationResult("revocation", Verdict.ERROR, error.seen)
         return
-    yield _revocation({each.status: each.detail for each in reversed(told)})
+    yield _revocation({each.status: each.detail for each in reversed(answers)})
 
 
 def _revocation(said: dict[revocation.Status, str]) -> ValidationResult:

@@ -166,7 +166,7 @@ class Vault:
         return True
 
     def _ask(self, path: str, data: dict[str, Any], token: Secret | None) -> tuple[int, dict[str, Any]]:
-        """For a login: a server that cannot do anything at all is told apart from one that does not let us in."""
+        """For a login: distinguishes a server that does not work from one that refuses the login."""
         status, answer = self._request("POST", path, data, token)
         if status >= 500:
             raise self._explain("POST", path, status, answer)

@@ -49,7 +49,7 @@ class Auth(Protocol):
 
 @dataclass(frozen=True)
 class Token:
-    """A token that somebody else has made. It is renewed, and not revoked.
+    """A token that was made elsewhere. It is renewed, and not revoked.
 
     Attributes:
         token: the token.
@@ -77,7 +77,7 @@ class Token:
 class AppRole:
     """A role id with a secret id, or with a token that wraps the secret id.
 
-    A wrapped secret id can be opened once. Where it was opened before, somebody else has it: that is said loudly.
+    A wrapped secret id can be opened once. Where it was opened before, somebody else has it, and the error says so.
 
     Attributes:
         role_id: names the role; no secret.

@@ -1,6 +1,6 @@
 """What is wrong with a Vault or OpenBao, from the outside in: reachable, trusted, unsealed, let in, allowed, able.
 
-Each thing that can be wrong is told apart (`Kind`), with what it means and what to type next. The first thing that
+Each fault has its own `Kind`, with what it means and what to type next. The first thing that
 keeps everything after it from being asked ends the examination.
 """
 
@@ -61,7 +61,7 @@ def examine(
         now: our clock, in seconds since 1970; for tests.
 
     Returns:
-        what was found, in the order looked at; the healthy things too. Healthy as a whole: all of them are `ok`.
+        the results in the order of the checks, the good ones too. Healthy as a whole: all of them are `ok`.
     """
     vault = issuer.vault
     found = [probe(vault.place, now)]

@@ -1,4 +1,4 @@
-"""Can this Vault or OpenBao be talked to at all? Asked without a token, and told apart.
+"""Does this Vault or OpenBao answer at all? Asked without a token; each fault is distinguished.
 
 The standard library alone: the answer has to be there also where the client library is not installed.
 """
@@ -50,7 +50,7 @@ class Kind(Enum):
 
 @dataclass(frozen=True)
 class Diagnosis:
-    """One thing that was looked at, or the one thing that is wrong.
+    """The result of one check, or the first fault.
 
     Attributes:
         kind: what is wrong; `HEALTHY` for what is as it should be.
@@ -144,7 +144,7 @@ def probe(place: Place, now: Callable[[], float] = time.time) -> Diagnosis:
     base = urlsplit(place.address).path.rstrip("/")
     try:
         before = now()
-        # A cluster's other nodes answer for it: that one is on standby is told in the body.
+        # A cluster's other nodes answer for it: the body says that this one is on standby.
         connection.request("GET", f"{base}/v1/sys/health", headers={"Accept": "application/json"})
         response = connection.getresponse()
         ours = (before + now()) / 2

@@ -1,4 +1,4 @@
-"""What an inventory says about a service's certificates: read strictly, before anything is changed.
+"""The certificates of a service, from its inventory: validated before anything is changed.
 
 The variable is `service_certificates`; docs/guides/certificates.md has its fields.
 """
@@ -57,7 +57,7 @@ class WantedCertificate:
         request: what is asked of the issuer.
         renew_before: renewed this long before its end; None: after two thirds of the lifetime.
         overlap: how long a replaced one stays good after its successor was proven.
-        addresses: where it is served; each is looked at.
+        addresses: where it is served; each is checked.
         prove_within: how long a new one may take to be seen at all of them.
         directory: platform host: of the pair on the service's machine.
         owner: user that the server reads as, name or id; empty: whoever deploys.
@@ -95,7 +95,7 @@ def read_certificates(given: Sequence[Any], issuers: Collection[str], platform: 
     Args:
         given: the list.
         issuers: names of the issuers that there are.
-        platform: `host` or `kubernetes`: which fields say where the pair stands.
+        platform: `host` or `kubernetes`: which fields say where the pair is kept.
 
     Raises:
         BadInput: a mistake, with its field.

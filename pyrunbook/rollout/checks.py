@@ -1,6 +1,6 @@
 """HTTP checks of a color or of the service: four outcomes, never two.
 
-Every request goes over a new connection, because a switch does not move connections that stand already.
+Every request goes over a new connection, because a switch does not move open connections.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ KEYS = {
     "allowed_failures", "ca_file",
 }  # fmt: skip
 BODY_LIMIT = 1 << 20
-"""Bytes of an answer that are read; the rest is not looked at."""
+"""Bytes of an answer that are read; the rest is ignored."""
 
 
 class Verdict(Enum):
@@ -133,10 +133,10 @@ class HttpCheck:
                 ca_file=data.get("ca_file"),
             )
         except (TypeError, ValueError, AttributeError) as error:
-            told = re.sub(
+            problem = re.sub(
                 r"^(?:invalid literal for int|could not convert string).*?: (.*)", r"\1 is not a number", str(error)
             )
-            raise BadInput(f"check {name!r}: {told}") from error
+            raise BadInput(f"check {name!r}: {problem}") from error
         if check.requests < 1 or check.allowed_failures >= check.requests or check.timeout <= 0 or not check.status:
             raise BadInput(
                 f"check {name!r} cannot fail: requests {check.requests}, allowed_failures {check.allowed_failures}, "
@@ -240,7 +240,7 @@ def perform(check: HttpCheck, url: str) -> Result:
         `PASS` when all but `allowed_failures` were good and the percentiles hold; `ERROR` when no request was answered;
         `NO_DATA` when what was answered says nothing; `FAIL` otherwise.
 
-    What the result tells has neither the query, nor a user in the URL, nor another secret of the check in it.
+    The detail has neither the query, nor a user in the URL, nor another secret of the check in it.
 
     Raises:
         BadInput: the URL is not http or https, or `ca_file` cannot be read.

@@ -1,6 +1,6 @@
 """What was found in an incident, in one archive: who opens it later can see that nothing was changed since.
 
-`SHA256SUMS` in it has the sum of every other file, as `sha256sum -c` reads it; the archive's own sum stands beside it
+`SHA256SUMS` in it has the sum of every other file, as `sha256sum -c` reads it; the sum of the archive itself is
 in `<archive>.sha256`, and in the journal.
 """
 

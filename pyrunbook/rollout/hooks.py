@@ -23,7 +23,7 @@ from pyrunbook.rollout.checks import Result, Verdict
 NO_DATA_EXIT = 75
 OUTPUT_LINES = 20
 OUTPUT_BYTES = 1 << 16
-"""How much of the end of a program's output is looked at."""
+"""How much of the end of a program's output is read."""
 KEYS = {"name", "argv", "timeout", "environment", "directory"}
 
 
@@ -129,7 +129,7 @@ def perform(hook: Hook, environment: dict[str, str] | None = None, secrets: Coll
         begin = max(0, output.seek(0, os.SEEK_END) - OUTPUT_BYTES)
         output.seek(begin)
         if begin:
-            output.readline()  # half a line may be half a secret, which nobody knows any more
+            output.readline()  # half a line may be half a secret, which no mask would match
         lines = redact_whole(output.read().decode("utf-8", "replace"), secrets).splitlines()
     evidence = {"argv": list(hook.argv), "exit_code": process.returncode, "output": lines[-OUTPUT_LINES:]}
     last = next((line for line in reversed(lines) if line.strip()), "")

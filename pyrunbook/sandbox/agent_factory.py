@@ -108,17 +108,17 @@ class Signing:
 
     def security(self) -> dict[str, object]:
         """What `/security` answers. A file that cannot be understood counts as secure mode: it was put there."""
-        told: dict[str, object] = {}
+        mode: dict[str, object] = {}
         try:
             read = json.loads(self.mode_file.read_bytes())
             if not isinstance(read, dict) or not isinstance(read.get("on"), bool):
                 raise ValueError("it does not say whether secure mode is on")
-            on, told = read["on"], read
+            on, mode = read["on"], read
         except FileNotFoundError:
             on = False
         except (OSError, ValueError) as error:
-            on, told = True, {"reason": f"{self.mode_file} cannot be read: {error}"}
-        words = {name: str(told.get(name) or "") if on else "" for name in ("reason", "by", "since")}
+            on, mode = True, {"reason": f"{self.mode_file} cannot be read: {error}"}
+        words = {name: str(mode.get(name) or "") if on else "" for name in ("reason", "by", "since")}
         try:
             version = self.version()
         except CannotSign:
@@ -360,7 +360,7 @@ class Connection(asyncio.Protocol):
         self.service.connections.add(self)
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002  # asyncio's signature
-        """Forget what was being answered: nobody is there to read it."""
+        """Drop the answer: its client is gone."""
         if self.timer:
             self.timer.cancel()
         if self.request:

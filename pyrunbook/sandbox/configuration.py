@@ -136,7 +136,7 @@ def reload_command(layout: Layout, settings: Settings) -> list[str]:
 
 
 def environment(settings: Settings) -> dict[str, str]:
-    """The whole environment of the sandbox's processes: a little of ours, so that no secret lives on in them."""
+    """The whole environment of the sandbox's processes: a few of our own variables, so that no secret stays in them."""
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)])
     inherited = {name: os.environ[name] for name in ("HOME", "TMPDIR", "TZ") if name in os.environ}
     return {**inherited, "PATH": path, "LANG": "C.UTF-8", ENV_MARK: settings.mark}

@@ -1,4 +1,4 @@
-"""What stands in the sandbox's directory: releases, config, data; written whole, by rename."""
+"""The files of the sandbox: releases, config, data; each written whole, by rename."""
 
 from __future__ import annotations
 

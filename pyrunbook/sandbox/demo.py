@@ -71,7 +71,7 @@ def _start(directory: Path) -> None:
 
 
 def _exit_code(code: int, report: LoadReport) -> int:
-    """The update's own code; a success that clients have noticed is none, and neither is one that nobody saw."""
+    """The exit code of the update; 1 where clients noticed it, or where there was no traffic to prove it."""
     if code == ExitCode.SUCCEEDED and (report.failed or not report.succeeded):
         return ExitCode.PUT_BACK
     return code

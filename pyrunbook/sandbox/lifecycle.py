@@ -129,7 +129,7 @@ def _answering(settings: Settings | None) -> Supervisor | None:
 def _settle(layout: Layout, settings: Settings | None, port: int | None) -> Settings:
     """Decide the ports and the socket while nothing of the sandbox runs, and keep them.
 
-    A port that somebody else has taken meanwhile is replaced, the upstream file with it; the public one is not,
+    A port that another program has taken meanwhile is replaced, the upstream file with it; the public one is not,
     since clients know it.
     """
     if port is None and settings:
@@ -200,7 +200,7 @@ def _private(directory: Path) -> None:
     found = directory.lstat()
     if directory.is_symlink() or found.st_uid != os.getuid() or found.st_mode & 0o077:
         raise Refused(
-            f"{directory} belongs to somebody else or is open to others",
+            f"{directory} belongs to another user or is open to others",
             means="Supervisor's socket would be placed there.",
             next_step="choose a shorter directory with --directory, so that the socket fits into it",
         )

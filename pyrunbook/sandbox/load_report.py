@@ -1,4 +1,4 @@
-"""What a load saw of the service: the counts, and the lines that tell them."""
+"""The result of a load test: its counts, and the lines that show them."""
 
 from __future__ import annotations
 

@@ -184,7 +184,7 @@ def port_is_free(port: int) -> bool:
 
 
 def free_port(taken: set[int]) -> int:
-    """A port nobody listens on and that is not in `taken`; it is added to `taken`.
+    """A port on which no program listens and that is not in `taken`; it is added to `taken`.
 
     Raises:
         BadInput: a thousand random tries found none.

@@ -42,7 +42,7 @@ class Settings:
 
     @property
     def admin_socket(self) -> Path:
-        """The socket by which the TLS proxy is told to reload; beside supervisor's, where only we can."""
+        """The socket that reloads the TLS proxy; beside supervisor's, for this user only."""
         return Path(self.socket).with_name("tls.sock")
 
     @property

@@ -76,7 +76,7 @@ class Supervisor:
         """Its process id.
 
         Raises:
-            Unreachable: nobody answers.
+            Unreachable: supervisor does not answer.
         """
         return int(str(self._call("getPID")))
 
@@ -84,7 +84,7 @@ class Supervisor:
         """All programs by name.
 
         Raises:
-            Unreachable: nobody answers.
+            Unreachable: supervisor does not answer.
         """
         found = self._call("getAllProcessInfo")
         programs = {}
@@ -100,7 +100,7 @@ class Supervisor:
             False when it runs already.
 
         Raises:
-            Unreachable: nobody answers.
+            Unreachable: supervisor does not answer.
             xmlrpc.client.Fault: supervisor refuses (no such file, not executable).
         """
         try:
@@ -115,7 +115,7 @@ class Supervisor:
         """Ask all programs to stop, without waiting for them.
 
         Raises:
-            Unreachable: nobody answers.
+            Unreachable: supervisor does not answer.
         """
         self._call("stopAllProcesses", False)
 
@@ -148,7 +148,7 @@ def bring_back(supervisor: Supervisor, colors: set[str]) -> list[str]:
         try:
             if supervisor.start(name):
                 started.append(name)
-        except xmlrpc.client.Fault:  # `programs()` tells why
+        except xmlrpc.client.Fault:  # `programs()` says why
             continue
     return started
 

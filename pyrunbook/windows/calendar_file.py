@@ -117,14 +117,14 @@ def _events(readers: list[_EventReader]) -> Iterator[Event]:
 
 @dataclass
 class _Place:
-    """Where an event stands in the file: its first line, and per property of its own the line and the value."""
+    """The position of an event in the file: its first line, and per property of its own the line and the value."""
 
     line: int
     properties: dict[str, tuple[int, str]] = field(default_factory=dict)
 
 
 class _Places:
-    """Where in the file things stand, and that all that begins ends."""
+    """The positions of components in the file; checks that each BEGIN has its END."""
 
     def __init__(self, path: str, text: str) -> None:
         self.path = path
@@ -182,7 +182,7 @@ class _Zones:
         }
 
     def of(self, moment: datetime, name: str) -> tzinfo | None:
-        """The zone of a time that is meant in the zone `name`; `None` when nobody knows it."""
+        """The zone of a time that is meant in the zone `name`; `None` when it is unknown."""
         if isinstance(moment.tzinfo, ZoneInfo):
             return moment.tzinfo
         # Not the one that the library has found: another calendar may have defined another zone of that name.

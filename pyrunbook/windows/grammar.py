@@ -25,7 +25,7 @@ UTC_ZONE = ZoneInfo("UTC")
 _DAY_NUMBERS = {name.lower(): number for number, name in enumerate(WEEKDAYS)}
 _CLOCK = re.compile(r"([0-9]{2}):([0-9]{2})")
 _ZONE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_+\-/]*")
-# Files that stand beside the zones and are none, or are the zones of a machine or with leap seconds.
+# Files beside the zones that are no zones, or are the zones of a machine or with leap seconds.
 _NO_ZONES = re.compile(r"(posix|right)/.*|posixrules|localtime|Factory|leapseconds")
 _FORM = "write it as [first|second|third|fourth|last] DAYS HH:MM-HH:MM ZONE, for example: Sun 02:00-04:00 UTC"
 _RULE_FORM = "write it as RRULE:<rule> HH:MM DURATION ZONE, for example: RRULE:FREQ=MONTHLY;BYDAY=1SU 02:00 2h UTC"

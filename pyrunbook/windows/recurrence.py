@@ -23,7 +23,7 @@ from pyrunbook.windows.duration import shortened
 _LATER_YEARS = 19 * 400
 
 _ONE_DAY = timedelta(days=1)
-# The last year whose occurrences are told.
+# The last year for which occurrences are computed.
 _LAST_YEAR = 2399
 # INTERVAL counts from the period that this Monday lies in.
 _EPOCH = date(1970, 1, 5)
@@ -87,7 +87,7 @@ class Recurrence:
                 yield wall.date()
 
     def occurrences(self, start: datetime, since: datetime | None = None) -> Iterator[datetime]:
-        """The naive wall-clock times of the rule from the naive `start` on, in order; `UNTIL` is not looked at.
+        """The naive wall-clock times of the rule from the naive `start` on, in order; `UNTIL` is ignored.
 
         They end before the year 2400. Those before the naive `since` are left out. Unless the rule counts (`COUNT`),
         they are not walked either: a series that began years ago costs no more than a new one.

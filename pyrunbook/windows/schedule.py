@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 HORIZON = timedelta(days=400)
 # After so long the calendar has shown all its years, weekdays and leap days included: 28 years, 40 across 2100.
 CYCLE = timedelta(days=41 * 366)
-# How many instances and exclusions are looked at in vain before a search gives up: about a second.
+# How many instances and exclusions are tried before a search gives up: about a second.
 PATIENCE = 40_000
 # So many exclusions in a row before an instance are walked over; more are jumped over.
 _WALKED = 50

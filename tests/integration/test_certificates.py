@@ -90,7 +90,7 @@ def test_what_is_generated_serves_nobody_until_it_is_deployed_and_deploying_need
     failed = rotate(sandbox, "-e", PHASE("deploy"), code=4)
     assert "(error)" in failed.stdout
     assert "stays, it was proven" in failed.stdout
-    assert "whose that is cannot be asked" in failed.stdout
+    assert "which issuer that is cannot be determined" in failed.stdout
     away.rename(sandbox.layout.authority)
     second = at_rest(sandbox)
     assert second not in (first, staged.name)

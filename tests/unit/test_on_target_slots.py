@@ -367,7 +367,7 @@ def test_a_process_outside_its_unit_is_found(machine: Machine) -> None:
 
 def test_a_stop_that_fails(machine: Machine) -> None:
     def refuse(unit: str) -> None:
-        raise UnitError(f"{unit} is still RUNNING after it was told to stop")
+        raise UnitError(f"{unit} is still RUNNING after it was stopped")
 
     machine.manager.stop = refuse  # type: ignore[method-assign]
     with pytest.raises(SlotError, match="still RUNNING"):

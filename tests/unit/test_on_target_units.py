@@ -156,7 +156,7 @@ def test_supervisor_start_that_fails(machine: Machine, supervisor: Supervisor, s
 def test_supervisor_stop_that_fails(machine: Machine, supervisor: Supervisor, state: str) -> None:
     machine.set("af-blue", "RUNNING")
     machine.misbehave("af-blue", "stop.to", state)
-    with pytest.raises(UnitError, match=f"af-blue is still {state} after it was told to stop"):
+    with pytest.raises(UnitError, match=f"af-blue is still {state} after it was stopped"):
         supervisor.stop("af-blue")
 
 

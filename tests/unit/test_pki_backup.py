@@ -220,7 +220,7 @@ def test_recipients_from_a_file(tmp_path: Path, keys: tuple[Recipients, Identity
     path.write_text("# nobody\n")
     with pytest.raises(BadInput, match="is empty"):
         Recipients.from_file(path)
-    with pytest.raises(BadInput, match="for nobody"):
+    with pytest.raises(BadInput, match="without a recipient"):
         Recipients(()).lock(b"x")
 
 

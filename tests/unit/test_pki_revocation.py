@@ -39,7 +39,7 @@ def test_after_the_overlap_it_is_revoked_and_on_the_list(made: LocalAuthority) -
     ("replaced", "served", "seen"),
     [
         (NOW - HOUR + timedelta(seconds=1), ["0a"], "stays good until"),
-        (NOW - 2 * HOUR, [], "nothing tells which certificates are served"),
+        (NOW - 2 * HOUR, [], "it is not known which certificates are served"),
         (NOW - 2 * HOUR, ["0a", "OWN"], "is still served"),
     ],
 )

@@ -114,7 +114,7 @@ class AuthorityDirectory:
 
     @contextmanager
     def locked(self) -> Iterator[Record]:
-        """Hold the lock; what is written by `save` until then is seen by nobody in part.
+        """Hold the lock; nobody sees a part of what `save` writes meanwhile.
 
         Raises:
             BadInput: the directory is not the caller's alone, or its record cannot be read.
@@ -134,7 +134,7 @@ class AuthorityDirectory:
             os.close(descriptor)
 
     def load(self) -> Record:
-        """The record as it stands; empty before anything was made.
+        """The current record; empty before anything was made.
 
         Raises:
             BadInput: it cannot be read.
