@@ -17,9 +17,8 @@ from pyrunbook.catalog.metadata import ArgumentSpec, read_metadata
 from pyrunbook.catalog.roles import RolePlaces, shipped_roles
 from pyrunbook.catalog.settings import LintSettings, Settings
 from pyrunbook.catalog.yaml_file import InvalidFile
-from pyrunbook.lint.rule import Finding
 from pyrunbook.lint.shell_syntax import Fault, faults
-from pyrunbook.lint.subject import Alert, Command, Reach, Spot, Subject
+from pyrunbook.lint.subject import Alert, Command, Place, Reach, Spot, Subject
 from pyrunbook.lint.tasks import plays_of, task_files, tasks_of_file
 
 _KEPT = 64
@@ -192,7 +191,7 @@ class Context:
     runbook_alerts: dict[str, Spot] = field(default_factory=dict)
     last_tested: dict[str, date] | None = None
     answers: Callable[[str], str | None] | None = None
-    bad_waivers: list[Finding] = field(default_factory=list)
+    bad_waivers: list[Place] = field(default_factory=list)
 
     @property
     def now(self) -> datetime:

@@ -11,8 +11,9 @@ from pyrunbook.catalog.settings import Level, LintSettings
 from pyrunbook.errors import BadInput
 from pyrunbook.lint.collecting import Collection
 from pyrunbook.lint.context import Context
-from pyrunbook.lint.rule import Edit, Finding, Rule, rules
-from pyrunbook.lint.subject import Spot, Subject
+from pyrunbook.lint.rule import Edit, Finding, Rule
+from pyrunbook.lint.rules import rules
+from pyrunbook.lint.subject import Place, Spot, Subject
 from pyrunbook.lint.waivers import Waiver, in_page, in_yaml
 
 WAIVERS = "bad-waiver"
@@ -121,19 +122,19 @@ def _waived(reported: Reported, waivers: Mapping[Path, Sequence[Waiver]]) -> boo
     return hit
 
 
-def _bad(waivers: Mapping[Path, Sequence[Waiver]], chosen: Mapping[Rule, Level]) -> list[Finding]:
+def _bad(waivers: Mapping[Path, Sequence[Waiver]], chosen: Mapping[Rule, Level]) -> list[Place]:
     asked = {rule.id for rule in chosen}
     found = []
     for waiver in (each for file in waivers.values() for each in file):
         try:
             rule_named(waiver.rule)
         except BadInput as error:
-            found.append(Finding(waiver.at, f"{error.seen}, so this waives nothing"))
+            found.append(Place(waiver.at, f"{error.seen}, so this waives nothing"))
             continue
         if not waiver.reason:
             found.append(
-                Finding(waiver.at, f"the waiver of {waiver.rule} gives no reason (… because REASON), so it is none")
+                Place(waiver.at, f"the waiver of {waiver.rule} gives no reason (… because REASON), so it is none")
             )
         elif not waiver.used and waiver.rule in asked:
-            found.append(Finding(waiver.at, f"{waiver.rule} finds nothing here: take the waiver away"))
+            found.append(Place(waiver.at, f"{waiver.rule} finds nothing here: take the waiver away"))
     return found

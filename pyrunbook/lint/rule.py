@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-import importlib
-import pkgutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 from pyrunbook.catalog.settings import Level
+from pyrunbook.lint.context import Context
 from pyrunbook.lint.subject import Spot, Subject
-
-if TYPE_CHECKING:
-    from pyrunbook.lint.context import Context
 
 
 class Edit(NamedTuple):
@@ -36,7 +31,7 @@ class Finding:
     edit: Edit | None = None
 
 
-Check = Callable[["Subject", "Context"], Iterator[Finding]]
+Check = Callable[[Subject, Context], Iterator[Finding]]
 
 
 @dataclass(frozen=True)
@@ -54,20 +49,6 @@ class Rule:
     level: Level
     summary: str
     check: Check
-
-
-@cache
-def rules() -> dict[str, Rule]:
-    """All rules by their id, in the order of the ids. A module that is no rule is a mistake that shows at once."""
-    from pyrunbook.lint import rules as package
-
-    found: dict[str, Rule] = {}
-    for module in sorted(module.name for module in pkgutil.iter_modules(package.__path__)):
-        rule = importlib.import_module(f"{package.__name__}.{module}").RULE
-        if not isinstance(rule, Rule) or rule.id != module.replace("_", "-"):
-            raise TypeError(f"pyrunbook/lint/rules/{module}.py: RULE has to be a Rule with the id of its module")
-        found[rule.id] = rule
-    return found
 
 
 def page_of(rule_id: str) -> Path:

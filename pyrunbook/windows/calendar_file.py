@@ -23,9 +23,9 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from pyrunbook.errors import BadInput
+from pyrunbook.windows.closed import Closed
 from pyrunbook.windows.duration import LONGEST, shortened
 from pyrunbook.windows.event import Event
-from pyrunbook.windows.exclusions import Closed
 from pyrunbook.windows.instant import FIRST_YEAR, LAST_YEAR, localise
 from pyrunbook.windows.recurrence import Recurrence, parse_recurrence
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta, tzinfo
 
-from pyrunbook.windows.exclusions import Closed
+from pyrunbook.windows.closed import Closed
 from pyrunbook.windows.instant import localise
 from pyrunbook.windows.recurrence import Recurrence
 

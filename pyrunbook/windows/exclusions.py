@@ -10,19 +10,12 @@ from typing import NamedTuple, Protocol
 from zoneinfo import ZoneInfo
 
 from pyrunbook.errors import BadInput
+from pyrunbook.windows.closed import Closed
 from pyrunbook.windows.duration import shortened
 from pyrunbook.windows.instant import FIRST_YEAR, LAST_YEAR, localise
 
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _FORM = "write a date 2026-12-24, a range 2026-12-24..2027-01-02, or the path of an iCalendar file *.ics"
-
-
-class Closed(NamedTuple):
-    """A time without runs, `[start, end)` in UTC, and the exclusion that says so."""
-
-    start: datetime
-    end: datetime
-    why: str
 
 
 class Exclusion(Protocol):

@@ -17,7 +17,8 @@ from pyrunbook.windows.instant import LAST_YEAR, checked_instant
 from pyrunbook.windows.window import LATEST, Window
 
 if TYPE_CHECKING:
-    from pyrunbook.windows.exclusions import Closed, Exclusion
+    from pyrunbook.windows.closed import Closed
+    from pyrunbook.windows.exclusions import Exclusion
 
 # An opening that lasts longer than this is not followed further: it "does not end".
 HORIZON = timedelta(days=400)

@@ -15,7 +15,7 @@ from sample_project import edit, write
 
 from pyrunbook.cli.main import main
 from pyrunbook.journal import Journal, Outcome, RunStart, new_run_id
-from pyrunbook.lint.rule import rules
+from pyrunbook.lint.rules import rules
 
 Run = Callable[..., tuple[int, str, str]]
 CHECKOUT = Path(__file__).parents[2]

@@ -11,7 +11,7 @@ from pyrunbook.catalog.settings import Settings
 from pyrunbook.lint.context import Context, Project
 from pyrunbook.lint.effects import changes, needs_a_way_back
 from pyrunbook.lint.from_markdown import from_page
-from pyrunbook.lint.rule import rules
+from pyrunbook.lint.rules import rules
 from pyrunbook.lint.shell import parse
 
 Find = Callable[..., list[str]]

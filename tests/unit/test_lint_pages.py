@@ -9,7 +9,8 @@ import pytest
 from lint_project import TODAY, write_project
 
 from pyrunbook.cli.main import main
-from pyrunbook.lint.rule import Rule, page_of, rules
+from pyrunbook.lint.rule import Rule, page_of
+from pyrunbook.lint.rules import rules
 from pyrunbook.markdown import CodeBlock, Page, Section, read_page
 
 PAGES = Path(__file__).parents[2] / "docs" / "lint"

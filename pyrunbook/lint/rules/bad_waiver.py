@@ -11,7 +11,8 @@ from pyrunbook.lint.subject import Subject
 
 def check(_subject: Subject, context: Context) -> Iterator[Finding]:
     """What the linter noticed while it applied the waivers; asked after all other rules."""
-    yield from context.bad_waivers
+    for place in context.bad_waivers:
+        yield Finding(place.at, place.word)
 
 
 RULE = Rule("bad-waiver", "warning", "A waiver has no reason, or waives nothing.", check)
