@@ -1,5 +1,6 @@
-"""Code that runs on the machine of a service: standard library only, Python 3.9 and later.
+"""Code that runs on the machine of a service: standard library only, Python 3.8 and later.
 
-Ansible ships these files to the machine as module_utils (`module_utils` in ansible.cfg), so they import nothing of
-the package but each other, relatively. The modules in `pyrunbook/plugins/modules` are thin shells around them.
+It reaches the machine in two ways, so it imports nothing of the package but its own files, relatively. A step calls
+one of `calls` through `program`, which arrives on standard input (`pyrunbook.plugins.target_program`). The modules in
+`pyrunbook/plugins/modules`, for playbooks of your own, get it from Ansible as module_utils (ansible.cfg).
 """

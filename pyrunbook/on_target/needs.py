@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import http.client
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from .permissions import Obstacle, account, certificate, forbidden, not_writable
@@ -35,7 +35,7 @@ def directories(slots: Slots) -> list[Obstacle]:
     return not_writable(*(os.path.join(slots.root, name) for name in names))
 
 
-def backup(root: str, parts: list[str]) -> list[Obstacle]:
+def backup(root: str, parts: Sequence[str]) -> list[Obstacle]:
     """What of a backup cannot be read, and too little space for it, its trial restore and a restore of a rollback.
 
     Args:
@@ -67,7 +67,7 @@ def backup(root: str, parts: list[str]) -> list[Obstacle]:
     return found
 
 
-def _below(root: str, parts: list[str]) -> Iterator[tuple[str, OSError | None]]:
+def _below(root: str, parts: Sequence[str]) -> Iterator[tuple[str, OSError | None]]:
     """Each file of the parts; and each directory that cannot be listed, with the error."""
     for part in parts:
         top = os.path.join(root, part)
@@ -135,20 +135,29 @@ def maintenance(address: str, host: str) -> list[Obstacle]:
     ]
 
 
-def of_update(asked: dict[str, Any]) -> list[Obstacle]:
+def of_update(
+    slots: Slots,
+    parts: Sequence[str],
+    maintenance_address: str | None,
+    host: str,
+    certificates: Sequence[dict[str, Any]],
+) -> list[Obstacle]:
     """All obstacles to an update.
 
     Args:
-        asked: the options of the module `host_needs`.
+        slots: of the service.
+        parts: what is backed up, see `backup`.
+        maintenance_address: what has to answer while no color serves; `None` where a color always does.
+        host: the name that clients ask for.
+        certificates: those of `service_certificates` whose rotation is checked too.
 
     Raises:
         SlotError, UnitError: the slots cannot be read.
     """
-    slots = Slots.from_arguments(asked["service"])
-    found = [*rights(slots), *directories(slots), *backup(slots.root, asked["parts"]), *strangers(slots)]
-    if asked["stops"]:
-        found += maintenance(asked["maintenance"], asked["host"])
-    for each in asked["certificates"]:
+    found = [*rights(slots), *directories(slots), *backup(slots.root, parts), *strangers(slots)]
+    if maintenance_address is not None:
+        found += maintenance(maintenance_address, host)
+    for each in certificates:
         owner, group = str(each.get("owner") or ""), str(each.get("group") or "")
         found += certificate(each["directory"], owner, group, each.get("reload") or [])
     return found

@@ -33,9 +33,9 @@ def issuer(tmp_path_factory: pytest.TempPathFactory) -> LocalAuthority:
 
 def in_process(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
     """Something that runs the module as Ansible would, with its options; what it prints must hold no key."""
-    for found in pkgutil.iter_modules([str(Path(pyrunbook.on_target.__file__).parent)]):
-        loaded = importlib.import_module(f"pyrunbook.on_target.{found.name}")
-        monkeypatch.setitem(sys.modules, f"ansible.module_utils.{found.name}", loaded)
+    for found in pkgutil.walk_packages(pyrunbook.on_target.__path__, "pyrunbook.on_target."):
+        shipped_as = found.name.replace("pyrunbook.on_target", "ansible.module_utils")
+        monkeypatch.setitem(sys.modules, shipped_as, importlib.import_module(found.name))
     spec = importlib.util.spec_from_file_location("host_pair", places.package() / "plugins/modules/host_pair.py")
     assert spec is not None
     assert spec.loader is not None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import importlib
 import importlib.util
+import pkgutil
 import re
 import sys
 import tomllib
@@ -17,6 +18,7 @@ import pytest
 import yaml
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
+import pyrunbook.on_target
 from pyrunbook.cli.main import COMMANDS, root
 from pyrunbook.errors import ExitCode, PyrunbookError
 
@@ -30,9 +32,14 @@ UNSPECIFIED = {"service_checks"}
 ON_TARGET = sorted(
     path
     for folder in ("on_target", "plugins/modules")
-    for path in (CHECKOUT / "pyrunbook" / folder).glob("*.py")
+    for path in (CHECKOUT / "pyrunbook" / folder).rglob("*.py")
     if path.name != "__init__.py"
 )
+SENT = {
+    module.name.replace("pyrunbook.on_target", "ansible.module_utils")
+    for module in pkgutil.walk_packages(pyrunbook.on_target.__path__, "pyrunbook.on_target.")
+}
+"""Names by which modules import what goes to the machine with them."""
 TASK_KEYWORDS = {
     "always", "any_errors_fatal", "args", "async", "become", "become_user", "block", "changed_when", "check_mode",
     "delay", "delegate_to", "diff", "environment", "failed_when", "ignore_errors", "ignore_unreachable", "loop",
@@ -168,8 +175,9 @@ def test_a_role_sets_its_own_names_and_the_shared_ones(role: str, task: dict[str
 def modules() -> dict[str, Any]:
     """Argument specs of our modules by name, as each gives its own to `AnsibleModule`."""
     found: dict[str, Any] = {}
-    for path in (CHECKOUT / "pyrunbook" / "on_target").glob("[!_]*.py"):
-        sys.modules[f"ansible.module_utils.{path.stem}"] = importlib.import_module(f"pyrunbook.on_target.{path.stem}")
+    for shipped in pkgutil.walk_packages(pyrunbook.on_target.__path__, "pyrunbook.on_target."):
+        name = shipped.name.replace("pyrunbook.on_target", "ansible.module_utils")
+        sys.modules[name] = importlib.import_module(shipped.name)
 
     class Asked(Exception):
         pass
@@ -234,18 +242,15 @@ def test_modules_are_documented_as_they_are(modules: dict[str, Any]) -> None:
 @pytest.mark.parametrize("path", ON_TARGET, ids=lambda path: path.stem)
 def test_what_runs_on_a_service_machine_needs_only_python_38(path: Path) -> None:
     tree = ast.parse(path.read_text(encoding="utf-8"), feature_version=(3, 8))
-    siblings = {f"ansible.module_utils.{other.stem}" for other in (CHECKOUT / "pyrunbook" / "on_target").glob("*.py")}
-    allowed = siblings | {"ansible.module_utils", "ansible.module_utils.basic"}
     for node in ast.walk(tree):
         names = []
         if isinstance(node, ast.Import):
             names = [alias.name for alias in node.names]
-        elif isinstance(node, ast.ImportFrom):
-            names = [node.module] if node.module else [alias.name for alias in node.names]
-            if node.level:  # Ansible packs module_utils together: a relative import reaches a sibling
-                names = [f"ansible.module_utils.{name}" for name in names]
+        elif isinstance(node, ast.ImportFrom) and not node.level:  # relative: within what is sent
+            names = [str(node.module)]
         for name in names:
-            assert name.partition(".")[0] in sys.stdlib_module_names or name in allowed, name
+            ours = name in SENT or name == "ansible.module_utils.basic"
+            assert name.partition(".")[0] in sys.stdlib_module_names or ours, name
 
 
 # --- playbooks ---------------------------------------------------------------------------------------------------

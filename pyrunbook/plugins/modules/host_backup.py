@@ -11,36 +11,24 @@ options:
 author: [pyrunbook]
 """
 
-import os
-
-from ansible.module_utils import archive
 from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.calls import CallFailed
+from ansible.module_utils.calls.backup import backup
+
+SPEC = {
+    "root": {"type": "path", "required": True},
+    "parts": {"type": "list", "elements": "str", "required": True},
+    "destination": {"type": "path", "required": True},
+}
 
 
 def main() -> None:
     """Run the module."""
-    module = AnsibleModule(
-        argument_spec={
-            "root": {"type": "path", "required": True},
-            "parts": {"type": "list", "elements": "str", "required": True},
-            "destination": {"type": "path", "required": True},
-        },
-        supports_check_mode=True,
-    )
-    asked = module.params
-    if module.check_mode:
-        there = os.path.exists(asked["destination"])
-        module.exit_json(changed=not there, detail="would back up {}".format(", ".join(asked["parts"])))
+    module = AnsibleModule(argument_spec=SPEC, supports_check_mode=True)
     try:
-        summary = archive.create(asked["root"], asked["parts"], asked["destination"])
-    except (archive.ArchiveError, OSError) as error:
-        module.fail_json(msg=f"The backup is not sound: {error}")
-    module.exit_json(
-        changed=summary["created"],
-        backup=summary,
-        evidence=summary,
-        detail=f"{summary['files']} files, restored and compared",
-    )
+        module.exit_json(**backup(**module.params, check_mode=module.check_mode))
+    except CallFailed as error:
+        module.fail_json(**error.result)
 
 
 if __name__ == "__main__":

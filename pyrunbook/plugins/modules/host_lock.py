@@ -24,24 +24,25 @@ options:
 author: [pyrunbook]
 """
 
-import os
-
-from ansible.module_utils import lock_file, permissions
 from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.calls import CallFailed
+from ansible.module_utils.calls.lock import lock
+
+SPEC = {
+    "path": {"type": "path", "required": True},
+    "state": {"type": "str", "required": True, "choices": ["held", "free", "shown", "broken"]},
+    "holder": {"type": "str"},
+    "operator": {"type": "str"},
+    "machine": {"type": "str"},
+    "runbook": {"type": "str"},
+    "predecessors": {"type": "list", "elements": "str", "default": []},
+}
 
 
 def main() -> None:
     """Run the module."""
     module = AnsibleModule(
-        argument_spec={
-            "path": {"type": "path", "required": True},
-            "state": {"type": "str", "required": True, "choices": ["held", "free", "shown", "broken"]},
-            "holder": {"type": "str"},
-            "operator": {"type": "str"},
-            "machine": {"type": "str"},
-            "runbook": {"type": "str"},
-            "predecessors": {"type": "list", "elements": "str", "default": []},
-        },
+        argument_spec=SPEC,
         required_if=[
             ("state", "held", ["holder", "operator", "machine"]),
             ("state", "free", ["holder"]),
@@ -49,38 +50,10 @@ def main() -> None:
         ],
         supports_check_mode=True,
     )
-    asked = module.params
-    path = asked["path"]
     try:
-        if asked["state"] == "shown":
-            holder = lock_file.read(path)
-            module.exit_json(
-                changed=False,
-                holder=holder,
-                detail=lock_file.describe(holder) if holder else "the lock is free",
-            )
-        if asked["state"] == "held":
-            if not module.check_mode:
-                os.makedirs(os.path.dirname(path), mode=0o755, exist_ok=True)
-            if module.check_mode and not os.path.isdir(os.path.dirname(path)):
-                module.exit_json(changed=True, detail="the lock would be taken")
-            holder = {key: asked[key] for key in ("holder", "operator", "machine", "runbook")}
-            left = (lock_file.read(path) or {}).get("holder")
-            changed = lock_file.acquire(path, holder, module.check_mode, asked["predecessors"])
-            after = f", left behind by run {left}, which has ended" if left and left != asked["holder"] else ""
-            detail = "the lock would be taken" if module.check_mode else f"lock held{after}"
-            module.exit_json(changed=changed, detail=detail)
-        changed = lock_file.release(path, asked["holder"], module.check_mode)
-        word = "broken" if asked["state"] == "broken" else "freed"
-        module.exit_json(changed=changed, detail=f"lock {word}" if changed else "the lock is free")
-    except lock_file.LockHeld as error:
-        module.fail_json(msg=f"The lock of this service is {error} ({path}).", lock_holder=error.holder, refused=True)
-    except OSError as error:
-        found = permissions.not_writable(os.path.dirname(path), path + ".guard")
-        msg = f"The lock {path} cannot be used: {found[0].seen if found else error}"
-        if found:
-            msg += f"\nNothing was changed.\nNext: {found[0].next_step}"
-        module.fail_json(msg=msg, refused=True)
+        module.exit_json(**lock(**module.params, check_mode=module.check_mode))
+    except CallFailed as error:
+        module.fail_json(**error.result)
 
 
 if __name__ == "__main__":

@@ -45,31 +45,28 @@ options:
 author: [pyrunbook]
 """
 
-from ansible.module_utils import needs
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.slots import SERVICE, SlotError
-from ansible.module_utils.units import UnitError
+from ansible.module_utils.calls import CallFailed
+from ansible.module_utils.calls.needs import needs
+from ansible.module_utils.slots import SERVICE
+
+SPEC = {
+    "service": SERVICE,
+    "parts": {"type": "list", "elements": "str", "default": []},
+    "stops": {"type": "bool", "required": True},
+    "maintenance": {"type": "str", "default": ""},
+    "host": {"type": "str", "required": True},
+    "certificates": {"type": "list", "elements": "dict", "default": []},
+}
 
 
 def main() -> None:
     """Run the module."""
-    module = AnsibleModule(
-        argument_spec={
-            "service": SERVICE,
-            "parts": {"type": "list", "elements": "str", "default": []},
-            "stops": {"type": "bool", "required": True},
-            "maintenance": {"type": "str", "default": ""},
-            "host": {"type": "str", "required": True},
-            "certificates": {"type": "list", "elements": "dict", "default": []},
-        },
-        supports_check_mode=True,
-    )
+    module = AnsibleModule(argument_spec=SPEC, supports_check_mode=True)
     try:
-        found = needs.of_update(module.params)
-    except (SlotError, UnitError, OSError) as error:
-        module.fail_json(msg=f"Whether the machine has what a run needs is not known: {error}")
-    obstacles = [each._asdict() for each in found]
-    module.exit_json(changed=False, obstacles=obstacles, evidence={"obstacles": obstacles})
+        module.exit_json(**needs(**module.params, check_mode=module.check_mode))
+    except CallFailed as error:
+        module.fail_json(**error.result)
 
 
 if __name__ == "__main__":

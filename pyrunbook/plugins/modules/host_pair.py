@@ -32,14 +32,9 @@ options:
 author: [pyrunbook]
 """
 
-import os
-import subprocess
-import tempfile
-from typing import Any
-
-from ansible.module_utils import certificate_look, certificate_pair, permissions
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.rotation_state import PairError
+from ansible.module_utils.calls import CallFailed
+from ansible.module_utils.calls.pair import pair
 
 SPEC = {
     "directory": {"type": "path", "required": True},
@@ -73,115 +68,15 @@ SPEC = {
     "argv": {"type": "list", "elements": "str", "default": []},
     "seconds": {"type": "int", "default": 60},
 }
-SMALL = ("PATH", "HOME", "USER", "LOGNAME", "XDG_RUNTIME_DIR", "DBUS_SESSION_BUS_ADDRESS")
-"""What a reload command gets of the environment: enough to find its program and its user's service manager."""
-
-
-class ReloadFailed(Exception):
-    """The reload command did not succeed."""
-
-
-def obstacle(directory: str, owner: str, group: str, argv: list[str]) -> str:
-    """Why no pair could be written for them here, or the server not be told of it; empty where nothing is known."""
-    try:
-        permissions.identities(owner, group)
-    except permissions.Unknown as error:
-        return str(error)
-    found = permissions.certificate(directory, owner, group, argv)
-    return "; ".join(f"{each.seen} ({each.next_step})" for each in found)
-
-
-def reload(argv: list[str], seconds: int) -> str:
-    """Run the reload command, without a shell and without our environment.
-
-    Raises:
-        ReloadFailed: it cannot be run, did not end in time, or ended with another code than 0.
-    """
-    shown = " ".join(argv)
-    environment = dict({name: os.environ[name] for name in SMALL if name in os.environ}, LC_ALL="C")
-    environment.setdefault("PATH", os.defpath)
-    if not argv:
-        raise ReloadFailed("there is no command to reload with")
-    with tempfile.TemporaryFile() as output:  # no pipe: a program that it starts and leaves running would hold it
-        try:
-            code = subprocess.run(
-                argv,
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=subprocess.STDOUT,
-                env=environment,
-                timeout=seconds,
-                check=False,
-            ).returncode
-        except subprocess.TimeoutExpired:
-            raise ReloadFailed(f"{shown} did not end within {seconds} s") from None
-        except OSError as error:
-            raise ReloadFailed(f"{shown} cannot be run: {error.strerror}") from None
-        output.seek(0)
-        lines = output.read().decode("utf-8", "replace").strip().splitlines()
-    if code != 0:
-        said = ": " + lines[-1][-300:] if lines else ""
-        raise ReloadFailed(f"{shown} ended with {code}{said}")
-    return f"{shown} ended with 0"
-
-
-def make(asked: dict[str, Any]) -> dict[str, Any]:
-    """Make the move.
-
-    Returns:
-        the module's result.
-    """
-    directory, move, run = asked["directory"].rstrip("/"), asked["move"], asked["run"]
-    if move == "read":
-        held = certificate_look.look(directory, asked["key_mode"])
-        against = obstacle(directory, asked["owner"], asked["group"], asked["argv"])
-        return {"changed": False, "held": held, "obstacle": against}
-    if move == "reload":
-        return {"changed": True, "detail": reload(asked["argv"], asked["seconds"])}
-    if move == "conclude":
-        removed = certificate_pair.conclude(directory, run)
-        return {"changed": True, "removed": removed}
-    if move == "stage":
-        owner, group = permissions.identities(asked["owner"], asked["group"])
-        return {
-            "changed": certificate_pair.stage(
-                directory,
-                run,
-                asked["version"],
-                asked["certificate"].encode(),
-                asked["key"].encode(),
-                owner,
-                group,
-                asked["key_mode"],
-                asked["about"],
-            )
-        }
-    if move == "take_over":
-        return {"changed": certificate_pair.take_over(directory, run, asked["by"])}
-    if move == "mark":
-        return {"changed": certificate_pair.mark(directory, run, asked["step"])}
-    if move == "reinstate":
-        version, undoes, about = asked["version"], asked["undoes"], asked["about"]
-        return {"changed": certificate_pair.reinstate(directory, run, version, undoes, about)}
-    if move == "settle":
-        return {"changed": certificate_pair.settle(directory, asked["version"])}
-    return {"changed": getattr(certificate_pair, move)(directory, run)}  # activate, put_back
 
 
 def main() -> None:
     """Run the module."""
     module = AnsibleModule(argument_spec=SPEC, supports_check_mode=True)
-    asked = module.params
-    if module.check_mode and asked["move"] != "read":
-        module.exit_json(changed=True)
     try:
-        module.exit_json(**make(asked))
-    except ReloadFailed as error:
-        module.fail_json(msg=str(error), kind="reload")
-    except (PairError, permissions.Unknown) as error:
-        module.fail_json(msg=str(error), kind="pair")
-    except OSError as error:
-        module.fail_json(msg=f"{error.filename or asked['directory']}: {error.strerror}", kind="system")
+        module.exit_json(**pair(**module.params, check_mode=module.check_mode))
+    except CallFailed as error:
+        module.fail_json(**error.result)
 
 
 if __name__ == "__main__":

@@ -12,33 +12,20 @@ options:
 author: [pyrunbook]
 """
 
-import os
-
-from ansible.module_utils import durable
 from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.calls import CallFailed
+from ansible.module_utils.calls.plan import plan
+
+SPEC = {"path": {"type": "path", "required": True}, "content": {"type": "str"}}
 
 
 def main() -> None:
     """Run the module."""
-    module = AnsibleModule(
-        argument_spec={"path": {"type": "path", "required": True}, "content": {"type": "str"}},
-        supports_check_mode=True,
-    )
-    path, content = module.params["path"], module.params["content"]
+    module = AnsibleModule(argument_spec=SPEC, supports_check_mode=True)
     try:
-        there = os.path.exists(path)
-        if content is None:
-            kept = ""
-            if there:
-                with open(path, encoding="utf-8") as stream:
-                    kept = stream.read()
-            module.exit_json(changed=False, content=kept)
-        if not there and not module.check_mode:
-            os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
-            durable.write(path, content.encode())
-    except OSError as error:
-        module.fail_json(msg=f"The rollback plan {path} cannot be used: {error}")
-    module.exit_json(changed=not there)
+        module.exit_json(**plan(**module.params, check_mode=module.check_mode))
+    except CallFailed as error:
+        module.fail_json(**error.result)
 
 
 if __name__ == "__main__":

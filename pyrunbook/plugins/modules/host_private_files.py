@@ -14,32 +14,20 @@ options:
 author: [pyrunbook]
 """
 
-import base64
-import os
-import stat
-
 from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.calls import CallFailed
+from ansible.module_utils.calls.private_files import private_files
 
-LARGEST = 1 << 20
+SPEC = {"paths": {"type": "list", "elements": "path", "required": True}}
 
 
 def main() -> None:
     """Run the module."""
-    module = AnsibleModule(
-        argument_spec={"paths": {"type": "list", "elements": "path", "required": True}}, supports_check_mode=True
-    )
-    files = {}
+    module = AnsibleModule(argument_spec=SPEC, supports_check_mode=True)
     try:
-        for path in module.params["paths"]:
-            with open(path, "rb") as stream:
-                status = os.fstat(stream.fileno())
-                content = stream.read(LARGEST + 1)
-            if not stat.S_ISREG(status.st_mode) or len(content) > LARGEST:
-                module.fail_json(msg=f"{path} is no file of a key or a certificate")
-            files[path] = [stat.S_IMODE(status.st_mode), base64.b64encode(content).decode()]
-    except OSError as error:
-        module.fail_json(msg=f"{error.filename}: {error.strerror}")
-    module.exit_json(changed=False, files=files)
+        module.exit_json(**private_files(**module.params, check_mode=module.check_mode))
+    except CallFailed as error:
+        module.fail_json(**error.result)
 
 
 if __name__ == "__main__":

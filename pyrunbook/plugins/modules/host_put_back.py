@@ -33,11 +33,10 @@ options:
 author: [pyrunbook]
 """
 
-from ansible.module_utils import archive
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.slots import SERVICE, SlotError, Slots
-from ansible.module_utils.units import UnitError
-from ansible.module_utils.upstream import UpstreamConflict
+from ansible.module_utils.calls import CallFailed
+from ansible.module_utils.calls.put_back import put_back
+from ansible.module_utils.slots import SERVICE
 
 SPEC = {"service": SERVICE, "plan": {"type": "dict", "required": True}, "preview": {"type": "bool", "default": False}}
 
@@ -45,17 +44,10 @@ SPEC = {"service": SERVICE, "plan": {"type": "dict", "required": True}, "preview
 def main() -> None:
     """Run the module."""
     module = AnsibleModule(argument_spec=SPEC, supports_check_mode=True)
-    asked = module.params
     try:
-        slots = Slots.from_arguments(asked["service"], module.check_mode)
-        with slots.exclusively():
-            done = slots.put_back_preview(asked["plan"]) if asked["preview"] else slots.put_back(asked["plan"])
-    except (SlotError, UnitError, UpstreamConflict, archive.ArchiveError, OSError) as error:
-        module.fail_json(msg=str(error))
-    told = [*done, slots.remark] if slots.remark else done
-    # The traffic may have been sent back just now, before this module began.
-    color = asked["plan"]["preview"]["color"] if asked["preview"] else asked["plan"]["active"]
-    module.exit_json(changed=bool(done), detail="; ".join(told) or f"{color} is as it was", evidence={"done": told})
+        module.exit_json(**put_back(**module.params, check_mode=module.check_mode))
+    except CallFailed as error:
+        module.fail_json(**error.result)
 
 
 if __name__ == "__main__":

@@ -17,60 +17,25 @@ options:
 author: [pyrunbook]
 """
 
-import json
-import os
-import time
-from typing import Any
-
-from ansible.module_utils import durable
 from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.calls import CallFailed
+from ansible.module_utils.calls.secure_mode import secure_mode
 
-
-def read(path: str) -> dict[str, Any]:
-    """What the file says; `on` is always there, and true where the file says nothing that can be understood."""
-    try:
-        with open(path, "rb") as stream:
-            found = json.loads(stream.read())
-    except FileNotFoundError:
-        return {"on": False}
-    except ValueError:
-        found = None
-    if not isinstance(found, dict) or not isinstance(found.get("on"), bool):
-        return {"on": True, "broken": True}
-    return found
+SPEC = {
+    "path": {"type": "path", "required": True},
+    "enabled": {"type": "bool", "required": True},
+    "reason": {"type": "str", "required": True},
+    "by": {"type": "str", "required": True},
+}
 
 
 def main() -> None:
     """Run the module."""
-    module = AnsibleModule(
-        argument_spec={
-            "path": {"type": "path", "required": True},
-            "enabled": {"type": "bool", "required": True},
-            "reason": {"type": "str", "required": True},
-            "by": {"type": "str", "required": True},
-        },
-        supports_check_mode=True,
-    )
-    asked = module.params
-    path = asked["path"]
+    module = AnsibleModule(argument_spec=SPEC, supports_check_mode=True)
     try:
-        before = read(path)
-        changed = before["on"] is not asked["enabled"] or before.get("broken", False)
-        wanted = {
-            "on": asked["enabled"],
-            "reason": asked["reason"],
-            "by": asked["by"],
-            "since": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
-        }
-        if changed and not module.check_mode:
-            if not os.path.isdir(os.path.dirname(path)):
-                os.makedirs(os.path.dirname(path))
-                os.chmod(os.path.dirname(path), 0o755)  # noqa: S103  # the service reads it as another user
-            durable.write(path, json.dumps(wanted, sort_keys=True).encode() + b"\n", 0o644)
-    except OSError as error:
-        place = error.filename or os.path.dirname(path)
-        module.fail_json(msg=f"Secure mode cannot be switched: {place}: {error.strerror}")
-    module.exit_json(changed=changed, before=before, now=wanted if changed else before)
+        module.exit_json(**secure_mode(**module.params, check_mode=module.check_mode))
+    except CallFailed as error:
+        module.fail_json(**error.result)
 
 
 if __name__ == "__main__":

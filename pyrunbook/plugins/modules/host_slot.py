@@ -43,11 +43,10 @@ options:
 author: [pyrunbook]
 """
 
-from typing import Any
-
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.slots import SERVICE, NoLongerServes, SlotError, Slots
-from ansible.module_utils.units import UnitError
+from ansible.module_utils.calls import CallFailed
+from ansible.module_utils.calls.slot import slot
+from ansible.module_utils.slots import SERVICE
 
 SPEC = {
     "service": SERVICE,
@@ -59,26 +58,6 @@ SPEC = {
 }
 
 
-def change(slots: Slots, asked: dict[str, Any], check_mode: bool) -> tuple[bool, str]:
-    """Bring the slot into the state asked for: whether anything changed, and how it is now."""
-    color, state = asked["color"], asked["state"]
-    if state == "started":
-        if slots.active() == color and slots.linked(color) not in (None, asked["release"]):
-            raise SlotError(f"the traffic goes to {color}, so it keeps {slots.linked(color)}")
-        return slots.start(color, asked["release"], asked["stable_seconds"]), f"{color} runs {asked['release']}"
-    if state == "serving":
-        slots.require_serving(color, asked["release"])
-        return False, f"{color} serves {asked['release']}"
-    # In check mode the traffic was not switched before.
-    if slots.active() == color and not check_mode:
-        raise SlotError(f"the traffic goes to {color}, so it is not {state}")
-    if asked["serves"] and not check_mode:
-        slots.require_serving("green" if color == "blue" else "blue", asked["serves"])
-    if state == "stopped":
-        return slots.stop(color), f"{color} is stopped"
-    return slots.remove(color), f"{color} is gone"
-
-
 def main() -> None:
     """Run the module."""
     module = AnsibleModule(
@@ -86,20 +65,10 @@ def main() -> None:
         required_if=[("state", "started", ["release"]), ("state", "serving", ["release"])],
         supports_check_mode=True,
     )
-    asked = module.params
     try:
-        slots = Slots.from_arguments(asked["service"], module.check_mode)
-        with slots.exclusively():
-            changed, detail = change(slots, asked, module.check_mode)
-    except NoLongerServes as error:
-        module.fail_json(msg=str(error), evidence={"no_longer_serves": str(error).partition("\n")[0]})
-    except (SlotError, UnitError, OSError) as error:
-        module.fail_json(msg=str(error))
-    if module.check_mode and changed:
-        detail = f"then {detail}"
-    told = {"evidence": {"release": asked["release"]}} if asked["state"] == "started" and not module.check_mode else {}
-    diff = {"before": "", "after": detail + "\n"} if changed else {}
-    module.exit_json(changed=changed, detail=detail, diff=diff, **told)
+        module.exit_json(**slot(**module.params, check_mode=module.check_mode))
+    except CallFailed as error:
+        module.fail_json(**error.result)
 
 
 if __name__ == "__main__":

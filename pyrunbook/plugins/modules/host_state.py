@@ -31,27 +31,20 @@ author: [pyrunbook]
 """
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.slots import SERVICE, SlotError, Slots
-from ansible.module_utils.units import UnitError
+from ansible.module_utils.calls import CallFailed
+from ansible.module_utils.calls.state import state
+from ansible.module_utils.slots import SERVICE
+
+SPEC = {"service": SERVICE}
 
 
 def main() -> None:
     """Run the module."""
-    module = AnsibleModule(argument_spec={"service": SERVICE}, supports_check_mode=True)
+    module = AnsibleModule(argument_spec=SPEC, supports_check_mode=True)
     try:
-        state = Slots.from_arguments(module.params["service"]).state()
-    except (SlotError, UnitError, OSError) as error:
-        module.fail_json(msg=f"The state of the service is not known: {error}")
-    active = state["active"]
-    release = state["colors"].get(active, {}).get("release")
-    detail = f"{active} serves {release}" if release else "no color serves"
-    module.exit_json(
-        changed=False,
-        detail=detail,
-        evidence=state,
-        state=state,
-        slots=module.params["service"],
-    )
+        module.exit_json(**state(**module.params, check_mode=module.check_mode))
+    except CallFailed as error:
+        module.fail_json(**error.result)
 
 
 if __name__ == "__main__":

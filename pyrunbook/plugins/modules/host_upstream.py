@@ -16,40 +16,25 @@ options:
 author: [pyrunbook]
 """
 
-from ansible.module_utils import upstream
 from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.calls import CallFailed
+from ansible.module_utils.calls.upstream import upstream
+
+SPEC = {
+    "path": {"type": "path", "required": True},
+    "address": {"type": "str", "required": True},
+    "expected": {"type": "list", "elements": "str", "default": []},
+    "keep": {"type": "list", "elements": "str", "default": []},
+}
 
 
 def main() -> None:
     """Run the module."""
-    module = AnsibleModule(
-        argument_spec={
-            "path": {"type": "path", "required": True},
-            "address": {"type": "str", "required": True},
-            "expected": {"type": "list", "elements": "str", "default": []},
-            "keep": {"type": "list", "elements": "str", "default": []},
-        },
-        supports_check_mode=True,
-    )
-    asked = module.params
+    module = AnsibleModule(argument_spec=SPEC, supports_check_mode=True)
     try:
-        before = upstream.read(asked["path"])
-        changed = upstream.switch(asked["path"], asked["address"], asked["expected"], module.check_mode, asked["keep"])
-    except upstream.UpstreamConflict as error:
-        module.fail_json(msg=f"The traffic was not switched: {error}. Somebody else switches it too.")
-    except OSError as error:
-        module.fail_json(msg=f"The traffic was not switched: {error}")
-    after = asked["address"] if changed else before
-    module.exit_json(
-        changed=changed,
-        detail=f"{'then ' if module.check_mode and changed else ''}traffic goes to {after}",
-        evidence={"before": before, "after": after},
-        diff={
-            "before": f"{before}\n",
-            "after": "{}\n".format(asked["address"]),
-            "before_header": asked["path"],
-        },
-    )
+        module.exit_json(**upstream(**module.params, check_mode=module.check_mode))
+    except CallFailed as error:
+        module.fail_json(**error.result)
 
 
 if __name__ == "__main__":
