@@ -33,7 +33,7 @@ directory_option = click.option(
 class _Issuing:
     """Certificates and keys for the sandbox, from `pki`, which is imported only when something is to be made."""
 
-    def certificate(self, where: layout.Layout) -> credentials.Pair:
+    def certificate(self, where: layout.Layout) -> credentials.SandboxPair:
         """A pair from the sandbox's own authority."""
         from pyrunbook.pki.issuers import CertificateRequest
         from pyrunbook.pki.issuers.local_ca import LocalAuthority
@@ -41,7 +41,7 @@ class _Issuing:
         authority = LocalAuthority(where.authority, layout.AUTHORITY_TITLE)
         names, lifetime = layout.CERTIFICATE_NAMES, timedelta(days=layout.CERTIFICATE_DAYS)
         issued = authority.issue(CertificateRequest(names, lifetime, (layout.HOST,)))
-        return credentials.Pair(issued.serial, issued.certificate_pem, issued.key.pem())
+        return credentials.SandboxPair(issued.serial, issued.certificate_pem, issued.key.pem())
 
     def signing_key(self, where: layout.Layout) -> None:
         """A new RSA key."""

@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from pyrunbook.pki import certificate as certificates
-from pyrunbook.pki.certificate import Facts
-from pyrunbook.pki.vault_probe import Diagnosis, Kind
+from pyrunbook.pki.certificate import CertificateFacts
+from pyrunbook.pki.vault_probe import Diagnosis, VaultFault
 
 
 def judge(
-    authorities: Sequence[Facts], *, of: str, lifetime: timedelta | None, now: datetime, replace: str
+    authorities: Sequence[CertificateFacts], *, of: str, lifetime: timedelta | None, now: datetime, replace: str
 ) -> Diagnosis:
     """The first of them to end decides.
 
@@ -23,12 +23,12 @@ def judge(
         replace: the next step where one has to be replaced.
     """
     if not authorities:
-        return Diagnosis(Kind.REJECTED, f"{of} has no authority", next_step=replace)
+        return Diagnosis(VaultFault.REJECTED, f"{of} has no authority", next_step=replace)
     first = min(authorities, key=lambda facts: facts.not_after)
     stamp = certificates.stamp(first.not_after)
     if first.not_after <= now:
         return Diagnosis(
-            Kind.AUTHORITY_EXPIRED,
+            VaultFault.AUTHORITY_EXPIRED,
             f"the authority {first.subject} expired {stamp}",
             "no client accepts what is issued below it, nor what was",
             replace,
@@ -36,9 +36,9 @@ def judge(
     ends = f"the authority {first.subject} ends {stamp}"
     if lifetime is not None and first.not_after < now + lifetime:
         return Diagnosis(
-            Kind.AUTHORITY_ENDS,
+            VaultFault.AUTHORITY_ENDS,
             f"{ends}, and a certificate is to live for {lifetime}",
             "a certificate that outlives its issuer would be refused before its own end",
             replace,
         )
-    return Diagnosis(Kind.HEALTHY, f"{of}: {ends}")
+    return Diagnosis(VaultFault.HEALTHY, f"{of}: {ends}")

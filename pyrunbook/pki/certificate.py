@@ -24,7 +24,7 @@ _LARGEST = 1 << 20
 
 
 @dataclass(frozen=True)
-class Facts:
+class CertificateFacts:
     """What a certificate says.
 
     Attributes:
@@ -109,7 +109,7 @@ def serial_number(text: str) -> int:
     return int(bare, 16)
 
 
-def facts(certificate: x509.Certificate) -> Facts:
+def facts(certificate: x509.Certificate) -> CertificateFacts:
     """What `certificate` says.
 
     Raises:
@@ -136,7 +136,7 @@ def facts(certificate: x509.Certificate) -> Facts:
     points = extension(x509.CRLDistributionPoints) or ()
     digest = hashes.Hash(hashes.SHA256())
     digest.update(public_bytes(certificate))
-    return Facts(
+    return CertificateFacts(
         subject=certificate.subject.rfc4514_string(),
         common_name=str(common[0].value) if common else "",
         serial=serial_text(certificate.serial_number),

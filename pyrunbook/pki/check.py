@@ -126,14 +126,14 @@ def _signature(certificate: x509.Certificate, key: PrivateKey) -> PairCheck:
                    "a signature of the private key is not accepted by the certificate's public key")  # fmt: skip
 
 
-def _strength(facts: certificates.Facts) -> PairCheck:
+def _strength(facts: certificates.CertificateFacts) -> PairCheck:
     kind, _, size = facts.key.partition("-")
     weak = kind == "rsa" and int(size) < WEAKEST_RSA
     known = kind in ("rsa", "ec", "ed25519")
     return PairCheck("strength", known and not weak, f"the key is {facts.key}" + (", too weak" if weak else ""))
 
 
-def _names(facts: certificates.Facts, dns_names: Sequence[str], ip_names: Sequence[str]) -> PairCheck:
+def _names(facts: certificates.CertificateFacts, dns_names: Sequence[str], ip_names: Sequence[str]) -> PairCheck:
     has = {name.lower() for name in facts.dns_names} | set(facts.ip_names)
     wanted = {name.lower() for name in dns_names} | {str(ip_address(name)) for name in ip_names}
     lacking, more = sorted(wanted - has), sorted(has - wanted)
@@ -144,7 +144,7 @@ def _names(facts: certificates.Facts, dns_names: Sequence[str], ip_names: Sequen
     return PairCheck("names", not parts, f"the certificate {' and '.join(parts) or 'is for ' + ', '.join(sorted(has))}")
 
 
-def _usage(facts: certificates.Facts) -> PairCheck:
+def _usage(facts: certificates.CertificateFacts) -> PairCheck:
     wrong = []
     if facts.is_authority:
         wrong.append("it may sign certificates")
@@ -155,7 +155,7 @@ def _usage(facts: certificates.Facts) -> PairCheck:
     return PairCheck("usage", not wrong, "usage: " + ("; ".join(wrong) or "a server's"))
 
 
-def _dates(facts: certificates.Facts, now: datetime) -> PairCheck:
+def _dates(facts: certificates.CertificateFacts, now: datetime) -> PairCheck:
     lifetime = f"valid from {certificates.stamp(facts.not_before)} to {certificates.stamp(facts.not_after)}"
     if facts.not_before > now:
         ahead = facts.not_before - now

@@ -8,7 +8,7 @@ from enum import Enum
 from fractions import Fraction
 from ipaddress import ip_address
 
-from pyrunbook.pki.certificate import Facts, stamp
+from pyrunbook.pki.certificate import CertificateFacts, stamp
 
 RENEW_AT = Fraction(2, 3)
 """Share of the lifetime after which a certificate is renewed, unless `renew_before` says otherwise."""
@@ -77,7 +77,7 @@ class Deployed:
         key_matches: whether key and certificate belong together; None where that could not be seen.
     """
 
-    certificate: Facts | None = None
+    certificate: CertificateFacts | None = None
     unreadable: str = ""
     key_matches: bool | None = None
 
@@ -195,7 +195,9 @@ def decide(
     )
 
 
-def _reasons(now: datetime, certificate: Facts, wanted: Wanted, due_at: datetime) -> list[tuple[Reason, str]]:
+def _reasons(
+    now: datetime, certificate: CertificateFacts, wanted: Wanted, due_at: datetime
+) -> list[tuple[Reason, str]]:
     reasons = []
     if now < certificate.not_before:
         reasons.append((Reason.NOT_YET_VALID, f"not valid before {stamp(certificate.not_before)}: look at the clocks"))
@@ -214,7 +216,9 @@ def _reasons(now: datetime, certificate: Facts, wanted: Wanted, due_at: datetime
     return reasons
 
 
-def _window(now: datetime, certificate: Facts | None, reasons: set[Reason], window: Window | None) -> tuple[str, bool]:
+def _window(
+    now: datetime, certificate: CertificateFacts | None, reasons: set[Reason], window: Window | None
+) -> tuple[str, bool]:
     """Why the window is overridden (empty: it is not), and whether to wait for it."""
     if window is None or (window.opens is not None and window.opens <= now):
         return "", False

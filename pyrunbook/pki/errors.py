@@ -14,7 +14,7 @@ class NotIssued(BadInput):
         seen: see `PyrunbookError`.
         means: see `PyrunbookError`.
         next_step: see `PyrunbookError`.
-        kind: the word of `vault_health.Kind` for what is wrong, or empty where the issuer is not a Vault.
+        kind: the word of `vault_probe.VaultFault` for what is wrong, or empty where the issuer is not a Vault.
     """
 
     def __init__(self, seen: str, *, means: str = "", next_step: str = "", kind: str = "") -> None:

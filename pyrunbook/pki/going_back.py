@@ -207,4 +207,6 @@ def _revoked(issuers: Issuers, wanted: WantedCertificate, kept: StoredPair) -> s
         answers = [ask(issuer, kept.leaf) for ask in (revocation.check_crl, revocation.check_ocsp)] if issuer else []
     except PyrunbookError:
         return ""
-    return next((f"it is revoked: {each.detail}" for each in answers if each.status is revocation.Status.REVOKED), "")
+    return next(
+        (f"it is revoked: {each.detail}" for each in answers if each.status is revocation.RevocationStatus.REVOKED), ""
+    )

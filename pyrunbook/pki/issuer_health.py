@@ -13,7 +13,7 @@ from pyrunbook.pki.authority_dates import judge
 from pyrunbook.pki.errors import NotIssued
 from pyrunbook.pki.issuers import Issuer
 from pyrunbook.pki.sources import Issuers
-from pyrunbook.pki.vault_probe import Diagnosis, Kind, probe
+from pyrunbook.pki.vault_probe import Diagnosis, VaultFault, probe
 
 REPLACE = 'docs/pki/README.md, "Replace an authority"'
 
@@ -48,16 +48,16 @@ def examine(
         if issuers.logs_in_once(name):
             found = probe(issuer.vault.place, now.timestamp)
             kept = "its wrapped secret id opens one login, which is kept for a rotation: nothing was asked with it"
-            return [found, Diagnosis(Kind.HEALTHY, kept)] if found.ok else [found]
+            return [found, Diagnosis(VaultFault.HEALTHY, kept)] if found.ok else [found]
         paths = vault_health.needed(issuer.mount, issuer.role)
         for mount, key in transit:
             paths |= vault_health.needed(issuer.mount, issuer.role, transit=mount, key=key)
         return vault_health.examine(issuer, lifetime=lifetime, paths=paths)
     except NotIssued as error:
-        kind = next((each for each in Kind if each.value == error.kind), Kind.REJECTED)
+        kind = next((each for each in VaultFault if each.value == error.kind), VaultFault.REJECTED)
         return [Diagnosis(kind, error.seen, error.means, error.next_step)]
     except PyrunbookError as error:  # a file of the inventory is missing, or open to others
-        return [Diagnosis(Kind.REJECTED, error.seen, error.means, error.next_step)]
+        return [Diagnosis(VaultFault.REJECTED, error.seen, error.means, error.next_step)]
 
 
 def authority(issuer: Issuer, lifetime: timedelta | None, now: datetime) -> Diagnosis:

@@ -16,7 +16,7 @@ from pyrunbook.pki.wanted import WantedCertificate
 
 
 @dataclass
-class Ended:
+class RetiredVersions:
     """The result for the versions whose overlap is over.
 
     Attributes:
@@ -51,13 +51,13 @@ def over(wanted: WantedCertificate, held: PairState, now: datetime) -> list[Reti
     return [each for each in held.retired if each.since + wanted.overlap <= now and each.version != held.standing.new]
 
 
-def revoke_retired(wanted: WantedCertificate, store: PairStore, issuers: Issuers) -> Ended:
+def revoke_retired(wanted: WantedCertificate, store: PairStore, issuers: Issuers) -> RetiredVersions:
     """Revoke what was replaced longer ago than the overlap. One that cannot be revoked is reported, and fails nothing.
 
     Raises:
         NotDeployed: the place cannot be read or written.
     """
-    held, now, ended = store.read(), datetime.now(UTC), Ended()
+    held, now, ended = store.read(), datetime.now(UTC), RetiredVersions()
     waiting = over(wanted, held, now)
     if not waiting:
         return ended

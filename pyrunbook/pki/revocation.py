@@ -20,7 +20,7 @@ from pyrunbook.pki import certificate as certificates
 from pyrunbook.pki.issuers import Issuer
 
 
-class Status(Enum):
+class RevocationStatus(Enum):
     """The status that an issuer publishes for a certificate."""
 
     REVOKED = "revoked"
@@ -36,11 +36,11 @@ class RevocationAnswer:
     """An answer about a certificate.
 
     Attributes:
-        status: see `Status`.
+        status: see `RevocationStatus`.
         detail: one line: what was seen.
     """
 
-    status: Status
+    status: RevocationStatus
     detail: str
 
 
@@ -64,7 +64,7 @@ class Revoked:
     def told(self) -> bool:
         """Whether at least one of the two says revoked, and none says good."""
         said = (self.crl.status, self.ocsp.status)
-        return Status.REVOKED in said and self.ocsp.status is not Status.GOOD
+        return RevocationStatus.REVOKED in said and self.ocsp.status is not RevocationStatus.GOOD
 
     def as_json(self) -> dict[str, Any]:
         """For the journal."""
@@ -131,7 +131,7 @@ def check_crl(issuer: Issuer, leaf: x509.Certificate, now: datetime | None = Non
     now = now or datetime.now(UTC)
     lists = [each for each in issuer.crls() if each.issuer == leaf.issuer]
     if not lists:
-        return RevocationAnswer(Status.NOT_OFFERED, "the issuer has no list of revoked certificates")
+        return RevocationAnswer(RevocationStatus.NOT_OFFERED, "the issuer has no list of revoked certificates")
     signers = [each for each in issuer.authorities() if each.subject == leaf.issuer]
     doubts, current = [], []
     for each in lists:
@@ -146,14 +146,15 @@ def check_crl(issuer: Issuer, leaf: x509.Certificate, now: datetime | None = Non
             if entry is not None:
                 when = certificates.stamp(entry.revocation_date_utc)
                 return RevocationAnswer(
-                    Status.REVOKED, f"the list of {certificates.stamp(each.last_update_utc)} says since {when}"
+                    RevocationStatus.REVOKED,
+                    f"the list of {certificates.stamp(each.last_update_utc)} says since {when}",
                 )
     if not current:
-        return RevocationAnswer(Status.UNKNOWN, f"no list that counts: {', '.join(doubts)}")
+        return RevocationAnswer(RevocationStatus.UNKNOWN, f"no list that counts: {', '.join(doubts)}")
     newest = max(current, key=lambda each: each.last_update_utc)
     until = f", the next is due {certificates.stamp(newest.next_update_utc)}" if newest.next_update_utc else ""
     return RevocationAnswer(
-        Status.GOOD, f"the list of {certificates.stamp(newest.last_update_utc)} does not name it{until}"
+        RevocationStatus.GOOD, f"the list of {certificates.stamp(newest.last_update_utc)} does not name it{until}"
     )
 
 
@@ -166,31 +167,35 @@ def check_ocsp(issuer: Issuer, leaf: x509.Certificate, now: datetime | None = No
     now = now or datetime.now(UTC)
     signer = next((each for each in issuer.authorities() if _issued(leaf, each)), None)
     if signer is None:
-        return RevocationAnswer(Status.UNKNOWN, "the authority that issued it is not among the issuer's")
+        return RevocationAnswer(RevocationStatus.UNKNOWN, "the authority that issued it is not among the issuer's")
     builder = ocsp.OCSPRequestBuilder().add_certificate(leaf, signer, hashes.SHA1())  # noqa: S303  # what RFC 5019 asks for
     body = issuer.ocsp(builder.build().public_bytes(serialization.Encoding.DER))
     if body is None:
-        return RevocationAnswer(Status.NOT_OFFERED, "the issuer has no OCSP")
+        return RevocationAnswer(RevocationStatus.NOT_OFFERED, "the issuer has no OCSP")
     try:
         answer = ocsp.load_der_ocsp_response(body)
     except ValueError:
-        return RevocationAnswer(Status.UNKNOWN, "what it answered is not OCSP")
+        return RevocationAnswer(RevocationStatus.UNKNOWN, "what it answered is not OCSP")
     if answer.response_status is not ocsp.OCSPResponseStatus.SUCCESSFUL:
-        return RevocationAnswer(Status.UNKNOWN, f"it answered {answer.response_status.name.replace('_', ' ').lower()}")
+        return RevocationAnswer(
+            RevocationStatus.UNKNOWN, f"it answered {answer.response_status.name.replace('_', ' ').lower()}"
+        )
     if answer.serial_number != leaf.serial_number:
-        return RevocationAnswer(Status.UNKNOWN, "it answered about another certificate")
+        return RevocationAnswer(RevocationStatus.UNKNOWN, "it answered about another certificate")
     if not _answer_signed(answer, signer):
         return RevocationAnswer(
-            Status.UNKNOWN, "the answer is not signed by the authority, nor by one that it named for OCSP"
+            RevocationStatus.UNKNOWN, "the answer is not signed by the authority, nor by one that it named for OCSP"
         )
     if answer.next_update_utc is not None and answer.next_update_utc < now:
-        return RevocationAnswer(Status.UNKNOWN, f"the answer ended {certificates.stamp(answer.next_update_utc)}")
+        return RevocationAnswer(
+            RevocationStatus.UNKNOWN, f"the answer ended {certificates.stamp(answer.next_update_utc)}"
+        )
     if answer.certificate_status is ocsp.OCSPCertStatus.REVOKED:
         since = certificates.stamp(answer.revocation_time_utc) if answer.revocation_time_utc else "an unknown time"
-        return RevocationAnswer(Status.REVOKED, f"OCSP says revoked since {since}")
+        return RevocationAnswer(RevocationStatus.REVOKED, f"OCSP says revoked since {since}")
     if answer.certificate_status is ocsp.OCSPCertStatus.GOOD:
-        return RevocationAnswer(Status.GOOD, "OCSP says good")
-    return RevocationAnswer(Status.UNKNOWN, "OCSP does not know it")
+        return RevocationAnswer(RevocationStatus.GOOD, "OCSP says good")
+    return RevocationAnswer(RevocationStatus.UNKNOWN, "OCSP does not know it")
 
 
 def _issued(leaf: x509.Certificate, authority: x509.Certificate) -> bool:

@@ -8,7 +8,6 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from enum import Enum
 from pathlib import Path
 from typing import Any
 
@@ -16,16 +15,7 @@ from cryptography import x509
 
 from pyrunbook.errors import BadInput
 from pyrunbook.pki import certificate as certificates
-
-
-class Outcome(Enum):
-    """What a look at an address gave. Only `PASS` is proof."""
-
-    PASS = "pass"  # noqa: S105
-    FAIL = "fail"
-    """Something is served, and it is not what is wanted, or a client would refuse it."""
-    ERROR = "error"
-    """It could not be seen: no connection, no TLS, no answer in time."""
+from pyrunbook.verdict import Verdict
 
 
 @dataclass(frozen=True)
@@ -81,7 +71,7 @@ class Seen:
 
     Attributes:
         address: as connected to.
-        outcome: see `Outcome`.
+        outcome: `FAIL` where something else is served, or a client would refuse it.
         detail: one line: what was seen.
         facts: of the certificate that was served; None where none was seen.
         milliseconds: until the handshake was done.
@@ -89,16 +79,16 @@ class Seen:
     """
 
     address: str
-    outcome: Outcome
+    outcome: Verdict
     detail: str
-    facts: certificates.Facts | None = None
+    facts: certificates.CertificateFacts | None = None
     milliseconds: float = 0.0
     protocol: str = ""
 
     @property
     def good(self) -> bool:
         """Whether it is proof."""
-        return self.outcome is Outcome.PASS
+        return self.outcome is Verdict.PASS
 
     def as_json(self) -> dict[str, Any]:
         """For the journal."""
@@ -140,7 +130,7 @@ def look(
     try:
         machines = address.each()
     except OSError as error:
-        return [Seen(str(address), Outcome.ERROR, f"{address.host} cannot be resolved: {error.strerror}")]
+        return [Seen(str(address), Verdict.ERROR, f"{address.host} cannot be resolved: {error.strerror}")]
     return [_look(each, context, wanted, timeout) for each in machines]
 
 
@@ -225,25 +215,25 @@ def _look(address: Address, context: ssl.SSLContext, wanted: str, timeout: float
     except ssl.SSLCertVerificationError as error:
         refused = error.verify_message or str(error)
     except (OSError, ValueError) as error:
-        return Seen(str(address), Outcome.ERROR, f"no TLS connection: {_reason(error)}")
+        return Seen(str(address), Verdict.ERROR, f"no TLS connection: {_reason(error)}")
     if refused:
         # A client refuses it. What is it, then? Looking is safe: nothing is sent over this second connection.
         try:
             der, protocol = _handshake(address, _anything(), timeout)
         except (OSError, ValueError):
-            return Seen(str(address), Outcome.FAIL, f"a client refuses what is served: {refused}")
+            return Seen(str(address), Verdict.FAIL, f"a client refuses what is served: {refused}")
     milliseconds = (time.perf_counter() - began) * 1000
     try:
         facts = certificates.facts(x509.load_der_x509_certificate(der))
     except (ValueError, BadInput) as error:
-        return Seen(str(address), Outcome.FAIL, f"what is served cannot be read: {error}", None, milliseconds, protocol)
+        return Seen(str(address), Verdict.FAIL, f"what is served cannot be read: {error}", None, milliseconds, protocol)
     what = f"{facts.subject or 'no subject'}, serial {facts.serial}, until {certificates.stamp(facts.not_after)}"
     if refused:
-        outcome, detail = Outcome.FAIL, f"a client refuses what is served ({what}): {refused}"
+        outcome, detail = Verdict.FAIL, f"a client refuses what is served ({what}): {refused}"
     elif wanted and facts.serial != wanted:
-        outcome, detail = Outcome.FAIL, f"serves serial {facts.serial}, wanted {wanted}"
+        outcome, detail = Verdict.FAIL, f"serves serial {facts.serial}, wanted {wanted}"
     else:
-        outcome, detail = Outcome.PASS, f"serves {what}"
+        outcome, detail = Verdict.PASS, f"serves {what}"
     return Seen(str(address), outcome, detail, facts, milliseconds, protocol)
 
 

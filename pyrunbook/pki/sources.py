@@ -23,7 +23,7 @@ from pyrunbook.pki.issuers.local_ca import LocalAuthority
 from pyrunbook.pki.signing_keys import SigningKeyFiles, SigningKeys, TransitKeys
 from pyrunbook.pki.vault import Vault
 from pyrunbook.pki.vault_auth import auth_from
-from pyrunbook.pki.vault_probe import Place
+from pyrunbook.pki.vault_probe import VaultAddress
 
 
 class _LocalCa(msgspec.Struct, forbid_unknown_fields=True, tag_field="kind", tag="local_ca"):
@@ -131,7 +131,7 @@ class Issuers:
             raise BadInput(f"certificate_issuers.{name} is no Vault (kind local_ca)")
         if name not in self._vaults:
             ca_file = Path(settings.ca_file).expanduser() if settings.ca_file else None
-            place = at(f"certificate_issuers.{name}", Place, settings.address, settings.namespace, ca_file)
+            place = at(f"certificate_issuers.{name}", VaultAddress, settings.address, settings.namespace, ca_file)
             auth = at(f"certificate_issuers.{name}.auth", auth_from, settings.auth)
             self._vaults[name] = self._sessions.enter_context(Vault(place, auth))
         return self._vaults[name]

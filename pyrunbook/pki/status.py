@@ -23,7 +23,7 @@ Phase = Literal["rotate", "generate", "deploy"]
 
 
 @dataclass(frozen=True)
-class Status:
+class CertificateStatus:
     """What was seen of a certificate, and what follows.
 
     Attributes:
@@ -96,7 +96,7 @@ def examine(
     phase: Phase = "rotate",
     force: bool = False,
     window: due.Window | None = None,
-) -> Status:
+) -> CertificateStatus:
     """Look at a certificate and decide.
 
     Args:
@@ -131,7 +131,7 @@ def examine(
     seen = seen_by_clients(wanted, issuers, leaf)
     if notes:
         decision = replace(decision, notes=decision.notes + notes)
-    return Status(wanted, store.place, held, seen, decision, now)
+    return CertificateStatus(wanted, store.place, held, seen, decision, now)
 
 
 def _is_anothers(wanted: WantedCertificate, issuers: Issuers, leaf: x509.Certificate) -> bool:

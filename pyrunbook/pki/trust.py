@@ -12,6 +12,7 @@ from pyrunbook.pki import served
 from pyrunbook.pki.issuers import Issuer
 from pyrunbook.pki.sources import Issuers
 from pyrunbook.pki.wanted import WantedCertificate
+from pyrunbook.verdict import Verdict
 
 
 def issuer_of(wanted: WantedCertificate, issuers: Issuers, leaf: x509.Certificate) -> Issuer | None:
@@ -76,7 +77,7 @@ def seen_by_clients(wanted: WantedCertificate, issuers: Issuers, leaf: x509.Cert
     return [
         replace(
             each,
-            outcome=served.Outcome.ERROR,
+            outcome=Verdict.ERROR,
             detail=f"serves serial {each.facts.serial}; whom clients trust is not known: {unknown}",
         )
         if each.facts

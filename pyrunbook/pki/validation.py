@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from enum import StrEnum
 from ipaddress import ip_address
 from typing import Any
 
@@ -19,17 +18,7 @@ from pyrunbook.pki.rotation import PairStore, never_served
 from pyrunbook.pki.sources import Issuers
 from pyrunbook.pki.trust import issuer_of, seen_by_clients
 from pyrunbook.pki.wanted import WantedCertificate
-
-
-class Verdict(StrEnum):
-    """The verdict of a check. Only `PASS` is good."""
-
-    PASS = "pass"  # noqa: S105
-    FAIL = "fail"
-    ERROR = "error"
-    """It could not be measured."""
-    NO_DATA = "no data"
-    """There is nothing to measure."""
+from pyrunbook.verdict import Verdict
 
 
 @dataclass(frozen=True)
@@ -107,7 +96,7 @@ def _pair(deployed: StoredPair) -> ValidationResult:
     return ValidationResult("pair", Verdict.PASS if good else Verdict.FAIL, said)
 
 
-def _names(wanted: WantedCertificate, facts: certificates.Facts) -> ValidationResult:
+def _names(wanted: WantedCertificate, facts: certificates.CertificateFacts) -> ValidationResult:
     has = {name.lower() for name in facts.dns_names} | {str(ip_address(name)) for name in facts.ip_names}
     request = wanted.request
     should = {name.lower() for name in request.dns_names} | {str(ip_address(name)) for name in request.ip_names}
@@ -117,7 +106,7 @@ def _names(wanted: WantedCertificate, facts: certificates.Facts) -> ValidationRe
     return ValidationResult("names", Verdict.FAIL, f"{said}, wanted {', '.join(sorted(should))}")
 
 
-def _dates(facts: certificates.Facts, least: timedelta) -> ValidationResult:
+def _dates(facts: certificates.CertificateFacts, least: timedelta) -> ValidationResult:
     now = datetime.now(UTC)
     left = facts.not_after - now
     said = f"{facts.days_left(now):.1f} days left, until {certificates.stamp(facts.not_after)}"
@@ -156,11 +145,11 @@ def _issuer(wanted: WantedCertificate, issuers: Issuers, leaf: x509.Certificate)
     yield _revocation({each.status: each.detail for each in reversed(answers)})
 
 
-def _revocation(said: dict[revocation.Status, str]) -> ValidationResult:
+def _revocation(said: dict[revocation.RevocationStatus, str]) -> ValidationResult:
     for status, verdict in (
-        (revocation.Status.REVOKED, Verdict.FAIL),
-        (revocation.Status.UNKNOWN, Verdict.ERROR),
-        (revocation.Status.GOOD, Verdict.PASS),
+        (revocation.RevocationStatus.REVOKED, Verdict.FAIL),
+        (revocation.RevocationStatus.UNKNOWN, Verdict.ERROR),
+        (revocation.RevocationStatus.GOOD, Verdict.PASS),
     ):
         if status in said:
             return ValidationResult("revocation", verdict, f"{status.value}: {said[status]}")
@@ -168,13 +157,8 @@ def _revocation(said: dict[revocation.Status, str]) -> ValidationResult:
 
 
 def _served(seen: Sequence[served.Seen], serial: str) -> Iterator[ValidationResult]:
-    verdicts = {
-        served.Outcome.PASS: Verdict.PASS,
-        served.Outcome.FAIL: Verdict.FAIL,
-        served.Outcome.ERROR: Verdict.ERROR,
-    }
     for each in seen:
-        verdict, detail = verdicts[each.outcome], each.detail
+        verdict, detail = each.outcome, each.detail
         if each.facts is not None and each.facts.serial != serial and verdict is not Verdict.FAIL:
             verdict, detail = Verdict.FAIL, f"serves serial {each.facts.serial}, deployed is {serial}"
         yield ValidationResult(f"served at {each.address}", verdict, detail)

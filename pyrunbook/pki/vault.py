@@ -11,7 +11,7 @@ from typing import Any
 from pyrunbook.pki.errors import NotIssued, missing
 from pyrunbook.pki.secret import Secret
 from pyrunbook.pki.vault_auth import Auth, Login
-from pyrunbook.pki.vault_probe import Diagnosis, Kind, Place, probe
+from pyrunbook.pki.vault_probe import Diagnosis, VaultAddress, VaultFault, probe
 
 _RENEW_AT = 1 / 3
 """A token is renewed when only this share of its time is left."""
@@ -32,7 +32,7 @@ class Vault:
         BadInput: the client library is not installed.
     """
 
-    def __init__(self, place: Place, auth: Auth) -> None:
+    def __init__(self, place: VaultAddress, auth: Auth) -> None:
         try:
             import hvac
             import hvac.adapters
@@ -203,7 +203,7 @@ class Vault:
         found = probe(self.place)
         if found.ok:
             found = Diagnosis(
-                Kind.UNREACHABLE,
+                VaultFault.UNREACHABLE,
                 f"{self.place.address} broke the connection at {path}, and answers again",
                 "whether it has done what it was asked is not known",
                 "try again",
@@ -231,7 +231,7 @@ class Vault:
         bao, mount = self.place.environment(), path.partition("/")[0]
         if "no handler for route" in said:
             return Diagnosis(
-                Kind.WRONG_MOUNT,
+                VaultFault.WRONG_MOUNT,
                 f"nothing is mounted at {mount}/ of {self.place.address}",
                 "the inventory names another mount or namespace than the server has",
                 f"{bao} bao secrets list",
@@ -241,32 +241,32 @@ class Vault:
             token_status, _ = self._request("GET", "auth/token/lookup-self", {}, token)
             if token_status == 403:
                 return Diagnosis(
-                    Kind.TOKEN_INVALID,
+                    VaultFault.TOKEN_INVALID,
                     f"{self.place.address} does not accept our token any more",
                     "it has expired or was revoked",
                     f"{bao} bao token create -policy=pyrunbook, or look at the AppRole's token_ttl",
                 )
             return Diagnosis(
-                Kind.PERMISSION_DENIED,
+                VaultFault.PERMISSION_DENIED,
                 f"our policy does not allow {capability!r} on {path}",
                 "the token is good, its policies lack this path, or the name is spelled otherwise in them",
                 f"{bao} bao policy write pyrunbook docs/pki/openbao-policy.hcl",
             )
         if "unknown role" in said:
             return Diagnosis(
-                Kind.WRONG_ROLE,
+                VaultFault.WRONG_ROLE,
                 f"there is no such role: {path}",
                 "the inventory names another role than the server has",
                 f"{bao} bao list {mount}/roles",
             )
         if "expiration of the CA certificate" in said or "beyond the expiration" in said:
             return Diagnosis(
-                Kind.AUTHORITY_ENDS,
+                VaultFault.AUTHORITY_ENDS,
                 f"{path}: the authority ends before the certificate would ({said})",
                 "a certificate that outlives its issuer would be refused before its own end",
                 f"{bao} bao read {mount}/cert/ca, then renew the authority, or ask for a shorter lifetime",
             )
-        return Diagnosis(Kind.REJECTED, f"{path}: {said}", next_step=f"{bao} bao path-help {path}")
+        return Diagnosis(VaultFault.REJECTED, f"{path}: {said}", next_step=f"{bao} bao path-help {path}")
 
 
 def _error(found: Diagnosis) -> NotIssued:

@@ -10,7 +10,7 @@ from typing import Any, Protocol
 from pyrunbook.errors import BadInput
 from pyrunbook.pki.errors import NotIssued
 from pyrunbook.pki.secret import Secret, read_private
-from pyrunbook.pki.vault_probe import Kind
+from pyrunbook.pki.vault_probe import VaultFault
 
 Ask = Callable[[str, dict[str, Any], Secret | None], tuple[int, dict[str, Any]]]
 """Posts data to a path with a token or without, and gives status and answer."""
@@ -68,7 +68,7 @@ class Token:
                 f"the {self.token!r} is not accepted",
                 means="it has expired, was revoked, or never was one of this server and namespace",
                 next_step="make a new one: bao token create -policy=pyrunbook -period=24h",
-                kind=Kind.TOKEN_INVALID.value,
+                kind=VaultFault.TOKEN_INVALID.value,
             )
         return Login(self.token, 0, renewable=False, ours=False)  # a root token, or one that cannot be renewed
 
@@ -109,7 +109,7 @@ class AppRole:
                 f"the {self.secret_id!r} wraps what {made_by or 'an unknown path'} gave, not a secret id of {origin}",
                 means="it may have been put in place of the real one; it was not opened",
                 next_step="get a new one from whoever gives them out, and tell the security team",
-                kind=Kind.WRAPPING_USED.value,
+                kind=VaultFault.WRAPPING_USED.value,
             )
         secret = ""
         if status == 200:
@@ -120,7 +120,7 @@ class AppRole:
                 f"the {self.secret_id!r} cannot be opened: it was used before, or has expired",
                 means="if nobody here has used it, somebody else has: the secret id in it is known to them",
                 next_step=f"bao list auth/{self.mount}/role/ROLE/secret-id, destroy what is not yours, wrap a new one",
-                kind=Kind.WRAPPING_USED.value,
+                kind=VaultFault.WRAPPING_USED.value,
             )
         return Secret(secret, f"the {self.secret_id!r}")
 
@@ -189,4 +189,6 @@ def _login(status: int, answer: dict[str, Any], who: str, means: str, next_step:
         token = Secret(str(auth["client_token"]), "the login")
         return Login(token, int(auth.get("lease_duration", 0)), bool(auth.get("renewable")), ours=True)
     said = "; ".join(str(each) for each in answer.get("errors") or []) or f"status {status}"
-    raise NotIssued(f"{who} is not let in: {said}", means=means, next_step=next_step, kind=Kind.LOGIN_REFUSED.value)
+    raise NotIssued(
+        f"{who} is not let in: {said}", means=means, next_step=next_step, kind=VaultFault.LOGIN_REFUSED.value
+    )

@@ -1,6 +1,6 @@
 """What is wrong with a Vault or OpenBao, from the outside in: reachable, trusted, unsealed, let in, allowed, able.
 
-Each fault has its own `Kind`, with what it means and what to type next. The first thing that
+Each fault has its own `VaultFault`, with what it means and what to type next. The first thing that
 keeps everything after it from being asked ends the examination.
 """
 
@@ -16,11 +16,11 @@ from pyrunbook.pki.authority_dates import judge
 from pyrunbook.pki.errors import NotIssued
 from pyrunbook.pki.issuers.vault_pki import VaultPki
 from pyrunbook.pki.vault import Vault
-from pyrunbook.pki.vault_probe import Diagnosis, Kind, probe
+from pyrunbook.pki.vault_probe import Diagnosis, VaultFault, probe
 
 SOON = 300.0
 """Seconds: a token that cannot be renewed and ends sooner may not last for a rotation."""
-GOES_ON = {Kind.HEALTHY, Kind.STANDBY, Kind.CLOCK_SKEW}
+GOES_ON = {VaultFault.HEALTHY, VaultFault.STANDBY, VaultFault.CLOCK_SKEW}
 """With these a server still answers: there is more to find out."""
 
 
@@ -73,7 +73,7 @@ def examine(
         found.append(_role(issuer))
         found.append(_authority(issuer, lifetime, datetime.fromtimestamp(now(), UTC)))
     except NotIssued as error:
-        kind = next((each for each in Kind if each.value == error.kind), Kind.REJECTED)
+        kind = next((each for each in VaultFault if each.value == error.kind), VaultFault.REJECTED)
         found.append(Diagnosis(kind, error.seen, error.means, error.next_step))
     return found
 
@@ -86,20 +86,20 @@ def _token(vault: Vault) -> Diagnosis:
     policies = ", ".join(sorted(str(each) for each in data.get("policies") or []))
     if "root" in (data.get("policies") or []):
         return Diagnosis(
-            Kind.PERMISSION_DENIED,
+            VaultFault.PERMISSION_DENIED,
             "the token is a root token: it may do everything",
             "whoever gets hold of it owns the server; a rotation needs three paths",
             f"{vault.place.environment()} bao token create -policy=pyrunbook -period=24h",
         )
     if left and not renewable and left < SOON:
         return Diagnosis(
-            Kind.TOKEN_ENDS,
+            VaultFault.TOKEN_ENDS,
             f"the token ends in {left} s and cannot be renewed",
             "it may end in the middle of a rotation",
             f"{vault.place.environment()} bao token create -policy=pyrunbook -period=24h",
         )
     ends = f"lives for {left} s" + (", renewable" if renewable else "") if left else "does not end"
-    return Diagnosis(Kind.HEALTHY, f"the token is accepted and {ends}; policies: {policies}")
+    return Diagnosis(VaultFault.HEALTHY, f"the token is accepted and {ends}; policies: {policies}")
 
 
 def _capabilities(vault: Vault, paths: Mapping[str, str]) -> list[Diagnosis]:
@@ -110,10 +110,10 @@ def _capabilities(vault: Vault, paths: Mapping[str, str]) -> list[Diagnosis]:
         if "deny" in has or not has & {capability, "root"}:
             lacking.append((path, capability))
     if not lacking:
-        return [Diagnosis(Kind.HEALTHY, f"our policies allow all {len(paths)} paths that a rotation needs")]
+        return [Diagnosis(VaultFault.HEALTHY, f"our policies allow all {len(paths)} paths that a rotation needs")]
     return [
         Diagnosis(
-            Kind.PERMISSION_DENIED,
+            VaultFault.PERMISSION_DENIED,
             f"our policies do not allow {capability!r} on {path}",
             "a rotation would stop there",
             f"{vault.place.environment()} bao policy write pyrunbook docs/pki/openbao-policy.hcl",
@@ -128,9 +128,9 @@ def _role(issuer: VaultPki) -> Diagnosis:
     try:
         role = vault.read(path)
     except NotIssued as error:
-        if error.kind == Kind.REJECTED.value:
+        if error.kind == VaultFault.REJECTED.value:
             return Diagnosis(
-                Kind.WRONG_ROLE,
+                VaultFault.WRONG_ROLE,
                 f"there is no role {issuer.role!r} at {issuer.mount}/ of {vault.place.address}",
                 "the inventory names another role than the server has",
                 f"{bao} bao list {issuer.mount}/roles",
@@ -138,13 +138,13 @@ def _role(issuer: VaultPki) -> Diagnosis:
         raise
     if role.get("allow_any_name"):
         return Diagnosis(
-            Kind.REJECTED,
+            VaultFault.REJECTED,
             f"role {path} signs any name",
             "whoever holds the token can be anybody to our clients",
             f"{bao} bao patch {path} allow_any_name=false allowed_domains=… allow_bare_domains=true",
         )
     return Diagnosis(
-        Kind.HEALTHY, f"role {path} is there, for {', '.join(role.get('allowed_domains') or ['no domain'])}"
+        VaultFault.HEALTHY, f"role {path} is there, for {', '.join(role.get('allowed_domains') or ['no domain'])}"
     )
 
 
@@ -154,5 +154,5 @@ def _authority(issuer: VaultPki, lifetime: timedelta | None, now: datetime) -> D
     try:
         facts = [certificates.facts(each) for each in issuer.authorities()]
     except BadInput as error:
-        return Diagnosis(Kind.REJECTED, f"an authority of {of}: {error.seen}")
+        return Diagnosis(VaultFault.REJECTED, f"an authority of {of}: {error.seen}")
     return judge(facts, of=of, lifetime=lifetime, now=now, replace=replace)

@@ -25,7 +25,7 @@ LARGEST_SKEW = 30.0
 """Seconds by which the server's clock may differ from ours: tokens and certificates live by both."""
 
 
-class Kind(Enum):
+class VaultFault(Enum):
     """What can be wrong with a Vault or OpenBao, and what each is called in the journal."""
 
     UNREACHABLE = "unreachable"
@@ -59,7 +59,7 @@ class Diagnosis:
         next_step: the next command to type; may be empty.
     """
 
-    kind: Kind
+    kind: VaultFault
     seen: str
     means: str = ""
     next_step: str = ""
@@ -67,11 +67,11 @@ class Diagnosis:
     @property
     def ok(self) -> bool:
         """Whether it is as it should be."""
-        return self.kind is Kind.HEALTHY
+        return self.kind is VaultFault.HEALTHY
 
 
 @dataclass(frozen=True)
-class Place:
+class VaultAddress:
     """Where a Vault or OpenBao answers.
 
     Attributes:
@@ -118,7 +118,7 @@ class Place:
         return " ".join(words)
 
 
-def probe(place: Place, now: Callable[[], float] = time.time) -> Diagnosis:
+def probe(place: VaultAddress, now: Callable[[], float] = time.time) -> Diagnosis:
     """Ask the server how it is, without a token.
 
     Args:
@@ -161,7 +161,7 @@ def probe(place: Place, now: Callable[[], float] = time.time) -> Diagnosis:
         health = None
     if not isinstance(health, dict) or "sealed" not in health:
         return Diagnosis(
-            Kind.NOT_A_VAULT,
+            VaultFault.NOT_A_VAULT,
             f"{place.address} answered {response.status}, and not as a Vault or OpenBao does",
             next_step=f"curl -i {place.address}/v1/sys/health",
         )
@@ -176,18 +176,18 @@ def _skew(date: str, ours: float) -> float:
         return 0.0
 
 
-def _health(place: Place, health: dict[str, Any], skew: float) -> Diagnosis:
+def _health(place: VaultAddress, health: dict[str, Any], skew: float) -> Diagnosis:
     bao = place.environment()
     if not health.get("initialized", True):
         return Diagnosis(
-            Kind.UNINITIALIZED,
+            VaultFault.UNINITIALIZED,
             f"{place.address} was never initialized",
             "it is empty: a new server, or one that lost its storage",
             f"if it should hold something, look at its storage first; a new one: {bao} bao operator init",
         )
     if health["sealed"]:
         return Diagnosis(
-            Kind.SEALED,
+            VaultFault.SEALED,
             f"{place.address} is sealed",
             "it was restarted, or sealed on purpose; it can read nothing until its key shares are given",
             f"{bao} bao operator unseal (each holder of a key share)",
@@ -195,7 +195,7 @@ def _health(place: Place, health: dict[str, Any], skew: float) -> Diagnosis:
     # A performance standby answers reads; a plain one forwards everything, and both say standby.
     if health.get("standby"):
         return Diagnosis(
-            Kind.STANDBY,
+            VaultFault.STANDBY,
             f"{place.address} is on standby: another node is the active one, or none is",
             "it forwards what it is asked while there is an active node",
             f"{bao} bao operator raft list-peers; ask the cluster's own address, not a node's",
@@ -203,20 +203,20 @@ def _health(place: Place, health: dict[str, Any], skew: float) -> Diagnosis:
     if abs(skew) > LARGEST_SKEW:
         side = "ahead of" if skew > 0 else "behind"
         return Diagnosis(
-            Kind.CLOCK_SKEW,
+            VaultFault.CLOCK_SKEW,
             f"the clock of {place.address} is {abs(skew):.0f} s {side} ours ({datetime.now(UTC):%H:%M:%S} UTC)",
             "tokens end early or late, and new certificates may not be valid yet",
             "timedatectl status, on both machines",
         )
     return Diagnosis(
-        Kind.HEALTHY, f"{place.address} is initialized, unsealed and active ({health.get('version', '?')})"
+        VaultFault.HEALTHY, f"{place.address} is initialized, unsealed and active ({health.get('version', '?')})"
     )
 
 
-def _not_trusted(place: Place, reason: str) -> Diagnosis:
+def _not_trusted(place: VaultAddress, reason: str) -> Diagnosis:
     given = place.ca_file or "the system's authorities"
     return Diagnosis(
-        Kind.NOT_TRUSTED,
+        VaultFault.NOT_TRUSTED,
         f"the certificate of {place.address} is not accepted by {given}: {reason}",
         "it has expired, is for another name, or is from an authority that is not in that file; no token was sent",
         f"openssl s_client -connect {place.host}:{place.port} -servername {place.host}"
@@ -224,7 +224,7 @@ def _not_trusted(place: Place, reason: str) -> Diagnosis:
     )
 
 
-def _unreachable(place: Place, error: Exception) -> Diagnosis:
+def _unreachable(place: VaultAddress, error: Exception) -> Diagnosis:
     if isinstance(error, TimeoutError):
         reason = f"no answer within {place.timeout:g} s"
     elif isinstance(error, socket.gaierror):
@@ -234,7 +234,7 @@ def _unreachable(place: Place, error: Exception) -> Diagnosis:
     else:
         reason = (getattr(error, "strerror", None) or str(error) or type(error).__name__).lower()
     return Diagnosis(
-        Kind.UNREACHABLE,
+        VaultFault.UNREACHABLE,
         f"{place.address} cannot be reached: {reason}",
         "it is down, or something between here and there does not let us through",
         f"curl -v {place.address}/v1/sys/health; on its machine: systemctl status openbao",

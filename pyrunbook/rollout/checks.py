@@ -16,13 +16,13 @@ import urllib.request
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from enum import Enum
 from typing import Any
 from urllib.parse import urljoin, urlsplit
 
 from pyrunbook.errors import BadInput
 from pyrunbook.on_target.asking import reason
 from pyrunbook.redaction import redact, redact_text, secret_values
+from pyrunbook.verdict import Verdict
 
 KEYS = {
     "name", "path", "method", "body", "headers", "requests", "status", "contains", "json", "latency", "timeout",
@@ -30,17 +30,6 @@ KEYS = {
 }  # fmt: skip
 BODY_LIMIT = 1 << 20
 """Bytes of an answer that are read; the rest is ignored."""
-
-
-class Verdict(Enum):
-    """The outcome of a check. Only `PASS` lets a run go on."""
-
-    PASS = "pass"  # noqa: S105
-    FAIL = "fail"
-    ERROR = "error"
-    """It could not be measured: no connection, no answer in time, a hook that did not start."""
-    NO_DATA = "no data"
-    """It was measured, and there was nothing to judge by."""
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,8 @@ from typing import Any
 
 from pyrunbook.errors import BadInput
 from pyrunbook.redaction import redact_whole
-from pyrunbook.rollout.checks import Result, Verdict
+from pyrunbook.rollout.checks import Result
+from pyrunbook.verdict import Verdict
 
 NO_DATA_EXIT = 75
 OUTPUT_LINES = 20

@@ -67,7 +67,7 @@ DEFAULTS: dict[str, float] = {
 }
 
 
-class Rejected(Exception):
+class BadRequest(Exception):
     """A request that cannot be answered as asked; the connection is closed after the answer."""
 
     def __init__(self, status: int, text: str) -> None:
@@ -183,7 +183,7 @@ class Signing:
         return 503, {"error": "secure mode: nothing is signed", "reason": found["reason"], "since": found["since"]}
 
 
-class Service:
+class AgentFactory:
     """What all connections share: the release, its faults, the counters, the log."""
 
     def __init__(self, release: Path, root: Path, color: str) -> None:
@@ -247,7 +247,7 @@ class Service:
             text = parse_qs(request.query).get("ms", ["0"])[0]
             limit = int(self.settings["max_work_ms"])
             if not text.isascii() or not text.isdigit() or len(text) > 9 or int(text) > limit:
-                raise Rejected(400, f"ms must be a number from 0 to {limit}\n")
+                raise BadRequest(400, f"ms must be a number from 0 to {limit}\n")
             seconds += int(text) / 1000
         return seconds
 
@@ -343,7 +343,7 @@ class Service:
 class Connection(asyncio.Protocol):
     """One client connection: reads requests, answers them one after the other."""
 
-    def __init__(self, service: Service) -> None:
+    def __init__(self, service: AgentFactory) -> None:
         self.service = service
         self.loop = asyncio.get_running_loop()
         self.transport: asyncio.Transport | None = None
@@ -394,7 +394,7 @@ class Connection(asyncio.Protocol):
                 if request is None:
                     return
                 delay = self.service.delay(request)
-            except Rejected as rejected:
+            except BadRequest as rejected:
                 refused = request or HttpRequest("-", "-", {}, keep=False)
                 refused.keep = False
                 self._write(refused, rejected.status, "text/plain", str(rejected).encode())
@@ -460,17 +460,17 @@ class Connection(asyncio.Protocol):
         end = self.buffer.find(b"\r\n\r\n")
         if end < 0 or end > MAX_HEAD:
             if len(self.buffer) > MAX_HEAD:
-                raise Rejected(431, "the request's header is too long\n")
+                raise BadRequest(431, "the request's header is too long\n")
             return None
         first, *lines = self.buffer[:end].decode("latin-1").split("\r\n")
         parts = first.split(" ")
         if len(parts) != 3 or not parts[2].startswith("HTTP/1.") or not parts[1].startswith("/"):
-            raise Rejected(400, "not an HTTP/1 request\n")
+            raise BadRequest(400, "not an HTTP/1 request\n")
         headers: dict[str, str] = {}
         for line in lines:
             name, colon, value = line.partition(":")
             if not colon or not name or name != name.strip():
-                raise Rejected(400, "malformed header\n")
+                raise BadRequest(400, "malformed header\n")
             headers[name.lower()] = value.strip()
         wish = headers.get("connection", "").lower()
         keep = "close" not in wish and (parts[2] != "HTTP/1.0" or "keep" in wish)
@@ -491,13 +491,13 @@ class Connection(asyncio.Protocol):
         coding = request.headers.get("transfer-encoding", "").lower()
         text = request.headers.get("content-length")
         if coding and (coding != "chunked" or text is not None):
-            raise Rejected(501 if coding != "chunked" else 400, "only Content-Length or chunked bodies\n")
+            raise BadRequest(501 if coding != "chunked" else 400, "only Content-Length or chunked bodies\n")
         if not coding:
             if text is not None and (not text.isascii() or not text.isdigit()):
-                raise Rejected(400, "malformed Content-Length\n")
+                raise BadRequest(400, "malformed Content-Length\n")
             length = int(text) if text and len(text) < 16 else (0 if not text else limit + 1)
             if length > limit:
-                raise Rejected(413, f"a body may have {limit} bytes\n")
+                raise BadRequest(413, f"a body may have {limit} bytes\n")
             if len(self.buffer) < start + length:
                 return None
             request.body = bytes(self.buffer[start : start + length])
@@ -511,10 +511,10 @@ class Connection(asyncio.Protocol):
             try:
                 size = int(self.buffer[start:line_end].split(b";")[0], 16)
             except ValueError:
-                raise Rejected(400, "malformed chunk\n") from None
+                raise BadRequest(400, "malformed chunk\n") from None
             total += size
             if size < 0 or total > limit:
-                raise Rejected(413, f"a body may have {limit} bytes\n")
+                raise BadRequest(413, f"a body may have {limit} bytes\n")
             start = line_end + 2 + size + 2
             if len(self.buffer) < start:
                 return None
@@ -524,7 +524,7 @@ class Connection(asyncio.Protocol):
             chunks.append(bytes(self.buffer[line_end + 2 : start - 2]))
 
 
-async def close_idle(service: Service) -> None:
+async def close_idle(service: AgentFactory) -> None:
     """Close connections on which nothing has happened for `keepalive_seconds`."""
     while True:
         await asyncio.sleep(5)
@@ -534,7 +534,7 @@ async def close_idle(service: Service) -> None:
                 connection.close()
 
 
-async def serve(service: Service, host: str, port: int) -> None:
+async def serve(service: AgentFactory, host: str, port: int) -> None:
     """Serve until SIGTERM or SIGINT, then until the last request in flight is answered."""
     loop = asyncio.get_running_loop()
     stop = asyncio.Event()
@@ -566,7 +566,7 @@ async def serve(service: Service, host: str, port: int) -> None:
     service.log("INFO", "stopped")
 
 
-def crash(service: Service) -> None:
+def crash(service: AgentFactory) -> None:
     """The fault `crash`."""
     service.log("ERROR", "cannot allocate the scheduler's arena, giving up")
     os._exit(1)
@@ -586,7 +586,7 @@ def main() -> int:
     host, _, port = options.listen.rpartition(":")
 
     async def run() -> None:
-        service = Service(Path(__file__).resolve().parent.parent, options.root, options.color)
+        service = AgentFactory(Path(__file__).resolve().parent.parent, options.root, options.color)
         try:
             await serve(service, host, int(port))
         except OSError as error:

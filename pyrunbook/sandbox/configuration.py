@@ -13,7 +13,7 @@ from pathlib import Path
 from pyrunbook.errors import BadInput
 from pyrunbook.on_target import rotation_state
 from pyrunbook.sandbox.layout import BRING_BACK, CERTIFICATE_NAMES, COLORS, HOST, PROXY, TLS_PROXY, Layout, unit
-from pyrunbook.sandbox.state import Settings
+from pyrunbook.sandbox.state import SandboxSettings
 
 ENV_MARK = "PYRUNBOOK_SANDBOX_MARK"
 """In the environment of every process of a sandbox, with the sandbox's mark."""
@@ -46,7 +46,7 @@ def caddy_program() -> Path:
     return found
 
 
-def caddy(layout: Layout, settings: Settings) -> str:
+def caddy(layout: Layout, settings: SandboxSettings) -> str:
     """The proxy's configuration (Caddy's native JSON): the public listener and the one that says "maintenance".
 
     The upstream is the content of `proxy/upstream`, read for each attempt: a rename of that file switches traffic
@@ -66,7 +66,7 @@ def caddy(layout: Layout, settings: Settings) -> str:
     return _caddy({"disabled": True}, {"http": {"grace_period": f"{GRACE_SECONDS}s", "servers": servers}})
 
 
-def caddy_tls(layout: Layout, settings: Settings) -> str:
+def caddy_tls(layout: Layout, settings: SandboxSettings) -> str:
     """The configuration of the proxy that serves TLS: it dials what the other one dials.
 
     It is a process of its own because a certificate is read when a configuration is loaded, and a reload closes
@@ -123,7 +123,7 @@ def _forward(layout: Layout) -> dict[str, object]:
     }
 
 
-def reload_command(layout: Layout, settings: Settings) -> list[str]:
+def reload_command(layout: Layout, settings: SandboxSettings) -> list[str]:
     """The command by which the TLS proxy reads its certificate again; what it is answering is answered.
 
     Without `--force` Caddy finds its configuration unchanged and goes on with the certificate that it has.
@@ -135,14 +135,14 @@ def reload_command(layout: Layout, settings: Settings) -> list[str]:
     return [str(caddy_program()), "reload", "--force", "--config", str(layout.tls_config), "--address", address]
 
 
-def environment(settings: Settings) -> dict[str, str]:
+def environment(settings: SandboxSettings) -> dict[str, str]:
     """The whole environment of the sandbox's processes: a few of our own variables, so that no secret stays in them."""
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)])
     inherited = {name: os.environ[name] for name in ("HOME", "TMPDIR", "TZ") if name in os.environ}
     return {**inherited, "PATH": path, "LANG": "C.UTF-8", ENV_MARK: settings.mark}
 
 
-def supervisor(layout: Layout, settings: Settings, caddy_program: Path) -> str:
+def supervisor(layout: Layout, settings: SandboxSettings, caddy_program: Path) -> str:
     """Supervisor's configuration.
 
     The slots have `autostart=false`: which one should run changes with each switch and is written in one place, the

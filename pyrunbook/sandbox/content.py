@@ -12,7 +12,7 @@ from pathlib import Path
 from pyrunbook.errors import BadInput, Refused
 from pyrunbook.sandbox import state
 from pyrunbook.sandbox.layout import COLORS, Layout
-from pyrunbook.sandbox.state import Settings
+from pyrunbook.sandbox.state import SandboxSettings
 
 FAULTS: dict[str, str] = {
     "never-ready": "/ready answers 503 for ever",
@@ -60,7 +60,7 @@ def write_atomically(path: Path, text: str) -> None:
         raise
 
 
-def create(layout: Layout, settings: Settings) -> None:
+def create(layout: Layout, settings: SandboxSettings) -> None:
     """Write the first content: 1.0.4 serving in blue, 1.1.0 as candidate, green empty.
 
     Does nothing when it has been written whole before; continues where an interrupted attempt stopped.

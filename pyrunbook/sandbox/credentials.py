@@ -22,7 +22,7 @@ RUN = "sandbox-up"
 
 
 @dataclass(frozen=True)
-class Pair:
+class SandboxPair:
     """A new certificate with its key.
 
     Attributes:
@@ -39,7 +39,7 @@ class Pair:
 class Issuing(Protocol):
     """Makes certificates and keys. Whoever calls `up` hands it in: the sandbox does not know cryptography."""
 
-    def certificate(self, where: Layout) -> Pair:
+    def certificate(self, where: Layout) -> SandboxPair:
         """A pair for `CERTIFICATE_NAMES` and 127.0.0.1 from the authority in `where.authority`."""
         ...
 

@@ -18,8 +18,8 @@ from pyrunbook.errors import BadInput, FailedAndPutBack, Refused
 from pyrunbook.sandbox import configuration, content, credentials, processes, serving, state
 from pyrunbook.sandbox.layout import BRING_BACK, Layout
 from pyrunbook.sandbox.serving import START_SECONDS
-from pyrunbook.sandbox.state import SandboxState, Settings
-from pyrunbook.sandbox.supervision import Supervisor, Unreachable
+from pyrunbook.sandbox.state import SandboxSettings, SandboxState
+from pyrunbook.sandbox.supervision import Supervisor, SupervisorUnreachable
 
 _DOWN_SECONDS = 15.0
 """How long `down` lets requests in flight finish before it kills."""
@@ -113,20 +113,20 @@ def _claim(layout: Layout) -> None:
         raise BadInput(f"cannot use {root}: {error}", next_step="choose another directory with --directory") from error
 
 
-def _supervisor_pid(settings: Settings) -> int | None:
+def _supervisor_pid(settings: SandboxSettings) -> int | None:
     try:
         return Supervisor(Path(settings.socket)).pid()
-    except Unreachable:
+    except SupervisorUnreachable:
         return None
 
 
-def _answering(settings: Settings | None) -> Supervisor | None:
+def _answering(settings: SandboxSettings | None) -> Supervisor | None:
     if settings is None or _supervisor_pid(settings) is None:
         return None
     return Supervisor(Path(settings.socket))
 
 
-def _settle(layout: Layout, settings: Settings | None, port: int | None) -> Settings:
+def _settle(layout: Layout, settings: SandboxSettings | None, port: int | None) -> SandboxSettings:
     """Decide the ports and the socket while nothing of the sandbox runs, and keep them.
 
     A port that another program has taken meanwhile is replaced, the upstream file with it; the public one is not,
@@ -149,7 +149,7 @@ def _settle(layout: Layout, settings: Settings | None, port: int | None) -> Sett
         for number in kept
     )
     mark = settings.mark if settings else secrets.token_hex(16)
-    decided = Settings(mark, public, maintenance, blue, green, str(layout.socket), tls)
+    decided = SandboxSettings(mark, public, maintenance, blue, green, str(layout.socket), tls)
     if settings and layout.upstream.exists():
         dialed = layout.upstream.read_text(encoding="utf-8").strip()
         moved = {settings.maintenance_address: decided.maintenance_address}
@@ -161,7 +161,7 @@ def _settle(layout: Layout, settings: Settings | None, port: int | None) -> Sett
     return decided
 
 
-def _start_supervisor(layout: Layout, settings: Settings, caddy: Path) -> Supervisor:
+def _start_supervisor(layout: Layout, settings: SandboxSettings, caddy: Path) -> Supervisor:
     content.write_atomically(layout.caddy_config, configuration.caddy(layout, settings))
     content.write_atomically(layout.tls_config, configuration.caddy_tls(layout, settings))
     content.write_atomically(layout.supervisor_config, configuration.supervisor(layout, settings, caddy))
@@ -206,13 +206,13 @@ def _private(directory: Path) -> None:
         )
 
 
-def _finish(layout: Layout, settings: Settings, result: Up) -> Up:
+def _finish(layout: Layout, settings: SandboxSettings, result: Up) -> Up:
     processes.record_pids(layout, processes.ours(layout, settings))
     result.state = state.read(layout.root)
     return result
 
 
-def _sweep(layout: Layout, settings: Settings, *, keep_directory: bool = False) -> None:
+def _sweep(layout: Layout, settings: SandboxSettings, *, keep_directory: bool = False) -> None:
     """Remove the files of processes that are gone."""
     socket = Path(settings.socket)
     for path in (socket, settings.admin_socket, layout.run / "supervisord.pid", layout.pids):
@@ -223,7 +223,7 @@ def _sweep(layout: Layout, settings: Settings, *, keep_directory: bool = False) 
 
 def _stop_programs(supervisor: Supervisor) -> None:
     """Stop all programs and wait; asking again and again also wakes supervisor, which else looks once a second."""
-    with suppress(Unreachable):
+    with suppress(SupervisorUnreachable):
         supervisor.stop_all()
         processes.wait_for(lambda: not any(program.pid for program in supervisor.programs().values()), _DOWN_SECONDS)
 

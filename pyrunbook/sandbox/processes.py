@@ -20,7 +20,7 @@ from pyrunbook.errors import BadInput, Refused
 from pyrunbook.sandbox.configuration import ENV_MARK
 from pyrunbook.sandbox.content import write_atomically
 from pyrunbook.sandbox.layout import HOST, Layout
-from pyrunbook.sandbox.state import Settings
+from pyrunbook.sandbox.state import SandboxSettings
 
 T = TypeVar("T")
 
@@ -77,7 +77,7 @@ def alive(process: psutil.Process) -> bool:
         return False
 
 
-def ours(layout: Layout, settings: Settings) -> list[psutil.Process]:
+def ours(layout: Layout, settings: SandboxSettings) -> list[psutil.Process]:
     """All live processes of this sandbox, whoever their parent is now.
 
     A process is ours when its environment carries the sandbox's mark, or, where environments cannot be read, when

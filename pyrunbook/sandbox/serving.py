@@ -9,7 +9,7 @@ from pyrunbook.errors import FailedAndPutBack
 from pyrunbook.sandbox import credentials
 from pyrunbook.sandbox.layout import PROXY, TLS_PROXY, Layout, unit
 from pyrunbook.sandbox.processes import wait_for
-from pyrunbook.sandbox.state import Settings
+from pyrunbook.sandbox.state import SandboxSettings
 from pyrunbook.sandbox.supervision import Supervisor, bring_back, http_status, is_ready, serving_color
 
 START_SECONDS = 20.0
@@ -17,7 +17,9 @@ START_SECONDS = 20.0
 _READY_SECONDS = 10.0
 
 
-def bring_up(layout: Layout, settings: Settings, supervisor: Supervisor, colors: set[str]) -> tuple[list[str], str]:
+def bring_up(
+    layout: Layout, settings: SandboxSettings, supervisor: Supervisor, colors: set[str]
+) -> tuple[list[str], str]:
     """Start the proxies, the color that serves and `colors`, and wait until they answer.
 
     Returns:
@@ -41,7 +43,7 @@ def bring_up(layout: Layout, settings: Settings, supervisor: Supervisor, colors:
     return started, "\n".join(filter(None, warnings))
 
 
-def _color(layout: Layout, settings: Settings, supervisor: Supervisor, active: str | None) -> str:
+def _color(layout: Layout, settings: SandboxSettings, supervisor: Supervisor, active: str | None) -> str:
     """What is not as it should be with the color that serves."""
     if not active:
         return "No color serves: the proxy answers 503 (maintenance)."
@@ -58,7 +60,7 @@ def _color(layout: Layout, settings: Settings, supervisor: Supervisor, active: s
     return ""
 
 
-def _tls(layout: Layout, settings: Settings, supervisor: Supervisor) -> str:
+def _tls(layout: Layout, settings: SandboxSettings, supervisor: Supervisor) -> str:
     """What is not as it should be with TLS; ends the deployment of the first certificate when it was seen served."""
     address = settings.tls_address
     if address is None:

@@ -9,13 +9,13 @@ from typing import Any
 
 from pyrunbook.errors import BadInput
 from pyrunbook.sandbox.layout import HOST, PROXY, TLS_PROXY, Layout, unit
-from pyrunbook.sandbox.supervision import Program, Supervisor, Unreachable, is_ready, serving_color
+from pyrunbook.sandbox.supervision import Program, Supervisor, SupervisorUnreachable, is_ready, serving_color
 
 RUNNING_STATES = {"RUNNING", "STARTING"}
 
 
 @dataclass(frozen=True)
-class Settings:
+class SandboxSettings:
     """What is decided once for a sandbox and kept in `run/sandbox.json`.
 
     `mark` is a random word in the environment of every process of this sandbox, by which they are found again.
@@ -60,14 +60,14 @@ class Settings:
         return json.dumps(asdict(self), indent=2) + "\n"
 
 
-def settings(layout: Layout) -> Settings | None:
+def settings(layout: Layout) -> SandboxSettings | None:
     """The sandbox's settings; `None` when the directory holds no sandbox.
 
     Raises:
         BadInput: the file is there and cannot be understood.
     """
     try:
-        loaded = Settings(**json.loads(layout.settings.read_text(encoding="utf-8")))
+        loaded = SandboxSettings(**json.loads(layout.settings.read_text(encoding="utf-8")))
         ports = [value for name, value in asdict(loaded).items() if name.endswith("_port")]
         if not loaded.mark or not all(isinstance(port, int) for port in ports):
             raise ValueError("a value is missing")
@@ -201,7 +201,7 @@ def read(directory: Path, *, probe: bool = True) -> SandboxState:
         supervisor = Supervisor(Path(known.socket))
         try:
             supervisor_pid, programs = supervisor.pid(), supervisor.programs()
-        except Unreachable:
+        except SupervisorUnreachable:
             why_not = "supervisor does not run"
     proxy, tls_proxy = programs.get(PROXY), programs.get(TLS_PROXY)
     if known and not why_not and (proxy is None or proxy.state not in RUNNING_STATES):

@@ -26,7 +26,7 @@ class Program:
     error: str
 
 
-class Unreachable(Exception):
+class SupervisorUnreachable(Exception):
     """No supervisor answers on the socket, or one that is going away."""
 
 
@@ -66,10 +66,10 @@ class Supervisor:
         try:
             return getattr(self._proxy.supervisor, method)(*arguments)
         except (OSError, http.client.HTTPException, xmlrpc.client.ProtocolError, xmlrpc.client.ResponseError) as error:
-            raise Unreachable(str(error)) from error
+            raise SupervisorUnreachable(str(error)) from error
         except xmlrpc.client.Fault as fault:
             if fault.faultCode == SHUTTING_DOWN:
-                raise Unreachable("it is shutting down or starting again") from fault
+                raise SupervisorUnreachable("it is shutting down or starting again") from fault
             raise
 
     def pid(self) -> int:

@@ -27,7 +27,7 @@ from pyrunbook.sandbox import content
 from pyrunbook.sandbox.configuration import caddy_program
 from pyrunbook.sandbox.layout import COLORS
 from pyrunbook.sandbox.load import Load
-from pyrunbook.sandbox.state import Settings
+from pyrunbook.sandbox.state import SandboxSettings
 
 DOCS = ROOT / "docs" / "host"
 REAL = "PYRUNBOOK_TEST_SYSTEMD"
@@ -150,7 +150,7 @@ class HostMachine(Sandbox):
         self.name = f"agent-factory-{os.getpid()}" if real else "agent-factory"
         self.units = {color: f"{self.name}@{color}" for color in COLORS}
         public, maintenance, blue, green, self.see_blue, self.see_green, self.redirect = free_ports(7)
-        self.ports = Settings("test", public, maintenance, blue, green, "")
+        self.ports = SandboxSettings("test", public, maintenance, blue, green, "")
         content.create(self.layout, self.ports)
         self._proxy: psutil.Popen | None = None
         self._units()

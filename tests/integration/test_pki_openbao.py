@@ -33,7 +33,7 @@ from pyrunbook.pki.secret import Secret
 from pyrunbook.pki.signing_keys import TransitKeys
 from pyrunbook.pki.vault import Vault
 from pyrunbook.pki.vault_auth import AppRole, Kubernetes, Token
-from pyrunbook.pki.vault_probe import Kind, Place, probe
+from pyrunbook.pki.vault_probe import VaultAddress, VaultFault, probe
 
 pytestmark = [pytest.mark.integration, pytest.mark.xdist_group("openbao")]
 NAME = "agent-factory.example.com"
@@ -64,7 +64,7 @@ def issuer(bao: OpenBao, vault: Vault) -> VaultPki:
     return VaultPki(vault, "agent-factory", mount=bao.pki)
 
 
-def kinds(found: list[vault_health.Diagnosis]) -> list[Kind]:
+def kinds(found: list[vault_health.Diagnosis]) -> list[VaultFault]:
     return [each.kind for each in found if not each.ok]
 
 
@@ -124,15 +124,15 @@ def test_an_intermediate_is_sent_and_its_root_is_not(bao: OpenBao, issuer: Vault
 def test_revoked_and_seen_to_be_revoked(bao: OpenBao, issuer: VaultPki) -> None:
     issued = issuer.issue(REQUEST)
     good = revocation.check_ocsp(issuer, issued.certificate)
-    assert good.status is revocation.Status.GOOD
+    assert good.status is revocation.RevocationStatus.GOOD
     hour = timedelta(hours=1)
     told = revocation.revoke(issuer, issued.certificate, replaced=datetime.now(UTC) - hour, overlap=hour, served=["0a"])
     assert told.told
-    assert told.ocsp.status is revocation.Status.REVOKED, "at once; the list follows when it is rebuilt"
+    assert told.ocsp.status is revocation.RevocationStatus.REVOKED, "at once; the list follows when it is rebuilt"
     assert issuer.revoke(issued.serial) == told.at
     bao.ask("GET", f"{bao.pki}/crl/rotate")
-    assert revocation.check_crl(issuer, issued.certificate).status is revocation.Status.REVOKED
-    assert failing(lambda: issuer.revoke("0102030405"))[0] == Kind.REJECTED.value
+    assert revocation.check_crl(issuer, issued.certificate).status is revocation.RevocationStatus.REVOKED
+    assert failing(lambda: issuer.revoke("0102030405"))[0] == VaultFault.REJECTED.value
 
 
 @pytest.mark.parametrize(
@@ -149,7 +149,7 @@ def test_what_the_role_does_not_allow_is_said_in_its_words(
     issuer: VaultPki, request_: CertificateRequest, said: str
 ) -> None:
     kind, text = failing(lambda: issuer.issue(request_))
-    assert kind == Kind.REJECTED.value
+    assert kind == VaultFault.REJECTED.value
     assert said in text
 
 
@@ -228,7 +228,7 @@ def test_a_wrapped_secret_id_is_opened_once(bao: OpenBao) -> None:
         VaultPki(session, "agent-factory", mount=bao.pki).issue(REQUEST)
     with bao.session(role) as session:
         kind, text = failing(session.token)
-    assert kind == Kind.WRAPPING_USED.value
+    assert kind == VaultFault.WRAPPING_USED.value
     assert "somebody else has" in text
 
 
@@ -236,7 +236,7 @@ def test_a_wrapped_answer_of_something_else_is_not_opened(bao: OpenBao) -> None:
     role = app_role(bao, wrapped=True, path="sys/wrapping/wrap", data={"secret_id": "planted"})
     with bao.session(role) as session:
         kind, text = failing(session.token)
-    assert kind == Kind.WRAPPING_USED.value
+    assert kind == VaultFault.WRAPPING_USED.value
     assert "sys/wrapping/wrap" in text
     assert "it was not opened" in text
     bao.ask("POST", "sys/wrapping/lookup", {"token": role.secret_id.reveal()})
@@ -246,7 +246,7 @@ def test_a_wrong_secret_id_is_refused(bao: OpenBao) -> None:
     role = app_role(bao)
     with bao.session(AppRole(role.role_id, Secret("no-such-secret-id"), mount=bao.approle)) as session:
         kind, text = failing(session.token)
-    assert kind == Kind.LOGIN_REFUSED.value
+    assert kind == VaultFault.LOGIN_REFUSED.value
     assert "no-such-secret-id" not in text
 
 
@@ -294,7 +294,7 @@ def test_a_kubernetes_service_account(own: OpenBao, tmp_path: Path) -> None:
         with own.session(Kubernetes("pyrunbook", tmp_path / "token", mount)) as session:
             VaultPki(session, "agent-factory", mount=own.pki).issue(REQUEST)
         with own.session(Kubernetes("other", tmp_path / "token", mount)) as session:
-            assert failing(session.token)[0] == Kind.LOGIN_REFUSED.value
+            assert failing(session.token)[0] == VaultFault.LOGIN_REFUSED.value
         cluster.shutdown()
 
 
@@ -320,12 +320,12 @@ def test_a_token_that_has_ended_is_told_from_a_policy(bao: OpenBao) -> None:
     time.sleep(1.5)
     with bao.session(token) as session:
         kind, text = failing(lambda: VaultPki(session, "agent-factory", mount=bao.pki).issue(REQUEST))
-    assert kind == Kind.TOKEN_INVALID.value
+    assert kind == VaultFault.TOKEN_INVALID.value
     assert token not in text
     with bao.session(bao.token()) as session:
         session.token()
         bao.ask("POST", "auth/token/revoke", {"token": session.token().reveal()})
-        assert failing(lambda: session.read("sys/capabilities-self"))[0] == Kind.TOKEN_INVALID.value
+        assert failing(lambda: session.read("sys/capabilities-self"))[0] == VaultFault.TOKEN_INVALID.value
 
 
 # --- the policy that we ship, and the diagnosis ------------------------------------------------------------------
@@ -359,14 +359,14 @@ def test_a_policy_that_lacks_something_is_named_with_path_and_capability(bao: Op
     with bao.session(bao.token(name)) as session:
         issuer = VaultPki(session, "agent-factory", mount=bao.pki)
         found = vault_health.examine(issuer)
-        assert kinds(found) == [Kind.PERMISSION_DENIED] * 2
+        assert kinds(found) == [VaultFault.PERMISSION_DENIED] * 2
         assert [re.findall(r"'(\w+)' on (\S+)", each.seen) for each in found if not each.ok] == [
             [("update", f"{bao.pki}/sign/agent-factory")],
             [("update", f"{bao.pki}/revoke")],
         ]
         kind, said = failing(lambda: issuer.issue(REQUEST))
     bao.ask("DELETE", f"sys/policies/acl/{name}")
-    assert kind == Kind.PERMISSION_DENIED.value
+    assert kind == VaultFault.PERMISSION_DENIED.value
     assert f"'update' on {bao.pki}/sign/agent-factory" in said
 
 
@@ -374,9 +374,11 @@ def test_a_wrong_mount_and_a_wrong_role_are_told_apart(bao: OpenBao) -> None:
     with bao.session(bao.root) as session:
         assert failing(lambda: VaultPki(session, "agent-factory", mount="nowhere").issue(REQUEST))[0] == "wrong mount"
         assert failing(lambda: VaultPki(session, "nobody", mount=bao.pki).issue(REQUEST))[0] == "wrong role"
-        assert Kind.WRONG_MOUNT in kinds(vault_health.examine(VaultPki(session, "agent-factory", mount="nowhere")))
+        assert VaultFault.WRONG_MOUNT in kinds(
+            vault_health.examine(VaultPki(session, "agent-factory", mount="nowhere"))
+        )
         found = vault_health.examine(VaultPki(session, "nobody", mount=bao.pki))
-        assert kinds(found) == [Kind.PERMISSION_DENIED, Kind.WRONG_ROLE]
+        assert kinds(found) == [VaultFault.PERMISSION_DENIED, VaultFault.WRONG_ROLE]
         assert "root token" in found[1].seen
 
 
@@ -384,10 +386,10 @@ def test_a_token_that_ends_soon_and_a_role_that_signs_anything(bao: OpenBao) -> 
     bao.ask("POST", f"{bao.pki}/roles/loose", bao.role(allow_any_name=True))
     with bao.session(bao.token("root", ttl="60s", renewable=False)) as session:
         found = vault_health.examine(VaultPki(session, "loose", mount=bao.pki))
-        assert "signs any name" in next(each.seen for each in found if each.kind is Kind.REJECTED)
+        assert "signs any name" in next(each.seen for each in found if each.kind is VaultFault.REJECTED)
     with bao.session(bao.token(ttl="60s", renewable=False)) as session:
         found = vault_health.examine(VaultPki(session, "agent-factory", mount=bao.pki))
-        assert kinds(found) == [Kind.TOKEN_ENDS]
+        assert kinds(found) == [VaultFault.TOKEN_ENDS]
 
 
 def test_an_authority_that_ends_or_has_expired(bao: OpenBao) -> None:
@@ -402,16 +404,16 @@ def test_an_authority_that_ends_or_has_expired(bao: OpenBao) -> None:
         with bao.session(bao.token("root", renewable=True)) as session:
             issuer = VaultPki(session, "agent-factory", mount=mount)
             kind, text = failing(lambda: issuer.issue(REQUEST))
-            assert kind == Kind.AUTHORITY_ENDS.value, text
+            assert kind == VaultFault.AUTHORITY_ENDS.value, text
             found = vault_health.examine(issuer, lifetime=timedelta(days=10))
-            assert Kind.AUTHORITY_ENDS in kinds(found)
+            assert VaultFault.AUTHORITY_ENDS in kinds(found)
             time.sleep(max(0.0, 6.5 - (time.monotonic() - began)))
             found = vault_health.examine(issuer, lifetime=timedelta(days=10))
-            assert Kind.AUTHORITY_EXPIRED in kinds(found)
+            assert VaultFault.AUTHORITY_EXPIRED in kinds(found)
             assert "Short" in found[-1].seen
             assert failing(lambda: issuer.issue(REQUEST))[0] in (
-                Kind.AUTHORITY_ENDS.value,
-                Kind.AUTHORITY_EXPIRED.value,
+                VaultFault.AUTHORITY_ENDS.value,
+                VaultFault.AUTHORITY_EXPIRED.value,
             )
     finally:
         bao.ask("DELETE", f"sys/mounts/{mount}")
@@ -421,16 +423,16 @@ def test_a_clock_that_is_off_is_found_on_either_side(bao: OpenBao, issuer: Vault
     assert probe(bao.place, lambda: time.time() + 20).ok
     for offset, side in ((-120, "120 s ahead of"), (120, "120 s behind")):
         found = vault_health.examine(issuer, now=lambda offset=offset: time.time() + offset)  # type: ignore[misc]
-        assert kinds(found) == [Kind.CLOCK_SKEW], "and the rest is looked at all the same"
+        assert kinds(found) == [VaultFault.CLOCK_SKEW], "and the rest is looked at all the same"
         assert re.search(side.replace("120", r"1[12]\d"), found[0].seen), found[0].seen
 
 
 def test_a_server_whose_certificate_is_not_trusted_gets_no_token(bao: OpenBao, tmp_path: Path) -> None:
-    place = Place(bao.place.address.replace("127.0.0.1", "localhost") if bao.own else bao.place.address)
-    assert probe(place).kind is Kind.NOT_TRUSTED
+    place = VaultAddress(bao.place.address.replace("127.0.0.1", "localhost") if bao.own else bao.place.address)
+    assert probe(place).kind is VaultFault.NOT_TRUSTED
     with Vault(place, Token(Secret(bao.token()))) as session:
         kind, text = failing(session.token)
-    assert kind == Kind.NOT_TRUSTED.value
+    assert kind == VaultFault.NOT_TRUSTED.value
     assert "no token was sent" in text
 
 
@@ -488,14 +490,14 @@ def test_sealed_is_told_apart_and_over_when_it_is_unsealed(own: OpenBao) -> None
     token = own.token()
     own.seal()
     try:
-        assert probe(own.place).kind is Kind.SEALED
+        assert probe(own.place).kind is VaultFault.SEALED
         with own.session(token) as session:
             issuer = VaultPki(session, "agent-factory", mount=own.pki)
             kind, text = failing(lambda: issuer.issue(REQUEST))
-            assert kind == Kind.SEALED.value
+            assert kind == VaultFault.SEALED.value
             assert "bao operator unseal" in text
             found = vault_health.examine(issuer)
-            assert kinds(found) == [Kind.SEALED]
+            assert kinds(found) == [VaultFault.SEALED]
             assert len(found) == 1, "nothing else can be asked"
     finally:
         own.unseal()
@@ -511,12 +513,12 @@ def test_killed_between_two_requests(own: OpenBao) -> None:
         try:
             for action in (lambda: issuer.issue(REQUEST), lambda: issuer.revoke(issued.serial), issuer.crls):
                 kind, text = failing(action)
-                assert kind == Kind.UNREACHABLE.value
+                assert kind == VaultFault.UNREACHABLE.value
                 assert "connection refused" in text
-            assert kinds(vault_health.examine(issuer)) == [Kind.UNREACHABLE]
+            assert kinds(vault_health.examine(issuer)) == [VaultFault.UNREACHABLE]
         finally:
             own.start()
-            assert probe(own.place).kind is Kind.SEALED, "as after a restart of its machine"
+            assert probe(own.place).kind is VaultFault.SEALED, "as after a restart of its machine"
             own.unseal()
         assert isinstance(issuer.issue(REQUEST), Issued)
         issuer.revoke(issued.serial)

@@ -23,9 +23,9 @@ from pyrunbook.pki.due import Then
 from pyrunbook.pki.errors import NotIssued
 from pyrunbook.pki.pair import Pair
 from pyrunbook.pki.sources import Issuers
-from pyrunbook.pki.validation import Verdict
-from pyrunbook.pki.vault_probe import Kind
+from pyrunbook.pki.vault_probe import VaultFault
 from pyrunbook.pki.wanted import WantedCertificate, read_certificates
+from pyrunbook.verdict import Verdict
 
 pytestmark = [pytest.mark.integration, pytest.mark.xdist_group("openbao")]
 NAME = "agent-factory.example.com"
@@ -195,7 +195,7 @@ def test_sealed_between_issue_and_deploy_and_while_something_has_yet_to_be_revok
             assert "sealed" in left[old]
             with pytest.raises(NotIssued) as caught:
                 rotation.stage(wanted, store, source, "run3")
-            assert caught.value.kind == Kind.SEALED.value
+            assert caught.value.kind == VaultFault.SEALED.value
             assert going_back.settle(wanted, store, "run3").changed is False
             (seen,) = status.examine(wanted, store, source).seen
             assert (seen.outcome.value, "is sealed" in seen.detail) == ("error", True)

@@ -408,7 +408,7 @@ def test_each_fault_that_validation_is_for(
             inventory["issuers"]["other"] = {"kind": "local_ca", "directory": str(tmp_path / "other")}
         case "late":
             entry["lifetime"] = "90d"
-            monkeypatch.setattr("pyrunbook.pki.certificate.Facts.lifetime", timedelta(days=360))
+            monkeypatch.setattr("pyrunbook.pki.certificate.CertificateFacts.lifetime", timedelta(days=360))
         case "key":
             (tmp_path / "tls/current/key.pem").write_bytes(hand_made()[1].pem())
         case "unseen":

@@ -9,11 +9,11 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from pyrunbook.pki.certificate import Facts
+from pyrunbook.pki.certificate import CertificateFacts
 from pyrunbook.pki.due import RESERVE, Deployed, Reason, Then, Wanted, Window, decide, renewal_time
 
 BEGIN = datetime(2026, 1, 1, tzinfo=UTC)
-FACTS = Facts(
+FACTS = CertificateFacts(
     subject="CN=a.example", common_name="a.example", serial="0a", issuer="CN=issuer", dns_names=("a.example",),
     ip_names=("::1",), key_usage=("digital_signature",), extended_key_usage=("server_auth",), is_authority=False,
     key="ec-p256", not_before=BEGIN, not_after=BEGIN + timedelta(days=90), fingerprint="", public_key="", ocsp=(),

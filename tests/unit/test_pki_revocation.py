@@ -15,7 +15,7 @@ from pki_pairs import DAY, Clock, authority, hand_made, issue
 from pyrunbook.errors import Refused
 from pyrunbook.pki.issuers.local_ca import LocalAuthority
 from pyrunbook.pki.keys import PrivateKey
-from pyrunbook.pki.revocation import Status, check_crl, check_ocsp, revoke
+from pyrunbook.pki.revocation import RevocationStatus, check_crl, check_ocsp, revoke
 
 NOW = datetime.now(UTC)
 HOUR = timedelta(hours=1)
@@ -31,7 +31,7 @@ def test_after_the_overlap_it_is_revoked_and_on_the_list(made: LocalAuthority) -
     issued = issue(made)
     told = revoke(made, issued.certificate, replaced=NOW - HOUR, overlap=HOUR, served=["0a"], now=NOW)
     assert told.told
-    assert (told.crl.status, told.ocsp.status) == (Status.REVOKED, Status.NOT_OFFERED)
+    assert (told.crl.status, told.ocsp.status) == (RevocationStatus.REVOKED, RevocationStatus.NOT_OFFERED)
     assert told.as_json()["crl"]["status"] == "revoked"
 
 
@@ -49,7 +49,7 @@ def test_it_is_not_revoked_too_early(made: LocalAuthority, replaced: datetime, s
     served = [own if each == "OWN" else each for each in served]
     with pytest.raises(Refused, match=seen):
         revoke(made, issued.certificate, replaced=replaced, overlap=HOUR, served=served, now=NOW)
-    assert check_crl(made, issued.certificate, NOW).status is Status.GOOD
+    assert check_crl(made, issued.certificate, NOW).status is RevocationStatus.GOOD
 
 
 class Lists:
@@ -75,8 +75,8 @@ def test_a_list_counts_when_it_is_signed_and_current(made: LocalAuthority, tmp_p
     made.revoke(issued.serial)
     (good,) = made.crls()
     old = made.crls()
-    assert check_crl(Lists(made, old), issued.certificate, NOW + 8 * DAY).status is Status.UNKNOWN  # type: ignore[arg-type]
-    assert check_crl(Lists(made, []), issued.certificate, NOW).status is Status.NOT_OFFERED  # type: ignore[arg-type]
+    assert check_crl(Lists(made, old), issued.certificate, NOW + 8 * DAY).status is RevocationStatus.UNKNOWN  # type: ignore[arg-type]
+    assert check_crl(Lists(made, []), issued.certificate, NOW).status is RevocationStatus.NOT_OFFERED  # type: ignore[arg-type]
     forger = PrivateKey.new()
     forged = (
         x509.CertificateRevocationListBuilder()
@@ -86,7 +86,7 @@ def test_a_list_counts_when_it_is_signed_and_current(made: LocalAuthority, tmp_p
         .sign(forger.unwrap(), hashes.SHA256())
     )
     told = check_crl(Lists(made, [forged]), issued.certificate, NOW)  # type: ignore[arg-type]
-    assert told.status is Status.UNKNOWN
+    assert told.status is RevocationStatus.UNKNOWN
     assert "has not signed" in told.detail
 
 
@@ -119,20 +119,20 @@ def respond(
 def test_an_ocsp_answer_counts_when_it_is_signed_current_and_about_it(made: LocalAuthority) -> None:
     leaf, other = issue(made).certificate, issue(made).certificate
 
-    def told(lists: Lists) -> Status:
+    def told(lists: Lists) -> RevocationStatus:
         return check_ocsp(lists, leaf, NOW).status  # type: ignore[arg-type]
 
     revoked, good = ocsp.OCSPCertStatus.REVOKED, ocsp.OCSPCertStatus.GOOD
-    assert told(respond(made, leaf, revoked)) is Status.REVOKED
-    assert told(respond(made, leaf, good)) is Status.GOOD
-    assert told(respond(made, leaf, ocsp.OCSPCertStatus.UNKNOWN)) is Status.UNKNOWN
-    assert told(respond(made, leaf, revoked, about=other)) is Status.UNKNOWN
-    assert told(respond(made, leaf, revoked, until=NOW - timedelta(minutes=1))) is Status.UNKNOWN
-    assert told(respond(made, leaf, good, signer=hand_made())) is Status.UNKNOWN
-    assert told(Lists(made, [], b"nonsense")) is Status.UNKNOWN
-    assert told(Lists(made, [], None)) is Status.NOT_OFFERED
+    assert told(respond(made, leaf, revoked)) is RevocationStatus.REVOKED
+    assert told(respond(made, leaf, good)) is RevocationStatus.GOOD
+    assert told(respond(made, leaf, ocsp.OCSPCertStatus.UNKNOWN)) is RevocationStatus.UNKNOWN
+    assert told(respond(made, leaf, revoked, about=other)) is RevocationStatus.UNKNOWN
+    assert told(respond(made, leaf, revoked, until=NOW - timedelta(minutes=1))) is RevocationStatus.UNKNOWN
+    assert told(respond(made, leaf, good, signer=hand_made())) is RevocationStatus.UNKNOWN
+    assert told(Lists(made, [], b"nonsense")) is RevocationStatus.UNKNOWN
+    assert told(Lists(made, [], None)) is RevocationStatus.NOT_OFFERED
     tried = ocsp.OCSPResponseBuilder.build_unsuccessful(ocsp.OCSPResponseStatus.TRY_LATER)
-    assert told(Lists(made, [], tried.public_bytes(serialization.Encoding.DER))) is Status.UNKNOWN
+    assert told(Lists(made, [], tried.public_bytes(serialization.Encoding.DER))) is RevocationStatus.UNKNOWN
 
 
 def test_a_responder_that_the_authority_named_counts(made: LocalAuthority) -> None:
@@ -155,8 +155,8 @@ def test_a_responder_that_the_authority_named_counts(made: LocalAuthority) -> No
         )
 
     for use, status in (
-        (ExtendedKeyUsageOID.OCSP_SIGNING, Status.REVOKED),
-        (ExtendedKeyUsageOID.SERVER_AUTH, Status.UNKNOWN),
+        (ExtendedKeyUsageOID.OCSP_SIGNING, RevocationStatus.REVOKED),
+        (ExtendedKeyUsageOID.SERVER_AUTH, RevocationStatus.UNKNOWN),
     ):
         lists = respond(made, leaf, ocsp.OCSPCertStatus.REVOKED, signer=(responder(use), key))
         assert check_ocsp(lists, leaf, NOW).status is status  # type: ignore[arg-type]

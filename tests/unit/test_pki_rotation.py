@@ -24,9 +24,10 @@ from pyrunbook.pki.issuers.local_ca import LocalAuthority
 from pyrunbook.pki.keys import PrivateKey
 from pyrunbook.pki.pair import Pair
 from pyrunbook.pki.rotation import Done
-from pyrunbook.pki.served import Address, Outcome, look
+from pyrunbook.pki.served import Address, look
 from pyrunbook.pki.sources import Issuers
 from pyrunbook.pki.wanted import WantedCertificate, read_certificates
+from pyrunbook.verdict import Verdict
 
 NAME = "a.example"
 
@@ -120,7 +121,7 @@ class Scene:
     def undo(self, undone: str, run: str) -> Done:
         return going_back.undo(self.wanted, self.store, self.issuers, undone, run)
 
-    def revoke(self) -> overlap.Ended:
+    def revoke(self) -> overlap.RetiredVersions:
         return overlap.revoke_retired(self.wanted, self.store, self.issuers)
 
     def current(self) -> str:
@@ -560,7 +561,7 @@ def test_what_nobody_could_prove_is_not_put_back(scene: Scene, ca: Path) -> None
         assert scene.at_rest()
         looks = validation.validate(scene.wanted, scene.store, scene.issuers, least=timedelta(0))
         assert {each.what: each.verdict.value for each in looks if not each.good}.keys() >= {"issuer"}
-        assert not [each for each in looks if each.verdict is validation.Verdict.FAIL], "nothing was seen to be bad"
+        assert not [each for each in looks if each.verdict is Verdict.FAIL], "nothing was seen to be bad"
     finally:
         away.rename(ca)
     assert scene.serial() == new
@@ -633,14 +634,14 @@ def test_killed_while_undoing_it_is_settled(scene: Scene, move: str) -> None:
 def test_it_is_revoked_after_the_overlap_and_not_before(scene: Scene) -> None:
     old = scene.rotate("run1").serial
     scene.rotate("run2")
-    assert scene.revoke() == overlap.Ended()
+    assert scene.revoke() == overlap.RetiredVersions()
     scene.age(2)
     ended = scene.revoke()
     assert [each["serial"] for each in ended.revoked] == [old]
     assert ended.describe() == f"revoked {old}"
     assert scene.store.read().retired == ()
     told = revocation.check_crl(scene.authority, scene.store.read().kept[old].chain[0])
-    assert told.status is revocation.Status.REVOKED
+    assert told.status is revocation.RevocationStatus.REVOKED
     assert not scene.revoke().changed
 
 
@@ -689,7 +690,7 @@ def test_a_change_of_issuer_is_proven_put_back_and_revoked_by_the_old_one(
     if used:
         scene.issuers.issuer("new").issue(scene.wanted.request)
     seen = status.examine(scene.wanted, scene.store, scene.issuers)
-    assert (seen.decision.then, seen.seen[0].outcome) == (Then.ROTATE, Outcome.PASS)
+    assert (seen.decision.then, seen.seen[0].outcome) == (Then.ROTATE, Verdict.PASS)
     assert "issued by" in seen.decision.describe()
     rotation.stage(scene.wanted, scene.store, scene.issuers, "run2")
     rotation.deploy(scene.wanted, scene.store, "run2")
@@ -759,9 +760,9 @@ def test_an_issuer_that_cannot_be_asked_is_a_note(scene: Scene, monkeypatch: pyt
     seen = status.examine(scene.wanted, scene.store, scene.issuers)
     assert seen.decision.then is Then.NOTHING
     assert seen.decision.notes == ("the issuer local cannot be asked: sealed",)
-    assert seen.seen[0].outcome is Outcome.PASS, "its roots stand in a file"
+    assert seen.seen[0].outcome is Verdict.PASS, "its roots stand in a file"
     monkeypatch.setattr(LocalAuthority, "trust", lambda _: down(_, None))  # type: ignore[arg-type]
     (blind,) = status.examine(scene.wanted, scene.store, scene.issuers).seen
-    assert blind.outcome is Outcome.ERROR, "and without them nothing is said for what is served, nor against it"
+    assert blind.outcome is Verdict.ERROR, "and without them nothing is said for what is served, nor against it"
     assert blind.facts is not None
     assert "whom clients trust is not known: sealed" in blind.detail

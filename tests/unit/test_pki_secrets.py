@@ -22,7 +22,7 @@ from pyrunbook.pki.pair import Pair
 from pyrunbook.pki.secret import Secret
 from pyrunbook.pki.vault import Vault
 from pyrunbook.pki.vault_auth import AppRole, Kubernetes, Login, Token, auth_from
-from pyrunbook.pki.vault_probe import Place
+from pyrunbook.pki.vault_probe import VaultAddress
 
 CANARY = "hvs.canary-3f1c-do-not-show"
 
@@ -67,7 +67,7 @@ def test_a_private_key_does_not_show_itself(tmp_path: Path) -> None:
 
 
 def test_a_session_does_not_show_its_token() -> None:
-    with Vault(Place("http://127.0.0.1:9"), Token(Secret(CANARY))) as session:
+    with Vault(VaultAddress("http://127.0.0.1:9"), Token(Secret(CANARY))) as session:
         session._take(Login(Secret(CANARY), 0, renewable=False, ours=False))
         assert CANARY not in repr(session)
         assert CANARY not in repr(vars(session))
@@ -161,7 +161,7 @@ def test_a_rotation_leaves_the_key_in_one_file_only(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("module", "call", "extra"),
     [
-        ("hvac", "from pyrunbook.pki.vault import Vault; Vault(Place('https://x'), None)", "vault"),
+        ("hvac", "from pyrunbook.pki.vault import Vault; Vault(VaultAddress('https://x'), None)", "vault"),
         ("pyrage", "from pyrunbook.pki.age_lock import Recipients; Recipients(('age1',)).lock(b'')", "age"),
     ],
 )
@@ -171,7 +171,7 @@ import sys
 sys.modules[{module!r}] = None
 from pyrunbook.errors import BadInput
 from pyrunbook.pki import backup, signing_keys, vault_health
-from pyrunbook.pki.vault_probe import Place
+from pyrunbook.pki.vault_probe import VaultAddress
 try:
     {call}
 except BadInput as error:

@@ -16,7 +16,8 @@ from pyrunbook.errors import BadInput
 from pyrunbook.pki import certificate as certificates
 from pyrunbook.pki.issuers import Issued
 from pyrunbook.pki.issuers.local_ca import LocalAuthority
-from pyrunbook.pki.served import Address, Outcome, describe, look, prove
+from pyrunbook.pki.served import Address, describe, look, prove
+from pyrunbook.verdict import Verdict
 
 
 @pytest.fixture(scope="module")
@@ -41,7 +42,7 @@ def at(server: TlsServer, name: str = "a.example") -> Address:
 
 def test_a_certificate_that_is_served_and_accepted(server: TlsServer, old: Issued, issuer: LocalAuthority) -> None:
     (seen,) = look(at(server), ca_file=issuer.trust_file, serial=old.serial.upper())
-    assert (seen.outcome, seen.protocol) == (Outcome.PASS, "TLSv1.3")
+    assert (seen.outcome, seen.protocol) == (Verdict.PASS, "TLSv1.3")
     assert seen.facts is not None
     assert seen.facts.serial == old.serial
     assert seen.as_json()["certificate"]["dns_names"] == ("a.example",)
@@ -52,7 +53,7 @@ def test_an_old_certificate_is_no_proof(server: TlsServer, old: Issued, issuer: 
     new = issue(issuer)
     proven, seen = prove([at(server)], serial=new.serial, ca_file=issuer.trust_file, seconds=0.3)
     assert not proven
-    assert (seen[0].outcome, seen[0].detail) == (Outcome.FAIL, f"serves serial {old.serial}, wanted {new.serial}")
+    assert (seen[0].outcome, seen[0].detail) == (Verdict.FAIL, f"serves serial {old.serial}, wanted {new.serial}")
     assert server.handshakes >= 2, "each look is a new connection"
 
 
@@ -70,7 +71,7 @@ def test_every_address_has_to_serve_it(server: TlsServer, old: Issued, issuer: L
     with TlsServer(issue(issuer)) as other:
         proven, seen = prove([at(server), at(other)], serial=old.serial, ca_file=issuer.trust_file, seconds=0)
     assert not proven
-    assert [each.outcome for each in seen] == [Outcome.PASS, Outcome.FAIL]
+    assert [each.outcome for each in seen] == [Verdict.PASS, Verdict.FAIL]
     assert describe(seen).startswith(f"127.0.0.1:{other.port} (a.example): serves serial")
 
 
@@ -89,7 +90,7 @@ def test_what_a_client_refuses_is_shown_all_the_same(
 ) -> None:
     roots = authority(tmp_path / "other").trust_file if seconds_in_serial else issuer.trust_file
     (seen,) = look(at(server, name), ca_file=roots, serial=old.serial)
-    assert seen.outcome is Outcome.FAIL, "the right serial alone is not enough"
+    assert seen.outcome is Verdict.FAIL, "the right serial alone is not enough"
     assert "a client refuses" in seen.detail
     assert said in seen.detail
     assert seen.facts is not None
@@ -110,14 +111,14 @@ def test_what_clients_refuse_is_not_waited_for(server: TlsServer, old: Issued, t
 def test_a_server_without_its_chain_is_refused(old: Issued, issuer: LocalAuthority) -> None:
     with TlsServer(Issued(old.certificate, (), old.key, old.serial, old.trust)) as server:
         (seen,) = look(at(server), ca_file=issuer.trust_file)
-    assert seen.outcome is Outcome.FAIL
+    assert seen.outcome is Verdict.FAIL
     assert "unable to get local issuer certificate" in seen.detail
 
 
 def test_an_intermediate_alone_is_no_root(old: Issued, server: TlsServer, tmp_path: Path) -> None:
     (tmp_path / "between.pem").write_bytes(certificates.pem(*old.chain))
     (seen,) = look(at(server), ca_file=tmp_path / "between.pem")
-    assert seen.outcome is Outcome.FAIL
+    assert seen.outcome is Verdict.FAIL
 
 
 def test_an_expired_certificate_is_refused(tmp_path: Path) -> None:
@@ -126,7 +127,7 @@ def test_an_expired_certificate_is_refused(tmp_path: Path) -> None:
     (tmp_path / "root.pem").write_bytes(certificates.pem(root))
     with TlsServer(Issued(leaf, (), key, "0a", (root,))) as server:
         (seen,) = look(at(server), ca_file=tmp_path / "root.pem")
-    assert seen.outcome is Outcome.FAIL
+    assert seen.outcome is Verdict.FAIL
     assert "certificate has expired" in seen.detail
 
 
@@ -135,11 +136,11 @@ def test_what_cannot_be_seen_is_an_error_not_a_failure(issuer: LocalAuthority) -
         began = time.monotonic()
         (seen,) = look(at(silent), ca_file=issuer.trust_file, timeout=0.3)
         assert time.monotonic() - began < 3
-    assert (seen.outcome, seen.detail) == (Outcome.ERROR, "no TLS connection: no answer in time")
+    assert (seen.outcome, seen.detail) == (Verdict.ERROR, "no TLS connection: no answer in time")
     (seen,) = look(Address("127.0.0.1", silent.port), ca_file=issuer.trust_file)
-    assert (seen.outcome, seen.detail) == (Outcome.ERROR, "no TLS connection: Connection refused")
+    assert (seen.outcome, seen.detail) == (Verdict.ERROR, "no TLS connection: Connection refused")
     (seen,) = look(Address("name.invalid", 443), ca_file=issuer.trust_file)
-    assert seen.outcome is Outcome.ERROR
+    assert seen.outcome is Verdict.ERROR
     assert "cannot be resolved" in seen.detail
 
 
@@ -154,7 +155,7 @@ def test_a_server_that_speaks_no_tls(issuer: LocalAuthority) -> None:
 
         threading.Thread(target=answer, daemon=True).start()
         (seen,) = look(Address("127.0.0.1", plain.getsockname()[1]), ca_file=issuer.trust_file)
-    assert seen.outcome is Outcome.ERROR
+    assert seen.outcome is Verdict.ERROR
     assert "wrong version number" in seen.detail
 
 
@@ -170,7 +171,7 @@ def test_every_machine_behind_a_name_is_looked_at(
             socket, "getaddrinfo", lambda host, *a, **k: found if host == "a.example" else real(host, *a, **k)
         )
         seen = look(Address("a.example", server.port), ca_file=issuer.trust_file, serial=old.serial)
-    assert [each.outcome for each in seen] == [Outcome.PASS, Outcome.FAIL]
+    assert [each.outcome for each in seen] == [Verdict.PASS, Verdict.FAIL]
     assert seen[1].address == f"127.0.0.2:{server.port} (a.example)"
 
 

@@ -23,7 +23,7 @@ from pyrunbook.pki.secret import Secret
 from pyrunbook.pki.vault import Vault
 from pyrunbook.pki.vault_auth import Token
 from pyrunbook.pki.vault_health import needed
-from pyrunbook.pki.vault_probe import Kind, Place, probe
+from pyrunbook.pki.vault_probe import VaultAddress, VaultFault, probe
 
 POLICY = Path(__file__).parents[2] / "docs" / "pki" / "openbao-policy.hcl"
 ACTIVE = {"initialized": True, "sealed": False, "standby": False, "version": "0"}
@@ -62,7 +62,7 @@ class FakeVault:
         self.server = HTTPServer(("127.0.0.1", 0), Handler)
         self.thread = threading.Thread(target=self.server.serve_forever, args=(0.02,), daemon=True)
         self.thread.start()
-        self.place = Place(f"http://127.0.0.1:{self.server.server_port}", timeout=5)
+        self.place = VaultAddress(f"http://127.0.0.1:{self.server.server_port}", timeout=5)
 
     def session(self) -> Vault:
         self.answers["auth/token/renew-self"] = (400, {"errors": ["lease is not renewable"]})
@@ -81,20 +81,20 @@ def fake() -> Iterator[FakeVault]:
 @pytest.mark.parametrize(
     ("status", "health", "kind"),
     [
-        (200, ACTIVE, Kind.HEALTHY),
-        (429, ACTIVE | {"standby": True}, Kind.STANDBY),
-        (503, ACTIVE | {"sealed": True, "standby": True}, Kind.SEALED),
-        (501, {"initialized": False, "sealed": True, "standby": True}, Kind.UNINITIALIZED),
-        (200, b"<html>Welcome</html>", Kind.NOT_A_VAULT),
-        (404, {"message": "no such route"}, Kind.NOT_A_VAULT),
-        (200, [1], Kind.NOT_A_VAULT),
+        (200, ACTIVE, VaultFault.HEALTHY),
+        (429, ACTIVE | {"standby": True}, VaultFault.STANDBY),
+        (503, ACTIVE | {"sealed": True, "standby": True}, VaultFault.SEALED),
+        (501, {"initialized": False, "sealed": True, "standby": True}, VaultFault.UNINITIALIZED),
+        (200, b"<html>Welcome</html>", VaultFault.NOT_A_VAULT),
+        (404, {"message": "no such route"}, VaultFault.NOT_A_VAULT),
+        (200, [1], VaultFault.NOT_A_VAULT),
     ],
 )
-def test_the_states_of_a_server_are_told_apart(fake: FakeVault, status: int, health: Any, kind: Kind) -> None:
+def test_the_states_of_a_server_are_told_apart(fake: FakeVault, status: int, health: Any, kind: VaultFault) -> None:
     fake.status, fake.health = status, health
     found = probe(fake.place)
     assert found.kind is kind
-    assert found.ok == (kind is Kind.HEALTHY)
+    assert found.ok == (kind is VaultFault.HEALTHY)
     assert found.ok or found.next_step
 
 
@@ -111,28 +111,28 @@ def test_a_clock_that_is_off(fake: FakeVault) -> None:
 def test_what_cannot_be_reached_says_why(tmp_path: Path) -> None:
     ca = authority(tmp_path / "ca")
     with TlsServer(None) as silent:
-        place = Place(f"https://127.0.0.1:{silent.port}", ca_file=ca.trust_file, timeout=0.3)
-        assert (probe(place).kind, "no answer within 0.3 s" in probe(place).seen) == (Kind.UNREACHABLE, True)
+        place = VaultAddress(f"https://127.0.0.1:{silent.port}", ca_file=ca.trust_file, timeout=0.3)
+        assert (probe(place).kind, "no answer within 0.3 s" in probe(place).seen) == (VaultFault.UNREACHABLE, True)
     assert "connection refused" in probe(place).seen
-    assert "cannot be resolved" in probe(Place("https://name.invalid:8200")).seen
+    assert "cannot be resolved" in probe(VaultAddress("https://name.invalid:8200")).seen
 
 
 def test_tls_that_is_not_trusted_says_why(tmp_path: Path) -> None:
     ca, other = authority(tmp_path / "ca"), authority(tmp_path / "other")
     with TlsServer(issue(ca, "localhost")) as server:
         by_name = f"https://localhost:{server.port}"
-        found = probe(Place(by_name, ca_file=other.trust_file))
-        assert found.kind is Kind.NOT_TRUSTED
+        found = probe(VaultAddress(by_name, ca_file=other.trust_file))
+        assert found.kind is VaultFault.NOT_TRUSTED
         assert "unable to get local issuer" in found.seen
         assert f"-CAfile {other.trust_file}" in found.next_step
-        found = probe(Place(f"https://127.0.0.1:{server.port}", ca_file=ca.trust_file))
-        assert found.kind is Kind.NOT_TRUSTED
+        found = probe(VaultAddress(f"https://127.0.0.1:{server.port}", ca_file=ca.trust_file))
+        assert found.kind is VaultFault.NOT_TRUSTED
         assert "IP address mismatch" in found.seen
 
 
 def test_plain_http_where_tls_is_expected(fake: FakeVault) -> None:
-    found = probe(Place(fake.place.address.replace("http:", "https:"), timeout=2))
-    assert found.kind is Kind.UNREACHABLE
+    found = probe(VaultAddress(fake.place.address.replace("http:", "https:"), timeout=2))
+    assert found.kind is VaultFault.UNREACHABLE
     assert "does not speak TLS" in found.seen
 
 
@@ -148,16 +148,16 @@ def test_plain_http_where_tls_is_expected(fake: FakeVault) -> None:
 )
 def test_an_address_over_which_no_token_travels(address: str, said: str) -> None:
     with pytest.raises(BadInput, match=said) as caught:
-        Place(address)
+        VaultAddress(address)
     assert "secret" not in str(caught.value)
 
 
 def test_the_next_step_asks_the_same_server(tmp_path: Path) -> None:
-    place = Place("https://vault.example.com:8200", "team/a", tmp_path / "ca.pem")
+    place = VaultAddress("https://vault.example.com:8200", "team/a", tmp_path / "ca.pem")
     assert place.environment() == (
         f"BAO_ADDR=https://vault.example.com:8200 BAO_CACERT={tmp_path}/ca.pem BAO_NAMESPACE=team/a"
     )
-    assert (place.host, place.port, Place("https://v").port) == ("vault.example.com", 8200, 443)
+    assert (place.host, place.port, VaultAddress("https://v").port) == ("vault.example.com", 8200, 443)
     with pytest.raises(BadInput, match=r"ca\.pem"):
         probe(place)
 
@@ -165,15 +165,15 @@ def test_the_next_step_asks_the_same_server(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("status", "said", "kind"),
     [
-        (403, "permission denied", Kind.PERMISSION_DENIED),
-        (404, 'no handler for route "pki/sign/x". route entry not found.', Kind.WRONG_MOUNT),
-        (400, "unknown role: x", Kind.WRONG_ROLE),
-        (400, "notAfter that is beyond the expiration of the CA certificate at", Kind.AUTHORITY_ENDS),
-        (400, "csr is malformed", Kind.REJECTED),
-        (500, "internal error", Kind.REJECTED),
+        (403, "permission denied", VaultFault.PERMISSION_DENIED),
+        (404, 'no handler for route "pki/sign/x". route entry not found.', VaultFault.WRONG_MOUNT),
+        (400, "unknown role: x", VaultFault.WRONG_ROLE),
+        (400, "notAfter that is beyond the expiration of the CA certificate at", VaultFault.AUTHORITY_ENDS),
+        (400, "csr is malformed", VaultFault.REJECTED),
+        (500, "internal error", VaultFault.REJECTED),
     ],
 )
-def test_a_refusal_is_explained(fake: FakeVault, status: int, said: str, kind: Kind) -> None:
+def test_a_refusal_is_explained(fake: FakeVault, status: int, said: str, kind: VaultFault) -> None:
     fake.answers["pki/sign/x"] = (status, {"errors": [said]})
     with fake.session() as session, pytest.raises(NotIssued) as caught:
         session.write("pki/sign/x", {})
@@ -188,7 +188,7 @@ def test_a_refusal_of_a_server_that_is_going_down_is_blamed_on_that(fake: FakeVa
         fake.status, fake.health = 503, ACTIVE | {"sealed": True}
         with pytest.raises(NotIssued) as caught:
             session.write("pki/sign/x", {})
-    assert caught.value.kind == Kind.SEALED.value
+    assert caught.value.kind == VaultFault.SEALED.value
 
 
 def test_an_answer_for_another_key_or_without_a_certificate_is_not_taken(fake: FakeVault, tmp_path: Path) -> None:

@@ -15,7 +15,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pyrunbook.errors import BadInput
-from pyrunbook.rollout.checks import HttpCheck, Verdict, percentile, perform, until
+from pyrunbook.rollout.checks import HttpCheck, percentile, perform, until
+from pyrunbook.verdict import Verdict
 
 Answer = tuple[int, bytes] | Callable[[BaseHTTPRequestHandler], None]
 

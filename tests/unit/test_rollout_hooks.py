@@ -13,8 +13,8 @@ import psutil
 import pytest
 
 from pyrunbook.errors import BadInput
-from pyrunbook.rollout.checks import Verdict
 from pyrunbook.rollout.hooks import Hook, check_startable, perform
+from pyrunbook.verdict import Verdict
 
 
 def shell(script: str, **data: Any) -> Hook:

@@ -26,9 +26,9 @@ from pyrunbook.pki.issuers.local_ca import LocalAuthority
 from pyrunbook.sandbox import agent_factory, configuration, content, credentials, layout, processes, state
 from pyrunbook.sandbox.layout import Layout
 from pyrunbook.sandbox.load import Load
-from pyrunbook.sandbox.state import Settings
+from pyrunbook.sandbox.state import SandboxSettings
 
-SETTINGS = Settings("mark", 8000, 8099, 8101, 8102, "/run/x/supervisor.sock", 8443)
+SETTINGS = SandboxSettings("mark", 8000, 8099, 8101, 8102, "/run/x/supervisor.sock", 8443)
 
 
 @pytest.fixture
@@ -165,11 +165,11 @@ def test_settings_of_a_version_without_tls_are_read(made: Layout) -> None:
 class Issuing:
     """Hands out the pair that it was given, and counts."""
 
-    def __init__(self, pair: credentials.Pair) -> None:
+    def __init__(self, pair: credentials.SandboxPair) -> None:
         self.pair = pair
         self.made: list[str] = []
 
-    def certificate(self, where: Layout) -> credentials.Pair:
+    def certificate(self, where: Layout) -> credentials.SandboxPair:
         self.made.append("certificate")
         return self.pair
 
@@ -186,7 +186,7 @@ def issuing_of(tmp_path_factory: pytest.TempPathFactory) -> Callable[[], Issuing
 
     def make() -> Issuing:
         issued = authority.issue(CertificateRequest(("localhost",), timedelta(days=1)))
-        return Issuing(credentials.Pair(issued.serial, issued.certificate_pem, issued.key.pem()))
+        return Issuing(credentials.SandboxPair(issued.serial, issued.certificate_pem, issued.key.pem()))
 
     return make
 

@@ -20,7 +20,7 @@ from pyrunbook.pki.signing_keys import SigningKeyFiles, version_of
 from pyrunbook.sandbox import agent_factory, content
 from pyrunbook.sandbox.layout import Layout
 from pyrunbook.sandbox.load import Load
-from pyrunbook.sandbox.state import Settings
+from pyrunbook.sandbox.state import SandboxSettings
 
 Send = Callable[..., bytes]
 
@@ -49,7 +49,7 @@ def in_thread(make: Callable[[], asyncio.Protocol]) -> Iterator[int]:
 
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
-    content.create(Layout(tmp_path), Settings("m", 1, 2, 3, 4, "s"))
+    content.create(Layout(tmp_path), SandboxSettings("m", 1, 2, 3, 4, "s"))
     return tmp_path
 
 
@@ -73,7 +73,7 @@ def client(port: int) -> Send:
 
 @pytest.fixture
 def send(root: Path) -> Iterator[Send]:
-    service = agent_factory.Service(root / "releases" / "1.1.0", root, "green")
+    service = agent_factory.AgentFactory(root / "releases" / "1.1.0", root, "green")
     with in_thread(lambda: agent_factory.Connection(service)) as port:
         yield client(port)
 
@@ -311,7 +311,7 @@ def test_what_is_malformed_is_refused_and_closed(send: Send, request_: bytes, ex
 
 def test_a_release_without_its_data_still_serves(root: Path) -> None:
     (root / "data" / "agents.db").unlink()
-    service = agent_factory.Service(root / "releases" / "1.1.0", root, "blue")
+    service = agent_factory.AgentFactory(root / "releases" / "1.1.0", root, "blue")
     assert service.agents == []
     assert "agents.db" in (root / "logs" / "blue.log").read_text()
 

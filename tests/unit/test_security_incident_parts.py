@@ -21,7 +21,7 @@ from pyrunbook.pki.age_lock import Passphrase
 from pyrunbook.pki.errors import NotIssued
 from pyrunbook.pki.issuers import CertificateRequest, Issued
 from pyrunbook.pki.issuers.local_ca import LocalAuthority
-from pyrunbook.pki.revocation import Status, check_crl
+from pyrunbook.pki.revocation import RevocationStatus, check_crl
 from pyrunbook.pki.secret import Secret
 from pyrunbook.pki.signing_keys import SigningKeyFiles
 from pyrunbook.pki.sources import Issuers, WantedSigningKey
@@ -55,7 +55,7 @@ def test_a_trial_that_is_not_served_is_revoked_all_the_same(tmp_path: Path, monk
     monkeypatch.setattr(served, "prove", lambda *_, **__: (False, []))
     with pytest.raises(NotIssued, match="not served as a client accepts it"):
         rotation_trial.perform(authority, CertificateRequest(("trial.example.com",), timedelta(minutes=10)), tmp_path)
-    assert check_crl(authority, issued[0].certificate).status is Status.REVOKED
+    assert check_crl(authority, issued[0].certificate).status is RevocationStatus.REVOKED
 
 
 # --- signing keys ---------------------------------------------------------------------------------------------------

@@ -18,7 +18,7 @@ from pyrunbook.pki import certificate as certificates
 from pyrunbook.pki.errors import NotIssued
 from pyrunbook.pki.issuers import CertificateRequest, Issued
 from pyrunbook.pki.issuers import local_certificates as made
-from pyrunbook.pki.issuers.local_store import Authority, AuthorityDirectory, Leaf, Record
+from pyrunbook.pki.issuers.local_store import Authority, AuthorityDirectory, IssuedLeaf, Record
 from pyrunbook.pki.keys import PrivateKey
 
 BACKDATE = timedelta(minutes=1)
@@ -92,7 +92,7 @@ class LocalAuthority:
                 raise self._too_long(issuer, not_after, now)
             leaf = made.leaf(request, key, issuer, self._store.key(issuing), now - BACKDATE, not_after)
             found = certificates.facts(leaf)
-            record.leaves[found.serial] = Leaf(
+            record.leaves[found.serial] = IssuedLeaf(
                 found.serial, issuing.id, found.subject, certificates.stamp(leaf.not_valid_after_utc)
             )
             record.forget(now - KEEP_EXPIRED)
@@ -178,7 +178,7 @@ class LocalAuthority:
 
     # --- replacing authorities ---------------------------------------------------------------------------------
 
-    def generations(self) -> list[tuple[Authority, certificates.Facts, bool]]:
+    def generations(self) -> list[tuple[Authority, certificates.CertificateFacts, bool]]:
         """Every authority ever made, with what its certificate says and whether it is the one that issues."""
         record = self._store.load()
         return [

@@ -11,7 +11,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from pyrunbook.pki.certificate import serial_number
 from pyrunbook.pki.issuers import CertificateRequest
-from pyrunbook.pki.issuers.local_store import Leaf
+from pyrunbook.pki.issuers.local_store import IssuedLeaf
 from pyrunbook.pki.keys import PrivateKey, digest_for, names_extension
 
 
@@ -82,7 +82,7 @@ def crl(
     issuer: x509.Certificate,
     key: PrivateKey,
     number: int,
-    revoked: Iterable[Leaf],
+    revoked: Iterable[IssuedLeaf],
     now: datetime,
     next_update: datetime,
 ) -> x509.CertificateRevocationList:

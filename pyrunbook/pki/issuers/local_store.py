@@ -51,7 +51,7 @@ class Authority:
 
 
 @dataclass(frozen=True)
-class Leaf:
+class IssuedLeaf:
     """A certificate that was issued.
 
     Attributes:
@@ -83,7 +83,7 @@ class Record:
     issuing: str = ""
     crl_number: int = 0
     authorities: dict[str, Authority] = field(default_factory=dict)
-    leaves: dict[str, Leaf] = field(default_factory=dict)
+    leaves: dict[str, IssuedLeaf] = field(default_factory=dict)
 
     @property
     def roots(self) -> list[Authority]:
@@ -151,7 +151,7 @@ class AuthorityDirectory:
             issuing=data["issuing"],
             crl_number=data["crl_number"],
             authorities={each["id"]: Authority(**each) for each in data["authorities"]},
-            leaves={each["serial"]: Leaf(**each) for each in data["leaves"]},
+            leaves={each["serial"]: IssuedLeaf(**each) for each in data["leaves"]},
         )
 
     def save(self, record: Record) -> None:

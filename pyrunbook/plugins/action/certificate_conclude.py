@@ -28,7 +28,7 @@ class ActionModule(CertificateAction):
             return {"changed": bool(ends), "detail": f"would revoke {', '.join(ends)}" if ends else ""}
         done = rotation.conclude(store)
         once = asked.issuers.logs_in_once(wanted.issuer)
-        ended = overlap.Ended() if once else overlap.revoke_retired(wanted, store, asked.issuers)
+        ended = overlap.RetiredVersions() if once else overlap.revoke_retired(wanted, store, asked.issuers)
         return {
             "changed": done.changed or ended.changed,
             "serial": done.serial,

@@ -10,7 +10,7 @@ from pyrunbook.errors import BadInput, Refused
 from pyrunbook.plugins.certificate_action import Asked, CertificateAction
 
 if TYPE_CHECKING:
-    from pyrunbook.pki.status import Status
+    from pyrunbook.pki.status import CertificateStatus
 
 ALWAYS = "always"
 
@@ -18,7 +18,7 @@ ALWAYS = "always"
 class ActionModule(CertificateAction):
     """The result carries what was seen, what follows, and what preflight has to check.
 
-    `certificates` by name (`pki.status.Status.as_json`), `due` and `waiting` (names), `window`, `window_override`.
+    `certificates` by name (see `CertificateStatus.as_json`), `due` and `waiting` (names), `window`, `window_override`.
 
     With `begin` a rotation that has not come to its end is refused, before anything else is done.
 
@@ -87,7 +87,7 @@ class ActionModule(CertificateAction):
             "evidence": {"certificates": told, "due": list(rotate), "waiting": waiting},
         }
 
-    def _require_ended(self, seen: Status) -> None:
+    def _require_ended(self, seen: CertificateStatus) -> None:
         """Refuse to begin where another run's rotation has not ended, or something else has changed what it deployed.
 
         Raises:
