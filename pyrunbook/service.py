@@ -260,6 +260,8 @@ VARIABLES = frozenset(name for fields in _FIELDS.values() for name in fields)
 """The names of all variables of the contract."""
 CHECKS = frozenset({"service_checks", "service_ready_check"})
 """Those that may name what only a run finds out."""
+STEP_VARIABLES = frozenset(name for name in VARIABLES if "_window" not in name) - CHECKS
+"""Those of them that tell a step where the service is."""
 _OTHERS = ("update_serial", "service_certificates", "service_signing_keys")
 Sources = Sequence[str]
 
@@ -300,6 +302,23 @@ def read(
             next_step="correct the inventory, then: "
             + shlex.join(["pyrunbook", "doctor", *(word for one in sources for word in ("-i", str(one)))]),
         )
+    return made
+
+
+def of_step(service: str, variables: Mapping[str, Any]) -> HostService | KubernetesService:
+    """The service as a step works with it. Mistakes in what no step reads do not keep a rollback from its work.
+
+    Args:
+        service: its name in the inventory.
+        variables: those of `STEP_VARIABLES`, without templates.
+
+    Raises:
+        BadInput: with all mistakes.
+    """
+    made, problems = _read({name: variables.get(name) for name in STEP_VARIABLES}, complete=True)
+    if made is None:
+        told = "\n  ".join(_told(path, message, variables, {}) for path, message in problems)
+        raise BadInput(redact_text(f"The inventory of {service} is wrong:\n  {told}"), next_step="pyrunbook doctor")
     return made
 
 

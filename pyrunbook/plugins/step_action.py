@@ -1,14 +1,23 @@
-"""The base of our action plugins: typed arguments in, an operator's words out."""
+"""The base of our action plugins: a step's inputs, its service and its platform in, an operator's words out."""
 
 from __future__ import annotations
 
 import os
 from abc import abstractmethod
+from collections.abc import Iterable, Mapping
+from functools import cached_property
+from pathlib import Path
 from typing import Any, ClassVar
 
+from ansible.errors import AnsibleConnectionFailure
+from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible.plugins.action import ActionBase
 
-from pyrunbook.errors import BadInput, PyrunbookError
+from pyrunbook.errors import BadInput, FailedAndPutBack, PyrunbookError
+from pyrunbook.platforms import Platform, Run, platform_of
+from pyrunbook.plugins.role_inputs import role_inputs
+from pyrunbook.rollout.checks import HttpCheck
+from pyrunbook.service import STEP_VARIABLES, HostService, KubernetesService, of_step, plain
 
 ENV_RUN_ID = "PYRUNBOOK_RUN_ID"
 """Id of the run that the play belongs to; set by the CLI or by the journal callback."""
@@ -16,26 +25,41 @@ ENV_JOURNAL_BROKEN = "PYRUNBOOK_JOURNAL_BROKEN"
 """Why the journal cannot be written; set by the journal callback. Steps refuse to change anything then."""
 
 
+class FailedOnTarget(FailedAndPutBack):
+    """A program on the service's machine failed.
+
+    Attributes:
+        result: what it returned.
+    """
+
+    def __init__(self, result: dict[str, Any]) -> None:
+        super().__init__(str(result.get("msg") or "it failed without a message"), evidence=result.get("evidence"))
+        self.result = result
+
+
 class StepAction(ActionBase):
     """An operation of the domain as a task.
 
-    Subclasses declare `ARGUMENTS` and implement `act`. What `act` returns is the task's result; `detail` in it is
-    shown to the operator and `evidence` goes to the journal.
+    Subclasses implement `act`. What it returns is the task's result; `detail` in it is shown to the operator and
+    `evidence` goes to the journal. An operation of several parts yields a result for each of them: details are joined,
+    evidence and other keys are merged, and a failure keeps what was done before it.
     """
 
     ARGUMENTS: ClassVar[dict[str, dict[str, Any]]] = {}
-    """Ansible argument spec of the task."""
+    """Ansible argument spec of the task's own arguments: of what differs between two tasks of one role."""
+    ROLE_INPUTS: ClassVar[bool] = False
+    """Whether `act` gets the inputs of the role, too (`meta/argument_specs.yml`): the variables of these names."""
     CHANGES: ClassVar[bool] = True
     """Whether the action can change the service. Such an action fails while the journal cannot be written,
     so that nothing happens that is not recorded; those that restore set this to `False`."""
     TRANSFERS_FILES = False
 
     @abstractmethod
-    def act(self, arguments: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
+    def act(self, arguments: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any] | Iterable[dict[str, Any]]:
         """Do it.
 
         Args:
-            arguments: the task's arguments, typed and defaulted by `ARGUMENTS`.
+            arguments: the task's arguments and the role's inputs, typed and defaulted by their specs.
             task_vars: the variables of the host.
 
         Raises:
@@ -51,6 +75,69 @@ class StepAction(ActionBase):
     def run_id(self) -> str:
         """The id of the run, `manual` when the play has none (a role under molecule)."""
         return os.environ.get(ENV_RUN_ID) or "manual"
+
+    @cached_property
+    def service(self) -> HostService | KubernetesService:
+        """The service, as its inventory describes it.
+
+        Raises:
+            BadInput: with every mistake of the inventory that concerns a step.
+        """
+        return of_step(str(self.variables["inventory_hostname"]), {n: self.variable(n) for n in STEP_VARIABLES})
+
+    @cached_property
+    def platform(self) -> Platform[Any]:
+        """What can be done with the service, on whichever platform it is."""
+        deployed = (self.variable("service_deployed") or {}).get("deployed")
+        run = Run(
+            id=self.run_id,
+            check_mode=self.check_mode,
+            on_target=lambda name, arguments: self.on_target(name, arguments, self.variables),
+            active=self.variable("service_active_color") or "",
+            preview=self.variable("service_preview_color") or "",
+            state=self.variable("service_state"),
+            release=self.variable("service_release") or "",
+            deployed=deployed or {},
+        )
+        return platform_of(self.service, run)
+
+    @property
+    def ready_check(self) -> HttpCheck:
+        """What a color passes when it is ready (`service_ready_check`).
+
+        Raises:
+            BadInput: it is no check.
+        """
+        return HttpCheck.parse(self.variable("service_ready_check") or {"name": "ready", "path": "/ready"})
+
+    def variable(self, name: str) -> Any:
+        """A variable of the host, templated and as plain data; `None` where it is not defined."""
+        if name not in self.variables:
+            return None
+        return plain(self._templar.template(self.variables[name]))
+
+    def on_target(self, name: str, arguments: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
+        """Run a program on the service's machine.
+
+        Args:
+            name: of the program, such as `host_slot`.
+            arguments: its arguments.
+            task_vars: the variables of the host.
+
+        Returns:
+            Its result.
+
+        Raises:
+            FailedOnTarget: it failed.
+            AnsibleConnectionFailure: the machine cannot be reached.
+        """
+        result: dict[str, Any] = self._execute_module(module_name=name, module_args=arguments, task_vars=task_vars)
+        result = {key: value for key, value in result.items() if key != "invocation" and not key.startswith("_")}
+        if result.get("unreachable"):
+            raise AnsibleConnectionFailure(str(result.get("msg")))
+        if result.get("failed"):
+            raise FailedOnTarget(result)
+        return result
 
     def inventory_checks(self, value: Any) -> tuple[list[dict[str, Any]], str]:
         """Checks of the inventory, for those of a rollback plan that refer to them; and why some cannot be read.
@@ -74,12 +161,41 @@ class StepAction(ActionBase):
         if broken and self.CHANGES and not self.check_mode:
             result.update(failed=True, msg=f"The journal cannot be written ({broken}), so nothing more is changed.")
             return result
+        self.variables: dict[str, Any] = task_vars or {}
         _, arguments = self.validate_argument_spec(argument_spec=self.ARGUMENTS)
         try:
-            result.update(self.act(arguments, task_vars or {}))
+            if self.ROLE_INPUTS:
+                arguments = {**self._inputs(), **arguments}
+            done = self.act(arguments, self.variables)
+            if isinstance(done, Mapping):
+                result.update(done)
+            else:
+                for part in done:
+                    _add(result, part)
         except PyrunbookError as error:
+            if isinstance(error, FailedOnTarget):
+                _add(result, error.result)
             bad_input = isinstance(error, BadInput)
             result.update(failed=True, msg=str(error), seen=error.seen, next_step=error.next_step, bad_input=bad_input)
             if error.evidence:
-                result["evidence"] = error.evidence
+                result["evidence"] = {**result.get("evidence", {}), **error.evidence}
         return result
+
+    def _inputs(self) -> dict[str, Any]:
+        """The inputs of the role that the task stands in, as Ansible's own validation of a role would accept them."""
+        spec = role_inputs(Path(self._task._role._role_path))
+        given = {name: self.variable(name) for name in spec if name in self.variables}
+        checked = ArgumentSpecValidator(spec).validate(given)
+        if checked.error_messages:
+            raise BadInput("\n".join(["Validation of arguments failed:", *checked.error_messages]))
+        inputs: dict[str, Any] = checked.validated_parameters
+        return inputs
+
+
+def _add(result: dict[str, Any], part: Mapping[str, Any]) -> None:
+    """Take the result of one part of an operation into that of the task."""
+    details = [detail for detail in (result.get("detail"), part.get("detail")) if detail]
+    diffs = [*result.get("diff", []), *([part["diff"]] if part.get("diff") else [])]
+    changed = bool(result.get("changed") or part.get("changed"))
+    evidence = {**result.get("evidence", {}), **part.get("evidence", {})}
+    result.update(part, changed=changed, detail=" · ".join(dict.fromkeys(details)), diff=diffs, evidence=evidence)

@@ -17,14 +17,13 @@ from unittest.mock import MagicMock
 import pytest
 from ansible.errors import AnsibleError
 
-from pyrunbook.errors import BadInput, Refused
+from pyrunbook.errors import BadInput, FailedAndPutBack, Refused
 from pyrunbook.journal import Journal, RunStart
 from pyrunbook.on_target import lock_file
 from pyrunbook.plugins.action import (
     checks,
     choose_release,
     conclude,
-    in_flight,
     preflight,
     rollback_plan,
     service_answers,
@@ -127,6 +126,80 @@ def test_nothing_is_changed_that_is_not_recorded(monkeypatch: pytest.MonkeyPatch
     assert not run(Restorer, color="blue").get("failed")
 
 
+# --- the inputs of a role ---------------------------------------------------------------------------------------
+
+
+SPEC = """
+argument_specs:
+  main:
+    options:
+      paint_color: {type: str, required: true, choices: [blue, green]}
+      paint_layers: {type: int, default: 2}
+      paint_tools: {type: list, elements: str, default: []}
+"""
+
+
+class Paint(StepAction):
+    """An action of two parts; the second one fails for green."""
+
+    ROLE_INPUTS = True
+
+    def act(self, inputs: dict[str, Any], task_vars: dict[str, Any]) -> Iterator[dict[str, Any]]:
+        yield {"changed": True, "detail": "cleaned", "evidence": {"spots": 1}, "diff": {"before": "", "after": "1"}}
+        if inputs["paint_color"] == "green":
+            raise FailedAndPutBack("there is no green paint", evidence={"paint": 0})
+        yield {"changed": False, "detail": "painted", "evidence": {"inputs": inputs}}
+
+
+def paint(role: Path, **variables: Any) -> dict[str, Any]:
+    """What the role's task gets; a template is a text that names a variable."""
+    (role / "meta").mkdir(exist_ok=True)
+    (role / "meta/argument_specs.yml").write_text(SPEC)
+    task: Any = SimpleNamespace(
+        args={}, check_mode=False, async_val=0, action="paint", environment=None,
+        _role=SimpleNamespace(_role_path=str(role)),
+    )  # fmt: skip
+    templar = SimpleNamespace(template=lambda value: variables.get(value, value) if isinstance(value, str) else value)
+    action = Paint(task, MagicMock(), MagicMock(), MagicMock(), templar, MagicMock())
+    return action.run(task_vars=variables)
+
+
+def test_inputs_are_the_variables_of_the_role_typed_and_defaulted(tmp_path: Path) -> None:
+    result = paint(tmp_path, paint_color="the_color", the_color="blue", paint_layers="3", paint_thinner="none")
+    assert result["evidence"]["inputs"] == {"paint_color": "blue", "paint_layers": 3, "paint_tools": []}
+    assert paint(tmp_path, paint_color="blue")["evidence"]["inputs"]["paint_layers"] == 2
+
+
+@pytest.mark.parametrize(
+    ("variables", "told"),
+    [
+        ({}, "missing required arguments: paint_color"),
+        ({"paint_color": "red"}, "value of paint_color must be one of: blue, green, got: red"),
+        ({"paint_color": "blue", "paint_layers": "many"}, "argument 'paint_layers' is of type"),
+    ],
+)
+def test_wrong_inputs_are_refused_as_ansible_refuses_them(tmp_path: Path, variables: Any, told: str) -> None:
+    result = paint(tmp_path, **variables)
+    assert (result["failed"], result["bad_input"]) == (True, True)
+    assert result["msg"].startswith("Validation of arguments failed:\n")
+    assert told in result["msg"]
+    assert "detail" not in result, "nothing was done"
+
+
+def test_the_parts_of_an_operation_are_one_result(tmp_path: Path) -> None:
+    result = paint(tmp_path, paint_color="blue")
+    assert (result["changed"], result["detail"]) == (True, "cleaned · painted")
+    assert set(result["evidence"]) == {"spots", "inputs"}
+    assert result["diff"] == [{"before": "", "after": "1"}]
+
+
+def test_a_failure_keeps_what_was_done_before_it(tmp_path: Path) -> None:
+    result = paint(tmp_path, paint_color="green")
+    assert (result["failed"], result["msg"]) == (True, "there is no green paint")
+    assert (result["changed"], result["detail"]) == (True, "cleaned")
+    assert result["evidence"] == {"spots": 1, "paint": 0}
+
+
 # --- checks ------------------------------------------------------------------------------------------------------
 
 
@@ -194,12 +267,6 @@ def test_deploying_the_release_that_serves_already_says_so(serving: str, told: s
     there = {"candidate": "1.1.0", "available": ["1.1.0"], "directory": "/srv/releases"}
     chosen = run(choose_release.ActionModule, serving=serving, **there)
     assert (chosen["release"], chosen["detail"]) == ("1.1.0", told)
-
-
-def test_in_flight_of_a_color_that_is_gone(nobody: str) -> None:
-    result = run(in_flight.ActionModule, url=nobody, metric="m", seconds=5)
-    assert result["detail"] == "no answer, nothing in flight"
-    assert result["changed"] is False
 
 
 # --- where the service's address leads ---------------------------------------------------------------------------

@@ -10,13 +10,13 @@ import socket
 from datetime import UTC, datetime
 from typing import Any
 
-import yaml
 from ansible.errors import AnsibleError
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
 from pyrunbook import catalog, service, windows
 from pyrunbook.errors import BadInput, Refused
 from pyrunbook.journal import Journal, Run
+from pyrunbook.plugins.role_inputs import role_inputs
 from pyrunbook.plugins.step_action import ENV_RUN_ID, StepAction
 from pyrunbook.rollout import plan
 
@@ -54,10 +54,7 @@ def _specified(runbook: catalog.Runbook) -> dict[str, dict[str, Any]]:
         for name, wanted in runbook.inputs.items()
     }
     for role in {step.role for step in runbook.playbook.imports}:
-        path = runbook.role_home(role) / role / "meta" / "argument_specs.yml"
-        if path.is_file():
-            specs = yaml.safe_load(path.read_text(encoding="utf-8"))
-            options |= specs["argument_specs"]["main"].get("options", {})
+        options |= role_inputs(runbook.role_home(role) / role)
     return options
 
 
