@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
 import sys
-import tempfile
-import time
-from dataclasses import dataclass
 from pathlib import Path
 
 from sandbox_under_test import Sandbox
 
-from benchmarks import ROOT, own_sandbox
-from benchmarks.figures import Figure, NotMeasured, ratio
+from benchmarks import own_sandbox
+from benchmarks.figures import Figure, ratio
+from benchmarks.programs import Start, start
 
 PART = 3
 NAME = "command line"
@@ -23,14 +19,6 @@ RUN_BOUND = 1.10
 HELP_BOUND = 0.20
 LIST_BOUND = 0.30
 BIN = Path(sys.executable).parent
-
-
-@dataclass(frozen=True)
-class Start:
-    """One start of a program, in seconds: on the clock, and of processor time, children included."""
-
-    wall: float
-    processor: float
 
 
 def measure() -> list[Figure]:
@@ -82,22 +70,3 @@ def _starts(sandbox: Sandbox) -> list[Figure]:
         # The minimum is what it takes on an idle core; all above it is what else the machine did.
         found.append(Figure(PART, name, min(walls), "s", "minimum", bounds.get(name), walls, note))
     return found
-
-
-def start(argv: list[str], environment: dict[str, str]) -> Start:
-    """Run a program to its end and say what it took; it must succeed.
-
-    Raises:
-        NotMeasured: it did not.
-    """
-    with tempfile.TemporaryFile() as said:
-        began = time.perf_counter()
-        process = subprocess.Popen(argv, env=environment, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=said, stderr=said)
-        _, status, usage = os.wait4(process.pid, 0)
-        wall = time.perf_counter() - began
-        process.returncode = os.waitstatus_to_exitcode(status)
-        if process.returncode:
-            said.seek(0)
-            lines = said.read().decode(errors="replace").strip().splitlines()[-15:]
-            raise NotMeasured("\n".join([f"{' '.join(argv[:8])} ended with {process.returncode}", *lines]))
-    return Start(wall, usage.ru_utime + usage.ru_stime)

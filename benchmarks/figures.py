@@ -27,7 +27,7 @@ class Figure:
     """One line of the result.
 
     Attributes:
-        part: number of the promise that it belongs to, 1 to 6.
+        part: number of the promise that it belongs to.
         name: what was measured.
         value: the figure; `None` when it could not be measured.
         unit: of `value`, `bound` and `samples`.

@@ -12,9 +12,9 @@ from typing import Any
 import yaml
 
 from benchmarks import ROOT, own_cluster
-from benchmarks.command_line import Start, start
 from benchmarks.figures import Figure, NotMeasured, median, missing
 from benchmarks.own_cluster import Machine
+from benchmarks.programs import Start, start
 from pyrunbook.kubernetes import lease
 
 PART = 4
@@ -32,7 +32,7 @@ DEBUG: dict[str, Any] = {"ansible.builtin.debug": {"msg": "agent-factory"}}
 def measure() -> list[Figure]:
     """Play 60 of the cheapest tasks, 60 debug tasks, and none, by turns; ask the API by itself; do it with kubectl."""
     with own_cluster.running() as machine:
-        machine.settings(
+        service = machine.service(
             service_cluster={
                 "kubeconfig": str(machine.api.kubeconfig),
                 "namespace": machine.api.namespace,
@@ -40,6 +40,7 @@ def measure() -> list[Figure]:
                 "colors": {color: {"deployment": f"agent-factory-{color}"} for color in ("blue", "green")},
             }
         )
+        machine.write_inventory({"agent-factory": service})
         lease.acquire(machine.api.cluster(), "agent-factory", "00000000")
         name = lease.show(machine.api.cluster(), "agent-factory").name
         plays = {

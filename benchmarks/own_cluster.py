@@ -51,9 +51,9 @@ class Machine:
         """Sources for `-i`."""
         return self.directory / "inventory"
 
-    def settings(self, **values: Any) -> None:
-        """Write the inventory: one service, with these variables besides where it is."""
-        where = {
+    def service(self, **values: Any) -> dict[str, Any]:
+        """The variables of a service: where it is, and these."""
+        return {
             "service_platform": "kubernetes",
             "service_kubeconfig": str(self.api.kubeconfig),
             "service_namespace": self.api.namespace,
@@ -61,10 +61,13 @@ class Machine:
             "service_preview_name": "agent-factory-preview",
             "ansible_connection": "local",
             "ansible_python_interpreter": sys.executable,
+            **values,
         }
+
+    def write_inventory(self, services: dict[str, dict[str, Any]]) -> None:
+        """Write the inventory: these services and no other."""
         self.inventory.mkdir(exist_ok=True)
-        document = {"services": {"hosts": {"agent-factory": {**where, **values}}}}
-        (self.inventory / "services.yml").write_text(yaml.safe_dump(document))
+        (self.inventory / "services.yml").write_text(yaml.safe_dump({"services": {"hosts": services}}))
 
     def kubectl(self, *arguments: str) -> list[str]:
         """The argv of kubectl in the namespace."""

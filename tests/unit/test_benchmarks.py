@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 
 from benchmarks import __main__ as command
-from benchmarks import failed_requests, kubernetes_task, time_to_roll_back
-from benchmarks.command_line import Start, start
+from benchmarks import failed_requests, kubernetes_task, time_to_roll_back, updates, waves
 from benchmarks.figures import Figure, NotMeasured, Verdict, median, missing, passes, ratio, table
+from benchmarks.programs import Start, start
 from benchmarks.time_to_roll_back import Probe
 from pyrunbook.sandbox.load_report import LoadReport
 
@@ -157,6 +157,50 @@ def test_a_task_costs_what_the_play_takes_beyond_an_empty_one_and_the_api() -> N
     assert beyond.bound == 40 and beyond.verdict is Verdict.MET
     assert found["its processor time"].value == pytest.approx(20)
     assert found["one debug task"].value == pytest.approx(20)
+
+
+# --- 5, 7, 8 -----------------------------------------------------------------------------------------------------
+
+
+def test_what_is_watched_for_is_timed_from_the_start(tmp_path: Path) -> None:
+    made = tmp_path / "made"
+    program = f"import pathlib, time; pathlib.Path({str(made)!r}).touch(); time.sleep(0.2)"
+    took = start([sys.executable, "-c", program], {}, seen=made.exists)
+    assert took.first is not None and 0 < took.first < took.wall - 0.1
+    assert start([sys.executable, "-c", "pass"], {}, seen=lambda: False).first is None
+
+
+def test_an_update_is_bounded_by_the_script_and_by_its_processor_time() -> None:
+    taken = {
+        updates.OURS.name: [Start(9.0, 4.1, 1.4), Start(9.0, 4.1, 1.4)],
+        "before": [Start(18.0, 8.2, 3.0), Start(18.0, 8.2, 3.0)],
+        updates.SCRIPT: [Start(3.0, 0.4), Start(3.0, 0.4)],
+    }
+    found = {f.name: f for f in updates.judge(7, "zero_downtime", taken, "the lock", "what it ran on")}
+    whole = found["zero_downtime: update / script"]
+    assert whole.value == pytest.approx(3.0) and whole.verdict is Verdict.MISSED and "what it ran on" in whole.note
+    assert found["zero_downtime: processor time of an update"].verdict is Verdict.MISSED
+    assert found["zero_downtime: Enter to the lock"].verdict is Verdict.MET
+    assert found["zero_downtime: update / before"].value == pytest.approx(0.5)
+
+
+def test_a_first_request_that_nobody_saw_is_not_measured() -> None:
+    taken = {updates.OURS.name: [Start(9.0, 4.1)], updates.SCRIPT: [Start(3.0, 0.4)]}
+    assert updates.judge(7, "zero_downtime", taken, "the lock", "")[-1].verdict is Verdict.NOT_MEASURED
+
+
+@pytest.mark.parametrize(("cores", "verdict"), [(8, Verdict.MISSED), (2, Verdict.NO_BOUND)])
+def test_waves_are_bounded_where_the_processors_can_do_the_work(cores: int, verdict: Verdict) -> None:
+    found = waves.judge([Start(20.0, 8.0)], [Start(40.0, 80.0)], cores, "an API")[0]
+    assert found.verdict is verdict
+    assert ("there are 2" in found.note) is (cores == 2)
+
+
+@pytest.mark.parametrize("wrong", [["--against", "/nowhere"], ["--against", ".", "--only", "1"], ["--pairs", "0"]])
+def test_a_wrong_option_exits_2(wrong: list[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        command.main(wrong)
+    assert ended.value.code == 2
 
 
 # --- the command -------------------------------------------------------------------------------------------------
