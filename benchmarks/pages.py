@@ -77,11 +77,12 @@ def generate(project: Path, size: int) -> Path:
     shutil.copytree(ROOT / "inventories" / "production", project / "inventories" / "production")
     (project / ".pyrunbook.yml").write_text("docs: {inventory: inventories/production, languages: [en]}\n")
     playbook = SAMPLE.read_text(encoding="utf-8")
-    metadata = SAMPLE.with_suffix(".meta.yml").read_text(encoding="utf-8")
+    metadata = {end: SAMPLE.with_suffix(end).read_text(encoding="utf-8") for end in (".meta.yml", ".meta.fr.yml")}
     for number in range(size):
         name = f"update_{number:04}"
         (category / f"{name}.yml").write_text(playbook.replace("maintenance/production_update", f"maintenance/{name}"))
-        (category / f"{name}.meta.yml").write_text(metadata)
+        for ending, text in metadata.items():
+            (category / f"{name}{ending}").write_text(text)
     return project
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from pyrunbook import places
 from pyrunbook.catalog.metadata import ROLLBACK, read_metadata
 from pyrunbook.catalog.runbook import Runbook, read_runbook
+from pyrunbook.catalog.translation import is_metadata
 from pyrunbook.catalog.yaml_file import InvalidFile, read
 from pyrunbook.errors import BadInput
 
@@ -131,7 +132,7 @@ class Catalog:
 def _playbooks(content: Path) -> Iterator[Path]:
     for category in CATEGORIES:
         for path in (content / "playbooks" / category).glob("*.yml"):
-            if not path.name.endswith(".meta.yml") and not path.name.startswith("."):
+            if not is_metadata(path.name) and not path.name.startswith("."):
                 yield path
 
 

@@ -16,6 +16,7 @@ import msgspec
 import yaml
 
 from pyrunbook.catalog.strict import read_struct
+from pyrunbook.catalog.translation import add_translations
 from pyrunbook.catalog.values import LANGUAGES, Condition, Duration, Exclusion, Text, WindowSpec
 from pyrunbook.catalog.yaml_file import Document, InvalidFile, Problem, read
 
@@ -315,6 +316,8 @@ def read_metadata(file: Path, open_file: Callable[[Path], Document] = read) -> t
     if found is not None:
         name, node = found
         spec = read_struct(document, node, ArgumentSpec, f"argument_specs.{name}", problems)
+        if spec is not None:
+            add_translations(file, spec.runbook, problems)
     if problems or spec is None:
         raise InvalidFile(problems)
     return found[0] if found else "", spec

@@ -14,6 +14,7 @@ from pyrunbook.catalog.loose_yaml import MAX_BYTES
 from pyrunbook.catalog.outline import IMPORTS
 from pyrunbook.catalog.roles import inside
 from pyrunbook.catalog.settings import FILE as SETTINGS
+from pyrunbook.catalog.translation import is_metadata
 from pyrunbook.catalog.yaml_file import Problem
 from pyrunbook.errors import BadInput
 
@@ -131,7 +132,7 @@ def _yaml_files(directory: Path, *, deep: bool = True) -> Iterator[Path]:
             continue
         try:
             if entry.name.endswith(_SUFFIXES) and entry.is_file() and entry.stat().st_size <= MAX_BYTES:
-                if not entry.name.endswith((".meta.yml", ".meta.yaml")):
+                if not is_metadata(entry.name):
                     yield Path(entry.path)
             elif deep and entry.name not in _NOT_HERE and entry.is_dir(follow_symlinks=False):
                 yield from _yaml_files(Path(entry.path))

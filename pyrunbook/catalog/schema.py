@@ -10,19 +10,23 @@ from __future__ import annotations
 import inspect
 import re
 from collections.abc import Callable, Iterator
-from typing import Any
+from functools import partial
+from typing import Any, get_args, get_origin
 
 import msgspec
 
 from pyrunbook.catalog.metadata import ArgumentSpec, Metadata, Prerequisite
 from pyrunbook.catalog.settings import Settings
 from pyrunbook.catalog.step_notes import StepNotes
-from pyrunbook.catalog.values import LANGUAGES, schema_of
+from pyrunbook.catalog.strict import without_none
+from pyrunbook.catalog.translation import KEYS, NAMED
+from pyrunbook.catalog.values import LANGUAGES, Text, schema_of
 
 _DRAFT = "https://json-schema.org/draft/2020-12/schema"
 # A field and its words in a docstring, cleaned: those lines that follow and stand further right belong to it.
 _FIELD = re.compile(r"^ {4}(\w+): (.+(?:\n {8}.+)*)", re.MULTILINE)
 
+_WORDS = {"type": "string", "pattern": r"\S"}
 _OTHER_LANGUAGES = {"enum": [language for language in LANGUAGES if language != "en"]}
 # What `__post_init__` of a type asks for, as far as a schema can say it.
 _BETWEEN_FIELDS: dict[type[msgspec.Struct], dict[str, Any]] = {
@@ -70,9 +74,39 @@ def settings_schema() -> dict[str, Any]:
     return {"$schema": _DRAFT, "title": "Settings of a project: .pyrunbook.yml", **settings, "$defs": definitions}
 
 
+def translation_schema(kind: type[msgspec.Struct]) -> dict[str, Any]:
+    """Of the words of another language beside a runbook's metadata or a role's notes."""
+    beside = "`<name>.meta.yml`, below `runbook`" if kind is Metadata else "`meta/step.yml`"
+    return {"$schema": _DRAFT, "title": f"Words of another language, with the keys of {beside}", **_words_of(kind)}
+
+
+def _words_of(kind: Any) -> dict[str, Any]:
+    """What a translation may hold of a type; nothing where there is nothing to translate."""
+    kind, _ = without_none(kind)
+    if kind is Text:
+        return _WORDS
+    if get_origin(kind) is tuple:
+        items = _words_of(get_args(kind)[0])
+        return {"type": "array", "items": items} if items else {}
+    if not (isinstance(kind, type) and issubclass(kind, msgspec.Struct)):
+        return {}
+    fields = {field.encode_name: field.type for field in msgspec.structs.fields(kind)}
+    named = {"type": "object", "additionalProperties": _WORDS}
+    found = {name: named if name in NAMED else _words_of(of) for name, of in fields.items()}
+    found = {name: words for name, words in found.items() if words}
+    if not found:
+        return {}
+    known_by = [name for name in KEYS if name in fields]
+    found |= {name: {"type": "string"} for name in known_by}
+    also = {"required": known_by} if known_by else {}
+    return {"type": "object", "properties": found, **also, "additionalProperties": False}
+
+
 SCHEMAS: dict[str, Callable[[], dict[str, Any]]] = {
     "runbook": metadata_schema,
+    "runbook-translation": partial(translation_schema, Metadata),
     "step": step_schema,
+    "step-translation": partial(translation_schema, StepNotes),
     "settings": settings_schema,
 }
 """The schemas by the name that `pyrunbook schema` takes."""

@@ -10,8 +10,9 @@ import msgspec
 
 from pyrunbook.catalog.metadata import Struct, Trouble
 from pyrunbook.catalog.strict import read_struct
+from pyrunbook.catalog.translation import add_translations, translations_of
 from pyrunbook.catalog.values import Condition, Duration, Text
-from pyrunbook.catalog.yaml_file import InvalidFile, Problem, read
+from pyrunbook.catalog.yaml_file import Document, InvalidFile, Problem, read
 
 
 class ByHand(Struct, frozen=True, kw_only=True):
@@ -100,21 +101,28 @@ def read_step_notes(file: Path) -> StepNotes:
         InvalidFile: with every mistake in the file.
     """
     try:
-        found = file.stat()
+        found = [each.stat() for each in (file, *translations_of(file).values())]
     except OSError:
         return _read(file)  # which says what is wrong
-    return _read_once(file, found.st_mtime_ns, found.st_size)
+    return _read_once(file, tuple((each.st_mtime_ns, each.st_size) for each in found))
 
 
 def _read(file: Path) -> StepNotes:
-    document = read(file)
     problems: list[Problem] = []
-    notes = read_struct(document, document.root, StepNotes, "", problems)
-    if notes is None:
+    notes = notes_of(read(file), problems)
+    if notes is None or problems:
         raise InvalidFile(problems)
     return notes
 
 
+def notes_of(document: Document, problems: list[Problem]) -> StepNotes | None:
+    """The notes of a file that has been read, with their translations; `None` when anything in it was wrong."""
+    notes = read_struct(document, document.root, StepNotes, "", problems)
+    if notes is not None:
+        add_translations(document.file, notes, problems)
+    return notes
+
+
 @lru_cache(maxsize=256)
-def _read_once(file: Path, _modified: int, _size: int) -> StepNotes:
+def _read_once(file: Path, _versions: tuple[tuple[int, int], ...]) -> StepNotes:
     return _read(file)

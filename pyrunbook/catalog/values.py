@@ -29,6 +29,10 @@ class Text(str):
         """The words in a language; in English where they are missing."""
         return self._languages.get(language, str(self))
 
+    def say_in(self, language: str, words: str) -> None:
+        """Give the text its words in another language; for its reader only."""
+        self._languages[language] = words
+
     @property
     def languages(self) -> dict[str, str]:
         """Language to words."""

@@ -9,7 +9,7 @@ import click
 
 from pyrunbook.errors import BadInput
 
-KINDS = ("runbook", "step", "settings")
+KINDS = ("runbook", "runbook-translation", "step", "step-translation", "settings")
 
 
 @click.command()
@@ -25,9 +25,11 @@ def schema(kind: str, output: Path | None) -> None:
     """Print the JSON Schema of a KIND of file, for editors and validators; of a runbook's metadata by default.
 
     \b
-    runbook    <playbook>.meta.yml, beside a playbook
-    step       meta/step.yml of a role
-    settings   .pyrunbook.yml of a project
+    runbook              <playbook>.meta.yml, beside a playbook
+    runbook-translation  <playbook>.meta.fr.yml, its words in another language
+    step                 meta/step.yml of a role
+    step-translation     meta/step.fr.yml, its words in another language
+    settings             .pyrunbook.yml of a project
 
     An editor with yaml-language-server completes and checks a file whose first line names the schema:
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,19 +11,20 @@ from pathlib import Path
 from pyrunbook.catalog.metadata import read_metadata
 from pyrunbook.catalog.project import find_playbooks, need_playbooks
 from pyrunbook.catalog.settings import FILE
+from pyrunbook.catalog.translation import is_metadata
 from pyrunbook.catalog.yaml_file import InvalidFile
 from pyrunbook.errors import BadInput
 from pyrunbook.lint.context import Project
 from pyrunbook.lint.from_alerts import from_alerts, is_alert_rules
 from pyrunbook.lint.from_markdown import from_page
-from pyrunbook.lint.from_role import NOTES, read_role
+from pyrunbook.lint.from_role import is_notes, read_role
 from pyrunbook.lint.from_runbook import from_playbook
 from pyrunbook.lint.subject import Spot, Subject
 from pyrunbook.lint.tasks import plays_of
 
 _PAGES = (".md", ".markdown")
 _YAML = (".yml", ".yaml")
-_META = (".meta.yml", ".meta.yaml")
+_META = re.compile(r"\.meta(\.[a-z]{2})?(?=\.ya?ml$)")
 _NOT_HERE = {"node_modules", "site-packages", "venv", "vendor", "__pycache__", "molecule"}
 _MARKS = (FILE, "pyproject.toml", "playbooks", "roles", ".git")
 
@@ -77,7 +79,7 @@ def collect(paths: Sequence[Path], project: Project) -> Collection:
         elif playbook is not None:
             playbooks[playbook] = None
             whole.add(playbook)
-        elif path.parts[-2:] == NOTES.parts:
+        elif is_notes(path):
             playbooks |= dict.fromkeys(_users_of(path.parent.parent, project))
             others[path] = None
             found.only.add(path)
@@ -112,7 +114,7 @@ def _others(files: Iterable[Path], project: Project) -> Iterator[Subject]:
     for file in files:
         if file.suffix in _PAGES:
             yield from_page(file)
-        elif file.parts[-2:] == NOTES.parts:
+        elif is_notes(file):
             read_role(file.parent.parent, project)
         else:
             yield from_alerts(file, project)
@@ -151,10 +153,10 @@ def named_alerts(project: Project) -> dict[str, Spot]:
 
 def _playbook_of(path: Path) -> Path | None:
     """The playbook that a file of metadata belongs to."""
-    ending = next((ending for ending in _META if path.name.endswith(ending)), None)
-    if ending is None:
+    name = _META.sub("", path.name)
+    if name == path.name:
         return None
-    playbook = path.with_name(path.name.removesuffix(ending) + _YAML[_META.index(ending)])
+    playbook = path.with_name(name)
     if not playbook.is_file():
         raise BadInput(f"{path} has no playbook beside it: {playbook.name} is not there")
     return playbook
@@ -167,7 +169,7 @@ def _users_of(role: Path, project: Project) -> Iterator[Path]:
 
 
 def _is_playbook(file: Path, project: Project) -> bool:
-    if file.suffix not in _YAML or file.name.endswith(_META):
+    if file.suffix not in _YAML or is_metadata(file.name):
         return False
     lines = project.lines(file)
     if not any("hosts:" in line or "import_playbook:" in line for line in lines):

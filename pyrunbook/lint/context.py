@@ -16,6 +16,7 @@ from pyrunbook.catalog.loose_yaml import LooseFile, read_loosely
 from pyrunbook.catalog.metadata import ArgumentSpec, read_metadata
 from pyrunbook.catalog.roles import RolePlaces, shipped_roles
 from pyrunbook.catalog.settings import LintSettings, Settings
+from pyrunbook.catalog.translation import is_metadata
 from pyrunbook.catalog.yaml_file import InvalidFile
 from pyrunbook.lint.shell_syntax import Fault, faults
 from pyrunbook.lint.subject import Alert, Command, Place, Reach, Spot, Subject
@@ -65,7 +66,7 @@ class Project:
             f"{category}/{path.stem}": path
             for category in CATEGORIES
             for path in sorted((self.root / "playbooks" / category).glob("*.yml"))
-            if not path.name.endswith(".meta.yml") and not path.name.startswith(".")
+            if not is_metadata(path.name) and not path.name.startswith(".")
         }
 
     def lines(self, file: Path) -> list[str]:

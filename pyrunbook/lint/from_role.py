@@ -8,21 +8,24 @@ from pathlib import Path
 import yaml
 
 from pyrunbook.catalog import Text
-from pyrunbook.catalog.step_notes import StepNotes
-from pyrunbook.catalog.strict import read_struct
+from pyrunbook.catalog.step_notes import StepNotes, notes_of
 from pyrunbook.catalog.yaml_file import Document, InvalidFile, read
 from pyrunbook.lint.context import Project
 from pyrunbook.lint.looking import look_at_task
-from pyrunbook.lint.subject import Command, Deed, Mention, Role, Spot, Step, Subject
+from pyrunbook.lint.subject import Command, Deed, Mention, Spot, Step, Subject
 from pyrunbook.lint.tasks import task_files, tasks_of_file
-from pyrunbook.lint.translations import add_role_inputs
+from pyrunbook.lint.translations import add_role_inputs, add_translations, role_of
 from pyrunbook.lint.yaml_text import key_spot, leaves, spot
 from pyrunbook.lint.yaml_texts import add_text, command_of
 from pyrunbook.markdown.section_names import SectionName
 
 PLATFORMS = ("host", "kubernetes")
 NOTES = Path("meta") / "step.yml"
-_INSTRUCTIONS = ("text", "undo_text", "solution")
+
+
+def is_notes(path: Path) -> bool:
+    """Whether a file is a role's notes, or a translation of them."""
+    return path.parent.name == "meta" and (path.name == NOTES.name or path.match("step.??.yml"))
 
 
 def read_role(role: Path, project: Project) -> Subject:
@@ -44,9 +47,11 @@ def _read_role(role: Path, project: Project) -> Subject:
     except InvalidFile as error:
         subject.problems += error.problems
         return subject
-    read_struct(document, document.root, StepNotes, "", subject.problems)
+    known = notes_of(document, subject.problems)
     _add_notes(subject, document, project)
-    add_role_inputs(subject, role, document, project)
+    if known is not None:
+        add_translations(subject, document, document.root, known, project)
+        add_role_inputs(subject, role, notes, known, project)
     return subject
 
 
@@ -72,8 +77,7 @@ def _add_notes(subject: Subject, document: Document, project: Project) -> None:
     trouble: list[Command] = []
     for leaf in leaves(document, root, StepNotes):
         if leaf.kind is Text:
-            kind = Role.INSTRUCTION if leaf.path[-1] in _INSTRUCTIONS else Role.STATEMENT
-            add_text(subject, document, leaf.node, kind, source, project.settings.docs.languages)
+            add_text(subject, document, leaf.node, role_of(StepNotes, leaf.path[-1]), source)
         elif leaf.path[0] == "troubleshooting" and "commands" in leaf.path:
             command = command_of(document, leaf.node, source, flow="")
             trouble += [command] if command else []

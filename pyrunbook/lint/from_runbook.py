@@ -17,9 +17,9 @@ from pyrunbook.lint.context import Project
 from pyrunbook.lint.from_inventory import add_inventory
 from pyrunbook.lint.from_role import read_role
 from pyrunbook.lint.looking import look_at_task
-from pyrunbook.lint.subject import Link, Mention, Place, Role, Spot, Step, Subject
+from pyrunbook.lint.subject import Link, Mention, Place, Spot, Step, Subject
 from pyrunbook.lint.tasks import Play, Task, plays_of
-from pyrunbook.lint.translations import add_titles_and_inputs
+from pyrunbook.lint.translations import add_titles_and_inputs, add_translations, role_of, spec_of
 from pyrunbook.lint.yaml_text import key_spot, leaves, spot
 from pyrunbook.lint.yaml_texts import add_command, add_text
 from pyrunbook.markdown.section_names import SectionName
@@ -33,7 +33,6 @@ _SECTIONS = {
     "symptoms": SectionName.SYMPTOMS,
     "impact": SectionName.IMPACT,
 }
-_INSTRUCTIONS = ("how", "solution", "rollback")
 
 
 def from_playbook(playbook: Path, project: Project) -> Subject:
@@ -66,6 +65,8 @@ def from_playbook(playbook: Path, project: Project) -> Subject:
     _add_tasks(subject, playbook, project)
     if runbook is not None and document is not None:
         project.note_prerequisites(playbook, runbook.spec)
+        block = document.get(spec_of(document), "runbook") or document.root
+        add_translations(subject, document, block, runbook.metadata, project)
         add_titles_and_inputs(subject, runbook, document, project)
         add_inventory(subject, runbook.metadata, project, window_at or subject.at)
     return subject
@@ -86,10 +87,8 @@ def _add_metadata(subject: Subject, document: Document, project: Project) -> Spo
             if key in _SECTIONS and value.tag != "tag:yaml.org,2002:null" and value.value:
                 subject.sections[_SECTIONS[key]] = spot(document, where)
         for leaf in leaves(document, node, Metadata):
-            last = leaf.path[-1]
             if leaf.kind is Text:
-                role = Role.INSTRUCTION if last in _INSTRUCTIONS else Role.STATEMENT
-                add_text(subject, document, leaf.node, role, source, project.settings.docs.languages)
+                add_text(subject, document, leaf.node, role_of(Metadata, leaf.path[-1]), source)
             elif leaf.path[0] == "troubleshooting" and "commands" in leaf.path:
                 add_command(subject, document, leaf.node, source, flow="")
             else:

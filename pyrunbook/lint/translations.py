@@ -1,19 +1,59 @@
-"""What else has words in each language: titles of steps, meanings of inputs. The English ones stand elsewhere."""
+"""Words in other languages: those that a translation has, and those that are missing in a language of the project."""
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
+import msgspec
 import yaml
 
+from pyrunbook.catalog import Text
+from pyrunbook.catalog.metadata import Metadata
 from pyrunbook.catalog.runbook import Runbook
-from pyrunbook.catalog.yaml_file import Document, InvalidFile, read
+from pyrunbook.catalog.step_notes import StepNotes
+from pyrunbook.catalog.translation import translations_of
+from pyrunbook.catalog.yaml_file import Document, InvalidFile, Problem, read
 from pyrunbook.lint.context import Project
-from pyrunbook.lint.subject import Place, Spot, Subject
-from pyrunbook.lint.yaml_text import key_spot
+from pyrunbook.lint.subject import Place, Role, Spot, Subject
+from pyrunbook.lint.yaml_text import key_spot, leaves, spot
+from pyrunbook.lint.yaml_texts import add_text
 
 SPECS = Path("meta") / "argument_specs.yml"
+_INSTRUCTIONS = ("how", "solution", "rollback", "text", "undo_text")
+
+
+def role_of(block: type[msgspec.Struct], field: str | int) -> Role:
+    """What a text is for, by the field of the metadata or of the notes that it stands in."""
+    prerequisite = block is Metadata and field == "text"
+    return Role.INSTRUCTION if field in _INSTRUCTIONS and not prerequisite else Role.STATEMENT
+
+
+def add_translations(
+    subject: Subject, document: Document, node: yaml.Node, known: Metadata | StepNotes, project: Project
+) -> None:
+    """Note the texts of the translations beside a file, and those that are missing there.
+
+    Args:
+        subject: that gets them.
+        document: the file in English.
+        node: what of it is translated.
+        known: the same as it was read.
+        project: that it is of.
+    """
+    for path in translations_of(document.file).values():
+        subject.files[path] = None
+    for leaf in leaves(document, node, type(known)):
+        if leaf.kind is Text:
+            given = _at(known, leaf.path).languages
+            missing = [language for language in project.settings.docs.languages if language not in given]
+            subject.untranslated += [Place(spot(document, leaf.node), language) for language in missing]
+    for language, beside in _read(document.file).items():
+        for leaf in leaves(beside, beside.root, type(known)):
+            if leaf.kind is Text:
+                role = role_of(type(known), leaf.path[-1])
+                add_text(subject, beside, leaf.node, role, project.lines(beside.file), language)
 
 
 def add_titles_and_inputs(subject: Subject, runbook: Runbook, document: Document, project: Project) -> None:
@@ -25,23 +65,23 @@ def add_titles_and_inputs(subject: Subject, runbook: Runbook, document: Document
         document: its metadata.
         project: that it is of.
     """
-    spec = next(
-        (node for _, _, node in document.items(document.get(document.root, "argument_specs") or document.root)
-         if document.get(node, "runbook") is not None),
-        None,
-    )  # fmt: skip
-    block = document.get(spec, "runbook")
+    beside = _read(document.file)
+    steps = {(item.id, str(item.phase)): None for item in runbook.playbook.imports}
     for language in _others(project):
+        translation = beside.get(language)
         titles = runbook.metadata.titles.get(language, {})
-        at = key_spot(document, document.get(block, "titles"), language) or subject.at
-        for step, phase in _steps(runbook):
+        at = (key_spot(translation, translation.root, "titles") if translation else None) or subject.at
+        for step, phase in steps:
             if step not in titles and f"{phase}.{step}" not in titles:
                 subject.untranslated.append(Place(at, f"{language} the title of the step {step}"))
-        known = runbook.metadata.inputs.get(language, {})
-        subject.untranslated += _inputs(document, document.get(spec, "options"), known, language)
+    names = [name for step, phase in steps for name in (step, f"{phase}.{step}")]
+    subject.problems += _unknown(beside, "titles", names, "the playbook has no such step")
+    options = document.get(spec_of(document), "options")
+    subject.untranslated += _missing(document, options, runbook.metadata.inputs, project)
+    subject.problems += _unknown(beside, "inputs", list(runbook.inputs), "there is no such input")
 
 
-def add_role_inputs(subject: Subject, role: Path, notes: Document, project: Project) -> None:
+def add_role_inputs(subject: Subject, role: Path, notes: Path, known: StepNotes, project: Project) -> None:
     """Note the inputs of a role without a meaning in a language of the project."""
     file = role / SPECS
     if not file.is_file():
@@ -52,23 +92,50 @@ def add_role_inputs(subject: Subject, role: Path, notes: Document, project: Proj
         subject.problems += error.problems
         return
     subject.files[file] = None
-    main = document.get(document.get(document.root, "argument_specs"), "main")
-    for language in _others(project):
-        said = notes.get(notes.get(notes.root, "inputs"), language)
-        known = {name for name, _, _ in notes.items(said)} if said is not None else set()
-        subject.untranslated += _inputs(document, document.get(main, "options"), known, language)
+    options = document.get(document.get(document.get(document.root, "argument_specs"), "main"), "options")
+    subject.untranslated += _missing(document, options, known.inputs, project)
+    names = [name for name, _, _ in document.items(options)] if options is not None else []
+    subject.problems += _unknown(_read(notes), "inputs", names, "the role has no such input")
 
 
-def _inputs(document: Document, options: yaml.Node | None, known: Container[str], language: str) -> Iterator[Place]:
-    if isinstance(options, yaml.MappingNode):
-        for name, key, _ in document.items(options):
-            if name not in known:
+def _missing(
+    document: Document, options: yaml.Node | None, known: dict[str, dict[str, str]], project: Project
+) -> Iterator[Place]:
+    for name, key, _ in document.items(options) if options is not None else ():
+        for language in _others(project):
+            if name not in known.get(language, {}):
                 at = Spot(document.file, key.start_mark.line + 1, key.start_mark.column + 1)
                 yield Place(at, f"{language} the meaning of the input {name}")
 
 
-def _steps(runbook: Runbook) -> dict[tuple[str, str], None]:
-    return {(item.id, str(item.phase)): None for item in runbook.playbook.imports}
+def _unknown(beside: dict[str, Document], block: str, names: Collection[str], why: str) -> Iterator[Problem]:
+    for document in beside.values():
+        said = document.get(document.root, block)
+        for name, key, _ in document.items(said) if said is not None else ():
+            if name not in names:
+                yield document.problem(key, f"{block}.{name}", why)
+
+
+def spec_of(document: Document) -> yaml.Node | None:
+    """The spec of a runbook's metadata that has the `runbook` block."""
+    specs = document.items(document.get(document.root, "argument_specs") or document.root)
+    return next((node for _, _, node in specs if document.get(node, "runbook") is not None), None)
+
+
+def _read(file: Path) -> dict[str, Document]:
+    found = {}
+    for language, path in translations_of(file).items():
+        try:
+            found[language] = read(path)
+        except InvalidFile:  # whoever reads the English file too has said what is wrong
+            continue
+    return found
+
+
+def _at(known: Any, path: Sequence[str | int]) -> Any:
+    for part in path:
+        known = known[part] if isinstance(part, int) or isinstance(known, dict) else getattr(known, part)
+    return known
 
 
 def _others(project: Project) -> list[str]:

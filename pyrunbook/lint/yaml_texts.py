@@ -8,30 +8,20 @@ import yaml
 
 from pyrunbook.catalog.yaml_file import Document
 from pyrunbook.lint.masks import masked
-from pyrunbook.lint.subject import Command, Place, Role, Subject, Text
-from pyrunbook.lint.yaml_text import rows, source_lines, spot
+from pyrunbook.lint.subject import Command, Role, Subject, Text
+from pyrunbook.lint.yaml_text import rows, source_lines
 
 
 def add_text(
-    subject: Subject,
-    document: Document,
-    node: yaml.Node,
-    role: Role,
-    source: Sequence[str],
-    languages: Sequence[str],
+    subject: Subject, document: Document, node: yaml.Node, role: Role, source: Sequence[str], language: str = "en"
 ) -> None:
-    """A text in one language or in several; those of the project's languages that are missing are noted."""
+    """A text in one language, or in several of which each is named."""
+    given = [(language, node)]
     if isinstance(node, yaml.MappingNode):
-        given = {name: value for name, _, value in document.items(node)}
-    elif isinstance(node, yaml.ScalarNode):
-        given = {"en": node}
-    else:
-        return
-    for language, value in given.items():
+        given = [(name, value) for name, _, value in document.items(node)]
+    for said_in, value in given:
         if isinstance(value, yaml.ScalarNode):
-            subject.texts.append(Text(source_lines(document, value, source), role, language))
-    missing = [language for language in languages if language not in given]
-    subject.untranslated += [Place(spot(document, node), language) for language in missing]
+            subject.texts.append(Text(source_lines(document, value, source), role, said_in))
 
 
 def add_command(

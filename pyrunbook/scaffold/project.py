@@ -11,7 +11,7 @@ from pathlib import Path
 
 from pyrunbook import places
 from pyrunbook.catalog import CATEGORIES
-from pyrunbook.catalog.schema import metadata_schema, step_schema
+from pyrunbook.catalog.schema import SCHEMAS
 from pyrunbook.errors import BadInput
 from pyrunbook.scaffold.files import write_new
 from pyrunbook.scaffold.rendering import render
@@ -50,7 +50,7 @@ def _project_files(today: date) -> dict[str, str]:
     found = dict(_templates(files("pyrunbook.scaffold") / "templates" / "project", "", today))
     content = places.shipped()
     for runbook in COPIED:
-        for suffix in (".yml", ".meta.yml"):
+        for suffix in (".yml", ".meta.yml", ".meta.fr.yml"):
             name = f"playbooks/{runbook}{suffix}"
             found[name] = (content / name).read_text(encoding="utf-8")
     for path in sorted((content / "inventories" / "sandbox").rglob("*.yml")):
@@ -58,8 +58,8 @@ def _project_files(today: date) -> dict[str, str]:
     for grant in GRANTS:
         name = f"docs/kubernetes/{grant}.yaml"
         found[name] = (content / name).read_text(encoding="utf-8")
-    for name, schema in (("runbook", metadata_schema()), ("step", step_schema())):
-        found[f"docs/schema/{name}.schema.json"] = json.dumps(schema, indent=2, ensure_ascii=False) + "\n"
+    for name, schema in SCHEMAS.items():
+        found[f"docs/schema/{name}.schema.json"] = json.dumps(schema(), indent=2, ensure_ascii=False) + "\n"
     # git keeps no empty directories.
     for directory in ("roles", *(f"playbooks/{category}" for category in CATEGORIES)):
         if not any(name.startswith(f"{directory}/") for name in found):

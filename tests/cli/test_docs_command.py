@@ -446,7 +446,7 @@ def test_the_shipped_pages_drift_with_the_shipped_runbooks(tmp_path: Path, run: 
     for file, before, after, drifting in (
         (update.with_name("production_update.yml"), "Back up the service", "Save the service", [f"{page}.md"]),
         (ours / "roles/switch_service/meta/step.yml", "estimate: 1m", "estimate: 2m", [f"{page}.md", f"{page}.fr.md"]),
-        (update, "fr: Mise à jour de la production", "fr: Production update", [f"{page}.fr.md"]),
+        (update.with_suffix(".fr.yml"), "Mise à jour de la production", "Production update", [f"{page}.fr.md"]),
         (ours / f"{page}.md", "## Verification", "", [f"{page}.md"]),
     ):
         text = file.read_text(encoding="utf-8")

@@ -95,7 +95,7 @@ def test_playbooks_are_found_wherever_they_stand(run: Run, tmp_path: Path, place
 @pytest.mark.parametrize(
     ("before", "after", "rule", "at"),
     [
-        ("update.yml", "tags: [deploy]|tags: [roll_out]", "missing-translation", "fr:"),
+        ("update.yml", "tags: [deploy]|tags: [roll_out]", "missing-translation", "runbook:"),
         ("update.meta.yml", "|rollback: {en: A failed run puts back what was there.", "missing-section", "runbook:"),
         ("update.meta.yml", ", fr: Mettre une version en service.|", "missing-translation", "summary:"),
     ],

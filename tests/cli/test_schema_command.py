@@ -23,7 +23,12 @@ CHECKOUT = Path(__file__).parents[2]
 COMMITTED = CHECKOUT / "docs" / "schema"
 METADATA = sorted((CHECKOUT / "playbooks").glob("*/*.meta.yml"))
 NOTES = sorted((CHECKOUT / "roles").glob("*/meta/step.yml"))
-SHIPPED = [*[("runbook", path) for path in METADATA], *[("step", path) for path in NOTES]]
+SHIPPED = [
+    *[("runbook", path) for path in METADATA],
+    *[("step", path) for path in NOTES],
+    *[("runbook-translation", path.with_suffix(".fr.yml")) for path in METADATA],
+    *[("step-translation", path.with_suffix(".fr.yml")) for path in NOTES],
+]
 
 RUNBOOK = """\
 argument_specs:
@@ -58,6 +63,24 @@ undo_text: Start it again.
 troubleshooting: [{error: in flight, match: 'in.?flight', cause: Slow clients, solution: Wait}]
 check_mode: partial
 check_mode_why: It cannot know.
+"""
+RUNBOOK_IN_FRENCH = """\
+title: Exemple
+prerequisites: [{id: staging, text: La préproduction va bien}]
+escalation: [{when: Échec}]
+troubleshooting: [{error: Boom, cause: Trop, solution: Moins}]
+links: [{title: Tableau de bord}]
+titles: {drain: Vidanger}
+inputs: {release: La version}
+"""
+STEP_IN_FRENCH = """\
+purpose: Arrêter
+expected: Il ne reste rien.
+by_hand: {host: [{text: L'arrêter, expected: rien}]}
+undo_text: Le redémarrer.
+troubleshooting: [{error: in flight, cause: Clients lents}]
+check_mode_why: Impossible à savoir.
+inputs: {drain_color: La couleur}
 """
 SETTINGS = """\
 docs: {inventory: inventories/production, languages: [en, fr], output: docs}
@@ -124,7 +147,32 @@ MISTAKES = {
         ("alert_rules: [rules.yml]", "alert_rules: rules.yml"),
     ],
 }
-WHOLE = {"runbook": RUNBOOK, "step": STEP, "settings": SETTINGS}
+MISTAKES |= {
+    "runbook-translation": [
+        ("title: Exemple", "titel: Exemple"),
+        ("title: Exemple", "title: {fr: Exemple}"),
+        ("title: Exemple", "title: ' '"),
+        ("title: Exemple", "owner: L'équipe"),
+        ("id: staging, ", ""),
+        ("[{when: Échec}]", "{when: Échec}"),
+        ("{drain: Vidanger}", "[Vidanger]"),
+        ("Vidanger", "[Vidanger]"),
+    ],
+    "step-translation": [
+        ("purpose: Arrêter", "purpose: 1"),
+        ("purpose: Arrêter", "estimate: 2m"),
+        ("text: L'arrêter", "commands: systemctl stop x"),
+        ("host:", "windows:"),
+        ("error: in flight, ", ""),
+    ],
+}
+WHOLE = {
+    "runbook": RUNBOOK,
+    "step": STEP,
+    "settings": SETTINGS,
+    "runbook-translation": RUNBOOK_IN_FRENCH,
+    "step-translation": STEP_IN_FRENCH,
+}
 
 
 class _Yaml12(yaml.SafeLoader):
@@ -144,7 +192,11 @@ def refused(kind: str, text: str) -> list[str]:
 
 
 def read(kind: str, text: str, directory: Path) -> None:
-    file = directory / {"runbook": "x.meta.yml", "step": "step.yml", "settings": ".pyrunbook.yml"}[kind]
+    file = directory / {"runbook": "x.meta.yml", "step": "step.yml"}.get(kind.split("-")[0], ".pyrunbook.yml")
+    if kind.endswith("-translation"):
+        file.with_suffix(".fr.yml").write_text(text)
+        kind = kind.removesuffix("-translation")
+        text = WHOLE[kind]
     file.write_text(text)
     if kind == "runbook":
         read_metadata(file)
@@ -174,7 +226,7 @@ def test_the_runbooks_is_the_default_and_other_words_are_refused(capsys: pytest.
     assert run() == 0
     assert json.loads(capsys.readouterr().out)["title"] == "Metadata of a runbook"
     assert run("playbook") == 2
-    assert "'runbook', 'step', 'settings'" in capsys.readouterr().err
+    assert "'runbook', 'runbook-translation', 'step'" in capsys.readouterr().err
 
 
 def test_a_schema_is_written_to_a_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -243,7 +295,7 @@ def test_every_form_of_a_window_is_right_for_both(spec: str, tmp_path: Path) -> 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_an_editor_can_say_what_every_field_means(kind: str) -> None:
-    for name, definition in schema.SCHEMAS[kind]()["$defs"].items():
+    for name, definition in schema.SCHEMAS[kind]().get("$defs", {}).items():
         assert definition["description"], name
         if name in ("Input", "ArgumentSpec"):  # ansible-core's, described there
             continue

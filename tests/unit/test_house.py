@@ -24,7 +24,7 @@ from pyrunbook.errors import ExitCode, PyrunbookError
 
 CHECKOUT = Path(__file__).parents[2]
 ROLES = sorted(path.name for path in (CHECKOUT / "roles").iterdir() if path.is_dir())
-PLAYBOOKS = sorted(path for path in (CHECKOUT / "playbooks").glob("*/*.yml") if not path.name.endswith(".meta.yml"))
+PLAYBOOKS = sorted(path for path in (CHECKOUT / "playbooks").glob("*/*.yml") if ".meta." not in path.name)
 CATEGORIES = {"deployment", "incidents", "maintenance"}
 PLATFORMS = ("host", "kubernetes")
 UNSPECIFIED = {"service_checks"}
@@ -260,10 +260,10 @@ def test_playbooks_stand_in_their_category_with_their_metadata() -> None:
     folder = CHECKOUT / "playbooks"
     assert {path.name for path in folder.iterdir()} <= CATEGORIES
     for path in folder.glob("*/*"):
-        assert re.fullmatch(r"[a-z][a-z0-9_]*(\.meta)?\.yml", path.name), path
-        stem = path.name.removesuffix(".yml").removesuffix(".meta")
-        assert path.with_name(f"{stem}.yml").is_file(), f"{path}: no playbook"
-        assert path.with_name(f"{stem}.meta.yml").is_file(), f"{path}: no metadata"
+        found = re.fullmatch(r"([a-z][a-z0-9_]*)(\.meta(\.fr)?)?\.yml", path.name)
+        assert found, path
+        for ending in (".yml", ".meta.yml", ".meta.fr.yml"):
+            assert path.with_name(found[1] + ending).is_file(), f"{path}: no {ending} beside it"
 
 
 @pytest.mark.parametrize("path", PLAYBOOKS, ids=lambda path: path.stem)

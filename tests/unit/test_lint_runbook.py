@@ -116,7 +116,7 @@ def test_a_language_of_a_text_is_asked_only_for_its_own_words(project: Path, loo
     ("path", "old", "new", "wanted"),
     [
         (META, ", fr: Redémarrage}", "}", f"{META}:6:14 missing-translation"),
-        (META, ", check: Contrôler le service}", "}", f"{META}:28:9 missing-translation"),
+        (META, ", check: Contrôler le service}", "}", f"{META}:4:5 missing-translation"),
         (NOTES, ", fr: Un nouveau journal.}", "}", f"{NOTES}:11:17 missing-translation"),
         (META, "    short_description", "    options:\n      plan: {description: Id.}\n    short_description",
          f"{META}:4:7 missing-translation"),

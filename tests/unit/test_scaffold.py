@@ -207,7 +207,7 @@ def test_a_project_has_runbooks_that_can_be_read(project: Path) -> None:
 def test_the_files_that_pages_and_errors_name_are_there(project: Path) -> None:
     """A Role to apply is a file of the project; what is pyrunbook's documentation is called so."""
     texts = [errors.ROLE_FILE, errors.CERTIFICATES_ROLE_FILE]
-    texts += [file.read_text(encoding="utf-8") for file in CHECKOUT.glob("roles/*/meta/step.yml")]
+    texts += [file.read_text(encoding="utf-8") for file in CHECKOUT.glob("roles/*/meta/step*.yml")]
     named = {name for text in texts for name in re.findall(r"docs/kubernetes/[\w-]+\.yaml", text)}
     assert {errors.ROLE_FILE, "docs/kubernetes/role-by-hand.yaml"} <= named
     for name in named:
