@@ -72,6 +72,8 @@ FILES = {
               window: {spec: Sat 03:00-05:00 UTC, cutoff: 15m, exclusions: [2026-12-24]}
               risk: medium
               impact: {en: None., fr: Aucun.}
+              when_to_ignore: {en: While no release is waiting., fr: Tant qu'aucune version n'attend.}
+              verification: {en: The new release answers., fr: La nouvelle version répond.}
               prerequisites:
                 - id: quiet
                   text: {en: Nobody else deploys, fr: Personne d'autre ne déploie}
@@ -133,6 +135,7 @@ FILES = {
                 - {en: Answers take more than 2 s., fr: Les réponses prennent plus de 2 s.}
                 - {en: Customers complain., fr: Les clients se plaignent.}
               impact: {en: Customers leave., fr: Les clients partent.}
+              when_to_ignore: {en: While the shop is closed., fr: Quand la boutique est fermée.}
               alerts: [ShopSlow]
               titles: {fr: {look: Regarder le service}}
     """,

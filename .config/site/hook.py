@@ -52,9 +52,9 @@ def _anchor(heading: str, separator: str) -> str:
 
 
 def on_page_markdown(markdown: str, page: Any, config: Any, files: Any) -> str:  # noqa: ARG001 - the hook's interface
-    """Remember which page is made: an extension of Markdown is not told."""
+    """Remember which page is made, which an extension of Markdown is not told; have what is folded read as Markdown."""
     _LinkTree.page, _LinkTree.docs = page.file, Path(config.docs_dir)
-    return markdown
+    return re.sub(r"^<details>$", '<details markdown="1">', markdown, flags=re.MULTILINE)
 
 
 def on_page_context(context: dict[str, Any], page: Any, config: Any, nav: Any) -> dict[str, Any]:  # noqa: ARG001

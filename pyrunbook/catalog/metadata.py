@@ -173,6 +173,8 @@ class Metadata(Struct, frozen=True, kw_only=True):
         window: when it may run.
         symptoms: what one sees when there is this incident.
         impact: what the incident, or the run, means for the users of the service.
+        when_to_ignore: when nothing has to be done about it now.
+        verification: how one sees that it worked.
         prerequisites: what must hold before the first change.
         escalation: whom to call and when.
         rollback: what going back means here, before the rollback's own steps.
@@ -208,6 +210,8 @@ class Metadata(Struct, frozen=True, kw_only=True):
     risk: Literal["high", "medium", "low"] | None = None
     symptoms: tuple[Text, ...] = ()
     impact: Text | None = None
+    when_to_ignore: Text | None = None
+    verification: Text | None = None
     prerequisites: tuple[Prerequisite, ...] = ()
     escalation: tuple[Escalation, ...] = ()
     rollback: Text | None = None

@@ -97,6 +97,14 @@ def _condition(expression: str) -> tuple[Callable[..., Any], frozenset[str]]:
     return _ENVIRONMENT.compile_expression(expression, undefined_to_none=False), frozenset(names)
 
 
+def names_in(condition: str) -> frozenset[str]:
+    """The variables that a condition asks for; none where it cannot be read."""
+    try:
+        return _condition(condition)[1]
+    except TemplateError:
+        return frozenset()
+
+
 class Values:
     """The variables of a service, their own templates filled when they are asked for.
 

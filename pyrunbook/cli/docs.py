@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from pyrunbook.catalog.settings import DocsSettings
     from pyrunbook.docs.collection import Collection
     from pyrunbook.docs.files import Drift
-    from pyrunbook.docs.measured import Measured
+    from pyrunbook.docs.past_runs import PastRuns
 
 
 def page_options(command: Any) -> Any:
@@ -32,6 +32,11 @@ def page_options(command: Any) -> Any:
     ):
         command = decorate(command)
     return command
+
+
+all_inputs_option = click.option(
+    "--all-inputs", is_flag=True, help="Also list inputs of the steps that keep their defaults; not to commit."
+)
 
 
 @click.group()
@@ -50,6 +55,7 @@ def docs() -> None:
 @click.option("--lang", "languages", multiple=True, type=click.Choice(["en", "fr"]), help="Only this language.")
 @click.option("--output", type=click.Path(path_type=Path), help="Directory of the pages. Default: of the settings.")
 @click.option("--journal", is_flag=True, help="Also say when it was last tested and how long it took; not to commit.")
+@all_inputs_option
 @page_options
 @options.json_option
 @click.pass_context
@@ -59,6 +65,7 @@ def build(
     languages: tuple[str, ...],
     output: Path | None,
     journal: bool,
+    all_inputs: bool,
     project: Path | None,
     inventory: str | None,
     service: str,
@@ -76,7 +83,7 @@ def build(
     if not project and not output:
         projects.refuse_shipped(directory)
     settings = _settings(directory)
-    made = _collect(directory, settings, runbook, languages, inventory, service, journal)
+    made = _collect(directory, settings, runbook, languages, inventory, service, journal, all_inputs)
     into = _output(directory, settings, output)
     _ask_for_review(drift(into, made.files, whole=False, partial=made.partial))
     written, removed = write(into, made.files, whole=made.whole and output is None, partial=made.partial)
@@ -124,7 +131,7 @@ def check(
     if not project and not output:
         projects.refuse_shipped(directory)
     settings = _settings(directory)
-    made = _collect(directory, settings, runbook, languages, inventory, service, journal=False)
+    made = _collect(directory, settings, runbook, languages, inventory, service)
     into = _output(directory, settings, output)
     found = drift(into, made.files, whole=made.whole and output is None, partial=made.partial)
     _complain(made)
@@ -157,6 +164,7 @@ def check(
 @click.option("--lang", "language", type=click.Choice(["en", "fr"]), default="en", show_default=True, help="Of it.")
 @click.option("--journal", is_flag=True, help="Also say when it was last tested and how long it took.")
 @click.option("--raw", is_flag=True, help="As Markdown, also on a terminal.")
+@all_inputs_option
 @page_options
 @click.pass_context
 def show(
@@ -165,13 +173,14 @@ def show(
     language: str,
     journal: bool,
     raw: bool,
+    all_inputs: bool,
     project: Path | None,
     inventory: str | None,
     service: str,
 ) -> None:
     """Show the page of RUNBOOK; as Markdown where the output is no terminal."""
     directory = projects.project_directory(project)
-    made = _collect(directory, _settings(directory), (runbook,), (language,), inventory, service, journal)
+    made = _collect(directory, _settings(directory), (runbook,), (language,), inventory, service, journal, all_inputs)
     (text,) = made.files.values()
     if raw or not sys.stdout.isatty():
         click.echo(text, nl=False)
@@ -197,7 +206,8 @@ def _collect(
     languages: tuple[str, ...],
     inventory: str | None,
     service: str,
-    journal: bool,
+    journal: bool = False,
+    all_inputs: bool = False,
 ) -> Collection:
     from pyrunbook.docs.collection import collect
     from pyrunbook.docs.target import Target, choose
@@ -205,18 +215,20 @@ def _collect(
     path, services = projects.services_of(project, settings.inventory if inventory is None else inventory)
     target = Target(project) if path is None else choose(project, path, services, service)
     known = tuple(dict.fromkeys((*settings.languages, *languages)))
-    measured = _measured() if journal else None
-    return collect(target, languages or known, only=runbooks, all_languages=known, measured=measured)
+    past_runs = _past_runs() if journal else None
+    return collect(
+        target, languages or known, only=runbooks, all_languages=known, past_runs=past_runs, all_inputs=all_inputs
+    )
 
 
-def _measured() -> Measured:
-    from pyrunbook.docs.measured import Measured
+def _past_runs() -> PastRuns:
+    from pyrunbook.docs.past_runs import PastRuns
     from pyrunbook.journal import Journal
 
     if not Journal.exists():
         raise BadInput("nothing has been recorded on this machine yet", next_step="leave out --journal")
     with Journal.open() as journal:
-        return Measured(journal)
+        return PastRuns(journal)
 
 
 def _output(project: Path, settings: DocsSettings, given: Path | None) -> Path:

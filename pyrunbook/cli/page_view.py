@@ -16,8 +16,10 @@ from rich.table import Table
 from rich.text import Text
 
 _DIAGRAM = re.compile(r"^#+ [^\n]*\n\n(`{3,})mermaid\n.*?^\1\n\n?", re.DOTALL | re.MULTILINE)
-_ELSEWHERE = re.compile(r"^<!--.*?-->\n|^<a id=[^\n]*\n|^\[[^\]]*\]\([^)]*\.md\)\n\n", re.MULTILINE)
-"""What is for a browser: the mark, anchors, the link to the page in the other language."""
+_ELSEWHERE = re.compile(r"^<!--.*?-->\n|^<a id=[^\n]*\n|^</?details>\n|^\[[^\]]*\]\([^)]*\.md\)\n\n", re.MULTILINE)
+"""What is for a browser: the mark, anchors, folding, the link to the page in the other language."""
+_SUMMARY = re.compile(r"^<summary>(.*)</summary>$", re.MULTILINE)
+"""The words over what a browser folds; a terminal shows all of it, below these words."""
 _ANCHOR = re.compile(r"\[([^\]]*)\]\(#[^)]*\)")
 _BOX = re.compile(r"^(\s*- )\[ \]", re.MULTILINE)
 _END = re.compile(r"(?: |\x1b\[[\d;]*m)+$")
@@ -50,7 +52,8 @@ def rendered(page: str, columns: int | None = None) -> str:
         page: as `docs build` makes it.
         columns: of the terminal; asked when `None`.
     """
-    text = _BOX.sub(r"\1☐", _ANCHOR.sub(r"\1", _ELSEWHERE.sub("", _DIAGRAM.sub("", page))))
+    text = _SUMMARY.sub(r"**\1**", _ELSEWHERE.sub("", _DIAGRAM.sub("", page)))
+    text = _BOX.sub(r"\1☐", _ANCHOR.sub(r"\1", text))
     width = min(columns or shutil.get_terminal_size().columns, MOST_COLUMNS)
     out = io.StringIO()
     console = Console(file=out, force_terminal=True, width=width)

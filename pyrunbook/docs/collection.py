@@ -12,9 +12,9 @@ from pyrunbook.catalog.project import need_playbooks, no_playbooks, page_id
 from pyrunbook.catalog.runbook import read_runbook
 from pyrunbook.docs.index import INDEX, index
 from pyrunbook.docs.index_entry import file_name
-from pyrunbook.docs.measured import Measured
 from pyrunbook.docs.outline_page import OutlinePage
 from pyrunbook.docs.page import Page
+from pyrunbook.docs.past_runs import PastRuns
 from pyrunbook.docs.target import Target
 
 
@@ -47,7 +47,8 @@ def collect(
     *,
     only: Sequence[str] = (),
     all_languages: tuple[str, ...] = (),
-    measured: Measured | None = None,
+    past_runs: PastRuns | None = None,
+    all_inputs: bool = False,
 ) -> Collection:
     """Make the pages of a project.
 
@@ -56,7 +57,8 @@ def collect(
         languages: in which to make them.
         only: ids of the runbooks; all when empty, and then with the index.
         all_languages: those that pages link to, `languages` when empty; the first has no suffix.
-        measured: what a journal says.
+        past_runs: what a journal says.
+        all_inputs: whether pages have those inputs of their steps too that have defaults which nobody changes.
 
     Raises:
         BadInput: there is no such runbook, or no playbook at all.
@@ -78,7 +80,9 @@ def collect(
         pages: list[Page | OutlinePage] = []
         for name, runbook in readers.items():
             if isinstance(runbook, Runbook):
-                page: Page | OutlinePage = Page(runbook, target, language, languages=known, measured=measured)
+                page: Page | OutlinePage = Page(
+                    runbook, target, language, languages=known, past_runs=past_runs, all_inputs=all_inputs
+                )
             else:
                 page = OutlinePage(name, sources[name], target, language, languages=known, broken=runbook)
             file = file_name(name, language, known)

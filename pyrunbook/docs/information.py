@@ -1,4 +1,4 @@
-"""The table at the head of a page: who, when, how long, at which risk, for what."""
+"""The table of a page that says who answers for the runbook, when it may run, how long it takes, for which service."""
 
 from __future__ import annotations
 
@@ -6,23 +6,26 @@ from collections.abc import Iterator
 
 from pyrunbook.catalog import Phase, Runbook
 from pyrunbook.docs.markdown_text import code, plain_text
-from pyrunbook.docs.measured import Measured
+from pyrunbook.docs.past_runs import PastRuns
 from pyrunbook.docs.target import Target
-from pyrunbook.docs.when import window_in_words
+from pyrunbook.docs.window_words import window_in_words
 from pyrunbook.docs.wording import Wording
 from pyrunbook.windows import format_duration, parse_duration
 
 
 def information(
-    runbook: Runbook, target: Target, wording: Wording, measured: Measured | None
+    runbook: Runbook, target: Target, wording: Wording, past_runs: PastRuns | None
 ) -> Iterator[tuple[str, str]]:
     """The rows: what it is called, and Markdown."""
+    for name, said in _rows(runbook, target, wording, past_runs):
+        yield f"**{name}**", said
+
+
+def _rows(runbook: Runbook, target: Target, wording: Wording, past_runs: PastRuns | None) -> Iterator[tuple[str, str]]:
     metadata, t = runbook.metadata, wording.t
     yield t("runbook"), code(runbook.id)
     yield t("updated"), metadata.updated.isoformat()
     yield t("owner"), plain_text(metadata.owner)
-    if metadata.severity:
-        yield t("severity"), t(metadata.severity)
     if metadata.estimate:
         takes = [format_duration(metadata.estimate)]
         takes += [t("reserve", format_duration(metadata.reserve))] if metadata.reserve else []
@@ -35,8 +38,6 @@ def information(
     yield t("window"), _window(runbook, target, wording)
     if metadata.risk:
         yield t("risk"), t(metadata.risk)
-    if metadata.impact and runbook.category != "incidents":
-        yield t("impact"), wording.words(metadata.impact)
     yield t("hosts"), ", ".join(dict.fromkeys(code(play.hosts) for play in runbook.plays))
     if target.service:
         name = target.service.name
@@ -44,11 +45,9 @@ def information(
         yield t("platform"), plain_text(target.platform)
     if len(runbook.strategies) > 1:
         yield t("strategy"), code(target.strategy)
-    if metadata.alerts:
-        yield t("alerts"), ", ".join(code(alert) for alert in metadata.alerts)
-    if measured:
-        yield t("last_tested"), measured.last_tested(runbook.id) or t("never_tested")
-        if found := measured.of_runs(runbook.id):
+    if past_runs:
+        yield t("last_tested"), past_runs.last_tested(runbook.id) or t("never_tested")
+        if found := past_runs.of_runs(runbook.id):
             yield t("measured"), t("measured_runs", *found)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from pyrunbook.catalog import Runbook, StepNotes
@@ -14,15 +13,8 @@ from pyrunbook.docs.markdown_text import code, plain_text
 from pyrunbook.docs.wording import Wording, shown
 from pyrunbook.redaction import is_secret_name
 
-
-@dataclass(frozen=True)
-class InputRow:
-    """One input; all but the name is Markdown."""
-
-    name: str
-    type: str
-    default: str
-    meaning: str
+InputRow = tuple[str, str, str, str]
+"""Name, type, default and meaning of an input, in Markdown."""
 
 
 class InputTables:
@@ -31,20 +23,28 @@ class InputTables:
     Args:
         wording: of the page.
         declared: the variables that the inventory itself sets.
-        fixed: of each role, what the playbook sets for it, which goes before the inventory.
+        given: of each role, what the playbook sets for it, which goes before the inventory.
+        everything: whether those inputs of the roles are there too that nobody has to set, and nobody does.
     """
 
     def __init__(
-        self, wording: Wording, declared: Mapping[str, Any], fixed: Mapping[str, Mapping[str, Any]] | None = None
+        self,
+        wording: Wording,
+        declared: Mapping[str, Any],
+        given: Mapping[str, Mapping[str, Any]],
+        everything: bool,
     ) -> None:
         self._wording = wording
         self._declared = declared
-        self._fixed = fixed or {}
+        self._given = given
+        self._everything = everything
+        self.left_out = 0
+        """How many inputs were left out."""
 
     def of(
         self, runbook: Runbook, roles: Mapping[str, Role], notes: Mapping[str, StepNotes | None]
     ) -> Iterator[tuple[str, list[InputRow]]]:
-        """Heading and rows: those of the runbook without a heading, then those of each role."""
+        """Heading and rows: those of the runbook without a heading, then those of each role that has any."""
         language = self._wording.language
         # The page's information says these in words already.
         window = runbook.metadata.window.variables
@@ -53,14 +53,16 @@ class InputTables:
             words = runbook.metadata.inputs.get(language, {})
             yield "", [self._row(name, item, item.default, words, declared) for name, item in runbook.inputs.items()]
         for name, role in roles.items():
-            if role.inputs:
-                noted = notes.get(name)
-                words = noted.inputs.get(language, {}) if noted else {}
-                given = {**declared, **self._fixed.get(name, {})}
-                rows = [
-                    self._row(key, item, role.defaults.get(key, item.default), words, given)
-                    for key, item in role.inputs.items()
-                ]
+            noted, given = notes.get(name), self._given.get(name, {})
+            words = noted.inputs.get(language, {}) if noted else {}
+            defaults = {key: role.defaults.get(key, item.default) for key, item in role.inputs.items()}
+            to_set = {key for key, item in role.inputs.items() if item.required and defaults[key] is None}
+            to_set = (to_set | set(declared)) - set(given) - set(runbook.inputs)
+            listed = {key: item for key, item in role.inputs.items() if self._everything or key in to_set}
+            self.left_out += len(role.inputs) - len(listed)
+            if listed:
+                here = declared | {key: value for key, value in given.items() if "{{" not in str(value)}
+                rows = [self._row(key, item, defaults[key], words, here) for key, item in listed.items()]
                 yield self._wording.t("inputs_of", name), rows
 
     def _row(
@@ -79,7 +81,7 @@ class InputTables:
             here = code(SECRET) if secret else shown(declared[name] if of_step else self._wording.values.get(name))
             if here != told:
                 told = t("separator").join(part for part in (told, t("here", here)) if part)
-        return InputRow(name, plain_text(kind), told, plain_text(words.get(name) or item.text))
+        return code(name), plain_text(kind), told, plain_text(words.get(name) or item.text)
 
 
 def is_hidden(item: Input | Mapping[str, Any]) -> bool:

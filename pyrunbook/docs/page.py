@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from functools import cache, cached_property, partial
 from typing import Any
@@ -13,20 +13,21 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from pyrunbook.catalog import Phase, Problem, Runbook, Step, Text, Trouble
 from pyrunbook.catalog.page_values import page_values
 from pyrunbook.catalog.roles import Role, differ
-from pyrunbook.catalog.templates import SECRET, Values
+from pyrunbook.catalog.templates import SECRET, Values, names_in
+from pyrunbook.docs.contact_tables import ContactTables
 from pyrunbook.docs.flow import flowchart
 from pyrunbook.docs.index_entry import IndexEntry, file_name
 from pyrunbook.docs.information import information
 from pyrunbook.docs.input_tables import InputTables, is_hidden
 from pyrunbook.docs.labels import label
-from pyrunbook.docs.markdown_text import cell, code, fence, link
-from pyrunbook.docs.measured import Measured
-from pyrunbook.docs.people import People
+from pyrunbook.docs.markdown_text import cell, code, fence, link, plain_text
+from pyrunbook.docs.past_runs import PastRuns
 from pyrunbook.docs.run_commands import RunCommands
 from pyrunbook.docs.service_checks import checks_by_hand, performs_checks
 from pyrunbook.docs.steps import PLATFORMS, PageStep, Steps
 from pyrunbook.docs.target import Target
 from pyrunbook.docs.wording import Wording
+from pyrunbook.redaction import redact_text
 
 _COLOR = re.compile(r"\$\{?(?:ACTIVE|PREVIEW)\b")
 """A live color in a command, see `page_values`: then the reader has to know what it is."""
@@ -40,7 +41,9 @@ class Page:
         target: whose values it shows.
         language: `en` or `fr`.
         languages: all in which pages are written; the first has no suffix.
-        measured: what a journal says; `None` for pages that are committed.
+        past_runs: what a journal says; `None` for pages that are committed.
+        all_inputs: whether those inputs of the steps are there too that have defaults which nobody changes.
+        brief: whether it is without the diagram and without what is done by hand, or otherwise than by a whole run.
     """
 
     def __init__(
@@ -50,19 +53,23 @@ class Page:
         language: str,
         *,
         languages: tuple[str, ...] = (),
-        measured: Measured | None = None,
+        past_runs: PastRuns | None = None,
+        all_inputs: bool = False,
+        brief: bool = False,
     ) -> None:
         self.runbook = runbook
         self.target = target
         self.language = language
         self.languages = languages or (language,)
-        self.measured = measured
+        self.past_runs = past_runs
+        self.all_inputs = all_inputs
+        self.brief = brief
         self._t = partial(label, language=language)
 
     @cached_property
     def roles(self) -> dict[str, Role]:
-        """The roles that the steps apply, in their order."""
-        names = dict.fromkeys(step.role for step in self._catalog_steps)
+        """The roles that the steps apply, in their order; also of those steps that this service leaves out."""
+        names = dict.fromkeys(step.role for step in self._every_step)
         return {name: self.target.role(self.runbook.role_home(name), name) for name in names}
 
     @property
@@ -111,8 +118,29 @@ class Page:
         return {name for inputs in declared for name, item in inputs.items() if is_hidden(item)}
 
     @cached_property
-    def _catalog_steps(self) -> list[Step]:
+    def _every_step(self) -> list[Step]:
         return self.runbook.steps(self.target.strategy)
+
+    @cached_property
+    def _catalog_steps(self) -> list[Step]:
+        return [step for step in self._every_step if not self._hindering(step)]
+
+    def _hindering(self, step: Step) -> list[str]:
+        """The conditions because of which a run leaves the step out, whatever happens in it.
+
+        These are false with what the inventory and the playbook set. One that asks for an input of the runbook, or for
+        what is known only in the run, is not among them.
+        """
+        if self.target.service is None:
+            return []
+        known = Values(
+            *(self._public(role.defaults) for role in self.roles.values()),
+            self._public(self.target.service.variables),
+            self._public(step.variables),
+            {"recovers": False},
+        )
+        decided = (each for each in step.conditions if not names_in(each) & set(self.runbook.inputs))
+        return [condition for condition in decided if not known.holds(condition) and not known.unknown]
 
     @cached_property
     def wording(self) -> Wording:
@@ -134,40 +162,49 @@ class Page:
     def as_markdown(self) -> str:
         """The page."""
         metadata = self.runbook.metadata
-        made = Steps(self.runbook, self.target, self._platforms, self._wording_of, self.measured)
+        made = Steps(self.runbook, self.target, self._platforms, self._wording_of, self.past_runs)
         steps, back = made.made(self._catalog_steps)
         first = next((step for step in steps if step.phase == Phase.PROCEDURE), None)
-        people = People(self.target.contacts, self.wording)
+        people = ContactTables(self.target.contacts, self.wording)
         contacts, checks, troubles = list(people.contacts(metadata)), self._checks(steps), self._troubles(steps)
         done = [step for step in steps if step.phase == Phase.PROCEDURE and step.notes]
         # Where no step only verifies, what each one results in is what there is to see.
         proofs = [step for step in done if step.notes and step.notes.verifies] or done
         no_incident = self.runbook.category != "incidents"
         there = {
-            "prerequisites": metadata.prerequisites,
             "symptoms": metadata.symptoms or no_incident,
             "impact": metadata.impact or no_incident,
             "severity": metadata.severity or no_incident,
+            "when_to_ignore": metadata.when_to_ignore,
+            "worked": metadata.verification,
+            "undo": metadata.rollback or any(step.phase == Phase.ROLLBACK or step.undoable for step in steps),
+            "call": contacts,
             "estimate": metadata.estimate,
+            "prerequisites": metadata.prerequisites,
             "verification": checks or proofs,
-            "rollback": metadata.rollback or any(step.phase == Phase.ROLLBACK or step.undoable for step in steps),
             "troubleshooting": troubles,
-            "contacts": contacts,
         }
         empty = [section for section, written in there.items() if not written]
         declared = self.target.service.variables if self.target.service else {}
-        inputs = InputTables(self.wording, declared, {role: self._fixed(role) for role in self.roles})
         notes = {step.role: step.notes for step in self._catalog_steps}
+        roles = {step.role: self.roles[step.role] for step in self._catalog_steps}
+        tables = InputTables(self.wording, declared, {role: self._given(role) for role in roles}, self.all_inputs)
+        inputs = list(tables.of(self.runbook, roles, notes))
         said = _environment().get_template("page.md.j2").render(
             t=self._t,
+            id=self.runbook.id,
+            brief=self.brief,
             words=self.words,
             fill=self.values.fill,
             meta=metadata,
             source=self.target.shown(self.runbook.path),
-            incident=self.runbook.category == "incidents",
+            incident=not no_incident,
+            right_page=list(self._right_page()),
+            blanks=[(name.upper(), self._meaning(name)) for name in self.runbook.needed],
+            attested=[f"**{self.words(p.text)}**" for p in metadata.prerequisites if p.check == "attested"],
             first_action=first,
             other_page=self._other_page(),
-            information=list(information(self.runbook, self.target, self.wording, self.measured)),
+            information=list(information(self.runbook, self.target, self.wording, self.past_runs)),
             run=RunCommands(self.runbook, self.target),
             automated=self.runbook.automated,
             flow=flowchart(((s, self.runbook.title_of(s, self.language)) for s in self._catalog_steps), self.language),
@@ -175,7 +212,7 @@ class Page:
             back=back,
             stepwise=any(step.undo for step in back),
             colors=any(_COLOR.search(text) for step in steps for _, text in step.by_hand),
-            by_hand=str,
+            left_out=list(self._left_out()),
             several=len(self._platforms) > 1,
             proofs=proofs,
             checks=checks,
@@ -185,7 +222,8 @@ class Page:
             empty=empty,
             escalation=list(people.escalation(metadata)),
             contacts=contacts,
-            inputs=list(inputs.of(self.runbook, self.roles, notes)),
+            inputs=inputs,
+            inputs_more=tables.left_out,
             missing=partial(self._missing, empty),  # asked for last: filling the rest finds the blanks
         )  # fmt: skip
         return said.rstrip("\n") + "\n"
@@ -211,20 +249,38 @@ class Page:
         others = [language for language in self.languages if language != self.language]
         return file_name(self.runbook.name, others[0], self.languages) if others else ""
 
+    def _right_page(self) -> Iterator[tuple[str, str]]:
+        """What tells whether this is the page that is needed: a label, and Markdown; empty where nobody has said."""
+        metadata, incident = self.runbook.metadata, self.runbook.category == "incidents"
+        if metadata.alerts:
+            yield "alerts", ", ".join(code(alert) for alert in metadata.alerts)
+        if metadata.severity or incident:
+            yield "severity", self._t(metadata.severity) if metadata.severity else ""
+        if metadata.impact or incident:
+            yield "impact", self.words(metadata.impact) if metadata.impact else ""
+        yield "when_to_ignore", self.words(metadata.when_to_ignore) if metadata.when_to_ignore else ""
+
+    def _meaning(self, name: str) -> str:
+        said = self.runbook.metadata.inputs.get(self.language, {}).get(name) or self.runbook.inputs[name].text
+        return plain_text(said)
+
+    def _left_out(self) -> Iterator[str]:
+        service = self.target.service.name if self.target.service else ""
+        for step in self._every_step:
+            if why := self._hindering(step):
+                title = plain_text(self.runbook.title_of(step, self.language))
+                yield self._t("left_out", title, service, ", ".join(code(redact_text(condition)) for condition in why))
+
     # --- the steps -----------------------------------------------------------------------------------------------
 
     @property
     def _platforms(self) -> tuple[str, ...]:
         return (self.target.platform,) if self.target.platform in PLATFORMS else PLATFORMS
 
-    def _fixed(self, role: str) -> dict[str, Any]:
-        """What the playbook sets for a role whenever it applies it, as far as that is no template."""
+    def _given(self, role: str) -> dict[str, Any]:
+        """What the playbook sets for a role each time that it applies it, templates as written."""
         applied = [step.variables for step in self._catalog_steps if step.role == role]
-        return {
-            name: value
-            for name, value in applied[0].items()
-            if all(other.get(name) == value for other in applied) and "{{" not in str(value)
-        }
+        return {name: value for name, value in applied[0].items() if all(name in other for other in applied)}
 
     def _checks(self, steps: list[PageStep]) -> list[tuple[str, str, str]]:
         """The inventory's checks, where the runbook performs them, or has another color serve."""
@@ -263,8 +319,8 @@ class Page:
     def _missing(self, empty: list[str]) -> list[str]:
         """What the page should have and has not: filled in by its author, found by lint."""
         found = [code(name) for name in sorted(self.values.unknown)]
-        found += [self._t(section) for section in empty]
-        noted = {step.role for step in self._catalog_steps if step.notes}
+        found += [self._t(section).rstrip("?\u00a0 ") for section in empty]
+        noted = {step.role for step in self._every_step if step.notes}
         return [*found, *(code(f"roles/{role}/meta/step.yml") for role in self.roles if role not in noted)]
 
 

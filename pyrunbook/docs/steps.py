@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pyrunbook.catalog import Phase, Runbook, Step, StepNotes, Text, after_switch, ways_back
 from pyrunbook.catalog.step_notes import ByHand
 from pyrunbook.docs.markdown_text import anchor, code, fence, link, plain_text
-from pyrunbook.docs.measured import Measured
+from pyrunbook.docs.past_runs import PastRuns
 from pyrunbook.docs.run_commands import RunCommands
 from pyrunbook.docs.target import Target
 from pyrunbook.docs.wording import Wording
@@ -77,7 +77,7 @@ class Steps:
         target: whose values the page shows.
         platforms: that it is about.
         wording_of: how the page speaks about a step.
-        measured: what a journal says, if it is asked.
+        past_runs: what a journal says, if it is asked.
     """
 
     def __init__(
@@ -86,13 +86,13 @@ class Steps:
         target: Target,
         platforms: tuple[str, ...],
         wording_of: Callable[[Step], Wording],
-        measured: Measured | None,
+        past_runs: PastRuns | None,
     ) -> None:
         self._runbook = runbook
         self._target = target
         self._platforms = platforms
         self._wording_of = wording_of
-        self._measured = measured
+        self._past_runs = past_runs
         self._commands = RunCommands(runbook, target)
 
     def made(self, steps: Iterable[Step]) -> tuple[list[PageStep], list[PageStep]]:
@@ -146,7 +146,7 @@ class Steps:
         facts = [t("step_facts", step.id, step.role)]
         if step.estimate:
             facts.append(t("about", format_duration(step.estimate)))
-        if self._measured and (found := self._measured.of_step(self._runbook.id, step.id)):
+        if self._past_runs and (found := self._past_runs.of_step(self._runbook.id, step.id)):
             facts.append(f"{t('measured').lower()} {t('measured_runs', *found)}")
         if step.phase is Phase.ROLLBACK:
             facts.append(t("rescue"))
@@ -163,7 +163,7 @@ class Steps:
         return t("separator").join(facts) + "."
 
     def _by_hand(self, items: tuple[ByHand, ...], wording: Wording) -> str:
-        """Texts and commands one after the other; the commands at the margin, to be copied from any reader."""
+        """Texts and commands in turn, or nothing; the commands at the margin, to be copied from any reader."""
         parts = []
         here = [item for item in items if wording.values.holds(item.when)]
         for number, item in enumerate(here, 1):
@@ -173,4 +173,4 @@ class Steps:
                 parts.append(fence(wording.values.fill(item.commands)))
             if item.expected:
                 parts.append(f"*{wording.t('expected')}*{wording.t('colon')}{wording.words(item.expected)}")
-        return "\n" + ("\n\n".join(parts) if parts else wording.t("nothing_by_hand"))
+        return "\n\n".join(parts)

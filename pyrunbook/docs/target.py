@@ -26,6 +26,7 @@ class Target:
         service: the one whose values are shown; `None` as above.
         services: names of all services of the inventory.
         contacts: levels and channels of the organisation.
+        asked_strategy: of `STRATEGIES`, in place of the one that the inventory selects.
     """
 
     project: Path
@@ -33,6 +34,7 @@ class Target:
     service: Service | None = None
     services: tuple[str, ...] = ()
     contacts: dict[str, Contact | Channel] = field(default_factory=dict)
+    asked_strategy: str = ""
     _roles: dict[tuple[Path, str], Role] = field(default_factory=dict, compare=False, repr=False)
 
     @property
@@ -42,7 +44,9 @@ class Target:
 
     @property
     def strategy(self) -> str:
-        """The strategy that the inventory selects."""
+        """The strategy that was asked for, or else the one that the inventory selects."""
+        if self.asked_strategy:
+            return self.asked_strategy
         chosen = str(self.service.variables.get("update_strategy", "")) if self.service else ""
         return chosen if chosen in STRATEGIES else STRATEGIES[0]
 

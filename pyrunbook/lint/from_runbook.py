@@ -32,6 +32,8 @@ _SECTIONS = {
     "escalation": SectionName.ESCALATION,
     "symptoms": SectionName.SYMPTOMS,
     "impact": SectionName.IMPACT,
+    "when_to_ignore": SectionName.WHEN_TO_IGNORE,
+    "verification": SectionName.VERIFICATION,
 }
 
 

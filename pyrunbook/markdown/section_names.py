@@ -20,6 +20,7 @@ class SectionName(StrEnum):
     ESCALATION = "escalation"
     SYMPTOMS = "symptoms"
     IMPACT = "impact"
+    WHEN_TO_IGNORE = "when_to_ignore"
     MEANING = "meaning"
     DIAGNOSIS = "diagnosis"
     MITIGATION = "mitigation"
@@ -30,16 +31,20 @@ _BEGINNINGS = {
     SectionName.INFORMATION: r"informations?$|general information|informations generales|about this runbook",
     SectionName.PREREQUISITES: r"pre-?requis|pre-?requisites?|requirements|before you (begin|start)|avant de commencer",
     SectionName.ROLLBACK: r"roll-?back|retour arriere|back-?out|how to (undo|revert)|undo|revert|annulation"
+    r"|comment (revenir|annuler)"
     r"|plan rollback|procedure de (retour|rollback)",
     SectionName.PROCEDURE: r"procedure\b|procedures?$|etapes\b|steps\b|actions immediates|immediate actions"
-    r"|first action|premiere action|instructions|deroulement|marche a suivre|how to (?!(verify|check))|commandes\b",
-    SectionName.VERIFICATION: r"verif|validation|post-?checks|controle final|check-?list|checks?$",
+    r"|first action|premiere action|instructions|deroulement|marche a suivre|how to (?!(verify|check|see))|commandes\b",
+    SectionName.VERIFICATION: r"how to see that it worked|comment voir que c'est reussi"
+    r"|verif|validation|post-?checks|controle final|check-?list|checks?$",
     SectionName.TROUBLESHOOTING: r"trouble-?shooting|depannage|known (errors|issues|problems)|erreurs connues"
     r"|problemes connus|faq\b",
     SectionName.ESCALATION: r"escalation|escalade|escalate",
     SectionName.CONTACTS: r"contacts?\b|who to (call|contact)|qui appeler|on-?call|astreinte",
     SectionName.SYMPTOMS: r"symptom",
     SectionName.IMPACT: r"impacts?\b",
+    SectionName.WHEN_TO_IGNORE: r"when (it|this) (may|can) be ignored|when to ignore|quand (on peut )?l'ignorer"
+    r"|false positives?|faux positifs?",
     SectionName.MEANING: r"meaning|signification",
     SectionName.DIAGNOSIS: r"diagnos(is|tics?|e)\b",
     SectionName.MITIGATION: r"mitigat|remediation|resolution|attenuation",

@@ -93,6 +93,8 @@ def blank_runbook(category: str, name: str, today: date) -> RunbookDraft:
         "frequency": _blank("how often it is run: daily, weekly, on demand", "quotidien, hebdo, à la demande"),
         "window": {"required": category == "maintenance"},
         "impact": _blank("what users notice", "ce que les utilisateurs remarquent"),
+        "when_to_ignore": _blank("when nothing has to be done now", "quand il n'y a rien à faire pour l'instant"),
+        "verification": _blank("how one sees that it worked", "à quoi l'on voit que c'est réussi"),
         "prerequisites": [
             {
                 "id": "access",

@@ -30,6 +30,8 @@ _FIELDS: dict[str, str] = {
     "risk": "risk: low, medium or high: what a run can do to the service while all goes as expected",
     "symptoms": "",
     "impact": "impact: what users notice",
+    "when_to_ignore": "when_to_ignore: when nothing has to be done about it now",
+    "verification": "verification: how one sees that it worked",
     "prerequisites": "prerequisites: what must hold before the first change",
     "rollback": "rollback: how what was there is put back",
     "escalation": "escalation: whom to call, and when",

@@ -97,19 +97,21 @@ def test_show(run: Run) -> None:
     code, output, errors = run("show", UPDATE, "-i", "none")
     assert (code, errors) == (0, "")
     for said in (
-        "Production update (maintenance/production_update)",
-        "Sun 02:00-04:00 UTC (every Sunday",
+        "# Production update\n",
+        "| **Runbook** | `maintenance/production_update` |",
+        "Sunday, 02:00 to 04:00 (UTC)",
         "10 min in reserve for a rollback",
-        "attest it with --attest oncall_available",
-        "update_strategy (str; one of zero_downtime, controlled_stop; default zero_downtime)",
-        "Deploy the release to the preview color  [deploy_green]",
+        "Attested by the operator: `--attest oncall_available`",
+        "| `update_strategy` | str: one of `zero_downtime`, `controlled_stop` | `zero_downtime` |",
+        "Deploy the release to the preview color\n\nStep `deploy_green`",
         "slack",
         f"pyrunbook plan {UPDATE}",
         f"pyrunbook docs show {UPDATE}",
     ):
         assert said in output
-    assert "[drain_first]" not in output
-    assert "kubectl -n" not in output
+    assert "`drain_first`" not in output
+    assert "By hand\n" not in output and "kubectl -n SERVICE_NAMESPACE apply" not in output
+    assert "mermaid" not in output
     assert "{{" not in output
 
 
@@ -124,23 +126,25 @@ def test_show_has_the_values_that_the_page_has(run: Run, tmp_path: Path, monkeyp
     code, output, errors = run("show", "update")
     assert (code, errors) == (0, "")
     for said in (
-        "Values      of shop in inventories/production; of another one: -i",
-        "by the clock of UTC); nothing starts in its last 40 min; closed 2026-12-24",
-        "Steps with strategy controlled_stop",
-        "    $ pyrunbook unlock -i inventories/production",
-        "  L2: It failed.",
-        "  slack after 20 min: It still fails.",
-        "  L1, Operator, On call: +33-111",
-        "  slack: #shop",
-        "  L9 (the inventory does not say who)",
-        "  Dashboard: https://grafana.example.com/shop",
+        "| **Service** | shop |",
+        "| **Window** | Sunday, 02:00 to 04:00 (UTC); nothing starts in its last 40 min; closed: 2026-12-24 |",
+        "| **Strategy** | `controlled_stop` |",
+        "pyrunbook unlock -i inventories/production",
+        "| It failed. (at once) | L2, Support, Second line | +33-222 |",
+        "| It still fails. (after 20 min) | slack | #shop |",
+        "| L1 Operator | On call | runbooks | +33-111 |",
+        "| slack |  |  | #shop |",
+        "| L9 |  |  | not in the inventory |",
+        "- [Dashboard](https://grafana.example.com/shop)",
     ):
-        assert f"{said}\n" in output or f"{said} " in output, said
-    assert "{{" not in output and "Nobody sets" not in output
+        assert f"{said}\n" in output, said
+    templates = [line for line in output.splitlines() if "{{" in line and not line.startswith("| `")]
+    assert not templates and "What is missing on this page" not in output
     assert "Drainer d'abord la couleur active" in run("show", "update", "--language", "fr")[1]
     nothing = run("show", "update", "-i", "none")[1]
-    assert "unlock -i INVENTORY_DIR\n" in nothing and "Nobody sets dashboard_url, inventory_dir: " in nothing
-    assert "Sat 03:00-05:00 UTC" in nothing and "Steps with strategy zero_downtime" in nothing
+    assert "unlock -i INVENTORY_DIR\n" in nothing
+    assert "- `dashboard_url`\n- `inventory_dir`\n" in nothing.partition("## What is missing on this page\n")[2]
+    assert "Saturday, 03:00 to 05:00 (UTC)" in nothing and "| **Strategy** | `zero_downtime` |" in nothing
     code, output, errors = run("show", "update", "-i", "metal")
     assert (code, output) == (2, "") and '"x"' in errors
     edit(
@@ -151,8 +155,8 @@ def test_show_has_the_values_that_the_page_has(run: Run, tmp_path: Path, monkeyp
 
 def test_show_a_strategy_and_a_language(run: Run) -> None:
     stop = run("show", "production-update", "-i", "none", "--strategy", "controlled_stop")[1]
-    assert stop.index("[drain_first]") < stop.index("[deploy_green]")
-    assert "[drain]" not in stop
+    assert stop.index("Step `drain_first`") < stop.index("Step `deploy_green`")
+    assert "Step `drain`" not in stop
     french = run("show", UPDATE, "--language", "fr")[1]
     assert "Mise à jour de la production" in french
     assert catalog.load().get(UPDATE).metadata.prerequisites[2].text.in_language("fr") in french

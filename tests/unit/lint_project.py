@@ -57,6 +57,8 @@ argument_specs:
       alerts: [AgentFactoryDown]
       titles:
         fr: {restart: Redémarrer le service, check: Contrôler le service}
+      when_to_ignore: {en: While it answers., fr: Tant qu'il répond.}
+      verification: {en: It answers again., fr: Il répond à nouveau.}
 """,
     "roles/restart/meta/step.yml": """\
 schema: 1

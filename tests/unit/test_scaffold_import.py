@@ -12,11 +12,12 @@ import pytest
 import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sample_project import SLOW, UPDATE, write
 
 from pyrunbook.catalog import Catalog, Phase
 from pyrunbook.catalog.templates import Values
 from pyrunbook.docs.page import Page
-from pyrunbook.docs.target import Target
+from pyrunbook.docs.target import Target, read_target
 from pyrunbook.errors import BadInput
 from pyrunbook.markdown import read_page
 from pyrunbook.scaffold.files import blanks
@@ -717,3 +718,26 @@ def test_the_page_of_an_import_says_that_nothing_is_automated(tmp_path: Path) ->
     automated = Catalog(done.project).get("restart_the_queue_workers")
     assert automated.automated
     assert "pyrunbook run" in Page(automated, Target(done.project), "en").as_markdown()
+
+
+@pytest.mark.parametrize("language", ["en", "fr"])
+def test_a_page_that_was_made_can_be_imported(tmp_path: Path, language: str) -> None:
+    """What its first screen says has its place, and so has every command that stands folded."""
+    shop = write(tmp_path / "shop")
+    target = read_target(shop, shop / "inventories/production")
+    for name, fields in (
+        (UPDATE, ("verification", "rollback", "prerequisites")),
+        (SLOW, ("impact", "symptoms", "severity")),
+    ):
+        text = Page(Catalog(shop).get(name), target, language).as_markdown()
+        folder = tmp_path / name.replace("/", "_")
+        folder.mkdir()
+        done = imported(folder, text)
+        (draft,) = done.found.drafts
+        for field in (*fields, "when_to_ignore"):
+            assert draft.metadata.get(field), field
+        kept = done.texts()
+        blocks = re.findall(r"^```bash\n(.*?)^```", text, re.DOTALL | re.MULTILINE)
+        assert len(blocks) >= 3
+        for line in "".join(blocks).splitlines():
+            assert line.strip() in kept or line.strip() in done.leftovers(), line

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -141,6 +142,19 @@ def test_diagrams_checkboxes_and_commands_are_made_for_the_screen(site: Path) ->
     assert '<div class="highlight"><pre>' in html
     assert (site / "js/mermaid.js").read_text() == "/* the diagrams */"
     assert ".highlight .k " in (site / "css/pygments.css").read_text()
+
+
+def test_what_is_folded_is_made_of_markdown_and_opens_for_print(site: Path) -> None:
+    """A browser with scripts opens it before it prints, any other by the style for paper."""
+    html = (site / "runbooks/maintenance/production_update.html").read_text(encoding="utf-8")
+    folded = re.findall(r"<details>\n<summary>By hand</summary>\n(.*?)</details>", html, re.DOTALL)
+    assert len(folded) > 5 and all('<div class="highlight"><pre>' in part for part in folded)
+    assert "```" not in html and "markdown=" not in html
+    screen = html[html.index("<h1") : html.index('id="information"')]
+    assert "<details>" not in screen and screen.count('<div class="highlight">') == 2
+    paper = (site / "css/site.css").read_text().partition("@media print {")[2]
+    assert "details::details-content { content-visibility: visible; block-size: auto; }" in paper
+    assert '"beforeprint"' in (site / "js/site.js").read_text()
 
 
 def test_no_anchor_begins_with_a_digit(pages: dict[Path, Page]) -> None:

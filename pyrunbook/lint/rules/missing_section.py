@@ -22,6 +22,7 @@ _NEEDED = {
     SectionName.ESCALATION: "who is called when it does not help",
     SectionName.SYMPTOMS: "how one notices it",
     SectionName.IMPACT: "what it means for the users",
+    SectionName.WHEN_TO_IGNORE: "when nothing has to be done about it now",
     SectionName.MEANING: "what the alert means",
     SectionName.DIAGNOSIS: "how to find the cause",
     SectionName.MITIGATION: "what helps",
@@ -96,9 +97,11 @@ def _wanted(subject: Subject) -> Iterator[SectionName]:
         if not c.diagnostic
         for each in parse(c.text).invocations
     )
-    if subject.kind == "page":  # each step of a runbook says what is so when it has succeeded
+    if subject.kind == "page":
         yield SectionName.PROCEDURE
-        yield SectionName.VERIFICATION
+    else:
+        yield SectionName.WHEN_TO_IGNORE
+    yield SectionName.VERIFICATION
     if altering or subject.kind == "runbook":
         yield SectionName.ROLLBACK
     if subject.kind == "runbook" or not subject.incident:  # a page about an incident is that

@@ -16,6 +16,8 @@ _OF_A_RUNBOOK = {
     SectionName.DIAGNOSIS, SectionName.MITIGATION,
 }  # fmt: skip
 """Sections that only a runbook has; a page of contacts has others, too."""
+_WHOLE = {SectionName.PREREQUISITES, SectionName.PROCEDURE, SectionName.ROLLBACK}
+"""What has all of these as its own sections is one runbook, whatever else stands below it."""
 
 
 @dataclass(frozen=True)
@@ -75,6 +77,9 @@ def _to_type(item: Item) -> bool:
 def _below(section: Section, groups: tuple[str, ...]) -> Iterator[Procedure]:
     if recognised(section.title):
         return
+    if {name for child in section.sections for name in recognised(child.title)} >= _WHOLE:
+        yield Procedure(section, groups)
+        return
     around = (*groups, section.title) if section.title else groups
     nested = [procedure for child in section.sections for procedure in _below(child, around)]
     if nested:
@@ -103,7 +108,13 @@ def parts(section: Section) -> list[Part]:
         title, names = heading
         line, value, items = item.line, item if isinstance(item, Label) else None, []
     close()
-    return [*found, *(_part(child) for child in section.sections)]
+    for child in section.sections:
+        labels = {name for item in child.items if isinstance(item, Label) for name in recognised(item.name)}
+        if not recognised(child.title) and SectionName.WHEN_TO_IGNORE in labels:
+            found += parts(child)  # the first section of a page that `docs build` has made
+        else:
+            found.append(_part(child))
+    return found
 
 
 def _heading(item: Item) -> tuple[str, tuple[SectionName, ...]] | None:

@@ -10,7 +10,7 @@ from pathlib import Path
 from pyrunbook.errors import BadInput
 from pyrunbook.markdown import Label, ListItem, Page, Paragraph, read_page
 from pyrunbook.markdown.page import CodeBlock
-from pyrunbook.markdown.section_names import SectionName
+from pyrunbook.markdown.section_names import SectionName, plain
 from pyrunbook.redaction import redact_text
 from pyrunbook.scaffold.draft import BLANK, RunbookDraft, free, identifier
 from pyrunbook.scaffold.importing.facts import Facts
@@ -179,6 +179,10 @@ class _Reader:
             self._facts.symptoms(part)
         elif SectionName.IMPACT in names and not part.has_code():
             self._facts.prose(part, "impact")
+        elif SectionName.WHEN_TO_IGNORE in names and not part.has_code():
+            self._facts.prose(part, "when_to_ignore")
+        elif SectionName.VERIFICATION in names and part.value is None and re.match("how to|comment", plain(part.title)):
+            self._facts.prose(part, "verification")
         elif (SectionName.MEANING in names or part.title == "") and not part.has_code():
             self._facts.prose(part, "summary")
         elif names[:1] == (SectionName.ESCALATION,) and not part.has_code():

@@ -1,4 +1,4 @@
-// A button that copies a block of commands, and the diagrams. Nothing is loaded from elsewhere.
+// A button that copies a block of commands, the diagrams, and paper. Nothing is loaded from elsewhere.
 (function () {
   "use strict";
   const french = document.documentElement.lang.startsWith("fr");
@@ -35,6 +35,16 @@
       }));
     }
   }
+
+  // A page is printed whole, and afterwards is as it was.
+  let folded = [];
+  window.addEventListener("beforeprint", () => {
+    folded = [...document.querySelectorAll("[role=main] details:not([open])")];
+    for (const part of folded) part.open = true;
+  });
+  window.addEventListener("afterprint", () => {
+    for (const part of folded) part.open = false;
+  });
 
   const diagrams = document.querySelectorAll("div.mermaid");
   if (diagrams.length) {

@@ -17,7 +17,7 @@ RUNS = 1000
 """How many of the latest runs are looked at."""
 
 
-class Measured:
+class PastRuns:
     """Figures of the runs that succeeded and changed something.
 
     Args:

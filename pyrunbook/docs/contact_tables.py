@@ -13,7 +13,7 @@ from pyrunbook.redaction import is_secret_name
 from pyrunbook.windows import format_duration
 
 
-class People:
+class ContactTables:
     """The tables.
 
     Args:
