@@ -10,8 +10,7 @@ from pyrunbook.catalog import InvalidFile, Problem, Runbook
 from pyrunbook.catalog.catalog import one_of
 from pyrunbook.catalog.project import need_playbooks, no_playbooks, page_id
 from pyrunbook.catalog.runbook import read_runbook
-from pyrunbook.docs.index import INDEX, index
-from pyrunbook.docs.index_entry import file_name
+from pyrunbook.docs.index import INDEX, file_name, index
 from pyrunbook.docs.outline_page import OutlinePage
 from pyrunbook.docs.page import Page
 from pyrunbook.docs.past_runs import PastRuns
@@ -24,10 +23,10 @@ class Collection:
 
     Attributes:
         files: path below the output directory to text.
-        partial: the files that lack what metadata says which cannot be read: no reason to replace a page that is
-            there already. The index is among them when one of the runbooks is.
+        partial: the files of runbooks whose metadata cannot be read, and then the index. They must not replace an
+            older page, which says more.
         whole: whether these are all pages of the project.
-        problems: what is wrong in its files; the pages were made of the rest.
+        problems: what is wrong in the project's files; the pages were made from the rest.
     """
 
     files: dict[str, str] = field(default_factory=dict)
@@ -37,7 +36,7 @@ class Collection:
 
     @property
     def broken(self) -> bool:
-        """Whether a file of the project is wrong; that it names what is kept elsewhere is only said."""
+        """Whether a file of the project is wrong. A reference to something outside the project is only reported."""
         return any(not problem.elsewhere for problem in self.problems)
 
 

@@ -1,4 +1,4 @@
-"""Pages as files: written only where they change, in one move; and the check that they are what they would be."""
+"""Pages as files: each is written at once, and only when it has changed; and the check that none is out of date."""
 
 from __future__ import annotations
 
@@ -14,26 +14,26 @@ from pyrunbook.errors import BadInput
 from pyrunbook.on_target import durable
 
 MARK = "`pyrunbook docs build`"
-"""In the first line of every page that was made; only such files are ever taken for stale."""
+"""Stands in the first line of every page that we wrote; no other file is ever removed."""
 
 
 _COMPARED = re.compile(
     r"^<!-- [^`>]* `(?P<tasks>roles/\S+/tasks)` (?P<sum>[0-9a-f]{12})\. -->\n(?P<rest>.*?)(?=^<a id=|^## |\Z)",
     re.MULTILINE | re.DOTALL,
 )
-"""What a page says to do by hand in place of a role's tasks, and the sum of those tasks."""
+"""What a page says to do by hand instead of a role's tasks, and the checksum of those tasks."""
 
 
 @dataclass(frozen=True)
 class Drift:
-    """A page that is not what it would be now.
+    """A page that is out of date.
 
     Attributes:
         file: of the page.
         line: the first line that differs, counting from 1.
-        kind: `changed`, `missing` or `stale`: a page that nothing makes any more.
-        review: roles whose tasks have changed while what is done by hand in their place has not.
-        diff: unified, with a newline at the end; empty where there is no page, or nothing that makes it.
+        kind: `changed`, `missing`, or `stale`: its runbook is gone.
+        review: roles whose tasks have changed while the page's commands by hand have not.
+        diff: unified, with a newline at the end; empty where the page or its runbook is gone.
     """
 
     file: Path
@@ -46,19 +46,19 @@ class Drift:
 def write(
     output: Path, pages: Mapping[str, str], *, whole: bool, partial: Collection[str] = ()
 ) -> tuple[list[Path], list[Path]]:
-    """Write the pages that differ from what is there.
+    """Write the pages that have changed.
 
     Args:
         output: the directory.
         pages: path below it to text.
-        whole: whether these are all pages: then made pages that are none of them are removed.
-        partial: those of the pages that are worse than nothing where a page is there already: that one stays.
+        whole: whether these are all pages of the project; then pages whose runbook is gone are removed.
+        partial: pages that lack much because a file could not be read; an older page is kept instead of them.
 
     Returns:
         the files that were written, and those that were removed.
 
     Raises:
-        BadInput: a file cannot be written, or would stand outside of the directory.
+        BadInput: a file cannot be written, or would be outside the directory.
     """
     written, removed = [], []
     try:
@@ -79,7 +79,7 @@ def write(
 
 
 def drift(output: Path, pages: Mapping[str, str], *, whole: bool, partial: Collection[str] = ()) -> list[Drift]:
-    """What differs between the pages and the files; arguments as of `write`. Changes nothing."""
+    """Compare the pages with the files, without writing; arguments as of `write`."""
     found = []
     for name, text in pages.items():
         file = output / name

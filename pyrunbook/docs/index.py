@@ -3,14 +3,41 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from functools import partial
 
 from pyrunbook.catalog import CATEGORIES
-from pyrunbook.docs.index_entry import IndexEntry, file_name
 from pyrunbook.docs.labels import label
 from pyrunbook.docs.markdown_text import cell, code, link, plain_text
 
 INDEX = "README"
+
+
+@dataclass(frozen=True)
+class IndexEntry:
+    """A page in the index.
+
+    Attributes:
+        name: id of the runbook.
+        category: its folder; empty at the top.
+        title: in the language of the index.
+        path: of the file below the output directory.
+    """
+
+    name: str
+    category: str
+    title: str
+    path: str
+    summary: str = ""
+    services: tuple[str, ...] = ()
+    severity: str = ""
+    owner: str = ""
+    alerts: tuple[str, ...] = ()
+
+
+def file_name(name: str, language: str, languages: tuple[str, ...]) -> str:
+    """`name.md` in the first language, `name.fr.md` in another."""
+    return f"{name}.md" if language == languages[0] else f"{name}.{language}.md"
 
 
 def index(entries: Iterable[IndexEntry], language: str, languages: tuple[str, ...], inventory: str = "") -> str:

@@ -17,11 +17,6 @@ def information(
     runbook: Runbook, target: Target, wording: Wording, past_runs: PastRuns | None
 ) -> Iterator[tuple[str, str]]:
     """The rows: what it is called, and Markdown."""
-    for name, said in _rows(runbook, target, wording, past_runs):
-        yield f"**{name}**", said
-
-
-def _rows(runbook: Runbook, target: Target, wording: Wording, past_runs: PastRuns | None) -> Iterator[tuple[str, str]]:
     metadata, t = runbook.metadata, wording.t
     yield t("runbook"), code(runbook.id)
     yield t("updated"), metadata.updated.isoformat()

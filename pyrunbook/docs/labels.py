@@ -98,29 +98,21 @@ _LABELS: dict[str, tuple[str, str]] = {
         "Pas isolément. {0} Lancer toute la procédure, ou taper à la main ce qui suit, dans l'ordre.",
     ),
     "after_switch": (
-        (
-            "A run of its own would begin by reading which color serves, and after the switch that is the other one. "
-            "A run that died there is finished by `pyrunbook recover`."
-        ),
-        (
-            "Une exécution isolée commencerait par lire quelle couleur sert ; après la bascule, c'est l'autre. "
-            "Une exécution morte à ce point se termine par `pyrunbook recover`."
-        ),
+        ("A run of its own would begin by reading which color serves, and after the switch that is the other one. "
+         "A run that died there is finished by `pyrunbook recover`."),
+        ("Une exécution isolée commencerait par lire quelle couleur sert ; après la bascule, c'est l'autre. "
+         "Une exécution morte à ce point se termine par `pyrunbook recover`."),
     ),
     "colors": (
-        (
-            "The service has two colors, blue and green. The **active** color is the one that serves, the **preview**"
-            " color is the other one, where a new release goes first. After each update they have swapped, so which "
-            "is which is read from the live system. In commands it is `$ACTIVE` and `$PREVIEW`, as they were when the "
-            "work began: the first block by hand of step 1 sets them, and changes nothing."
-        ),
-        (
-            "Le service a deux couleurs, blue et green. La couleur **active** est celle qui sert ; la couleur de "
-            "**préversion** est l'autre, où une nouvelle version va d'abord. Elles s'échangent à chaque mise à jour :"
-            " c'est le système en marche qui dit laquelle est laquelle. Dans les commandes, ce sont `$ACTIVE` et "
-            "`$PREVIEW`, telles qu'au début du travail : le premier bloc manuel de l'étape 1 les définit, sans rien "
-            "modifier."
-        ),
+        ("The service has two colors, blue and green. The **active** color is the one that serves, the **preview**"
+         " color is the other one, where a new release goes first. After each update they have swapped, so which "
+         "is which is read from the live system. In commands it is `$ACTIVE` and `$PREVIEW`, as they were when the "
+         "work began: the first block by hand of step 1 sets them, and changes nothing."),
+        ("Le service a deux couleurs, blue et green. La couleur **active** est celle qui sert ; la couleur de "
+         "**préversion** est l'autre, où une nouvelle version va d'abord. Elles s'échangent à chaque mise à jour :"
+         " c'est le système en marche qui dit laquelle est laquelle. Dans les commandes, ce sont `$ACTIVE` et "
+         "`$PREVIEW`, telles qu'au début du travail : le premier bloc manuel de l'étape 1 les définit, sans rien "
+         "modifier."),
     ),
     "by_hand": ("By hand", "À la main"),
     "on_platform": ("By hand, platform {0}", "À la main, plateforme {0}"),
@@ -134,16 +126,12 @@ _LABELS: dict[str, tuple[str, str]] = {
     "rollback": ("Rollback", "Retour arrière"),
     "whole": ("The whole run", "Toute l'exécution"),
     "step_by_step": (
-        (
-            "Step by step, by hand, in the shell in which the steps were typed: from the top, the blocks of those "
-            "steps that were done; leave out the others. In any other shell, and after a run of pyrunbook, only the "
-            "rollback of the whole run knows what was there."
-        ),
-        (
-            "Étape par étape, à la main, dans le shell où les étapes ont été tapées : de haut en bas, les blocs des "
-            "étapes qui ont été faites ; sauter les autres. Dans un autre shell, et après une exécution de pyrunbook,"
-            " seul le retour arrière de toute l'exécution sait ce qui était là."
-        ),
+        ("Step by step, by hand, in the shell in which the steps were typed: from the top, the blocks of those "
+         "steps that were done; leave out the others. In any other shell, and after a run of pyrunbook, only the "
+         "rollback of the whole run knows what was there."),
+        ("Étape par étape, à la main, dans le shell où les étapes ont été tapées : de haut en bas, les blocs des "
+         "étapes qui ont été faites ; sauter les autres. Dans un autre shell, et après une exécution de pyrunbook,"
+         " seul le retour arrière de toute l'exécution sait ce qui était là."),
     ),
     "undo_step": ("After step {0}: {1}", "Après l'étape {0} : {1}"),
     "troubleshooting": ("Troubleshooting", "Dépannage"),
@@ -197,14 +185,10 @@ _LABELS: dict[str, tuple[str, str]] = {
     "no_metadata": ("Metadata: {0} is not there", "Métadonnées : {0} n'existe pas"),
     "metadata_broken": ("Metadata: {0} cannot be used", "Métadonnées : {0} est inutilisable"),
     "prompts": (
-        (
-            "It asks for {0} in the terminal. Without one (a schedule, a pipeline) Ansible does not ask: it "
-            "goes on with the default, or with nothing"
-        ),
-        (
-            "Il demande {0} dans le terminal. Sans terminal (planification, pipeline), Ansible ne demande "
-            "rien : il continue avec la valeur par défaut, ou sans valeur"
-        ),
+        ("It asks for {0} in the terminal. Without one (a schedule, a pipeline) Ansible does not ask: it "
+         "goes on with the default, or with nothing"),
+        ("Il demande {0} dans le terminal. Sans terminal (planification, pipeline), Ansible ne demande "
+         "rien : il continue avec la valeur par défaut, ou sans valeur"),
     ),
     "pauses": (
         "It waits for somebody at: {0}. Without a terminal Ansible does not wait: it goes on as if somebody had agreed",

@@ -13,7 +13,7 @@ from pyrunbook.catalog.outline import Outline, OutlinePlay, OutlineRole, Playboo
 from pyrunbook.catalog.outline_tasks import Item, Kind
 from pyrunbook.catalog.roles import read_role
 from pyrunbook.catalog.templates import SECRET
-from pyrunbook.docs.index_entry import IndexEntry, file_name
+from pyrunbook.docs.index import IndexEntry, file_name
 from pyrunbook.docs.labels import label
 from pyrunbook.docs.markdown_text import anchor, code, fence, link, plain_text
 from pyrunbook.docs.target import Target
@@ -21,6 +21,8 @@ from pyrunbook.redaction import MASK, is_secret_name, redact_text
 
 _MOST_ITEMS = 300
 """Items of a play's section, or of a role, that are listed; the rest is counted."""
+_UNTOLD = ("owner", "estimate", "prerequisites", "expected", "verification", "rollback", "troubleshooting", "contacts")
+"""What no playbook says by itself."""
 _LONGEST = 100
 """Characters of a setting that are shown."""
 
@@ -114,17 +116,7 @@ class OutlinePage:
             yield self._t("no_metadata", code(self._target.shown(meta)))
         for file in dict.fromkeys(problem.file for problem in self._broken):
             yield self._t("metadata_broken", code(self._target.shown(file)))
-        for key in (
-            "owner",
-            "estimate",
-            "prerequisites",
-            "expected",
-            "verification",
-            "rollback",
-            "troubleshooting",
-            "contacts",
-        ):
-            yield self._t(key)
+        yield from map(self._t, _UNTOLD)
         prompts = [name for play in self._outline.plays for name in play.prompts]
         if prompts:
             yield self._t("prompts", ", ".join(code(name) for name in prompts))

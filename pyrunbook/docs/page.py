@@ -14,11 +14,11 @@ from pyrunbook.catalog import Phase, Problem, Runbook, Step, Text, Trouble
 from pyrunbook.catalog.page_values import page_values
 from pyrunbook.catalog.roles import Role, differ
 from pyrunbook.catalog.templates import SECRET, Values, names_in
-from pyrunbook.docs.contact_tables import ContactTables
+from pyrunbook.docs.contact_tables import contact_rows, escalation_rows
 from pyrunbook.docs.flow import flowchart
-from pyrunbook.docs.index_entry import IndexEntry, file_name
+from pyrunbook.docs.index import IndexEntry, file_name
 from pyrunbook.docs.information import information
-from pyrunbook.docs.input_tables import InputTables, is_hidden
+from pyrunbook.docs.input_tables import input_tables, is_hidden
 from pyrunbook.docs.labels import label
 from pyrunbook.docs.markdown_text import cell, code, fence, link, plain_text
 from pyrunbook.docs.past_runs import PastRuns
@@ -93,20 +93,16 @@ class Page:
         defaults = {name: value for role in self.roles.values() for name, value in (role.defaults or {}).items()}
         service = self.target.service
         shown = replace(service, variables=self._public(service.variables)) if service else None
-        given = self._public({**self._of_plays, **step_variables, **self._of_runbook})
-        return page_values(shown, self._public(defaults), self.target.project, self.target.inventory, given)
-
-    @cached_property
-    def _of_plays(self) -> dict[str, Any]:
-        return {name: value for play in self.runbook.plays for name, value in play.variables.items()}
-
-    @cached_property
-    def _of_runbook(self) -> dict[str, Any]:
-        return {
+        given = {
+            **{name: value for play in self.runbook.plays for name, value in play.variables.items()},
+            **step_variables,
             "runbook_id": self.runbook.id,
             "runbook_undone_by": self.runbook.metadata.undone_by,
             "runbook_keeps_window": self.runbook.metadata.window.required,
         }
+        return page_values(
+            shown, self._public(defaults), self.target.project, self.target.inventory, self._public(given)
+        )
 
     def _public(self, variables: Mapping[str, Any]) -> dict[str, Any]:
         return {name: SECRET if name in self._hidden else value for name, value in variables.items()}
@@ -133,14 +129,13 @@ class Page:
         """
         if self.target.service is None:
             return []
-        known = Values(
-            *(self._public(role.defaults) for role in self.roles.values()),
-            self._public(self.target.service.variables),
-            self._public(step.variables),
-            {"recovers": False},
-        )
-        decided = (each for each in step.conditions if not names_in(each) & set(self.runbook.inputs))
-        return [condition for condition in decided if not known.holds(condition) and not known.unknown]
+        layers = [*(role.defaults for role in self.roles.values()), self.target.service.variables, step.variables]
+        found = []
+        for condition in step.conditions:
+            known = Values(*map(self._public, layers), {"recovers": False})
+            if not names_in(condition) & set(self.runbook.inputs) and not known.holds(condition) and not known.unknown:
+                found.append(condition)
+        return found
 
     @cached_property
     def wording(self) -> Wording:
@@ -165,17 +160,17 @@ class Page:
         made = Steps(self.runbook, self.target, self._platforms, self._wording_of, self.past_runs)
         steps, back = made.made(self._catalog_steps)
         first = next((step for step in steps if step.phase == Phase.PROCEDURE), None)
-        people = ContactTables(self.target.contacts, self.wording)
-        contacts, checks, troubles = list(people.contacts(metadata)), self._checks(steps), self._troubles(steps)
+        people = (metadata, self.target.contacts, self.wording)
+        contacts, checks, troubles = list(contact_rows(*people)), self._checks(steps), self._troubles(steps)
         done = [step for step in steps if step.phase == Phase.PROCEDURE and step.notes]
         # Where no step only verifies, what each one results in is what there is to see.
         proofs = [step for step in done if step.notes and step.notes.verifies] or done
         no_incident = self.runbook.category != "incidents"
+        said = metadata.inputs.get(self.language, {})
+        right_page = list(self._right_page())
         there = {
             "symptoms": metadata.symptoms or no_incident,
-            "impact": metadata.impact or no_incident,
-            "severity": metadata.severity or no_incident,
-            "when_to_ignore": metadata.when_to_ignore,
+            **dict(right_page),
             "worked": metadata.verification,
             "undo": metadata.rollback or any(step.phase == Phase.ROLLBACK or step.undoable for step in steps),
             "call": contacts,
@@ -185,12 +180,10 @@ class Page:
             "troubleshooting": troubles,
         }
         empty = [section for section, written in there.items() if not written]
-        declared = self.target.service.variables if self.target.service else {}
-        notes = {step.role: step.notes for step in self._catalog_steps}
         roles = {step.role: self.roles[step.role] for step in self._catalog_steps}
-        tables = InputTables(self.wording, declared, {role: self._given(role) for role in roles}, self.all_inputs)
-        inputs = list(tables.of(self.runbook, roles, notes))
-        said = _environment().get_template("page.md.j2").render(
+        given = {role: self._given(role) for role in roles}
+        inputs, more = input_tables(self.wording, self.runbook, roles, given, self.target, self.all_inputs)
+        text = _environment().get_template("page.md.j2").render(
             t=self._t,
             id=self.runbook.id,
             brief=self.brief,
@@ -199,8 +192,8 @@ class Page:
             meta=metadata,
             source=self.target.shown(self.runbook.path),
             incident=not no_incident,
-            right_page=list(self._right_page()),
-            blanks=[(name.upper(), self._meaning(name)) for name in self.runbook.needed],
+            right_page=right_page,
+            blanks=[(k.upper(), plain_text(said.get(k) or self.runbook.inputs[k].text)) for k in self.runbook.needed],
             attested=[f"**{self.words(p.text)}**" for p in metadata.prerequisites if p.check == "attested"],
             first_action=first,
             other_page=self._other_page(),
@@ -220,13 +213,13 @@ class Page:
             puts_back=any(step.phase == Phase.ROLLBACK for step in steps),
             troubles=troubles,
             empty=empty,
-            escalation=list(people.escalation(metadata)),
+            escalation=list(escalation_rows(*people)),
             contacts=contacts,
             inputs=inputs,
-            inputs_more=tables.left_out,
-            missing=partial(self._missing, empty),  # asked for last: filling the rest finds the blanks
+            inputs_more=more,
+            missing=partial(self._missing, empty),  # called at the end: which values are missing is known then
         )  # fmt: skip
-        return said.rstrip("\n") + "\n"
+        return text.rstrip("\n") + "\n"
 
     def entry(self) -> IndexEntry:
         """The page in the index."""
@@ -259,10 +252,6 @@ class Page:
         if metadata.impact or incident:
             yield "impact", self.words(metadata.impact) if metadata.impact else ""
         yield "when_to_ignore", self.words(metadata.when_to_ignore) if metadata.when_to_ignore else ""
-
-    def _meaning(self, name: str) -> str:
-        said = self.runbook.metadata.inputs.get(self.language, {}).get(name) or self.runbook.inputs[name].text
-        return plain_text(said)
 
     def _left_out(self) -> Iterator[str]:
         service = self.target.service.name if self.target.service else ""

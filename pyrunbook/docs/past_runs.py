@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from pyrunbook.journal import Journal
 
 RUNS = 1000
-"""How many of the latest runs are looked at."""
+"""How many of the latest runs are read."""
 
 
 class PastRuns:

@@ -25,35 +25,21 @@ class RunCommands:
         given = f" -e {shlex.quote(json.dumps({'preflight_attested': attested}))}" if attested else ""
         self.keeps_window = runbook.metadata.window.required
         """Whether the runbook is run inside a window."""
-        self._run, self._inventory = f"pyrunbook run {shlex.quote(runbook.id)}", f" -i {inventory}"
-        playbook = shlex.quote(target.shown(runbook.path))
-        self._ansible = f"ansible-playbook {playbook} -i {path}{given}{self._inputs}"
-
-    @property
-    def check(self) -> str:
-        """The dry run. The window holds for it, too, and one prepares before it opens."""
-        anyway = ' --no-window --reason "dry run"' if self.keeps_window else ""
-        return f"{self._run}{self._inventory} --check{anyway}{self._inputs}"
-
-    @property
-    def all(self) -> str:
+        run, window, anyway, tail = f"pyrunbook run {shlex.quote(runbook.id)}", "", "", f" -i {inventory}"
+        if self.keeps_window:  # it holds for the dry run, too, and one prepares before it opens
+            window, anyway = " --window", ' --no-window --reason "dry run"'
+        self.check = f"{run}{tail} --check{anyway}{self._inputs}"
+        """The dry run."""
+        self.all = f"{run}{window}{tail}{self._attested}{self._inputs}"
         """The whole run."""
-        window = " --window" if self.keeps_window else ""
-        return f"{self._run}{window}{self._inventory}{self._attested}{self._inputs}"
-
-    @property
-    def emergency(self) -> str:
+        self.emergency = f'{run} --no-window --reason "REASON"{tail}{self._attested}{self._inputs}'
         """The whole run outside its window."""
-        return f'{self._run} --no-window --reason "REASON"{self._inventory}{self._attested}{self._inputs}'
-
-    @property
-    def ansible(self) -> str:
+        playbook = shlex.quote(target.shown(runbook.path))
+        self.ansible = f"ansible-playbook {playbook} -i {path}{given}{self._inputs}"
         """The whole run without pyrunbook's command."""
-        return self._ansible
+        self._one = f"{run}{tail}"
 
     def only(self, step: str) -> str:
         """One step, either way; the guards ask for the same as of a whole run."""
         name = shlex.quote(step)
-        return (
-            f"{self._run}{self._inventory} --step {name}{self._attested}{self._inputs}\n{self._ansible} --tags {name}"
-        )
+        return f"{self._one} --step {name}{self._attested}{self._inputs}\n{self.ansible} --tags {name}"

@@ -5,25 +5,10 @@ from __future__ import annotations
 import re
 
 _FORM = re.compile(r"(?:(?P<nth>\w+) )?(?P<days>[A-Za-z,-]+) (?P<start>\d\d:\d\d)-(?P<end>\d\d:\d\d) (?P<zone>\S+)")
+_SHORT = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 _DAYS = {
-    "en": {
-        "Mon": "Monday",
-        "Tue": "Tuesday",
-        "Wed": "Wednesday",
-        "Thu": "Thursday",
-        "Fri": "Friday",
-        "Sat": "Saturday",
-        "Sun": "Sunday",
-    },
-    "fr": {
-        "Mon": "lundi",
-        "Tue": "mardi",
-        "Wed": "mercredi",
-        "Thu": "jeudi",
-        "Fri": "vendredi",
-        "Sat": "samedi",
-        "Sun": "dimanche",
-    },
+    "en": ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"),
+    "fr": ("lundi", "mardi", "mercredi", "jeudi", "vendredi", "samedi", "dimanche"),
 }
 _NTH = {
     "en": {"first": "first {} of the month", "second": "second {} of the month", "third": "third {} of the month",
@@ -60,7 +45,7 @@ def window_in_words(spec: str, language: str) -> str:
 def _days(text: str, language: str) -> str:
     if text.lower() == "daily":
         return _WORDS[language]["daily"]
-    names = _DAYS[language]
+    names = dict(zip(_SHORT, _DAYS[language], strict=True))
     parts = []
     for part in text.split(","):
         first, dash, last = (names.get(day.capitalize(), day) for day in part.partition("-"))
