@@ -24,8 +24,9 @@ import yaml
 from pyrunbook.catalog.inventory import Origin, read_services
 from pyrunbook.catalog.strict import read_struct
 from pyrunbook.catalog.values import Duration, Exclusion, WindowSpec
-from pyrunbook.catalog.yaml_file import VAULTED, Document, Problem, construct
 from pyrunbook.errors import BadInput
+from pyrunbook.project.document import VAULTED, Document
+from pyrunbook.project.problem import Problem
 from pyrunbook.redaction import redact_text
 from pyrunbook.rollout.checks import HttpCheck
 
@@ -373,19 +374,10 @@ class _Values(Document):
     """Plain data in the place of a YAML file; notes each mistake with its path."""
 
     def __init__(self) -> None:
-        super().__init__(Path.cwd() / "inventory", yaml.ScalarNode("", ""), None)
+        super().__init__(Path.cwd() / "inventory")
         self.found: list[tuple[str, str]] = []
 
-    def items(self, node: yaml.Node) -> Iterator[tuple[str, yaml.Node, yaml.Node]]:
-        """The entries of a mapping."""
-        for key, value in node.value:
-            yield str(key.value), key, value
-
-    def value(self, node: yaml.Node) -> Any:
-        """The plain data of a node."""
-        return construct(node)
-
-    def problem(self, node: yaml.Node, where: str, message: str) -> Problem:  # noqa: ARG002 - as Document's
+    def problem(self, node: yaml.Node, where: str, message: str, *, elsewhere: bool = False) -> Problem:  # noqa: ARG002 - as Document's
         """Note it."""
         self.found.append((where, message))
         return Problem(self.file, 0, 0, where, message)

@@ -8,7 +8,7 @@ from pyrunbook.catalog.playbook import STRATEGIES, Phase
 from pyrunbook.catalog.runbook import Runbook, Step, after_switch, ways_back
 from pyrunbook.catalog.step_notes import StepNotes
 from pyrunbook.catalog.values import Duration, Text
-from pyrunbook.catalog.yaml_file import InvalidFile, Problem
+from pyrunbook.project.problem import InvalidFile, Problem
 
 __all__ = [
     "CATEGORIES",

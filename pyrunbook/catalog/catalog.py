@@ -9,8 +9,9 @@ from pyrunbook import places
 from pyrunbook.catalog.metadata import ROLLBACK, read_metadata
 from pyrunbook.catalog.runbook import Runbook, read_runbook
 from pyrunbook.catalog.translation import is_metadata
-from pyrunbook.catalog.yaml_file import InvalidFile, read
 from pyrunbook.errors import BadInput
+from pyrunbook.project.document import read
+from pyrunbook.project.problem import InvalidFile
 
 CATEGORIES = ("deployment", "incidents", "maintenance")
 _FEW = 12

@@ -11,7 +11,7 @@ import msgspec
 from pyrunbook.catalog.inventory import Service
 from pyrunbook.catalog.metadata import Struct
 from pyrunbook.catalog.values import Text, read_value
-from pyrunbook.catalog.yaml_file import InvalidFile
+from pyrunbook.project.problem import InvalidFile
 
 CONTACTS = "runbook_contacts"
 CHANNELS = "runbook_channels"

@@ -13,8 +13,9 @@ from typing import Any
 
 import yaml
 
-from pyrunbook.catalog.yaml_file import Document, InvalidFile, Problem, read
 from pyrunbook.errors import BadInput
+from pyrunbook.project.document import Document, read
+from pyrunbook.project.problem import InvalidFile, Problem
 
 SERVICES = "services"
 """The group whose hosts are services."""

@@ -18,7 +18,8 @@ import yaml
 from pyrunbook.catalog.strict import read_struct
 from pyrunbook.catalog.translation import add_translations
 from pyrunbook.catalog.values import LANGUAGES, Condition, Duration, Exclusion, Text, WindowSpec
-from pyrunbook.catalog.yaml_file import Document, InvalidFile, Problem, read
+from pyrunbook.project.document import Document, read
+from pyrunbook.project.problem import InvalidFile, Problem
 
 SCHEMA = 1
 """Version of the `runbook` block."""

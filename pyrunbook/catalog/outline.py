@@ -13,10 +13,10 @@ from pathlib import Path
 
 import yaml
 
-from pyrunbook.catalog.loose_yaml import LooseFile
 from pyrunbook.catalog.outline_tasks import Item, Kind, Tasks, is_template, key_values
 from pyrunbook.catalog.roles import RolePlaces, inside, is_file
-from pyrunbook.catalog.yaml_file import Problem
+from pyrunbook.project.document import Document
+from pyrunbook.project.problem import Problem
 
 __all__ = ["SECTIONS", "Item", "Kind", "Outline", "OutlinePlay", "PlaybookImport", "read_outline"]
 
@@ -197,7 +197,7 @@ class _Playbooks:
         loose = self.tasks.file(file)
         if not loose.roots:
             if not loose.problems:
-                loose.complain_at(1, 1, "", "the file is empty")
+                loose.complain_at(1, 1, "the file is empty")
             return ()
         if loose.documents > 1:
             loose.complain(loose.roots[1], "", "a second document in the file; Ansible takes files of one only")
@@ -213,7 +213,7 @@ class _Playbooks:
         return tuple(found)
 
     def _entry(
-        self, loose: LooseFile, node: yaml.Node, where: str, opened: tuple[Path, ...]
+        self, loose: Document, node: yaml.Node, where: str, opened: tuple[Path, ...]
     ) -> OutlinePlay | PlaybookImport | None:
         entries = loose.entries(node, where)
         value = {key: entry[1] for key, entry in entries.items()}
@@ -227,7 +227,7 @@ class _Playbooks:
                 target, path, loose.file, line, column,
                 tags=loose.names(value.get("tags")) or tuple(key_values(written).get("tags", "").split()),
                 when=loose.texts(value.get("when")),
-                variables=tuple((key, loose.told(each[1])) for key, each in loose.entries(value.get("vars")).items()),
+                variables=tuple((key, loose.brief(each[1])) for key, each in loose.entries(value.get("vars")).items()),
                 entries=self.entries(path, opened) if path else (),
             )  # fmt: skip
         if "hosts" not in value:
@@ -247,12 +247,12 @@ class _Playbooks:
             tags=loose.names(value.get("tags")),
             vars_files=loose.texts(value.get("vars_files")),
             prompts=tuple(_prompts(loose, value.get("vars_prompt"))),
-            settings=tuple((key, loose.told(value[key])) for key in _TOLD if key in value),
+            settings=tuple((key, loose.brief(value[key])) for key in _TOLD if key in value),
             **sections,
         )  # fmt: skip
 
     def _imported(
-        self, loose: LooseFile, node: yaml.Node, where: str, target: str, opened: tuple[Path, ...]
+        self, loose: Document, node: yaml.Node, where: str, target: str, opened: tuple[Path, ...]
     ) -> Path | None:
         shown = target[:100]
         if not target:
@@ -272,7 +272,7 @@ class _Playbooks:
         return None
 
 
-def _prompts(loose: LooseFile, node: yaml.Node | None) -> Iterator[str]:
+def _prompts(loose: Document, node: yaml.Node | None) -> Iterator[str]:
     if isinstance(node, yaml.SequenceNode):
         for member in node.value:
             name = loose.entries(member).get("name")

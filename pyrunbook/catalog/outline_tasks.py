@@ -10,8 +10,8 @@ from pathlib import Path
 
 import yaml
 
-from pyrunbook.catalog.loose_yaml import Entries, LooseFile, read_loosely
 from pyrunbook.catalog.roles import RolePlaces, is_file
+from pyrunbook.project.document import Document, Entries, read_leniently
 
 _MAX_INCLUDES = 20
 _MAX_BLOCKS = 30
@@ -119,23 +119,23 @@ class Tasks:
     def __init__(self, project: Path, places: RolePlaces) -> None:
         self._project = project
         self._places = places
-        self._files: dict[Path, LooseFile] = {}
+        self._files: dict[Path, Document] = {}
         self._targets: dict[tuple[Path, str, Path], Path | None] = {}
         self._left = _MAX_ITEMS
 
     @property
-    def files(self) -> list[LooseFile]:
+    def files(self) -> list[Document]:
         """All files that were read."""
         return list(self._files.values())
 
-    def file(self, path: Path) -> LooseFile:
+    def file(self, path: Path) -> Document:
         """A file, read when it is first asked for."""
         if path not in self._files:
-            self._files[path] = read_loosely(path)
+            self._files[path] = read_leniently(path)
         return self._files[path]
 
     def items(
-        self, loose: LooseFile, node: yaml.Node | None, where: str, opened: tuple[Path, ...], depth: int = 0
+        self, loose: Document, node: yaml.Node | None, where: str, opened: tuple[Path, ...], depth: int = 0
     ) -> tuple[Item, ...]:
         """The items of a list of tasks, or of a play's `roles`.
 
@@ -198,7 +198,7 @@ class Tasks:
                     found.append(self._applied(loose, member, entries, name, (playbook,)))
         return tuple(found)
 
-    def _item(self, loose: LooseFile, node: yaml.Node, where: str, opened: tuple[Path, ...], depth: int) -> Item | None:
+    def _item(self, loose: Document, node: yaml.Node, where: str, opened: tuple[Path, ...], depth: int) -> Item | None:
         in_roles = where.rpartition("[")[0].endswith(".roles")
         if in_roles and isinstance(node, yaml.ScalarNode) and node.value:
             return self._applied(loose, node, {}, loose.written(node), opened)
@@ -218,7 +218,7 @@ class Tasks:
         return self._task(loose, node, entries, where, opened)
 
     def _block(
-        self, loose: LooseFile, node: yaml.Node, entries: Entries, where: str, opened: tuple[Path, ...], depth: int
+        self, loose: Document, node: yaml.Node, entries: Entries, where: str, opened: tuple[Path, ...], depth: int
     ) -> Item:
         parts: dict[str, tuple[Item, ...]] = {}
         for part in _BLOCK:
@@ -233,7 +233,7 @@ class Tasks:
         )  # fmt: skip
 
     def _task(
-        self, loose: LooseFile, node: yaml.Node, entries: Entries, where: str, opened: tuple[Path, ...]
+        self, loose: Document, node: yaml.Node, entries: Entries, where: str, opened: tuple[Path, ...]
     ) -> Item | None:
         written = self._module(loose, entries, where)
         if written is None:
@@ -257,7 +257,7 @@ class Tasks:
         asks = plain == "pause" and ("prompt" in arguments or not {"seconds", "minutes"} & arguments.keys())
         return self._made(Kind.TASK, name or plain, loose, node, entries, module=module, asks=asks)
 
-    def _module(self, loose: LooseFile, entries: Entries, where: str) -> tuple[str, str, dict[str, str]] | None:
+    def _module(self, loose: Document, entries: Entries, where: str) -> tuple[str, str, dict[str, str]] | None:
         """The module as written, its free form, and its arguments by name: those that are short enough to be texts."""
         own = [key for key in entries if key not in _KEYWORDS and not key.startswith("with_")]
         if not own:
@@ -274,7 +274,7 @@ class Tasks:
             arguments = self._arguments(loose, entries["args"][1], where)[1] | arguments
         return module, free, arguments
 
-    def _arguments(self, loose: LooseFile, node: yaml.Node, where: str) -> tuple[str, dict[str, str]]:
+    def _arguments(self, loose: Document, node: yaml.Node, where: str) -> tuple[str, dict[str, str]]:
         if isinstance(node, yaml.MappingNode) and not is_template(loose.written(node)[:2]):
             values = loose.entries(node, where).items()
             return "", {
@@ -285,11 +285,11 @@ class Tasks:
             loose.complain(node, where, f"{free[:60]} is a template and needs quotes")
         return free, key_values(free)
 
-    def _name(self, loose: LooseFile, entries: Entries) -> str | None:
+    def _name(self, loose: Document, entries: Entries) -> str | None:
         return loose.text(entries["name"][1]) if "name" in entries else None
 
     def _applied(
-        self, loose: LooseFile, node: yaml.Node, entries: Entries, role: str, opened: tuple[Path, ...],
+        self, loose: Document, node: yaml.Node, entries: Entries, role: str, opened: tuple[Path, ...],
         module: str = "", arguments: dict[str, str] | None = None,
     ) -> Item:  # fmt: skip
         path = None
@@ -304,22 +304,22 @@ class Tasks:
         )  # fmt: skip
 
     def _made(
-        self, kind: Kind, title: str, loose: LooseFile, node: yaml.Node, entries: Entries,
+        self, kind: Kind, title: str, loose: Document, node: yaml.Node, entries: Entries,
         *, module: str = "", role: str | None = None, role_path: Path | None = None, target: str | None = None,
         children: tuple[Item, ...] = (), rescue: tuple[Item, ...] = (), always: tuple[Item, ...] = (),
         tasks_from: str = "", asks: bool = False,
     ) -> Item:  # fmt: skip
         value = {key: entry[1] for key, entry in entries.items()}
-        settings = [(key, loose.told(node)) for key, node in value.items() if key in _TOLD or key.startswith("with_")]
+        settings = [(key, loose.brief(node)) for key, node in value.items() if key in _TOLD or key.startswith("with_")]
         if "local_action" in value:
             settings.append(("delegate_to", "localhost"))
-        variables = [(key, loose.told(entry[1])) for key, entry in loose.entries(value.get("vars")).items()]
+        variables = [(key, loose.brief(entry[1])) for key, entry in loose.entries(value.get("vars")).items()]
         if kind is Kind.ROLE:
             own = loose.entries(value.get(module)) if module else {}
-            settings += [(key, loose.told(own[key][1])) for key in _OF_ROLES if key in own]
+            settings += [(key, loose.brief(own[key][1])) for key in _OF_ROLES if key in own]
             if not module:
                 variables += [
-                    (key, loose.told(node))
+                    (key, loose.brief(node))
                     for key, node in value.items()
                     if key not in _KEYWORDS and key not in ("role", "name", "src", "version", "scm")
                 ]
@@ -333,7 +333,7 @@ class Tasks:
         )  # fmt: skip
 
     def _included(
-        self, loose: LooseFile, node: yaml.Node, where: str, target: str, opened: tuple[Path, ...]
+        self, loose: Document, node: yaml.Node, where: str, target: str, opened: tuple[Path, ...]
     ) -> tuple[Item, ...]:
         if not target:
             loose.complain(node, where, "names no file to include")
@@ -367,7 +367,7 @@ class Tasks:
             self._targets[key] = next((path.resolve() for path in candidates if is_file(path)), None)
         return self._targets[key]
 
-    def _document(self, loose: LooseFile, root: yaml.Node, index: int, opened: tuple[Path, ...]) -> tuple[Item, ...]:
+    def _document(self, loose: Document, root: yaml.Node, index: int, opened: tuple[Path, ...]) -> tuple[Item, ...]:
         # A piece of a broken file is a list of one task.
         return self.items(loose, root, f"({index})" if index else "", opened)
 

@@ -35,7 +35,8 @@ from pyrunbook.catalog.metadata import ROLLBACK
 from pyrunbook.catalog.page_certificates import page_certificates, page_signers
 from pyrunbook.catalog.playbook import STRATEGIES
 from pyrunbook.catalog.templates import Blank, Values
-from pyrunbook.catalog.yaml_file import InvalidFile, Problem, read
+from pyrunbook.project.document import read
+from pyrunbook.project.problem import InvalidFile, Problem
 
 COLORS = ("blue", "green")
 ACTIVE, PREVIEW, RELEASE = "$ACTIVE", "$PREVIEW", "$RELEASE"

@@ -11,7 +11,8 @@ from typing import Any
 
 import yaml
 
-from pyrunbook.catalog.yaml_file import Document, InvalidFile, Problem, read
+from pyrunbook.project.document import Document, read
+from pyrunbook.project.problem import InvalidFile, Problem
 
 GUARDS = ("preflight", "rollback_plan", "conclude")
 """Roles without which no part of a runbook may be run; like everything that stands in `rescue`."""

@@ -10,13 +10,13 @@ from typing import Any
 
 import yaml
 
-from pyrunbook.catalog.loose_yaml import MAX_BYTES
 from pyrunbook.catalog.outline import IMPORTS
 from pyrunbook.catalog.roles import inside
 from pyrunbook.catalog.settings import FILE as SETTINGS
 from pyrunbook.catalog.translation import is_metadata
-from pyrunbook.catalog.yaml_file import Problem
 from pyrunbook.errors import BadInput
+from pyrunbook.project.document import MAX_BYTES
+from pyrunbook.project.problem import Problem
 
 PLAYBOOKS = "playbooks"
 """Where whatever is YAML is meant as a playbook, and is listed when it is none."""

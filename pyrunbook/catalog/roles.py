@@ -14,9 +14,9 @@ import msgspec
 import yaml
 
 from pyrunbook import places
-from pyrunbook.catalog.loose_yaml import Entries, LooseFile, read_loosely
 from pyrunbook.catalog.metadata import Input
-from pyrunbook.catalog.yaml_file import Problem
+from pyrunbook.project.document import Document, Entries, read_leniently
+from pyrunbook.project.problem import Problem
 
 _INPUT = {item.encode_name: item for item in msgspec.structs.fields(Input)}
 
@@ -102,7 +102,7 @@ def _collection(project: Path) -> str:
     file = project / "galaxy.yml"
     if not is_file(file):
         return ""
-    loose = read_loosely(file)
+    loose = read_leniently(file)
     entries = loose.entries(loose.roots[0]) if loose.roots else {}
     names = [loose.text(entries[key][1]) for key in ("namespace", "name") if key in entries]
     return f"{names[0]}.{names[1]}." if len(names) == 2 else ""
@@ -175,12 +175,12 @@ def _one_of(directory: Path, name: str, boundary: Path) -> Path | None:
     return None
 
 
-def _main_spec(path: Path, boundary: Path) -> tuple[LooseFile | None, yaml.Node | None]:
+def _main_spec(path: Path, boundary: Path) -> tuple[Document | None, yaml.Node | None]:
     """The spec `main`; ansible-core reads `argument_specs` of `meta/main.yml` too, where the file has none."""
     for name in ("argument_specs", "main"):
         file = _one_of(path / "meta", name, boundary)
         if file is not None:
-            loose = read_loosely(file)
+            loose = read_leniently(file)
             for root in loose.roots:
                 _, specs = loose.entries(root).get("argument_specs", (None, None))
                 _, spec = loose.entries(specs).get("main", (None, None))
@@ -191,7 +191,7 @@ def _main_spec(path: Path, boundary: Path) -> tuple[LooseFile | None, yaml.Node 
     return None, None
 
 
-def _line(loose: LooseFile, entries: Entries, key: str) -> str:
+def _line(loose: Document, entries: Entries, key: str) -> str:
     return " ".join(loose.texts(entries[key][1])) if key in entries else ""
 
 
@@ -199,7 +199,7 @@ def _galaxy_description(path: Path, boundary: Path) -> str:
     file = _one_of(path / "meta", "main", boundary)
     if file is None:
         return ""
-    loose = read_loosely(file)
+    loose = read_leniently(file)
     for root in loose.roots:
         _, info = loose.entries(root).get("galaxy_info", (None, None))
         return _line(loose, loose.entries(info), "description")
@@ -211,7 +211,7 @@ def differ(told: Any, default: Any) -> bool:
     return told is not None and "{{" not in str(default) and told != default and str(told) != str(default)
 
 
-def _inputs(loose: LooseFile, spec: Entries, defaults: dict[str, Any]) -> Iterator[tuple[str, Input]]:
+def _inputs(loose: Document, spec: Entries, defaults: dict[str, Any]) -> Iterator[tuple[str, Input]]:
     _, options = spec.get("options", (None, None))
     for name, (_, node) in loose.entries(options, "argument_specs.main.options").items():
         where = f"argument_specs.main.options.{name}"
@@ -240,7 +240,7 @@ def _defaults(path: Path, boundary: Path, problems: list[Problem]) -> dict[str, 
     for each in files:
         if not inside(each, boundary):
             continue
-        loose = read_loosely(each)
+        loose = read_leniently(each)
         for root in loose.roots:
             for name, (_, node) in loose.entries(root).items():
                 try:

@@ -17,8 +17,9 @@ from pyrunbook.catalog.playbook import STRATEGIES, Phase, Play, Playbook, read_p
 from pyrunbook.catalog.roles import shipped_roles
 from pyrunbook.catalog.step_notes import StepNotes, read_step_notes
 from pyrunbook.catalog.values import NO_TIME, Duration, Text
-from pyrunbook.catalog.yaml_file import Document, InvalidFile, Problem, read
 from pyrunbook.errors import BadInput
+from pyrunbook.project.document import Document, read
+from pyrunbook.project.problem import InvalidFile, Problem
 
 # What the variables of titles are called where they have no value: on a page, in a plan.
 _SPOKEN = {

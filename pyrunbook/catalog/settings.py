@@ -12,7 +12,8 @@ import msgspec
 from pyrunbook.catalog.metadata import Struct
 from pyrunbook.catalog.strict import read_struct
 from pyrunbook.catalog.values import LANGUAGES, Duration, read_value
-from pyrunbook.catalog.yaml_file import InvalidFile, Problem, read
+from pyrunbook.project.document import read
+from pyrunbook.project.problem import InvalidFile, Problem
 
 FILE = ".pyrunbook.yml"
 Level = Literal["error", "warning", "note"]

@@ -12,7 +12,8 @@ from pyrunbook.catalog.metadata import Struct, Trouble
 from pyrunbook.catalog.strict import read_struct
 from pyrunbook.catalog.translation import add_translations, translations_of
 from pyrunbook.catalog.values import Condition, Duration, Text
-from pyrunbook.catalog.yaml_file import Document, InvalidFile, Problem, read
+from pyrunbook.project.document import Document, read
+from pyrunbook.project.problem import InvalidFile, Problem
 
 
 class ByHand(Struct, frozen=True, kw_only=True):

@@ -14,7 +14,8 @@ import msgspec
 import yaml
 
 from pyrunbook.catalog.values import read_value
-from pyrunbook.catalog.yaml_file import Document, Problem
+from pyrunbook.project.document import Document
+from pyrunbook.project.problem import Problem
 
 T = TypeVar("T", bound=msgspec.Struct)
 

@@ -10,7 +10,8 @@ import msgspec
 import yaml
 
 from pyrunbook.catalog.values import LANGUAGES, Text
-from pyrunbook.catalog.yaml_file import Document, InvalidFile, Problem, read
+from pyrunbook.project.document import Document, read
+from pyrunbook.project.problem import InvalidFile, Problem
 
 NAMED = ("titles", "inputs")
 """What a translation holds by name: the English titles are the playbook's, the English meanings are the inputs' own."""

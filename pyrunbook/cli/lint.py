@@ -146,8 +146,8 @@ def _explain(name: str) -> None:
 
 def _services(root: Path, inventory: str) -> tuple[list[Service], list[Subject]]:
     """The services of the inventory; when it is broken, that as something to report."""
-    from pyrunbook.catalog.yaml_file import InvalidFile
     from pyrunbook.lint.subject import Spot, Subject
+    from pyrunbook.project.problem import InvalidFile
 
     try:
         return projects.services_of(root, inventory)[1], []

@@ -12,8 +12,8 @@ from pyrunbook.catalog import STRATEGIES
 from pyrunbook.catalog.contacts import Channel, Contact, contacts_of
 from pyrunbook.catalog.inventory import Origin, Service, is_vaulted, read_services
 from pyrunbook.catalog.roles import Role, read_role
-from pyrunbook.catalog.yaml_file import VAULTED
 from pyrunbook.errors import BadInput
+from pyrunbook.project.document import VAULTED
 
 
 @dataclass(frozen=True)

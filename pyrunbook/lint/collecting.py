@@ -12,7 +12,6 @@ from pyrunbook.catalog.metadata import read_metadata
 from pyrunbook.catalog.project import find_playbooks, need_playbooks
 from pyrunbook.catalog.settings import FILE
 from pyrunbook.catalog.translation import is_metadata
-from pyrunbook.catalog.yaml_file import InvalidFile
 from pyrunbook.errors import BadInput
 from pyrunbook.lint.context import Project
 from pyrunbook.lint.from_alerts import from_alerts, is_alert_rules
@@ -21,6 +20,7 @@ from pyrunbook.lint.from_role import is_notes, read_role
 from pyrunbook.lint.from_runbook import from_playbook
 from pyrunbook.lint.subject import Spot, Subject
 from pyrunbook.lint.tasks import plays_of
+from pyrunbook.project.problem import InvalidFile
 
 _PAGES = (".md", ".markdown")
 _YAML = (".yml", ".yaml")

@@ -12,15 +12,15 @@ from pathlib import Path
 
 from pyrunbook.catalog import CATEGORIES
 from pyrunbook.catalog.inventory import Service
-from pyrunbook.catalog.loose_yaml import LooseFile, read_loosely
 from pyrunbook.catalog.metadata import ArgumentSpec, read_metadata
 from pyrunbook.catalog.roles import RolePlaces, shipped_roles
 from pyrunbook.catalog.settings import LintSettings, Settings
 from pyrunbook.catalog.translation import is_metadata
-from pyrunbook.catalog.yaml_file import InvalidFile
 from pyrunbook.lint.shell_syntax import Fault, faults
 from pyrunbook.lint.subject import Alert, Command, Place, Reach, Spot, Subject
 from pyrunbook.lint.tasks import plays_of, task_files, tasks_of_file
+from pyrunbook.project.document import Document, read_leniently
+from pyrunbook.project.problem import InvalidFile
 
 _KEPT = 64
 """How many YAML files are kept as nodes."""
@@ -43,7 +43,7 @@ class Project:
         self.root = root
         self.settings = settings
         self.services = services or []
-        self._loose: dict[Path, LooseFile] = {}
+        self._loose: dict[Path, Document] = {}
         self.reaches: dict[str, list[Reach]] = {}
         self.role_subjects: dict[Path, Subject] = {}
         self._prerequisites: dict[Path, frozenset[str] | None] = {}
@@ -79,12 +79,12 @@ class Project:
             self._lines[file] = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
         return self._lines[file]
 
-    def read(self, file: Path) -> LooseFile:
+    def read(self, file: Path) -> Document:
         """A YAML file as far as it can be read. A few are kept: trees of nodes are large."""
         if file not in self._loose:
             if len(self._loose) >= _KEPT:
                 self._loose.pop(next(iter(self._loose)))
-            self._loose[file] = read_loosely(file)
+            self._loose[file] = read_leniently(file)
         return self._loose[file]
 
     def roles(self, playbook: Path) -> list[Path]:

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import yaml
 
-from pyrunbook.catalog.loose_yaml import LooseFile
 from pyrunbook.lint.context import Project
 from pyrunbook.lint.subject import Alert, Spot, Subject
+from pyrunbook.project.document import Document
 
 
 def from_alerts(file: Path, project: Project) -> Subject:
@@ -36,7 +36,7 @@ def _members(found: tuple[yaml.Node, yaml.Node] | None) -> list[yaml.Node]:
     return list(found[1].value) if found and isinstance(found[1], yaml.SequenceNode) else []
 
 
-def _alert(loose: LooseFile, rule: yaml.Node) -> list[Alert]:
+def _alert(loose: Document, rule: yaml.Node) -> list[Alert]:
     entries = loose.entries(rule)
     if "alert" not in entries:
         return []

@@ -12,7 +12,6 @@ from textwrap import shorten
 from typing import Literal
 
 from pyrunbook.catalog.values import LANGUAGES
-from pyrunbook.catalog.yaml_file import Problem
 from pyrunbook.lint import page_steps
 from pyrunbook.lint.anchors import anchors_of
 from pyrunbook.lint.masks import masked, without_code
@@ -21,6 +20,7 @@ from pyrunbook.markdown import CodeBlock, Html, Item, Label, ListItem, Page, Par
 from pyrunbook.markdown.code import SHELLS, looks_like_shell, typed_in
 from pyrunbook.markdown.page import flattened
 from pyrunbook.markdown.section_names import SectionName, plain, recognised
+from pyrunbook.project.problem import Problem
 
 _PROCEDURE = {
     SectionName.PREREQUISITES, SectionName.PROCEDURE, SectionName.VERIFICATION, SectionName.ROLLBACK,

@@ -9,7 +9,6 @@ import yaml
 
 from pyrunbook.catalog import Text
 from pyrunbook.catalog.step_notes import StepNotes, notes_of
-from pyrunbook.catalog.yaml_file import Document, InvalidFile, read
 from pyrunbook.lint.context import Project
 from pyrunbook.lint.looking import look_at_task
 from pyrunbook.lint.subject import Command, Deed, Mention, Spot, Step, Subject
@@ -18,6 +17,8 @@ from pyrunbook.lint.translations import add_role_inputs, add_translations, role_
 from pyrunbook.lint.yaml_text import key_spot, leaves, spot
 from pyrunbook.lint.yaml_texts import add_text, command_of
 from pyrunbook.markdown.section_names import SectionName
+from pyrunbook.project.document import Document, read
+from pyrunbook.project.problem import InvalidFile
 
 PLATFORMS = ("host", "kubernetes")
 NOTES = Path("meta") / "step.yml"

@@ -12,7 +12,6 @@ import yaml
 from pyrunbook.catalog import CATEGORIES, Text
 from pyrunbook.catalog.metadata import Metadata
 from pyrunbook.catalog.runbook import Runbook, read_runbook
-from pyrunbook.catalog.yaml_file import Document, InvalidFile, read
 from pyrunbook.lint.context import Project
 from pyrunbook.lint.from_inventory import add_inventory
 from pyrunbook.lint.from_role import read_role
@@ -23,6 +22,8 @@ from pyrunbook.lint.translations import add_titles_and_inputs, add_translations,
 from pyrunbook.lint.yaml_text import key_spot, leaves, spot
 from pyrunbook.lint.yaml_texts import add_command, add_text
 from pyrunbook.markdown.section_names import SectionName
+from pyrunbook.project.document import Document, read
+from pyrunbook.project.problem import InvalidFile
 
 _SECTIONS = {
     "prerequisites": SectionName.PREREQUISITES,

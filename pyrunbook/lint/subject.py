@@ -12,8 +12,8 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Literal, NamedTuple
 
-from pyrunbook.catalog.yaml_file import Problem
 from pyrunbook.markdown.section_names import SectionName
+from pyrunbook.project.problem import Problem
 
 
 class Spot(NamedTuple):

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import yaml
 
-from pyrunbook.catalog.loose_yaml import LooseFile
 from pyrunbook.lint.subject import Spot
+from pyrunbook.project.document import Document
 
 _SECTIONS = ("pre_tasks", "roles", "tasks", "post_tasks", "handlers")
 _PARTS = ("block", "rescue", "always")
@@ -29,7 +29,7 @@ class Task:
         section: `block`, `rescue`, `always`, or the section of the play; empty in a file of tasks.
     """
 
-    source: LooseFile
+    source: Document
     node: yaml.Node
     entries: dict[str, tuple[yaml.Node, yaml.Node]]
     section: str
@@ -76,7 +76,7 @@ class Task:
 class Play:
     """A play; of an imported playbook only the name of the file is known, `imports`."""
 
-    source: LooseFile
+    source: Document
     node: yaml.Node
     entries: dict[str, tuple[yaml.Node, yaml.Node]]
     imports: str = ""
@@ -92,7 +92,7 @@ class Play:
                 yield from tasks_below(self.source, self.entries[section][1], section)
 
 
-def plays_of(source: LooseFile) -> Iterator[Play]:
+def plays_of(source: Document) -> Iterator[Play]:
     """The plays of a playbook."""
     for root in source.roots:
         members = root.value if isinstance(root, yaml.SequenceNode) else [root]
@@ -103,13 +103,13 @@ def plays_of(source: LooseFile) -> Iterator[Play]:
                 yield Play(source, node, entries, source.written(imported[1]) if imported else "")
 
 
-def tasks_of_file(source: LooseFile) -> Iterator[Task]:
+def tasks_of_file(source: Document) -> Iterator[Task]:
     """The tasks of a file of tasks."""
     for root in source.roots:
         yield from tasks_below(source, root, "")
 
 
-def tasks_below(source: LooseFile, node: yaml.Node, section: str, depth: int = 0) -> Iterator[Task]:
+def tasks_below(source: Document, node: yaml.Node, section: str, depth: int = 0) -> Iterator[Task]:
     """The tasks of a list, each block before what is in it."""
     if not isinstance(node, yaml.SequenceNode) or depth > _DEEPEST:
         return

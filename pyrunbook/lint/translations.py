@@ -14,11 +14,12 @@ from pyrunbook.catalog.metadata import Metadata
 from pyrunbook.catalog.runbook import Runbook
 from pyrunbook.catalog.step_notes import StepNotes
 from pyrunbook.catalog.translation import translations_of
-from pyrunbook.catalog.yaml_file import Document, InvalidFile, Problem, read
 from pyrunbook.lint.context import Project
 from pyrunbook.lint.subject import Place, Role, Spot, Subject
 from pyrunbook.lint.yaml_text import key_spot, leaves, spot
 from pyrunbook.lint.yaml_texts import add_text
+from pyrunbook.project.document import Document, read
+from pyrunbook.project.problem import InvalidFile, Problem
 
 SPECS = Path("meta") / "argument_specs.yml"
 _INSTRUCTIONS = ("how", "solution", "rollback", "text", "undo_text")

@@ -14,8 +14,8 @@ import msgspec
 import yaml
 
 from pyrunbook.catalog.strict import without_none
-from pyrunbook.catalog.yaml_file import Document
 from pyrunbook.lint.subject import Line, Spot
+from pyrunbook.project.document import Document
 
 Path = tuple[str | int, ...]
 

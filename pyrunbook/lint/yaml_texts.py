@@ -6,10 +6,10 @@ from collections.abc import Sequence
 
 import yaml
 
-from pyrunbook.catalog.yaml_file import Document
 from pyrunbook.lint.masks import masked
 from pyrunbook.lint.subject import Command, Role, Subject, Text
 from pyrunbook.lint.yaml_text import rows, source_lines
+from pyrunbook.project.document import Document
 
 
 def add_text(

@@ -14,9 +14,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pyrunbook import catalog
-from pyrunbook.catalog import Catalog, InvalidFile, Phase, Problem, Text, loose_yaml, yaml_file
+from pyrunbook.catalog import Catalog, InvalidFile, Phase, Problem, Text
 from pyrunbook.catalog.playbook import read_playbook
 from pyrunbook.errors import BadInput, ExitCode
+from pyrunbook.project import document
 
 PLAYBOOK = """\
 ---
@@ -574,13 +575,13 @@ print(sorted(bad))
 @pytest.mark.parametrize("text", ["a:\n\tb: 1\n", "a:\n  \t- b\n", "a:\n  b: 1\n\tc: 2\n"])
 def test_a_tab_is_called_one(tmp_path: Path, text: str) -> None:
     (tmp_path / "x.yml").write_text(text)
-    for problems in (loose_yaml.read_loosely(tmp_path / "x.yml").problems, _problems_of(tmp_path / "x.yml")):
+    for problems in (document.read_leniently(tmp_path / "x.yml").problems, _problems_of(tmp_path / "x.yml")):
         assert problems[0].message.endswith("a tab stands here, and YAML is indented with blanks")
 
 
 def _problems_of(file: Path) -> list[Problem]:
     with pytest.raises(InvalidFile) as raised:
-        yaml_file.read(file)
+        document.read(file)
     return list(raised.value.problems)
 
 

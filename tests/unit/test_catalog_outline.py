@@ -13,12 +13,12 @@ import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from pyrunbook.catalog import yaml_file
-from pyrunbook.catalog.loose_yaml import read_loosely
 from pyrunbook.catalog.outline import Item, Kind, Outline, PlaybookImport, read_outline
 from pyrunbook.catalog.project import find_playbooks
 from pyrunbook.catalog.roles import read_role
-from pyrunbook.catalog.yaml_file import InvalidFile
+from pyrunbook.project import document
+from pyrunbook.project.document import read_leniently
+from pyrunbook.project.problem import InvalidFile
 
 SITE = """\
 ---
@@ -312,7 +312,7 @@ def test_files_that_double_each_other_come_to_an_end(project: Path) -> None:
 def test_yaml_that_unfolds_without_end_is_read_at_once(project: Path, text: str) -> None:
     started = time.monotonic()
     assert len(outline(project, text).plays) == 1
-    assert isinstance(yaml_file.read(project / "site.yml").root, yaml.SequenceNode)
+    assert isinstance(document.read(project / "site.yml").root, yaml.SequenceNode)
     assert time.monotonic() - started < 2
 
 
@@ -328,22 +328,22 @@ def test_a_file_that_would_end_the_process_is_refused(project: Path, text: str) 
     """libyaml's composer recurses in C: without the look before, Python dies of it and no `except` helps."""
     (project / "deep.yml").write_text(text)
     code = (
-        "import sys; from pathlib import Path; from pyrunbook.catalog.loose_yaml import read_loosely;"
-        "print(read_loosely(Path(sys.argv[1])).problems[0].message)"
+        "import sys; from pathlib import Path; from pyrunbook.project.document import read_leniently;"
+        "print(read_leniently(Path(sys.argv[1])).problems[0].message)"
     )
     done = subprocess.run(
         [sys.executable, "-c", code, project / "deep.yml"], capture_output=True, text=True, check=True
     )
     assert "is nested too deeply" in done.stdout
     with pytest.raises(InvalidFile, match="nested too deeply"):
-        yaml_file.read(project / "deep.yml")
+        document.read(project / "deep.yml")
 
 
 def test_ordinary_depth_is_no_problem(project: Path) -> None:
     (project / "a.yml").write_text(
         "\n".join(" " * 2 * i + f"k{i}:" for i in range(60)) + " {{ x }}\n" + "# [[[[\n" * 99
     )
-    assert read_loosely(project / "a.yml").problems == []
+    assert read_leniently(project / "a.yml").problems == []
 
 
 # --- whatever is in the files ------------------------------------------------------------------------------------

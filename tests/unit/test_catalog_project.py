@@ -10,7 +10,7 @@ import pytest
 from pyrunbook.catalog.outline import read_outline
 from pyrunbook.catalog.project import find_playbooks, page_id
 from pyrunbook.catalog.step_notes import read_step_notes
-from pyrunbook.catalog.yaml_file import InvalidFile
+from pyrunbook.project.problem import InvalidFile
 
 CHECKOUT = Path(__file__).parents[2]
 
