@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from ansible import constants
 
 from pyrunbook.errors import BadInput
+from pyrunbook.plugins import target_program
 from pyrunbook.plugins.step_action import StepAction
 
 if TYPE_CHECKING:
@@ -111,7 +112,7 @@ class CertificateAction(StepAction):
         return SecretStore(cluster, wanted.secret, wanted.restart, lambda: lease.keeper(cluster, name, self.run_id))
 
     def _on_the_machine(self, options: dict[str, Any]) -> dict[str, Any]:
-        """Run `host_pair`; where the connection can, a key goes through standard input, and into no file."""
+        """Make a move of a pair on the machine; a key goes through standard input, and into no file."""
         if options.get("key"):
             if constants.DEFAULT_KEEP_REMOTE_FILES:
                 raise BadInput(
@@ -120,4 +121,4 @@ class CertificateAction(StepAction):
                 )
             if self._connection.has_pipelining:
                 self._connection.set_option("pipelining", True)
-        return dict(self._execute_module(module_name="host_pair", module_args=options, task_vars=self._task_vars))
+        return target_program.call(self, "pair", options, self._task_vars)

@@ -9,12 +9,12 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar
 
-from ansible.errors import AnsibleConnectionFailure
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible.plugins.action import ActionBase
 
 from pyrunbook.errors import BadInput, FailedAndPutBack, PyrunbookError
 from pyrunbook.platforms import Platform, Run, platform_of
+from pyrunbook.plugins import target_program
 from pyrunbook.plugins.role_inputs import role_inputs
 from pyrunbook.rollout.checks import HttpCheck
 from pyrunbook.service import STEP_VARIABLES, HostService, KubernetesService, of_step, plain
@@ -117,10 +117,10 @@ class StepAction(ActionBase):
         return plain(self._templar.template(self.variables[name]))
 
     def on_target(self, name: str, arguments: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
-        """Run a program on the service's machine.
+        """Call a function on the service's machine; see `target_program.call`.
 
         Args:
-            name: of the program, such as `host_slot`.
+            name: of the function, such as `host_slot`.
             arguments: its arguments.
             task_vars: the variables of the host.
 
@@ -131,10 +131,7 @@ class StepAction(ActionBase):
             FailedOnTarget: it failed.
             AnsibleConnectionFailure: the machine cannot be reached.
         """
-        result: dict[str, Any] = self._execute_module(module_name=name, module_args=arguments, task_vars=task_vars)
-        result = {key: value for key, value in result.items() if key != "invocation" and not key.startswith("_")}
-        if result.get("unreachable"):
-            raise AnsibleConnectionFailure(str(result.get("msg")))
+        result = target_program.call(self, name.removeprefix("host_"), arguments, task_vars)
         if result.get("failed"):
             raise FailedOnTarget(result)
         return result

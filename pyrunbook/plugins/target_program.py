@@ -19,7 +19,6 @@ from ansible import constants
 from ansible.plugins.action import ActionBase
 
 from pyrunbook import on_target
-from pyrunbook.errors import PyrunbookError, Refused
 from pyrunbook.on_target.program import MARK
 
 BEGINNING = (
@@ -42,15 +41,15 @@ def call(action: ActionBase, function: str, arguments: dict[str, Any], task_vars
     `ANSIBLE_KEEP_REMOTE_FILES`), the module `host_<function>` does the same.
 
     Returns:
-        the result, as a module gives it: `failed` and `msg` where the function did not succeed.
+        the result, as a module gives it: `failed` and `msg` where the function did not succeed, was killed, or found no
+        Python that can run it.
 
     Raises:
-        Refused: there is no Python that can run it.
-        PyrunbookError: it was killed, so that what it has done is not known.
         AnsibleConnectionFailure: the machine is not reached.
     """
     if not action._connection.is_pipelining_enabled():
-        return dict(action._execute_module("host_" + function, arguments, task_vars=task_vars))
+        found = action._execute_module("host_" + function, arguments, task_vars=task_vars)
+        return {key: value for key, value in found.items() if key != "invocation" and not key.startswith("_")}
     request = {"function": function, "arguments": {**arguments, "check_mode": bool(action._task.check_mode)}}
     interpreter = _interpreter(action, task_vars)
     command = f"{_named(interpreter, task_vars)} -E -s -S -c {shlex.quote(BEGINNING)}"
@@ -62,7 +61,8 @@ def call(action: ActionBase, function: str, arguments: dict[str, Any], task_vars
     if mark:
         result: dict[str, Any] = json.JSONDecoder().raw_decode(printed)[0]
         return result
-    raise _no_result(function, interpreter, done, str(task_vars.get("ansible_host") or task_vars["inventory_hostname"]))
+    machine = task_vars.get("ansible_host") or task_vars["inventory_hostname"]
+    return {"failed": True, "msg": _why_no_result(function, interpreter, done, str(machine))}
 
 
 @cache
@@ -94,14 +94,11 @@ def _named(interpreter: str, task_vars: dict[str, Any]) -> str:
     return f"for p in {listed}; do p=$(command -v $p) && break; done; ${{p:-python3}}"
 
 
-def _no_result(function: str, interpreter: str, done: Mapping[str, Any], machine: str) -> PyrunbookError:
-    """What to tell of a command that gave no result."""
+def _why_no_result(function: str, interpreter: str, done: Mapping[str, Any], machine: str) -> str:
+    """What to tell the operator of a command that gave no result."""
     code = done["rc"]
     if code < 0 or code > 128:
-        return PyrunbookError(
-            f"{function} was killed on {machine} (exit code {code}), so what it has done is not known",
-            next_step="see why: dmesg, journalctl; then try again",
-        )
+        return f"{function} was killed on {machine} (exit code {code}), so what it has done is not known"
     # Where ssh has made a terminal, it has the last word.
     said = re.sub(r"Shared connection to \S+ closed\.", "", f"{done['stdout']} {done['stderr']}").strip()
     if version := re.search(r"python (\d+\.\d+)", said):
@@ -109,7 +106,7 @@ def _no_result(function: str, interpreter: str, done: Mapping[str, Any], machine
     else:
         what = f"said: {said[:SAID]}" if said else f"said nothing (exit code {code})"
     name = f"{interpreter} (ansible_python_interpreter)" if interpreter else "python3 (found by its name)"
-    return Refused(
-        f"{name} is no Python 3.8 or later on {machine}: it {what}",
-        next_step="install Python there, or name where it is: ansible_python_interpreter: /usr/bin/python3",
+    return (
+        f"{name} is no Python 3.8 or later on {machine}: it {what}\n"
+        "Next: install Python there, or name where it is: ansible_python_interpreter: /usr/bin/python3"
     )

@@ -22,6 +22,7 @@ from tls_under_test import TlsServer
 from pyrunbook.pki.issuers import Issued
 from pyrunbook.pki.issuers.local_ca import LocalAuthority
 from pyrunbook.pki.pair import Pair
+from pyrunbook.plugins import target_program
 from pyrunbook.plugins.action import (
     certificate_conclude,
     certificate_deploy,
@@ -31,7 +32,6 @@ from pyrunbook.plugins.action import (
     certificate_state,
     certificate_validate,
 )
-from pyrunbook.plugins.certificate_action import CertificateAction
 from pyrunbook.plugins.step_action import ENV_JOURNAL_BROKEN, ENV_RUN_ID
 
 NAME = "a.example"
@@ -102,11 +102,11 @@ def task(
     monkeypatch.delenv(ENV_JOURNAL_BROKEN, raising=False)
     module = in_process(monkeypatch, capsys)
 
-    def execute(self: Any, *, module_name: str, module_args: dict[str, Any], task_vars: dict[str, Any]) -> Any:
-        assert (module_name, task_vars) == ("host_pair", {})
-        return module(self.check_mode, **module_args)
+    def call(action: Any, function: str, arguments: dict[str, Any], task_vars: dict[str, Any]) -> Any:
+        assert (function, task_vars) == ("pair", {})
+        return module(action.check_mode, **arguments)
 
-    monkeypatch.setattr(CertificateAction, "_execute_module", execute)
+    monkeypatch.setattr(target_program, "call", call)
 
     def run(plugin: Any, check_mode: bool = False, **arguments: Any) -> dict[str, Any]:
         given: Any = SimpleNamespace(
@@ -314,7 +314,7 @@ def test_a_key_is_not_sent_where_it_would_stay(task: Task, tmp_path: Path, monke
 def test_a_module_that_did_not_run_fails_the_task_with_its_words(
     task: Task, monkeypatch: pytest.MonkeyPatch, result: dict[str, Any], said: str
 ) -> None:
-    monkeypatch.setattr(CertificateAction, "_execute_module", lambda _, **__: result)
+    monkeypatch.setattr(target_program, "call", lambda *_: result)
     assert said in task(certificate_state)["msg"]
 
 

@@ -11,6 +11,7 @@ from ansible import constants
 
 from pyrunbook import places
 from pyrunbook.errors import BadInput, Refused
+from pyrunbook.plugins import target_program
 from pyrunbook.plugins.step_action import StepAction
 
 if TYPE_CHECKING:
@@ -107,7 +108,7 @@ class ActionModule(StepAction):
         # A connection that is asked to be verbose (-vvv) would show the answer, and with it the key.
         shown, self._play_context.no_log = self._play_context.no_log, True
         try:
-            result = self._execute_module("host_private_files", {"paths": paths}, task_vars=task_vars)
+            result = target_program.call(self, "private_files", {"paths": paths}, task_vars)
         finally:
             self._play_context.no_log = shown
         files = result.get("files")

@@ -14,6 +14,7 @@ from pyrunbook import places
 from pyrunbook.errors import BadInput, FailedAndPutBack, PyrunbookError
 from pyrunbook.journal import Journal
 from pyrunbook.journal.report import as_markdown
+from pyrunbook.plugins import target_program
 from pyrunbook.plugins.step_action import StepAction
 from pyrunbook.redaction import redact, redact_text, secret_values
 from pyrunbook.rollout import evidence
@@ -111,7 +112,7 @@ class ActionModule(StepAction):
             return [run.summary() for run in journal.history(service=service, limit=HISTORY)]
 
     def _on_host(self, given: dict[str, Any], task_vars: dict[str, Any]) -> tuple[dict[str, str], list[str]]:
-        found = self._execute_module("host_evidence", {"patterns": given["files"]}, task_vars=task_vars)
+        found = target_program.call(self, "evidence", {"patterns": given["files"]}, task_vars)
         if not isinstance(found.get("files"), dict):
             return {}, [f"the service's machine: {found.get('msg') or 'no answer'}"]
         ends = {f"host/{path.lstrip('/')}": each["end"] for path, each in found["files"].items()}

@@ -7,6 +7,7 @@ import os
 from typing import TYPE_CHECKING, Any
 
 from pyrunbook.errors import BadInput, FailedAndNotPutBack, Refused
+from pyrunbook.plugins import target_program
 from pyrunbook.plugins.action.preflight import operator
 from pyrunbook.plugins.step_action import ENV_JOURNAL_BROKEN, StepAction
 from pyrunbook.rollout.checks import HttpCheck, until
@@ -80,7 +81,7 @@ class ActionModule(StepAction):
 
     def _on_host(self, arguments: dict[str, Any], reason: str, task_vars: dict[str, Any]) -> dict[str, Any]:
         given = {"path": arguments["file"], "enabled": arguments["enabled"], "reason": reason, "by": operator()}
-        result: dict[str, Any] = self._execute_module("host_secure_mode", given, task_vars=task_vars)
+        result = target_program.call(self, "secure_mode", given, task_vars)
         if result.get("failed") or result.get("unreachable") or "now" not in result:
             raise FailedAndNotPutBack(
                 str(result.get("msg") or "the machine of the service gave no answer"),
