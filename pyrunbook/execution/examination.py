@@ -51,12 +51,11 @@ def examine(sources: tuple[str, ...], limit: str = "") -> Iterator[Finding]:
         if variables.get("service_platform") == "kubernetes":
             yield from _permissions(name, variables)
         host = variables.get("service_platform") == "host"
-        role, tasks = ("preflight", "host_look.yml") if host else ("service_state", "main.yml")
-        (told,) = read(sources, [name], role, "service_state", tasks=tasks)
+        (told,) = read(sources, [name], "service_state", "state", tasks="doctor.yml")
         yield _guarded(f"{name}: state", partial(_service, told))
         if not told.problem and host:
             yield from _machine(told)
-            yield from _color(name, variables, told.result["service_state"])
+            yield from _color(name, variables, told.result["state"])
         yield _guarded(f"{name}: url", partial(_url, name, variables))
 
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Generic, TypeVar
 
+from pyrunbook.rollout.checks import HttpCheck
 from pyrunbook.service import HostService, KubernetesService
 
 Result = dict[str, Any]
@@ -47,6 +48,26 @@ class Run:
     deployed: Mapping[str, Any] = field(default_factory=dict)
 
 
+@dataclass(frozen=True)
+class Deployment:
+    """What a run is going to deploy.
+
+    Attributes:
+        release: asked for; where it is empty, platform `host` takes the candidate, and platform `kubernetes` what the
+            manifests say.
+        parts: on platform `host`, files and directories below the service's root that are backed up first.
+        stops: no color serves for a while, so that the maintenance answer is needed.
+        manifests: on platform `kubernetes`, files and directories.
+        force_conflicts: on platform `kubernetes`, take over fields that others manage.
+    """
+
+    release: str = ""
+    parts: Sequence[str] = ()
+    stops: bool = False
+    manifests: Sequence[str] = ()
+    force_conflicts: bool = False
+
+
 class Platform(ABC, Generic[Contract]):
     """What can be done with a service.
 
@@ -78,6 +99,11 @@ class Platform(ABC, Generic[Contract]):
         """The color that the run deploys to."""
         return self.run.preview or other(self.active)
 
+    @property
+    @abstractmethod
+    def passed_on(self) -> dict[str, Any]:
+        """The variable by which roles tell modules and actions without `self.platform` where the service is."""
+
     @abstractmethod
     def state(self, *, for_rollback: bool = False) -> Result:
         """Read what is there now; the result has it as `state`.
@@ -85,6 +111,40 @@ class Platform(ABC, Generic[Contract]):
         Args:
             for_rollback: accept a service of which nothing is left.
         """
+
+    @abstractmethod
+    def lock(self, operator: str, runbook: str, predecessors: list[str], secrets: list[str]) -> Iterator[Result]:
+        """Take the lock of the service for the run; `changed` says that the run did not have it before.
+
+        Args:
+            operator: who runs it.
+            runbook: its id.
+            predecessors: runs that have ended; a lock that one of them left behind is taken over.
+            secrets: on platform `kubernetes`, of the certificates that the run needs permissions for.
+        """
+
+    @abstractmethod
+    def unlock(self) -> Result:
+        """Free the lock, if the run holds it."""
+
+    @abstractmethod
+    def show_lock(self) -> Result:
+        """Read who holds the lock, and since when."""
+
+    @abstractmethod
+    def break_lock(self, holder: str) -> Result:
+        """Free the lock that another run holds; fails where a run other than `holder` has it."""
+
+    @abstractmethod
+    def check_deployment(self, deployment: Deployment) -> Iterator[Result]:
+        """Refuse what can be refused before anything is changed; the last result has the chosen `release`.
+
+        What a resumed run has half done was checked when it began.
+        """
+
+    @abstractmethod
+    def check_reached(self, ready: HttpCheck) -> Iterator[Result]:
+        """Refuse a service whose active color the rollback, or the validation, could not reach."""
 
     @abstractmethod
     def drain(

@@ -2,14 +2,42 @@
 
 from __future__ import annotations
 
+import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
+from urllib.parse import urlsplit
 
-from pyrunbook.errors import FailedAndPutBack
-from pyrunbook.platforms import Platform, Result, other
+from pyrunbook.errors import BadInput, FailedAndPutBack, Refused
+from pyrunbook.platforms import Deployment, Platform, Result, other
 from pyrunbook.rollout import in_flight
+from pyrunbook.rollout.checks import HttpCheck, until
 from pyrunbook.service import HostColor, HostService
+
+REACHED_SECONDS = 5.0
+"""That the active color may take to answer before a run begins."""
+
+
+def _choose(wanted: str, available: list[str], directory: str) -> str:
+    """The release to deploy; one that serves already may be meant (a changed configuration), so it is not refused.
+
+    Raises:
+        BadInput: none was named, or it is not on the machine.
+    """
+    listed = ", ".join(available) or "none"
+    if not wanted:
+        raise BadInput(
+            f"No release was named, and {directory}/candidate names none (there is: {listed}).",
+            means="Nothing was changed.",
+            next_step="-e release=VERSION",
+        )
+    if wanted not in available:
+        raise BadInput(
+            f"There is no release {wanted} in {directory} (there is: {listed}).",
+            means="Nothing was changed.",
+            next_step="put it there, or name another one: -e release=VERSION",
+        )
+    return wanted
 
 
 class HostPlatform(Platform[HostService]):
@@ -40,9 +68,100 @@ class HostPlatform(Platform[HostService]):
             "systemctl_command": list(service.systemctl_command),
         }
 
+    @property
+    def passed_on(self) -> dict[str, Any]:
+        """See `Platform.passed_on`."""
+        return {"service_slots": self.slots}
+
     def state(self, *, for_rollback: bool = False) -> Result:  # noqa: ARG002 - a slot that is empty is no error
         """See `Platform.state`."""
         return self.run.on_target("host_state", {"service": self.slots})
+
+    @property
+    def _lock(self) -> dict[str, Any]:
+        return {"path": f"{self.service.root}/state/lock.json", "holder": self.run.id}
+
+    def lock(self, operator: str, runbook: str, predecessors: list[str], secrets: list[str]) -> Iterator[Result]:
+        """See `Platform.lock`."""
+        del secrets  # the rotation itself checks what it may write on the machine
+        who = {"operator": operator, "machine": socket.gethostname(), "runbook": runbook}
+        yield self.run.on_target("host_lock", {**self._lock, "state": "held", **who, "predecessors": predecessors})
+
+    def unlock(self) -> Result:
+        """See `Platform.unlock`."""
+        return self.run.on_target("host_lock", {**self._lock, "state": "free"})
+
+    def show_lock(self) -> Result:
+        """See `Platform.show_lock`."""
+        return self.run.on_target("host_lock", {**self._lock, "state": "shown"})
+
+    def break_lock(self, holder: str) -> Result:
+        """See `Platform.break_lock`."""
+        return self.run.on_target("host_lock", {**self._lock, "state": "broken", "holder": holder})
+
+    def obstacles(self, parts: Sequence[str], stops: bool, certificates: Sequence[Mapping[str, Any]] = ()) -> Result:
+        """What the machine lacks for an update, as `obstacles`: rights, space, ports, the maintenance answer.
+
+        Args:
+            parts: what is backed up.
+            stops: whether the maintenance answer is needed.
+            certificates: those of `service_certificates` whose rotation is checked, too.
+        """
+        asked = {
+            "service": self.slots,
+            "parts": list(parts),
+            "stops": stops,
+            "maintenance": str(self.service.maintenance_address),
+            "host": urlsplit(self.service.url).netloc.rpartition("@")[2],
+            "certificates": list(certificates),
+        }
+        return self.run.on_target("host_needs", asked)
+
+    def check_deployment(self, deployment: Deployment) -> Iterator[Result]:
+        """See `Platform.check_deployment`."""
+        state = self.known
+        if state["active"] == self.active:
+            found = self.obstacles(deployment.parts, deployment.stops)
+            if obstacles := found["obstacles"]:
+                raise Refused(
+                    "\n".join(each["seen"] for each in obstacles),
+                    means="Nothing was changed.",
+                    next_step="; ".join(dict.fromkeys(each["next_step"] for each in obstacles)),
+                    evidence={"obstacles": obstacles},
+                )
+        # A resumed run goes on with what it has deployed, whatever is the candidate by now.
+        wanted = str(self.run.deployed.get("release") or deployment.release or state.get("candidate") or "")
+        release = _choose(wanted, state["releases"], f"{self.service.root}/releases")
+        again = release == state["colors"].get(self.active, {}).get("release")
+        detail = f"{release} serves already and is deployed once more" if again else ""
+        yield {"changed": False, "release": release, "detail": detail}
+
+    def check_reached(self, ready: HttpCheck) -> Iterator[Result]:
+        """See `Platform.check_reached`: a rollback asks the color on its machine, and a validation from here."""
+        active, state = self.active, self.known
+        if state["active"] != active:
+            return
+        color, seen = self.color(active), state["colors"][active]
+        if not seen["ready"]:
+            raise Refused(
+                f"The traffic goes to {active}, and on its machine nothing accepts connections on {color.address} "
+                f"(service_colors.{active}.address): {seen['silence']}. A rollback could not bring it back either.",
+                means="Nothing was changed.",
+                next_step=f"start {color.unit} on the machine, or correct the address",
+            )
+        answers = tuple(status for status in range(100, 600) if status not in (502, 504))
+        reached = HttpCheck("reached", ready.path, status=answers, ca_file=ready.ca_file)
+        result, tries = until(reached, str(color.url), seconds=REACHED_SECONDS)
+        if not result.passed:
+            raise Refused(
+                f"{color.url} (service_colors.{active}.url) is not reached from this machine, while {active} accepts "
+                f"connections on {color.address} on its own: not ready after {REACHED_SECONDS:g} s and {tries} checks: "
+                f"{result.detail}",
+                means="Nothing was changed.",
+                next_step='give each color a url that this machine reaches (docs/guides/host.md, "The proxy")',
+            )
+        detail = f"ready after {tries} check{'' if tries == 1 else 's'}"
+        yield {"changed": False, "detail": detail, "evidence": {"reached": result.evidence}}
 
     def drain(
         self, color: str, *, delay: float, timeout: float, stops_traffic: bool, gauge: tuple[str, str]

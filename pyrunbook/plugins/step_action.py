@@ -110,11 +110,19 @@ class StepAction(ActionBase):
         """
         return HttpCheck.parse(self.variable("service_ready_check") or {"name": "ready", "path": "/ready"})
 
-    def variable(self, name: str) -> Any:
-        """A variable of the host, templated and as plain data; `None` where it is not defined."""
+    def variable(self, name: str, **known: Any) -> Any:
+        """A variable of the host, templated and as plain data; `None` where it is not defined.
+
+        Args:
+            name: of the variable.
+            known: more variables, for its template.
+        """
         if name not in self.variables:
             return None
-        return plain(self._templar.template(self.variables[name]))
+        templar = self._templar
+        if known:
+            templar = templar.copy_with_new_env(available_variables={**self.variables, **known})
+        return plain(templar.template(self.variables[name]))
 
     def on_target(self, name: str, arguments: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
         """Call a function on the service's machine; see `target_program.call`.

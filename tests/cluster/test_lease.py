@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import threading
 from datetime import UTC, datetime, timedelta
-from types import SimpleNamespace
-from typing import Any
-from unittest.mock import MagicMock
 
 import pytest
 from cluster_api import Api
 
-from pyrunbook.errors import PyrunbookError, Refused
+from pyrunbook.errors import BadInput, PyrunbookError, Refused
 from pyrunbook.kubernetes import lease
-from pyrunbook.plugins.action import kubernetes_lease
+from pyrunbook.platforms import Run, kubernetes, platform_of
+from pyrunbook.service import of_step
 
 NAME = "agent-factory"
 
@@ -145,19 +143,24 @@ def test_what_was_taken_while_the_api_went_away_is_given_back(
     standin_api: Api, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Its journal knows the run as refused, but a colleague's journal does not know it at all."""
-    monkeypatch.setenv("PYRUNBOOK_RUN_ID", "7f3a0001")
-    service: dict[str, Any] = {
-        "kubeconfig": str(standin_api.kubeconfig),
-        "namespace": standin_api.namespace,
-        "name": NAME,
-        "colors": {color: {"deployment": name} for color, name in standin_api.target.deployments.items()},
-        "patience": 0.5,
+    monkeypatch.setattr(kubernetes, "PATIENCE", 0.5)
+    colors = {
+        color: {"deployment": name, "url": f"http://{color}.invalid"}
+        for color, name in standin_api.target.deployments.items()
     }
-    task: Any = SimpleNamespace(
-        args={"service": service, "state": "held"}, check_mode=False, async_val=0, action="it", environment=None
+    contract = of_step(
+        "shop",
+        {
+            "service_platform": "kubernetes",
+            "service_url": "http://shop.invalid",
+            "service_kubeconfig": str(standin_api.kubeconfig),
+            "service_namespace": standin_api.namespace,
+            "service_kubernetes_name": NAME,
+            "service_colors": colors,
+        },
     )
-    action = kubernetes_lease.ActionModule(task, *(MagicMock() for _ in range(5)))
+    run = Run(id="7f3a0001", check_mode=False, on_target=lambda *_: {})
     standin_api.faults.fail("lost", verb="create", resource="leases", seconds=1.0)
-    result = action.run(task_vars={})
-    assert result["failed"] and result["bad_input"] and "did not do it within 0.5 s" in result["msg"]
+    with pytest.raises(BadInput, match=r"did not do it within 0.5 s"):
+        list(platform_of(contract, run).lock("ada", "maintenance/production_update", [], []))
     assert not lease.show(standin_api.cluster(), NAME).holder

@@ -155,7 +155,7 @@ def test_a_readme_names_every_input(role: str) -> None:
 
 
 def names_set_by(task: dict[str, Any]) -> Iterator[str]:
-    facts = task.get("ansible.builtin.set_fact", {})
+    facts = task.get("ansible.builtin.set_fact") or {}
     yield from (name for name in facts if name != "cacheable")
     if "register" in task:
         yield task["register"]

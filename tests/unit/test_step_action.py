@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import http.server
 import json
-import multiprocessing
-import os
 import socket
-import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -17,16 +13,12 @@ from unittest.mock import MagicMock
 import pytest
 from ansible.errors import AnsibleError
 
+from pyrunbook import places
 from pyrunbook.errors import BadInput, FailedAndPutBack, Refused
-from pyrunbook.journal import Journal, RunStart
-from pyrunbook.on_target import lock_file
 from pyrunbook.plugins.action import (
     checks,
-    choose_release,
     conclude,
-    preflight,
     rollback_plan,
-    service_answers,
     wait_ready,
 )
 from pyrunbook.plugins.step_action import ENV_JOURNAL_BROKEN, ENV_RUN_ID, StepAction
@@ -262,96 +254,6 @@ def test_wait_ready_names_what_it_waited_for_and_saw_last(nobody: str) -> None:
     assert not waited.get("failed")
 
 
-@pytest.mark.parametrize(("serving", "told"), [("1.1.0", "1.1.0 serves already and is deployed once more"), ("1", "")])
-def test_deploying_the_release_that_serves_already_says_so(serving: str, told: str) -> None:
-    there = {"candidate": "1.1.0", "available": ["1.1.0"], "directory": "/srv/releases"}
-    chosen = run(choose_release.ActionModule, serving=serving, **there)
-    assert (chosen["release"], chosen["detail"]) == ("1.1.0", told)
-
-
-# --- where the service's address leads ---------------------------------------------------------------------------
-
-
-@pytest.fixture
-def service() -> Iterator[str]:
-    """Answers 1.0.4 on /version, and 200 on /ready; anything else is 404."""
-
-    class Handler(http.server.BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            self.send_response(200 if self.path in ("/version", "/ready") else 404)
-            self.end_headers()
-            self.wfile.write(b'{"version": "1.0.4"}')
-
-        def log_message(self, *_: Any) -> None:
-            pass
-
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
-    yield f"http://127.0.0.1:{server.server_address[1]}"
-    server.shutdown()
-    server.server_close()
-
-
-VERSION = {"name": "version", "path": "/version", "json": {"version": "1.0.4"}}
-READY = {"name": "ready", "path": "/ready"}
-
-
-def answers(
-    url: str, release: str = "1.0.4", checks: list[dict[str, Any]] | None = None, **more: Any
-) -> dict[str, Any]:
-    ready = more.pop("ready_check", READY)
-    given = {"url": url, "color": "blue", "release": release, "checks": checks or [VERSION], "ready_check": ready}
-    return run(service_answers.ActionModule, **given, **more)
-
-
-@pytest.mark.parametrize("check_mode", [False, True])
-def test_the_address_of_the_service_leads_to_the_release_that_serves(service: str, check_mode: bool) -> None:
-    sick = {"name": "health", "path": "/health", "requests": 20}  # a service that is sick may be updated
-    result = answers(service, checks=[sick, VERSION], check_mode=check_mode)
-    assert result["detail"] == f"{service} answers 1.0.4"
-    assert result["evidence"]["compared"] == "version"
-
-
-@pytest.mark.parametrize(
-    ("case", "why"),
-    [
-        ("another service", "version (fail): answered version 1.0.4, wanted 0.9.9"),
-        ("a wrong port", "version (error): Connection refused"),
-        ("a wrong scheme", "version (error): TLS: wrong version number"),
-        ("a wrong name", "version (error): the name is not known here"),
-        ("a wrong path", "version (fail): answered 404"),
-    ],
-)
-def test_an_address_that_leads_elsewhere_is_refused(
-    service: str, nobody: str, case: str, why: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(service_answers, "PATIENCE", 0)
-    url = {
-        "a wrong port": nobody,
-        "a wrong scheme": service.replace("http:", "https:"),
-        "a wrong name": "http://shop.invalid",
-        "a wrong path": service + "/shop",
-    }.get(case, service)
-    release = "0.9.9" if case == "another service" else "1.0.4"
-    result = answers(url, release, [{**VERSION, "json": {"version": release}}])
-    assert result["failed"] is True
-    assert f"{url} (service_url) does not answer as the service does while blue serves {release}" in result["msg"]
-    assert why in result["msg"]
-    assert "Nothing was changed." in result["msg"]
-    assert result["bad_input"] is False
-
-
-def test_a_service_that_tells_no_release_must_be_ready_at_its_address(
-    service: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(service_answers, "PATIENCE", 0)
-    told = answers(service, checks=[{"name": "home", "path": "/"}])
-    assert told["detail"] == f"{service} is ready; no check names its release"
-    assert told["evidence"]["compared"] == "ready check"
-    refused = answers(service, release="", checks=[VERSION], ready_check={"name": "ready", "path": "/nowhere"})
-    assert "ready (fail): answered 404" in refused["msg"]
-
-
 # --- plans -------------------------------------------------------------------------------------------------------
 
 PLAN = {
@@ -401,113 +303,29 @@ def test_a_damaged_plan_here_is_not_replaced_by_one_from_elsewhere(state: Path) 
     assert "is not a rollback plan" in result["msg"]
 
 
-# --- starting ----------------------------------------------------------------------------------------------------
-
-STARTING: dict[str, Any] = {
-    "runbook": "maintenance/production_update",
-    "service": "agent-factory",
-    "window": "always",
-    "attested": ["oncall_available", "staging_validated"],
-}
-
-
-def _begin(run_id: str, service: str = "agent-factory") -> None:
-    """As the callback does it before the first task."""
-    with Journal.open() as journal:
-        journal.start_run(
-            RunStart(
-                id=run_id, runbook=STARTING["runbook"], operator="ada", machine=socket.gethostname(), pid=os.getpid(),
-                process_started=0.0, inventory="here", inputs={}, check_mode=False, mode="run",
-            )
-        )  # fmt: skip
-        journal.add_service(run_id, service, "host")
-
-
-def test_of_runs_that_start_in_the_same_moment_exactly_one_gets_the_lock(
-    state: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """All are in the journal before any of them looks there for others."""
-    with Journal.open():
-        pass
-    forks = multiprocessing.get_context("fork")
-    barrier, told = forks.Barrier(4), forks.SimpleQueue()
-
-    def start(run_id: str) -> None:
-        monkeypatch.setenv(ENV_RUN_ID, run_id)
-        _begin(run_id)
-        barrier.wait(30)
-        result = run(preflight.ActionModule, **STARTING)
-        if result.get("failed"):
-            return told.put((run_id, result["msg"]))
-        try:
-            lock_file.acquire(str(tmp_path / "lock.json"), {"holder": run_id}, predecessors=result["ended"])
-        except lock_file.LockHeld as held:
-            return told.put((run_id, str(held)))
-        return told.put((run_id, "runs"))
-
-    started = [forks.Process(target=start, args=(f"7f3a000{number}",)) for number in range(4)]
-    for process in started:
-        process.start()
-    answers = dict(told.get() for _ in started)
-    for process in started:
-        process.join()
-    (winner,) = [run_id for run_id, words in answers.items() if words == "runs"]
-    refusals = [words for run_id, words in answers.items() if run_id != winner]
-    assert all("has not been brought to an end" in words or f"held by run {winner}" in words for words in refusals)
-
-
-def test_a_run_that_began_later_but_has_changed_something_is_not_passed_over(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Its lock may have been broken."""
-    _begin("7f3a0001")
-    _begin("7f3a0002")
-    monkeypatch.setenv(ENV_RUN_ID, "7f3a0001")
-    assert not run(preflight.ActionModule, **STARTING).get("failed")
-    with Journal.open() as journal:
-        journal.record_plan("7f3a0002", "agent-factory", "7f3a0002", "0")
-    refused = run(preflight.ActionModule, **STARTING)
-    assert "Run 7f3a0002 of agent-factory" in refused["msg"] and not refused["bad_input"]
-
-
-def test_only_a_run_that_has_come_to_its_end_leaves_a_lock_that_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A rollback that failed is no end: what it left in the middle is still locked."""
-    for run_id, outcome in (("7f3a0001", "refused"), ("7f3a0002", "succeeded"), ("7f3a0003", "rollback_failed")):
-        _begin(run_id, "agent-factory" if outcome != "rollback_failed" else "another")
-        with Journal.open() as journal:
-            journal.end_run(run_id, outcome)
-    _begin("7f3a0004")
-    monkeypatch.setenv(ENV_RUN_ID, "7f3a0004")
-    assert run(preflight.ActionModule, **STARTING)["ended"] == ["7f3a0002", "7f3a0001"]
-    assert "Run 7f3a0003 of another" in run(preflight.ActionModule, **{**STARTING, "service": "another"})["msg"]
-
-
 # --- concluding --------------------------------------------------------------------------------------------------
 
 
-def test_conclude_hands_the_outcome_to_the_journal() -> None:
-    result = run(conclude.ActionModule, outcome="rolled_back", cause="POST answered 500", detail="blue serves 1.0.4")
-    assert result["conclusion"] == {"outcome": "rolled_back", "cause": "POST answered 500"}
-    assert result["detail"] == "blue serves 1.0.4"
-    with pytest.raises(AnsibleError):
-        run(conclude.ActionModule, outcome="fine")
+def concluded(outcome: str, **more: Any) -> dict[str, Any]:
+    """What the task of the role conclude gets, in a run that holds no lock."""
+    task: Any = SimpleNamespace(
+        args={}, check_mode=False, async_val=0, action="conclude", environment=None,
+        _role=SimpleNamespace(_role_path=str(places.content() / "roles/conclude")),
+    )  # fmt: skip
+    templar = SimpleNamespace(template=lambda value: value)
+    action = conclude.ActionModule(task, MagicMock(), MagicMock(), MagicMock(), templar, MagicMock())
+    return action.run(task_vars={"conclude_outcome": outcome, "conclude_locked": False, **more})
 
 
-def test_a_hint_names_what_the_caller_has(monkeypatch: pytest.MonkeyPatch) -> None:
-    from pyrunbook.plugins.action import preflight
-
-    monkeypatch.setenv(preflight.ENV_EVENTS, "/somewhere")
-    assert preflight._attesting(["told"], ["asked"]) == "--attest asked"
-    monkeypatch.delenv(preflight.ENV_EVENTS)
-    assert preflight._attesting(["told"], ["asked"]) == """-e '{"preflight_attested": ["told", "asked"]}'"""
-
-
-@pytest.mark.parametrize("unknown", [KeyError("uid not found"), OSError("no username set")])
-def test_a_user_whom_the_machine_does_not_know_is_named_by_number(
-    monkeypatch: pytest.MonkeyPatch, unknown: Exception
-) -> None:
-    def fails() -> str:
-        raise unknown
-
-    for name in ("PYRUNBOOK_OPERATOR", "SUDO_USER"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setattr("getpass.getuser", fails)
-    assert preflight.operator() == f"uid {os.getuid()}"
+def test_conclude_hands_the_outcome_to_the_journal_and_fails_the_play(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(ENV_RUN_ID, "7f3a0001")
+    cause = "POST answered 500\nNext: see why"
+    result = concluded("rollback_failed", conclude_cause=cause, conclude_detail="blue serves 1.0.4")
+    detail = "blue serves 1.0.4"
+    assert result["conclusion"] == {"outcome": "rollback_failed", "cause": cause, "detail": detail}
+    assert result["detail"] == detail
+    assert result["failed"]
+    assert result["msg"].startswith("rollback_failed: POST answered 500\nNext: pyrunbook recover 7f3a0001")
+    assert "failed" not in concluded("succeeded")
+    assert "failed" not in concluded("contained", conclude_good=["contained"])
+    assert "value of conclude_outcome must be one of" in concluded("fine")["msg"]

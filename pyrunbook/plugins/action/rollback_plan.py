@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
-from pyrunbook.plugins.action.preflight import operator
+from pyrunbook.plugins.guards import operator
 from pyrunbook.plugins.step_action import StepAction
 from pyrunbook.redaction import secret_values
 from pyrunbook.rollout import kept_checks, plan

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from pyrunbook.errors import BadInput, FailedAndNotPutBack, Refused
 from pyrunbook.plugins import target_program
-from pyrunbook.plugins.action.preflight import operator
+from pyrunbook.plugins.guards import operator
 from pyrunbook.plugins.step_action import ENV_JOURNAL_BROKEN, StepAction
 from pyrunbook.rollout.checks import HttpCheck, until
 

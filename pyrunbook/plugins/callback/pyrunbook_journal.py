@@ -148,7 +148,7 @@ class CallbackModule(CallbackBase):
 
         from pyrunbook import running
         from pyrunbook.journal import Journal, RunStart, new_run_id
-        from pyrunbook.plugins.action.preflight import operator
+        from pyrunbook.plugins.guards import operator
         from pyrunbook.redaction import environment_secrets, redact
 
         self._compare_places()
@@ -460,6 +460,8 @@ class CallbackModule(CallbackBase):
             self._hide(facts)
         if step is None:
             return
+        if data.get("conclusion"):  # the run was concluded; what fails with it is the play
+            outcome = "ok"
         error = _message(data) if outcome in ("failed", "unreachable") else None
         step.bad_input |= bool(data.get("bad_input")) or (error is not None and task.action in selection.VALIDATION)
         step.note(outcome, "" if outcome == "skipped" else str(data.get("detail") or ""), error)
@@ -492,7 +494,7 @@ class CallbackModule(CallbackBase):
             self.concluded.add(host)
             self.journal.conclude(self.run_id, host, conclusion["outcome"], conclusion.get("cause"))
             self.failures.setdefault(host, ("concluded", conclusion.get("cause") or ""))
-            self._emit("service_ended", service=host, **conclusion, detail=data.get("detail"))
+            self._emit("service_ended", service=host, **conclusion)
 
     def _emit(self, event: str, **facts: Any) -> None:
         path = os.environ.get(ENV_EVENTS)

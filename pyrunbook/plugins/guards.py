@@ -1,0 +1,191 @@
+"""What may refuse a run before its service is touched: the journal, earlier runs, the window, attestations."""
+
+from __future__ import annotations
+
+import getpass
+import json
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from pyrunbook import catalog, windows
+from pyrunbook.errors import BadInput, Refused
+from pyrunbook.journal import Journal, Run
+from pyrunbook.plugins.step_action import ENV_RUN_ID
+from pyrunbook.rollout import plan
+
+ENV_EVENTS = "PYRUNBOOK_EVENTS"
+"""Set where the command `pyrunbook` has started the play."""
+ENDED_RUNS = 100
+"""How many of the last runs may have left a lock behind that the next one takes over."""
+DEPLOYED = ("Start the release", "Wait for the rollout")
+"""The tasks of the role deploy_green whose evidence says what it has deployed."""
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """What the journal and the rollback plan say of a run that is resumed.
+
+    Attributes:
+        active: the color that served when it began.
+        preview: the other one.
+        deployed: what it has deployed; empty before it had.
+    """
+
+    active: str
+    preview: str
+    deployed: dict[str, Any]
+
+
+def operator() -> str:
+    """Who runs this: `PYRUNBOOK_OPERATOR` (a team's controller sets it), or the person behind sudo, or the user."""
+    named = os.environ.get("PYRUNBOOK_OPERATOR") or os.environ.get("SUDO_USER")
+    try:
+        return named or getpass.getuser()
+    except (KeyError, OSError):  # a container's user, of whom nothing but the number is known
+        return f"uid {os.getuid()}"
+
+
+def require_journal(run_id: str, *, of_runbook: bool) -> None:
+    """Refuse a play whose run nobody records.
+
+    Args:
+        run_id: from the environment.
+        of_runbook: whether the play is a runbook's, so that the journal must know the run.
+    """
+    if not os.environ.get(ENV_RUN_ID):
+        raise Refused(
+            "This play writes no journal: the callback plugin pyrunbook_journal is not enabled.",
+            means="Ansible did not read pyrunbook's ansible.cfg; it ignores one in a world-writable directory.",
+            next_step="chmod o-w . and run from the directory of ansible.cfg, or use the pyrunbook command",
+        )
+    if not of_runbook:
+        return
+    with Journal.open() as journal:
+        try:
+            known = not journal.get(run_id).finished
+        except BadInput:
+            known = False
+    if not known:
+        raise Refused(
+            f"This play does not write the journal: it knows no run {run_id} that is going on.",
+            means="The callback plugin pyrunbook_journal is not enabled, or PYRUNBOOK_RUN_ID is set by hand.",
+            next_step="unset PYRUNBOOK_RUN_ID and ANSIBLE_CALLBACKS_ENABLED, and use pyrunbook's ansible.cfg",
+        )
+
+
+def ended_runs(run_id: str, service: str) -> list[str]:
+    """The last runs of the service that have come to an end: a lock that one of them left behind counts as free.
+
+    Of two runs that begin at once, each finds the other one unfinished. The one that began first goes on, and then
+    the lock decides; a run that has changed something is never passed over.
+
+    Raises:
+        Refused: an earlier run has not come to its end.
+    """
+    with Journal.open() as journal:
+        own = journal.get(run_id)
+        others = [run for run in journal.unfinished(service) if run.id != run_id and not run.check_mode]
+        earlier = [run for run in others if run.changed or (run.started, run.id) < (own.started, own.id)]
+        ended = [run.id for run in journal.history(ENDED_RUNS, service=service) if run.finished]
+    if earlier:
+        raise _unfinished(earlier[0], service)
+    return ended
+
+
+def _unfinished(run: Run, service: str) -> Refused:
+    return Refused(
+        f"Run {run.id} of {service} ({run.runbook}, by {run.operator} on {run.machine}, begun "
+        f"{run.started:%Y-%m-%d %H:%M:%S} UTC) has not been brought to an end.",
+        means="It ended, and what was there before could not be put back."
+        if run.ended
+        else "It is still running, or it died and left things as they were in the middle.",
+        next_step=f"wait for it, or: pyrunbook recover {run.id}",
+    )
+
+
+def recorded(run_id: str, service: str) -> Recorded | None:
+    """What is on record of a run that is resumed; `None` for one that has no rollback plan yet."""
+    path = plan.path_of(run_id, service)
+    if not path.exists():
+        return None
+    kept = plan.read(path)
+    with Journal.open() as journal:
+        known = journal.get(run_id).service(service)
+    deployed = [e.value for e in known.evidence if e.name in DEPLOYED] if known else []
+    return Recorded(kept.active, kept.preview, deployed[-1] if deployed else {})
+
+
+def decide_window(
+    metadata: catalog.Metadata, spec: str, exclusions: Sequence[str], cutoff: str, override: str
+) -> dict[str, Any]:
+    """Whether the window is open long enough, as the journal records it.
+
+    Args:
+        metadata: of the runbook.
+        spec: a window in place of the runbook's own; empty for that.
+        exclusions: besides the runbook's own.
+        cutoff: in place of the runbook's own; empty for that.
+        override: why the run may start all the same; empty where it may not.
+
+    Raises:
+        Refused: it is closed.
+    """
+    declared = metadata.window
+    window = spec or declared.spec or (None if declared.required else "always")
+    decision = windows.decide(
+        window,
+        datetime.now(UTC),
+        exclusions=[*declared.exclusions, *exclusions],
+        cutoff=windows.parse_duration(cutoff) if cutoff else declared.cutoff,
+        needs=metadata.estimate,
+        reserve=metadata.reserve,
+    )
+    result = {"window": window, **decision.as_dict()}
+    if not decision.open and not override:
+        raise Refused(
+            f"The window {window or ''} is {decision.reason}.".replace("  ", " "),
+            means="Nothing was changed.",
+            next_step="add --wait to wait for it, or --no-window --reason TEXT in an emergency"
+            if os.environ.get(ENV_EVENTS)
+            else "start it when the window is open, or add -e preflight_window_override=REASON in an emergency",
+            evidence={"window": result},
+        )
+    return result
+
+
+def attestations(runbook: catalog.Runbook, attested: list[str], *, required: bool) -> list[dict[str, str]]:
+    """What the operator says is so, with name and time.
+
+    Args:
+        runbook: its prerequisites may ask for attestations.
+        attested: names of prerequisites.
+        required: whether all that are asked for have to be there.
+
+    Raises:
+        BadInput: the runbook does not ask for one of them.
+        Refused: one is missing.
+    """
+    asked = {p.id: p for p in runbook.metadata.prerequisites if p.check == "attested"}
+    if unknown := sorted(set(attested) - set(asked)):
+        raise BadInput(
+            f"{runbook.id} asks for no attestation {', '.join(unknown)} (it asks for: {', '.join(asked) or 'none'})"
+        )
+    missing = [name for name in asked if name not in attested]
+    if missing and required:
+        listed = "\n".join(f"  {name}: {asked[name].text}" for name in missing)
+        raise Refused(
+            f"Nobody has attested {', '.join(missing)}:\n{listed}",
+            next_step=f"make sure that it is so, then add {_attesting(attested, missing)}",
+        )
+    now = datetime.now(UTC).isoformat(timespec="seconds")
+    return [{"name": name, "by": operator(), "at": now} for name in asked if name in attested]
+
+
+def _attesting(attested: list[str], missing: list[str]) -> str:
+    """What to add to the command that was typed: `ansible-playbook` has no option of ours."""
+    if os.environ.get(ENV_EVENTS):
+        return " ".join(f"--attest {name}" for name in missing)
+    return f"-e '{json.dumps({'preflight_attested': [*attested, *missing]})}'"
