@@ -111,7 +111,8 @@ def operate(name: str, inputs: Mapping[str, Any] | None = None, **given: Any) ->
     if given["no_window"]:
         extra["preflight_window_override"] = given["reason"].strip()
     timeout = windows.parse_duration(given["timeout"]) if given["timeout"] else runbook.metadata.timeout
-    runbook.refuse_selection(given["step"])
+    if given["step"]:
+        runbook.refuse_selection(given["step"])
     sources = options.inventory_sources(given["inventory"])
     extra["preflight_attested"] = _attested(runbook, given)
     told = _asked(runbook, extra)

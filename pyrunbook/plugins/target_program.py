@@ -55,7 +55,7 @@ def call(action: ActionBase, function: str, arguments: dict[str, Any], task_vars
     command = f"{_named(interpreter, task_vars)} -E -s -S -c {shlex.quote(BEGINNING)}"
     environment = action._compute_environment_string()
     done = action._low_level_execute_command(
-        f"{environment} {command}".strip(), in_data=_program() + zlib.compress(json.dumps(request).encode())
+        f"{environment} {command}".strip(), in_data=program() + zlib.compress(json.dumps(request).encode())
     )
     _, mark, printed = done["stdout"].rpartition(MARK)
     if mark:
@@ -66,7 +66,7 @@ def call(action: ActionBase, function: str, arguments: dict[str, Any], task_vars
 
 
 @cache
-def _program() -> bytes:
+def program() -> bytes:
     """What is the same in all calls: the program, and the sources from which it imports."""
     root = Path(on_target.__file__).parent
     texts = {}

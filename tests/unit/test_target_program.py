@@ -149,7 +149,7 @@ def test_half_of_a_call_does_nothing(held: dict[str, Any], tmp_path: Path) -> No
     """A connection may end while it is sent."""
     request = zlib.compress(json.dumps({"function": "lock", "arguments": held}).encode())
     for sent in (request[:-1], b""):
-        whole = target_program._program() + sent
+        whole = target_program.program() + sent
         argv = [sys.executable, "-E", "-s", "-S", "-c", target_program.BEGINNING]
         done = subprocess.run(argv, input=whole, capture_output=True, check=False)
         assert done.returncode == 1

@@ -135,6 +135,9 @@ class CallbackModule(CallbackBase):
             problem = selection.question(play)
         if problem:
             self._refuse(problem, list(services))
+        from pyrunbook.plugins.before_forks import prepare
+
+        prepare(play, next(iter(services.values()), {}))
         for service, values in services.items():
             self.matched = True
             platform = str(values.get("service_platform", "unknown"))
