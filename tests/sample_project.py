@@ -164,6 +164,7 @@ FILES = {
         drain_timeout: 120
         drain_color: "{{ service_active_color }}"
     """,
+    "roles/drain/README.md": "# drain, in the words of its authors\n",
     "roles/drain/meta/argument_specs.yml": """
         argument_specs:
           main:
@@ -208,6 +209,7 @@ FILES = {
           fr: {drain_timeout: Secondes avant qu'il ne reste rien., drain_color: Laquelle.}
     """,
     "roles/deploy/defaults/main.yml": "deploy_manifests: deploy/{{ service_preview_color }}\n",
+    "roles/deploy/README.md": "# deploy, in the words of its authors\n",
     "roles/deploy/meta/argument_specs.yml": """
         argument_specs:
           main:

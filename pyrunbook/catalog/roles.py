@@ -18,6 +18,8 @@ from pyrunbook.catalog.metadata import Input
 from pyrunbook.project.document import Document, Entries, read_leniently
 from pyrunbook.project.problem import Problem
 
+SPECS = Path("meta") / "argument_specs.yml"
+"""Where a role declares its inputs."""
 _INPUT = {item.encode_name: item for item in msgspec.structs.fields(Input)}
 
 
@@ -117,6 +119,7 @@ class Role:
         path: its directory; `None` where there is none.
         description: one line, of `meta/argument_specs.yml` or else of `meta/main.yml`; empty where nobody has said.
         summary: the first paragraph of its README; empty where there is none.
+        details: the paragraphs of the spec's `description`, where it has a `short_description` too.
         inputs: what `meta/argument_specs.yml` declares for `tasks/main.yml`.
         defaults: of `defaults/main.yml`, plain values, templates as written.
         problems: what of all this is malformed; the rest was read.
@@ -126,6 +129,7 @@ class Role:
     path: Path | None
     description: str = ""
     summary: str = ""
+    details: tuple[str, ...] = ()
     inputs: dict[str, Input] = field(default_factory=dict)
     defaults: dict[str, Any] = field(default_factory=dict)
     problems: tuple[Problem, ...] = ()
@@ -150,9 +154,12 @@ def read_role(roles: Path, name: str, project: Path | None = None) -> Role:
     defaults = _defaults(path, boundary, of_defaults)
     spec_file, spec = _main_spec(path, boundary)
     description, inputs = "", {}
+    details: tuple[str, ...] = ()
     if spec_file is not None:
         entries = spec_file.entries(spec)
         description = _line(spec_file, entries, "short_description") or _line(spec_file, entries, "description")
+        if {"short_description", "description"} <= entries.keys():
+            details = spec_file.texts(entries["description"][1])
         inputs = dict(_inputs(spec_file, entries, defaults))
     if not description:
         description = _galaxy_description(path, boundary)
@@ -161,6 +168,7 @@ def read_role(roles: Path, name: str, project: Path | None = None) -> Role:
         path,
         description,
         _first_paragraph(path / "README.md") if inside(path / "README.md", boundary) else "",
+        details,
         inputs,
         defaults,
         (*(spec_file.problems if spec_file else ()), *of_defaults),

@@ -15,6 +15,9 @@ from pyrunbook.catalog.values import Condition, Duration, Text
 from pyrunbook.project.document import Document, read
 from pyrunbook.project.problem import InvalidFile, Problem
 
+NOTES = Path("meta") / "step.yml"
+"""Where a role says what it does as a step."""
+
 
 class ByHand(Struct, frozen=True, kw_only=True):
     """One thing to do by hand.

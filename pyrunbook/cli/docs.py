@@ -87,11 +87,14 @@ def build(
     into = _output(directory, settings, output)
     _ask_for_review(drift(into, made.files, whole=False, partial=made.partial))
     written, removed = write(into, made.files, whole=made.whole and output is None, partial=made.partial)
+    if output is None:
+        written += write(directory, made.readmes, whole=False)[0]
     kept = [file for name in sorted(made.partial) if (file := into / name) not in written]
     _complain(made)
+    known = len(made.files) + (len(made.readmes) if output is None else 0)
     if as_json:
         click.echo(json.dumps({
-            "pages": len(made.files), "written": [str(file) for file in written],
+            "pages": known, "written": [str(file) for file in written],
             "removed": [str(file) for file in removed], "kept": [str(file) for file in kept],
             "problems": [str(problem) for problem in made.problems],
         }))  # fmt: skip
@@ -99,8 +102,8 @@ def build(
         for verb, files in (("wrote", written), ("removed", removed), ("left as it was", kept)):
             for file in files:
                 click.echo(f"{verb} {places.from_here(file)}")
-        counts = f"{len(written)} written, {len(made.files) - len(written) - len(kept)} unchanged"
-        click.echo(f"{_counted(len(made.files))}: {counts}{f', {len(kept)} left as they were' if kept else ''}.")
+        counts = f"{len(written)} written, {known - len(written) - len(kept)} unchanged"
+        click.echo(f"{_counted(known)}: {counts}{f', {len(kept)} left as they were' if kept else ''}.")
     if made.broken:
         ctx.exit(ExitCode.BAD_INPUT)
 
@@ -134,6 +137,10 @@ def check(
     made = _collect(directory, settings, runbook, languages, inventory, service)
     into = _output(directory, settings, output)
     found = drift(into, made.files, whole=made.whole and output is None, partial=made.partial)
+    known = len(made.files)
+    if output is None:
+        found += drift(directory, made.readmes, whole=False)
+        known += len(made.readmes)
     _complain(made)
     for item in found:
         meaning = {
@@ -151,12 +158,12 @@ def check(
         named += [("--output", output), ("--project", project), ("--inventory", inventory), ("--service", service)]
         build += [str(word) for option, value in named if value for word in (option, value)]
         first = "correct what cannot be read, then: " if made.broken else ""
-        click.echo(f"Drifted: {len(found)} of {_counted(len(made.files))}.\nNext: {first}{shlex.join(build)}", err=True)
+        click.echo(f"Drifted: {len(found)} of {_counted(known)}.\nNext: {first}{shlex.join(build)}", err=True)
     if made.broken:
         ctx.exit(ExitCode.BAD_INPUT)
     if found:
         ctx.exit(ExitCode.DRIFT)
-    click.echo(f"{_counted(len(made.files))}, each as the runbooks say.")
+    click.echo(f"{_counted(known)}, each as the runbooks say.")
 
 
 @docs.command(short_help="Show one page in the terminal.")

@@ -14,6 +14,7 @@ from pyrunbook.docs.index import INDEX, file_name, index
 from pyrunbook.docs.outline_page import OutlinePage
 from pyrunbook.docs.page import Page
 from pyrunbook.docs.past_runs import PastRuns
+from pyrunbook.docs.role_readme import readmes
 from pyrunbook.docs.target import Target
 
 
@@ -25,11 +26,13 @@ class Collection:
         files: path below the output directory to text.
         partial: the files of runbooks whose metadata cannot be read, and then the index. They must not replace an
             older page, which says more.
+        readmes: of the project's roles, by their path below the project; none where only some pages are made.
         whole: whether these are all pages of the project.
         problems: what is wrong in the project's files; the pages were made from the rest.
     """
 
     files: dict[str, str] = field(default_factory=dict)
+    readmes: dict[str, str] = field(default_factory=dict)
     partial: set[str] = field(default_factory=set)
     whole: bool = True
     problems: list[Problem] = field(default_factory=list)
@@ -71,6 +74,7 @@ def collect(
             raise InvalidFile([others[name]], next_step="name one of these, or none for all pages")
     if not only:
         made.problems += others.values()
+        made.readmes = readmes(target.project)
     wanted = [one_of(name, sources, "playbook", "name one of these, or none for all pages") for name in only] or sorted(
         sources
     )

@@ -8,7 +8,7 @@ from pathlib import Path
 import yaml
 
 from pyrunbook.catalog import Text
-from pyrunbook.catalog.step_notes import StepNotes, notes_of
+from pyrunbook.catalog.step_notes import NOTES, StepNotes, notes_of
 from pyrunbook.lint.context import Project
 from pyrunbook.lint.looking import look_at_task
 from pyrunbook.lint.subject import Command, Deed, Mention, Spot, Step, Subject
@@ -21,7 +21,6 @@ from pyrunbook.project.document import Document, read
 from pyrunbook.project.problem import InvalidFile
 
 PLATFORMS = ("host", "kubernetes")
-NOTES = Path("meta") / "step.yml"
 
 
 def is_notes(path: Path) -> bool:

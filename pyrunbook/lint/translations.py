@@ -11,6 +11,7 @@ import yaml
 
 from pyrunbook.catalog import Text
 from pyrunbook.catalog.metadata import Metadata
+from pyrunbook.catalog.roles import SPECS
 from pyrunbook.catalog.runbook import Runbook
 from pyrunbook.catalog.step_notes import StepNotes
 from pyrunbook.catalog.translation import translations_of
@@ -21,7 +22,6 @@ from pyrunbook.lint.yaml_texts import add_text
 from pyrunbook.project.document import Document, read
 from pyrunbook.project.problem import InvalidFile, Problem
 
-SPECS = Path("meta") / "argument_specs.yml"
 _INSTRUCTIONS = ("how", "solution", "rollback", "text", "undo_text")
 
 

@@ -88,6 +88,22 @@ def test_build_writes_all_pages_and_then_nothing(project: Path, run: Run) -> Non
     assert tree(project) == before
 
 
+def test_the_readme_of_a_role_is_built_and_drifts_with_its_inputs(project: Path, run: Run) -> None:
+    readme, specs = project / "roles/drain/README.md", project / "roles/drain/meta/argument_specs.yml"
+    readme.unlink()
+    assert "wrote roles/drain/README.md" in run("build")[1].splitlines()
+    assert run("check")[0] == 0
+    edit(specs, "type: float", "type: int")
+    code, output, _ = run("check")
+    assert code == ExitCode.DRIFT and "roles/drain/README.md:" in output
+    run("build", "update")
+    assert "| float |" in readme.read_text(), "a build of one runbook makes its pages only"
+    run("build", "--output", project / "elsewhere")
+    assert "| float |" in readme.read_text(), "nor does one that writes elsewhere"
+    run("build")
+    assert "| int |" in readme.read_text() and "authors" in (project / "roles/deploy/README.md").read_text()
+
+
 def test_build_of_one_runbook_in_one_language(project: Path, run: Run) -> None:
     code, output, _ = run("build", "update", "--lang", "fr")
     assert (code, output.splitlines()[0]) == (0, f"wrote docs/runbooks/{UPDATE}.fr.md")
