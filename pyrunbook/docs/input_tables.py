@@ -44,7 +44,7 @@ def input_tables(
     # The page's information says these in words already.
     window = runbook.metadata.window.variables
     declared = {name: value for name, value in inventory.items() if name not in window}
-    row = partial(_row, wording, inventory)
+    row = partial(input_row, wording, inventory)
     tables, left_out = [], 0
     if runbook.inputs:
         words = runbook.metadata.inputs.get(language, {})
@@ -65,7 +65,7 @@ def input_tables(
     return tables, left_out
 
 
-def _row(
+def input_row(
     wording: Wording,
     inventory: Mapping[str, Any],
     name: str,
@@ -74,6 +74,7 @@ def _row(
     words: Mapping[str, str],
     declared: Mapping[str, Any],
 ) -> InputRow:
+    """The row of an input, in the wording of its page."""
     t = wording.t
     kind = t("list_of", item.elements) if item.kind == "list" and item.elements else item.kind
     if item.choices:

@@ -6,15 +6,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from pyrunbook.catalog import InvalidFile, StepNotes
-from pyrunbook.catalog.metadata import Input
 from pyrunbook.catalog.roles import SPECS, Role, read_role
 from pyrunbook.catalog.step_notes import NOTES, read_step_notes
-from pyrunbook.catalog.templates import SECRET
+from pyrunbook.catalog.templates import Values
 from pyrunbook.docs.files import MARK
-from pyrunbook.docs.input_tables import is_hidden
-from pyrunbook.docs.markdown_text import cell, code, fence, plain_text
-from pyrunbook.docs.wording import shown
-from pyrunbook.redaction import is_secret_name
+from pyrunbook.docs.input_tables import input_row
+from pyrunbook.docs.markdown_text import cell, fence, plain_text
+from pyrunbook.docs.wording import Wording
 
 _FIRST = f"<!-- Made by {MARK} from meta/; do not edit. -->"
 
@@ -51,7 +49,11 @@ def _paragraphs(role: Role, notes: StepNotes | None) -> Iterator[str]:
     yield "## Inputs"
     if role.inputs:
         rows = ["| input | type | default | meaning |", "|---|---|---|---|"]
-        yield "\n".join([*rows, *(_row(name, item, role) for name, item in role.inputs.items())])
+        wording = Wording(Values(), "en")
+        for name, item in role.inputs.items():
+            told = input_row(wording, {}, name, item, role.defaults.get(name, item.default), {}, {})
+            rows.append("| " + " | ".join(cell(part) for part in told) + " |")
+        yield "\n".join(rows)
     else:
         yield "None."
     yield "## In a playbook"
@@ -64,15 +66,3 @@ def _paragraphs(role: Role, notes: StepNotes | None) -> Iterator[str]:
         yield "What it does by hand, how to undo it, its known errors: `meta/step.yml`."
     if role.path and (role.path / "molecule").is_dir():
         yield f"Its proof: `cd roles/{role.name} && molecule test`."
-
-
-def _row(name: str, item: Input, role: Role) -> str:
-    kind = f"list of {item.elements}" if item.kind == "list" and item.elements else item.kind
-    if item.choices:
-        kind += ": " + ", ".join(code(choice) for choice in item.choices)
-    default = role.defaults.get(name, item.default)
-    if default is None and item.required:
-        told = "required"
-    else:
-        told = code(SECRET) if default and (is_hidden(item) or is_secret_name(name)) else shown(default)
-    return "| " + " | ".join(cell(text) for text in (code(name), kind, told, plain_text(item.text))) + " |"

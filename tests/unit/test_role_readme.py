@@ -55,7 +55,7 @@ def test_a_readme_is_made_of_inputs_defaults_and_notes(project: Path) -> None:
     assert "# drain\n\nStops a color.\n\nFacts: `drained`, whether it was.\n" in text
     rows = [line for line in text.splitlines() if line.startswith("| `")]
     assert rows == [
-        "| `drain_color` | str: `blue`, `green` | `{{ service_active_color \\| default('blue') }}` | Which one. |",
+        "| `drain_color` | str: one of `blue`, `green` | `{{ service_active_color \\| default('blue') }}` | Which one. |",
         "| `drain_timeout` | float | `120` | Seconds \\| at most. |",
         "| `drain_urls` | list of str | `[]` | Looked at. |",
         "| `drain_token` | str | `[secret]` | A secret. |",
@@ -67,7 +67,7 @@ def test_a_readme_is_made_of_inputs_defaults_and_notes(project: Path) -> None:
 
 def test_an_input_without_a_default_is_required(project: Path) -> None:
     (project / "roles/drain/defaults/main.yml").unlink()
-    assert "| `drain_color` | str: `blue`, `green` | required |" in readmes(project)[README]
+    assert "| `drain_color` | str: one of `blue`, `green` | required |" in readmes(project)[README]
 
 
 def test_one_that_somebody_has_written_is_left_alone(project: Path) -> None:
