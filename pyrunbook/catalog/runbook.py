@@ -15,7 +15,7 @@ import msgspec
 from pyrunbook.catalog.metadata import ArgumentSpec, Input, Metadata, Trouble, read_metadata
 from pyrunbook.catalog.playbook import STRATEGIES, Phase, Play, Playbook, read_playbook
 from pyrunbook.catalog.roles import shipped_roles
-from pyrunbook.catalog.step_notes import StepNotes, read_step_notes
+from pyrunbook.catalog.step_notes import NOTES, StepNotes, read_step_notes
 from pyrunbook.catalog.values import NO_TIME, Duration, Text
 from pyrunbook.errors import BadInput
 from pyrunbook.project.document import Document, read
@@ -164,7 +164,7 @@ class Runbook:
         notes: dict[str, StepNotes | None] = {}
         problems: list[Problem] = []
         for role in {item.role for item in self.playbook.imports}:
-            file = self.role_home(role) / role / "meta" / "step.yml"
+            file = self.role_home(role) / role / NOTES
             try:
                 notes[role] = read_step_notes(file) if file.is_file() else None
             except InvalidFile as error:

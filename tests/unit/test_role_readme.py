@@ -22,7 +22,7 @@ FILES = {
               drain_token: {type: str, description: A secret., no_log: true}
     """,
     "defaults/main.yml": """
-        drain_color: "{{ service_active_color | default('blue') }}"
+        drain_color: "{{ service_color | default('blue') }}"
         drain_timeout: 120
         drain_token: opensesame
     """,
@@ -55,7 +55,7 @@ def test_a_readme_is_made_of_inputs_defaults_and_notes(project: Path) -> None:
     assert "# drain\n\nStops a color.\n\nFacts: `drained`, whether it was.\n" in text
     rows = [line for line in text.splitlines() if line.startswith("| `")]
     assert rows == [
-        "| `drain_color` | str: one of `blue`, `green` | `{{ service_active_color \\| default('blue') }}` | Which one. |",
+        "| `drain_color` | str: one of `blue`, `green` | `{{ service_color \\| default('blue') }}` | Which one. |",
         "| `drain_timeout` | float | `120` | Seconds \\| at most. |",
         "| `drain_urls` | list of str | `[]` | Looked at. |",
         "| `drain_token` | str | `[secret]` | A secret. |",
