@@ -21,11 +21,11 @@ from urllib.parse import urlsplit
 import msgspec
 import yaml
 
-from pyrunbook.catalog.inventory import Origin, read_services
 from pyrunbook.catalog.strict import read_struct
 from pyrunbook.catalog.values import Duration, Exclusion, WindowSpec
 from pyrunbook.errors import BadInput
 from pyrunbook.project.document import VAULTED, Document
+from pyrunbook.project.inventory import Origin, read_services
 from pyrunbook.project.problem import Problem
 from pyrunbook.redaction import redact_text
 from pyrunbook.rollout.checks import HttpCheck

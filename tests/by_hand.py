@@ -12,8 +12,8 @@ from types import TracebackType
 from typing import Any, Self
 
 from pyrunbook.catalog import Step, load, ways_back
-from pyrunbook.catalog.inventory import Service
 from pyrunbook.catalog.page_values import page_values, read_role_defaults
+from pyrunbook.project.inventory import Service
 
 ROOT = Path(__file__).resolve().parents[1]
 STOPPING = ("bash", "--noprofile", "--norc", "-euo", "pipefail")

@@ -8,9 +8,9 @@ from typing import Any
 
 import msgspec
 
-from pyrunbook.catalog.inventory import Service
 from pyrunbook.catalog.metadata import Struct
 from pyrunbook.catalog.values import Text, read_value
+from pyrunbook.project.inventory import Service
 from pyrunbook.project.problem import InvalidFile
 
 CONTACTS = "runbook_contacts"

@@ -30,12 +30,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from pyrunbook.catalog.inventory import Service
 from pyrunbook.catalog.metadata import ROLLBACK
 from pyrunbook.catalog.page_certificates import page_certificates, page_signers
 from pyrunbook.catalog.playbook import STRATEGIES
 from pyrunbook.catalog.templates import Blank, Values
 from pyrunbook.project.document import read
+from pyrunbook.project.inventory import Service
 from pyrunbook.project.problem import InvalidFile, Problem
 
 COLORS = ("blue", "green")

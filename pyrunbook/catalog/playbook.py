@@ -11,8 +11,10 @@ from typing import Any
 
 import yaml
 
-from pyrunbook.project.document import Document, read
+from pyrunbook.project.document import NULL, Document, read
 from pyrunbook.project.problem import InvalidFile, Problem
+from pyrunbook.project.tasks import IMPORTS, PARTS, Written, plays_of, tasks_in
+from pyrunbook.project.tasks import Play as WrittenPlay
 
 GUARDS = ("preflight", "rollback_plan", "conclude")
 """Roles without which no part of a runbook may be run; like everything that stands in `rescue`."""
@@ -96,21 +98,36 @@ class Playbook:
                 yield replace(item, conditions=tuple(open_ones))
 
 
-def _prompts(given: Any) -> Iterator[Prompt]:
-    for item in given if isinstance(given, list) else []:
-        if isinstance(item, dict) and item.get("name"):
-            yield Prompt(str(item["name"]), str(item.get("prompt") or item["name"]), bool(item.get("private", True)))
-
-
-_ROLE_TASKS = ("import_role", "include_role", "ansible.builtin.import_role", "ansible.builtin.include_role")
-_PLAYBOOK_IMPORTS = ("import_playbook", "ansible.builtin.import_playbook")
 _SECTIONS = (
     ("pre_tasks", Phase.PREREQUISITE),
     ("roles", Phase.PROCEDURE),
     ("tasks", Phase.PROCEDURE),
     ("post_tasks", Phase.CONCLUDE),
 )
-_TASKS = {"pre_tasks", "tasks", "post_tasks", "handlers", "block", "rescue", "always"}
+_PARTS = {"rescue": Phase.ROLLBACK, "always": Phase.CONCLUDE}
+_FAIL = ("fail", "ansible.builtin.fail")
+
+
+def read_playbook(file: Path) -> Playbook:
+    """Read a playbook.
+
+    Raises:
+        InvalidFile: with every place where it is no playbook, or where two steps of a phase have the same id.
+    """
+    document = read(file)
+    if not isinstance(document.root, yaml.SequenceNode) or not document.root.value:
+        raise InvalidFile([document.problem(document.root, "", "a playbook is a list of plays")])
+    reader = _Reader(document)
+    found = {id(play.node): play for play in plays_of(document)}
+    for index, node in enumerate(document.root.value):
+        if id(node) in found:
+            reader.play(found[id(node)])
+        else:
+            document.complain(node, f"[{index}]", "a play needs hosts")
+    document.problems += [*_ambiguous(document, reader.imports), *_unguarded(document, reader.imports)]
+    if document.problems:
+        raise InvalidFile(document.problems)
+    return Playbook(tuple(reader.plays), tuple(reader.imports))
 
 
 @dataclass(frozen=True)
@@ -121,142 +138,69 @@ class _Around:
     conditions: tuple[str, ...] = ()
     variables: dict[str, Any] = field(default_factory=dict)
 
-    def within(self, data: dict[str, Any]) -> _Around:
+
+class _Reader:
+    def __init__(self, document: Document) -> None:
+        self._document = document
+        self.plays: list[Play] = []
+        self.imports: list[Import] = []
+
+    def play(self, play: WrittenPlay) -> None:
+        for key in (play.entries[name][0] for name in IMPORTS if name in play.entries):
+            self._document.complain(key, play.where, "a runbook is one playbook; what is imported has no page")
+        if "hosts" not in play.entries:
+            return
+        hosts = ",".join(self._document.texts(play.keyword("hosts")))
+        serial = ",".join(self._document.texts(play.keyword("serial"))) or None
+        around = self._within(_Around(), play)
+        refuses = any(
+            not task.conditions and any(name in task.entries for name in _FAIL)
+            for task in tasks_in(self._document, play.keyword("pre_tasks"), "", "")
+        )
+        prompts = tuple(_prompts(self._value(play, "vars_prompt")))
+        self.plays.append(Play(play.name or hosts, hosts, serial, play.spot().line, around.variables, refuses, prompts))
+        for section, phase in _SECTIONS:
+            self._tasks(play.keyword(section), section, phase, around, f"{play.where}.{section}")
+
+    def _tasks(self, node: yaml.Node | None, section: str, phase: Phase, around: _Around, where: str) -> None:
+        if node is not None and node.tag != NULL and not isinstance(node, yaml.SequenceNode):
+            self._document.complain(node, where, "expected a list of tasks")
+        for task in tasks_in(self._document, node, section, where):
+            role = task.role()
+            if not task.entries and role is None:
+                self._document.complain(task.node, task.where, "expected a task")
+                continue
+            inside = self._within(around, task)
+            if "block" in task.entries:
+                for part in PARTS:
+                    self._tasks(task.keyword(part), part, _PARTS.get(part, phase), inside, f"{task.where}.{part}")
+            elif role is not None:
+                step = next((tag for tag in inside.tags if tag not in ("always", "never")), role[0])
+                title, line = task.name or role[0], task.spot().line
+                variables, tags = inside.variables, inside.tags
+                self.imports.append(Import(step, title, role[0], phase, inside.conditions, line, variables, tags))
+
+    def _within(self, around: _Around, inner: Written) -> _Around:
+        said = self._value(inner, "vars")
         return _Around(
-            tags=(*_tags(data.get("tags")), *self.tags),
-            conditions=(*self.conditions, *_when(data)),
-            variables=self.variables | _variables(data),
+            tags=(*inner.tags, *around.tags),
+            conditions=(*around.conditions, *inner.conditions),
+            variables=around.variables | (said if isinstance(said, dict) else {}),
         )
 
-
-def read_playbook(file: Path) -> Playbook:
-    """Read a playbook.
-
-    Raises:
-        InvalidFile: with every place where it is no playbook, or where two steps of a phase have the same id.
-    """
-    document = read(file)
-    problems: list[Problem] = []
-    plays: list[Play] = []
-    imports: list[Import] = []
-    if not isinstance(document.root, yaml.SequenceNode) or not document.root.value:
-        raise InvalidFile([document.problem(document.root, "", "a playbook is a list of plays")])
-    for index, node in enumerate(document.root.value):
-        where = f"[{index}]"
-        keys = {name: key for name, key, _ in document.items(node)}
-        for name in _PLAYBOOK_IMPORTS:
-            if name in keys:
-                problems.append(
-                    document.problem(keys[name], where, "a runbook is one playbook; what is imported has no page")
-                )
-        if "hosts" not in keys:
-            if not keys.keys() & set(_PLAYBOOK_IMPORTS):
-                problems.append(document.problem(node, where, "a play needs hosts"))
-            continue
-        data = _plain(document, node, where, problems)
-        serial = data.get("serial")
-        name = str(data.get("name") or data["hosts"])
-        line, hosts = node.start_mark.line + 1, str(data["hosts"])
-        refuses, prompts = _refuses(document, node), tuple(_prompts(data.get("vars_prompt")))
-        count = None if serial is None else str(serial)
-        plays.append(Play(name, hosts, count, line, _variables(data), refuses, prompts))
-        around = _Around(tags=_tags(data.get("tags")), variables=_variables(data))
-        for section, phase in _SECTIONS:
-            tasks = document.get(node, section)
-            if tasks is not None:
-                imports += _imports(document, tasks, phase, around, f"{where}.{section}", problems)
-    problems += [*_ambiguous(document, imports), *_unguarded(document, imports)]
-    if problems:
-        raise InvalidFile(problems)
-    return Playbook(tuple(plays), tuple(imports))
-
-
-def _refuses(document: Document, play: yaml.Node) -> bool:
-    """Whether a task in front of the steps fails whatever is so, as `pyrunbook import` writes it."""
-    tasks = document.get(play, "pre_tasks")
-    for task in tasks.value if isinstance(tasks, yaml.SequenceNode) else ():
-        keys = {name for name, _, _ in document.items(task)}
-        if keys & {"fail", "ansible.builtin.fail"} and "when" not in keys:
-            return True
-    return False
-
-
-def _imports(
-    document: Document, tasks: yaml.Node, phase: Phase, around: _Around, where: str, problems: list[Problem]
-) -> Iterator[Import]:
-    if not isinstance(tasks, yaml.SequenceNode):
-        if tasks.tag != "tag:yaml.org,2002:null":
-            problems.append(document.problem(tasks, where, "expected a list of tasks"))
-        return
-    for index, node in enumerate(tasks.value):
-        path = f"{where}[{index}]"
-        if where.endswith(".roles") and isinstance(node, yaml.ScalarNode):
-            role = str(node.value)
-            line = node.start_mark.line + 1
-            yield Import(_step_id(around.tags, role), role, role, phase, around.conditions, line, tags=around.tags)
-            continue
-        if not isinstance(node, yaml.MappingNode):
-            problems.append(document.problem(node, path, "expected a task"))
-            continue
-        data = _plain(document, node, path, problems)
-        inside = around.within(data)
-        if "block" in data:
-            for part, part_phase in (("block", phase), ("rescue", Phase.ROLLBACK), ("always", Phase.CONCLUDE)):
-                tasks_of_part = document.get(node, part)
-                if tasks_of_part is not None:
-                    yield from _imports(document, tasks_of_part, part_phase, inside, f"{path}.{part}", problems)
-            continue
-        applied = _role_of(data)
-        if applied:
-            title = " ".join(str(data.get("name") or applied).split())
-            line = node.start_mark.line + 1
-            step = _step_id(inside.tags, applied)
-            yield Import(step, title, applied, phase, inside.conditions, line, inside.variables, inside.tags)
-
-
-def _plain(document: Document, node: yaml.Node, where: str, problems: list[Problem]) -> dict[str, Any]:
-    """The keywords of a play or a task; a list of tasks in it is `None` here, because each has its own turn."""
-    data: dict[str, Any] = {}
-    for name, _, value in document.items(node):
+    def _value(self, inner: Written, name: str) -> Any:
+        node = inner.keyword(name)
         try:
-            data[name] = None if name in _TASKS else document.value(value)
+            return None if node is None else self._document.value(node)
         except ValueError as error:
-            problems.append(document.problem(value, f"{where}.{name}", str(error)))
-            data[name] = ""
-    return data
+            self._document.complain(node or inner.node, f"{inner.where}.{name}", str(error))
+            return None
 
 
-def _role_of(data: dict[str, Any]) -> str | None:
-    for task in _ROLE_TASKS:
-        arguments = data.get(task)
-        if isinstance(arguments, dict) and arguments.get("name"):
-            return str(arguments["name"])
-        if isinstance(arguments, str):
-            found = re.search(r"\bname=([\w.-]+)", arguments)
-            return found[1] if found else None
-    role = data.get("role")
-    return str(role) if role else None
-
-
-def _variables(data: dict[str, Any]) -> dict[str, Any]:
-    given = data.get("vars")
-    return {str(key): value for key, value in given.items()} if isinstance(given, dict) else {}
-
-
-def _tags(raw: Any) -> tuple[str, ...]:
-    items = raw.split(",") if isinstance(raw, str) else raw if isinstance(raw, list) else []
-    return tuple(str(item).strip() for item in items)
-
-
-def _when(data: dict[str, Any]) -> tuple[str, ...]:
-    raw = data.get("when")
-    if raw is None:
-        return ()
-    return tuple(" ".join(str(item).split()) for item in (raw if isinstance(raw, list) else [raw]))
-
-
-def _step_id(tags: tuple[str, ...], role: str) -> str:
-    return next((tag for tag in tags if tag not in ("always", "never")), role)
+def _prompts(given: Any) -> Iterator[Prompt]:
+    for item in given if isinstance(given, list) else []:
+        if isinstance(item, dict) and item.get("name"):
+            yield Prompt(str(item["name"]), str(item.get("prompt") or item["name"]), bool(item.get("private", True)))
 
 
 def _ambiguous(document: Document, imports: list[Import]) -> Iterator[Problem]:

@@ -12,10 +12,10 @@ from pyrunbook.cli import project as projects
 from pyrunbook.errors import BadInput, ExitCode
 
 if TYPE_CHECKING:
-    from pyrunbook.catalog.inventory import Service
     from pyrunbook.lint.collecting import Collection
     from pyrunbook.lint.context import Context, Project
     from pyrunbook.lint.subject import Subject
+    from pyrunbook.project.inventory import Service
 
 
 @click.command()
@@ -92,7 +92,7 @@ def lint(
     services, broken = _services(root, settings.docs.inventory if inventory is None else inventory)
     tested = None
     if journal:
-        from pyrunbook.lint.tested import last_tested  # loads the database's library
+        from pyrunbook.lint.last_runs import last_tested  # loads the database's library
 
         tested = last_tested()
 
@@ -146,8 +146,8 @@ def _explain(name: str) -> None:
 
 def _services(root: Path, inventory: str) -> tuple[list[Service], list[Subject]]:
     """The services of the inventory; when it is broken, that as something to report."""
-    from pyrunbook.lint.subject import Spot, Subject
-    from pyrunbook.project.problem import InvalidFile
+    from pyrunbook.lint.subject import Subject
+    from pyrunbook.project.problem import InvalidFile, Spot
 
     try:
         return projects.services_of(root, inventory)[1], []

@@ -11,7 +11,7 @@ from pyrunbook import places
 from pyrunbook.errors import BadInput
 
 if TYPE_CHECKING:
-    from pyrunbook.catalog.inventory import Service
+    from pyrunbook.project.inventory import Service
 
 NO_INVENTORY = "none"
 
@@ -80,7 +80,7 @@ def services_of(project: Path, inventory: str) -> tuple[Path | None, list[Servic
     """
     if inventory in ("", NO_INVENTORY):
         return None, []
-    from pyrunbook.catalog.inventory import NotStatic, read_services
+    from pyrunbook.project.inventory import NotStatic, read_services
 
     path = inventory_path(project, inventory)
     try:

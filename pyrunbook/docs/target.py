@@ -10,10 +10,10 @@ from typing import Any
 
 from pyrunbook.catalog import STRATEGIES
 from pyrunbook.catalog.contacts import Channel, Contact, contacts_of
-from pyrunbook.catalog.inventory import Origin, Service, is_vaulted, read_services
 from pyrunbook.catalog.roles import Role, read_role
 from pyrunbook.errors import BadInput
 from pyrunbook.project.document import VAULTED
+from pyrunbook.project.inventory import Origin, Service, is_vaulted, read_services
 
 
 @dataclass(frozen=True)

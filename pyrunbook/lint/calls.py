@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 
 from pyrunbook.lint.script import BLANK, TEMPLATE, Word
 from pyrunbook.lint.shell import parse
-from pyrunbook.lint.subject import Command, Spot, Subject
+from pyrunbook.lint.subject import Command, Subject
+from pyrunbook.project.problem import Spot
 
 _WITH_RUNBOOK = (("run",), ("show",), ("plan",), ("window", "explain"), ("window", "check"), ("docs", "show"))
 _UPDATE = "maintenance/production_update"

@@ -18,9 +18,9 @@ from pyrunbook.lint.from_alerts import from_alerts, is_alert_rules
 from pyrunbook.lint.from_markdown import from_page
 from pyrunbook.lint.from_role import is_notes, read_role
 from pyrunbook.lint.from_runbook import from_playbook
-from pyrunbook.lint.subject import Spot, Subject
-from pyrunbook.lint.tasks import plays_of
-from pyrunbook.project.problem import InvalidFile
+from pyrunbook.lint.subject import Subject
+from pyrunbook.project.problem import InvalidFile, Spot
+from pyrunbook.project.tasks import plays_of
 
 _PAGES = (".md", ".markdown")
 _YAML = (".yml", ".yaml")

@@ -11,16 +11,16 @@ from functools import cached_property
 from pathlib import Path
 
 from pyrunbook.catalog import CATEGORIES
-from pyrunbook.catalog.inventory import Service
 from pyrunbook.catalog.metadata import ArgumentSpec, read_metadata
 from pyrunbook.catalog.roles import RolePlaces, shipped_roles
 from pyrunbook.catalog.settings import LintSettings, Settings
 from pyrunbook.catalog.translation import is_metadata
 from pyrunbook.lint.shell_syntax import Fault, faults
-from pyrunbook.lint.subject import Alert, Command, Place, Reach, Spot, Subject
-from pyrunbook.lint.tasks import plays_of, task_files, tasks_of_file
+from pyrunbook.lint.subject import Alert, Command, Place, Subject
 from pyrunbook.project.document import Document, read_leniently
-from pyrunbook.project.problem import InvalidFile
+from pyrunbook.project.inventory import Service
+from pyrunbook.project.problem import InvalidFile, Spot
+from pyrunbook.project.tasks import plays_of, task_files, tasks_of_file
 
 _KEPT = 64
 """How many YAML files are kept as nodes."""
@@ -35,7 +35,6 @@ class Project:
         root: the directory.
         settings: of `.pyrunbook.yml` or `pyproject.toml`.
         services: of the inventory; none where there is none.
-        reaches: how the people are reached that a service's inventory names, by the service; filled when it is read.
         role_subjects: the roles that were read, by their directory.
     """
 
@@ -44,7 +43,6 @@ class Project:
         self.settings = settings
         self.services = services or []
         self._loose: dict[Path, Document] = {}
-        self.reaches: dict[str, list[Reach]] = {}
         self.role_subjects: dict[Path, Subject] = {}
         self._prerequisites: dict[Path, frozenset[str] | None] = {}
         self._close: dict[str, str] = {}
@@ -154,18 +152,16 @@ class Project:
             self._tags[playbook] = frozenset()  # a playbook that imports itself ends here
             found: set[str] = set()
             for play in plays_of(self.read(playbook)):
-                found.update(play.source.names(play.entries["tags"][1]) if "tags" in play.entries else ())
+                found.update(play.tags)
                 if play.imports and "{{" not in play.imports:
                     found |= self.tags_of(playbook.parent / play.imports)
                 for task in play.tasks():
-                    found.update(task.source.names(task.entries["tags"][1]) if "tags" in task.entries else ())
+                    found.update(task.tags)
                     role = task.role()
                     directory = self.role(role[0], playbook) if role else None
                     for file in task_files(directory) if directory else []:
                         for inner in tasks_of_file(self.read(file)):
-                            found.update(
-                                inner.source.names(inner.entries["tags"][1]) if "tags" in inner.entries else ()
-                            )
+                            found.update(inner.tags)
             self._tags[playbook] = frozenset(found)
         return self._tags[playbook]
 

@@ -7,8 +7,9 @@ from pathlib import Path
 import yaml
 
 from pyrunbook.lint.context import Project
-from pyrunbook.lint.subject import Alert, Spot, Subject
+from pyrunbook.lint.subject import Alert, Subject
 from pyrunbook.project.document import Document
+from pyrunbook.project.problem import Spot
 
 
 def from_alerts(file: Path, project: Project) -> Subject:
@@ -43,7 +44,7 @@ def _alert(loose: Document, rule: yaml.Node) -> list[Alert]:
     annotations = loose.entries(entries["annotations"][1]) if "annotations" in entries else {}
     url = annotations.get("runbook_url") or annotations.get("runbook")
     key, name = entries["alert"]
-    at = Spot(loose.file, key.start_mark.line + 1, key.start_mark.column + 1)
+    at = loose.spot(key)
     where = url[1].start_mark if url else key.start_mark
     url_at = Spot(loose.file, where.line + 1, where.column + 1)
     return [Alert(loose.written(name), loose.written(url[1]).strip() if url else "", at, url_at)]

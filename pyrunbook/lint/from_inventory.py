@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import timedelta
 from typing import Any
 
 import yaml
 
 from pyrunbook.catalog.contacts import CHANNELS, CONTACTS
-from pyrunbook.catalog.inventory import Service
 from pyrunbook.catalog.metadata import Metadata
 from pyrunbook.errors import BadInput
 from pyrunbook.lint.context import Project
-from pyrunbook.lint.subject import Reach, Spot, Subject, WindowFacts
+from pyrunbook.lint.subject import Reach, Subject, WindowFacts
+from pyrunbook.project.document import VAULTED
+from pyrunbook.project.inventory import Service
+from pyrunbook.project.problem import Spot
 from pyrunbook.windows.duration import parse_duration
 
 
@@ -26,9 +28,7 @@ def add_inventory(subject: Subject, metadata: Metadata, project: Project, at: Sp
     if declared.spec is not None:
         subject.windows.append(facts)
     for service in project.services:
-        if service.name not in project.reaches:
-            project.reaches[service.name] = _reaches(service, project)
-        subject.contacts += project.reaches[service.name]
+        subject.contacts += _reaches(service)
         said = {key: service.variables.get(f"update_{key}") for key in ("window", "window_exclusions", "window_cutoff")}
         if declared.required and any(said.values()) and "{{" not in str(said):
             origin = next(service.origins[f"update_{key}"] for key, value in said.items() if value)
@@ -60,47 +60,24 @@ def names_of(service: Service) -> set[str]:
     return levels | ({str(name) for name in channels} if isinstance(channels, Mapping) else set())
 
 
-def _reaches(service: Service, project: Project) -> list[Reach]:
+def _reaches(service: Service) -> list[Reach]:
     found: list[Reach] = []
     for variable in (CONTACTS, CHANNELS):
         origin = service.origins.get(variable)
-        if origin is None:
+        node = origin.node if origin else None
+        if origin is None or node is None:
             continue
-        loose = project.read(origin.file)
-        for root in loose.roots:
-            for key, value in _pairs(root):
-                if str(key.value) != variable or key.start_mark.line + 1 != origin.line:
-                    continue
-                for who, node in _entries(value):
-                    at = Spot(origin.file, node.start_mark.line + 1, node.start_mark.column + 1)
-                    found.append(Reach(who, loose.written(node), at))
+        for who, reach in _entries(node):
+            at = Spot(origin.file, reach.start_mark.line + 1, reach.start_mark.column + 1)
+            found.append(Reach(who, VAULTED if reach.tag == "!vault" else str(reach.value), at))
     return found
 
 
-def _pairs(node: yaml.Node) -> list[tuple[yaml.Node, yaml.Node]]:
-    """All entries of all mappings below a node."""
-    found: list[tuple[yaml.Node, yaml.Node]] = []
-    waiting, seen = [node], set()
-    while waiting:
-        current = waiting.pop()
-        if id(current) in seen:
-            continue
-        seen.add(id(current))
-        if isinstance(current, yaml.MappingNode):
-            found += current.value
-            waiting += [value for _, value in current.value]
-        elif isinstance(current, yaml.SequenceNode):
-            waiting += current.value
-    return found
-
-
-def _entries(node: yaml.Node) -> list[tuple[str, yaml.Node]]:
+def _entries(node: yaml.Node) -> Iterator[tuple[str, yaml.Node]]:
     if isinstance(node, yaml.MappingNode):  # runbook_channels: kind to address
-        return [(str(key.value), value) for key, value in node.value]
-    found = []
-    for item in node.value if isinstance(node, yaml.SequenceNode) else []:
+        yield from ((str(key.value), value) for key, value in node.value)
+    for item in node.value if isinstance(node, yaml.SequenceNode) else ():
         entries = {str(key.value): value for key, value in item.value} if isinstance(item, yaml.MappingNode) else {}
         if "reach" in entries:
             level = entries.get("level")
-            found.append((str(level.value) if level is not None else "", entries["reach"]))
-    return found
+            yield str(level.value) if level is not None else "", entries["reach"]

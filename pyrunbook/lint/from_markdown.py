@@ -15,12 +15,12 @@ from pyrunbook.catalog.values import LANGUAGES
 from pyrunbook.lint import page_steps
 from pyrunbook.lint.anchors import anchors_of
 from pyrunbook.lint.masks import masked, without_code
-from pyrunbook.lint.subject import Block, Command, Line, Link, Place, Reach, Role, Spot, Subject, Text
+from pyrunbook.lint.subject import Block, Command, Line, Link, Place, Reach, Role, Subject, Text
 from pyrunbook.markdown import CodeBlock, Html, Item, Label, ListItem, Page, Paragraph, Section, Table, read_page
 from pyrunbook.markdown.code import SHELLS, looks_like_shell, typed_in
 from pyrunbook.markdown.page import flattened
 from pyrunbook.markdown.section_names import SectionName, plain, recognised
-from pyrunbook.project.problem import Problem
+from pyrunbook.project.problem import Problem, Spot
 
 _PROCEDURE = {
     SectionName.PREREQUISITES, SectionName.PROCEDURE, SectionName.VERIFICATION, SectionName.ROLLBACK,

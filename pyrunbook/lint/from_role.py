@@ -10,15 +10,14 @@ import yaml
 from pyrunbook.catalog import Text
 from pyrunbook.catalog.step_notes import NOTES, StepNotes, notes_of
 from pyrunbook.lint.context import Project
-from pyrunbook.lint.looking import look_at_task
-from pyrunbook.lint.subject import Command, Deed, Mention, Spot, Step, Subject
-from pyrunbook.lint.tasks import task_files, tasks_of_file
+from pyrunbook.lint.risky_tasks import note_risks
+from pyrunbook.lint.subject import Command, Deed, Mention, Step, Subject
 from pyrunbook.lint.translations import add_role_inputs, add_translations, role_of
-from pyrunbook.lint.yaml_text import key_spot, leaves, spot
-from pyrunbook.lint.yaml_texts import add_text, command_of
+from pyrunbook.lint.yaml_passages import add_text, command_of, leaves
 from pyrunbook.markdown.section_names import SectionName
 from pyrunbook.project.document import Document, read
-from pyrunbook.project.problem import InvalidFile
+from pyrunbook.project.problem import InvalidFile, Spot
+from pyrunbook.project.tasks import task_files, tasks_of_file
 
 PLATFORMS = ("host", "kubernetes")
 
@@ -61,7 +60,7 @@ def _add_tasks(subject: Subject, role: Path, project: Project) -> None:
         loose = project.read(file)
         subject.problems += loose.problems
         for task in tasks_of_file(loose):
-            look_at_task(subject, task, project)
+            note_risks(subject, task, project)
             named = task.role()
             if named is not None and "{{" not in named[0] and named[0].count(".") < 2:
                 subject.mentions.append(Mention("role", named[0], named[1]))
@@ -69,7 +68,7 @@ def _add_tasks(subject: Subject, role: Path, project: Project) -> None:
 
 def _add_notes(subject: Subject, document: Document, project: Project) -> None:
     source, root = project.lines(document.file), document.root
-    subject.at = key_spot(document, root, "purpose") or subject.at
+    subject.at = document.key_spot(root, "purpose") or subject.at
     if document.get(root, "troubleshooting") is not None:
         subject.sections[SectionName.TROUBLESHOOTING] = subject.at
     verifies = document.get(root, "verifies")
@@ -98,4 +97,4 @@ def _deeds(document: Document, key: str, platform: str, source: list[str]) -> It
         node = document.get(item, "commands") if isinstance(item, yaml.MappingNode) else None
         found = command_of(document, node, source, platform) if node is not None else None
         expected = document.get(item, "expected") is not None
-        yield Deed(spot(document, item), (found,) if found else (), expected)
+        yield Deed(document.spot(item), (found,) if found else (), expected)

@@ -15,15 +15,14 @@ from pyrunbook.catalog.runbook import Runbook, read_runbook
 from pyrunbook.lint.context import Project
 from pyrunbook.lint.from_inventory import add_inventory
 from pyrunbook.lint.from_role import read_role
-from pyrunbook.lint.looking import look_at_task
-from pyrunbook.lint.subject import Link, Mention, Place, Spot, Step, Subject
-from pyrunbook.lint.tasks import Play, Task, plays_of
+from pyrunbook.lint.risky_tasks import note_risks
+from pyrunbook.lint.subject import Link, Mention, Place, Step, Subject
 from pyrunbook.lint.translations import add_titles_and_inputs, add_translations, role_of, spec_of
-from pyrunbook.lint.yaml_text import key_spot, leaves, spot
-from pyrunbook.lint.yaml_texts import add_command, add_text
+from pyrunbook.lint.yaml_passages import add_command, add_text, leaves
 from pyrunbook.markdown.section_names import SectionName
 from pyrunbook.project.document import Document, read
-from pyrunbook.project.problem import InvalidFile
+from pyrunbook.project.problem import InvalidFile, Spot
+from pyrunbook.project.tasks import Play, Task, plays_of
 
 _SECTIONS = {
     "prerequisites": SectionName.PREREQUISITES,
@@ -83,12 +82,12 @@ def _add_metadata(subject: Subject, document: Document, project: Project) -> Spo
         node = document.get(spec, "runbook") if isinstance(spec, yaml.MappingNode) else None
         if node is None:
             continue
-        subject.at = key_spot(document, spec, "runbook") or spot(document, spec)
-        window_at = key_spot(document, node, "window")
+        subject.at = document.key_spot(spec, "runbook") or document.spot(spec)
+        window_at = document.key_spot(node, "window")
         subject.incident = subject.name.startswith("incidents/")
         for key, where, value in document.items(node):
             if key in _SECTIONS and value.tag != "tag:yaml.org,2002:null" and value.value:
-                subject.sections[_SECTIONS[key]] = spot(document, where)
+                subject.sections[_SECTIONS[key]] = document.spot(where)
         for leaf in leaves(document, node, Metadata):
             if leaf.kind is Text:
                 add_text(subject, document, leaf.node, role_of(Metadata, leaf.path[-1]), source)
@@ -100,7 +99,7 @@ def _add_metadata(subject: Subject, document: Document, project: Project) -> Spo
 
 
 def _add_value(subject: Subject, document: Document, path: tuple[str | int, ...], node: yaml.Node) -> None:
-    value, at = str(node.value), spot(document, node)
+    value, at = str(node.value), document.spot(node)
     match path:
         case ("updated",):
             plain: Any = None
@@ -123,7 +122,7 @@ def _add_tasks(subject: Subject, playbook: Path, project: Project) -> None:
     for play in plays_of(project.read(playbook)):
         _add_play(subject, play)
         for task in play.tasks():
-            look_at_task(subject, task, project)
+            note_risks(subject, task, project)
             role = task.role()
             if role is None or "{{" in role[0] or role[0].count(".") >= 2:
                 continue
@@ -142,13 +141,13 @@ def _add_play(subject: Subject, play: Play) -> None:
         asked = value.value[0] if isinstance(value, yaml.SequenceNode) and value.value else key
         subject.prompts.append(Place(play.spot(asked), "vars_prompt"))
     if play.imports and "{{" not in play.imports and "$" not in play.imports:
-        subject.mentions.append(Mention("playbook", play.imports, play.spot(play.node)))
+        subject.mentions.append(Mention("playbook", play.imports, play.spot()))
 
 
 def _add_role(subject: Subject, task: Task, directory: Path, project: Project) -> None:
     role = read_role(directory, project)
     subject.before += role.commands
     if not role.metadata and subject.kind == "runbook" and task.section != "handlers":
-        subject.steps.append(Step(role.name, task.spot(task.node), expected=False, undo=True))
+        subject.steps.append(Step(role.name, task.spot(), expected=False, undo=True))
     for name, at in role.sections.items():
         subject.sections.setdefault(name, at)

@@ -13,8 +13,9 @@ from pyrunbook.lint.collecting import Collection
 from pyrunbook.lint.context import Context
 from pyrunbook.lint.rule import Edit, Finding, Rule
 from pyrunbook.lint.rules import rules
-from pyrunbook.lint.subject import Place, Spot, Subject
+from pyrunbook.lint.subject import Place, Subject
 from pyrunbook.lint.waivers import Waiver, in_page, in_yaml
+from pyrunbook.project.problem import Spot
 
 WAIVERS = "bad-waiver"
 """The rule that is asked last: it is about what the others found."""

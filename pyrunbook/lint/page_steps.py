@@ -6,10 +6,11 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-from pyrunbook.lint.subject import Command, Deed, Spot, Step
+from pyrunbook.lint.subject import Command, Deed, Step
 from pyrunbook.markdown import CodeBlock, Item, Label, ListItem, Page, Paragraph, Section, Table
 from pyrunbook.markdown.page import flattened
 from pyrunbook.markdown.section_names import SectionName, plain, recognised
+from pyrunbook.project.problem import Spot
 
 _RESULT = re.compile(
     r"resultats? attendu|attendu|expect|should\b|(you|it) (will|must|can) (now )?(see|show|print|return)|must (be|show)"

@@ -9,7 +9,8 @@ from typing import NamedTuple
 
 from pyrunbook.catalog.settings import Level
 from pyrunbook.lint.context import Context
-from pyrunbook.lint.subject import Spot, Subject
+from pyrunbook.lint.subject import Subject
+from pyrunbook.project.problem import Spot
 
 
 class Edit(NamedTuple):

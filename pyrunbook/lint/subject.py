@@ -13,15 +13,7 @@ from pathlib import Path
 from typing import Literal, NamedTuple
 
 from pyrunbook.markdown.section_names import SectionName
-from pyrunbook.project.problem import Problem
-
-
-class Spot(NamedTuple):
-    """A place in a file."""
-
-    file: Path
-    line: int
-    column: int
+from pyrunbook.project.problem import Problem, Spot
 
 
 class Line(NamedTuple):

@@ -16,9 +16,8 @@ from pyrunbook.catalog.runbook import Runbook
 from pyrunbook.catalog.step_notes import StepNotes
 from pyrunbook.catalog.translation import translations_of
 from pyrunbook.lint.context import Project
-from pyrunbook.lint.subject import Place, Role, Spot, Subject
-from pyrunbook.lint.yaml_text import key_spot, leaves, spot
-from pyrunbook.lint.yaml_texts import add_text
+from pyrunbook.lint.subject import Place, Role, Subject
+from pyrunbook.lint.yaml_passages import add_text, leaves
 from pyrunbook.project.document import Document, read
 from pyrunbook.project.problem import InvalidFile, Problem
 
@@ -49,7 +48,7 @@ def add_translations(
         if leaf.kind is Text:
             given = _at(known, leaf.path).languages
             missing = [language for language in project.settings.docs.languages if language not in given]
-            subject.untranslated += [Place(spot(document, leaf.node), language) for language in missing]
+            subject.untranslated += [Place(document.spot(leaf.node), language) for language in missing]
     for language, beside in _read(document.file).items():
         for leaf in leaves(beside, beside.root, type(known)):
             if leaf.kind is Text:
@@ -71,7 +70,7 @@ def add_titles_and_inputs(subject: Subject, runbook: Runbook, document: Document
     for language in _others(project):
         translation = beside.get(language)
         titles = runbook.metadata.titles.get(language, {})
-        at = (key_spot(translation, translation.root, "titles") if translation else None) or subject.at
+        at = (translation.key_spot(translation.root, "titles") if translation else None) or subject.at
         for step, phase in steps:
             if step not in titles and f"{phase}.{step}" not in titles:
                 subject.untranslated.append(Place(at, f"{language} the title of the step {step}"))
@@ -105,7 +104,7 @@ def _missing(
     for name, key, _ in document.items(options) if options is not None else ():
         for language in _others(project):
             if name not in known.get(language, {}):
-                at = Spot(document.file, key.start_mark.line + 1, key.start_mark.column + 1)
+                at = document.spot(key)
                 yield Place(at, f"{language} the meaning of the input {name}")
 
 

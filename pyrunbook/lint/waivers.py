@@ -15,8 +15,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from pyrunbook.lint.masks import without_code
-from pyrunbook.lint.subject import Block, Spot
+from pyrunbook.lint.subject import Block
 from pyrunbook.markdown.code import SHELLS
+from pyrunbook.project.problem import Spot
 
 _FORM = r"pyrunbook:\s*allow\s+(?P<rule>[\w-]+)(?:\s+because\s+(?P<reason>\S.*?))?\s*"
 _HASH = re.compile(rf"(?:^|(?<=\s))#\s*{_FORM}$")

@@ -48,8 +48,8 @@ def _filled(
 
     told = {name: value for name, value in variables.items() if name not in _MAGIC}
     try:
-        from pyrunbook.catalog.inventory import Service
         from pyrunbook.catalog.page_values import page_values, read_role_defaults
+        from pyrunbook.project.inventory import Service
 
         # Redacted first: a vaulted value would be decrypted by the template that asks for it.
         values = page_values(Service(service, redact(told), {}), read_role_defaults(roles), roles.parent, None)

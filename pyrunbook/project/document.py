@@ -120,7 +120,7 @@ class Document:
             own[name] = (key, value)
         return merged | own
 
-    def items(self, node: yaml.Node) -> Iterator[tuple[str, yaml.Node, yaml.Node]]:
+    def items(self, node: yaml.Node | None) -> Iterator[tuple[str, yaml.Node, yaml.Node]]:
         """The entries of a mapping one by one: key as text, its node, and the value's node."""
         for name, (key, value) in self.entries(node).items():
             yield name, key, value

@@ -11,7 +11,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from pyrunbook.catalog.metadata import SCHEMA
 from pyrunbook.scaffold.draft import BLANK, Deed, RunbookDraft, StepDraft, Words
-from pyrunbook.scaffold.yaml_text import Shared, dumped, scalar, with_long_lines_allowed
+from pyrunbook.scaffold.yaml_writing import Shared, dumped, scalar, with_long_lines_allowed
 
 NEVER = date(1970, 1, 1)
 """Stands for a review that nobody knows of: it is too old for whoever asks."""

@@ -11,8 +11,8 @@ from host_under_test import running
 from operation import maintain, serves
 from sandbox_under_test import Sandbox
 
-from pyrunbook.catalog.inventory import read_services
 from pyrunbook.execution.inventory import services
+from pyrunbook.project.inventory import read_services
 from pyrunbook.sandbox.load import Load
 
 pytestmark = pytest.mark.integration

@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 
 from pyrunbook.catalog.contacts import Channel, Contact, contacts_of
-from pyrunbook.catalog.inventory import NotStatic, Service, read_services
 from pyrunbook.catalog.settings import read_settings
 from pyrunbook.catalog.templates import SECRET, Values
 from pyrunbook.errors import BadInput
 from pyrunbook.project.document import VAULTED
+from pyrunbook.project.inventory import NotStatic, Service, read_services
 from pyrunbook.project.problem import InvalidFile
 
 ROOT = Path(__file__).parents[2]

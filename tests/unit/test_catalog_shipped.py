@@ -14,9 +14,9 @@ import pytest
 
 from pyrunbook import catalog
 from pyrunbook.catalog import Phase, Runbook, StepNotes, Text
-from pyrunbook.catalog.inventory import Service, read_services
 from pyrunbook.catalog.page_values import page_values, read_role_defaults
 from pyrunbook.catalog.templates import Values
+from pyrunbook.project.inventory import Service, read_services
 
 ROOT = Path(__file__).parents[2]
 RUNBOOKS = {runbook.id: runbook for runbook in catalog.load()}

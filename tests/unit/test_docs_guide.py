@@ -11,7 +11,6 @@ import yaml
 
 from pyrunbook.catalog import page_values
 from pyrunbook.catalog.contacts import CHANNELS, CONTACTS, contacts_of
-from pyrunbook.catalog.inventory import Origin, Service
 from pyrunbook.catalog.metadata import (
     DeclaredWindow,
     Escalation,
@@ -23,6 +22,7 @@ from pyrunbook.catalog.metadata import (
 )
 from pyrunbook.catalog.settings import DocsSettings, read_settings
 from pyrunbook.catalog.step_notes import ByHand, Platforms, StepNotes, read_step_notes
+from pyrunbook.project.inventory import Origin, Service
 
 GUIDE = (Path(__file__).parents[2] / "docs/guides/pages.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"^```yaml\n(.*?)^```$", GUIDE, re.DOTALL | re.MULTILINE)

@@ -9,12 +9,12 @@ from pathlib import Path
 import pytest
 from lint_project import FILES, write_project
 
-from pyrunbook.catalog.inventory import read_services
 from pyrunbook.catalog.settings import read_settings
 from pyrunbook.errors import BadInput
 from pyrunbook.lint.collecting import alert_subjects, collect, named_alerts
 from pyrunbook.lint.context import Context, Project
 from pyrunbook.lint.linting import chosen_rules, lint
+from pyrunbook.project.inventory import read_services
 
 TODAY = date(2026, 11, 21)
 META = "playbooks/maintenance/restart.meta.yml"

@@ -12,8 +12,9 @@ from pyrunbook.lint.masks import masked
 from pyrunbook.lint.script import BLANK, TEMPLATE
 from pyrunbook.lint.shell import parse
 from pyrunbook.lint.shell_syntax import faults
-from pyrunbook.lint.subject import Command, Spot
+from pyrunbook.lint.subject import Command
 from pyrunbook.markdown.code import typed_in
+from pyrunbook.project.problem import Spot
 
 
 def programs(text: str) -> list[str]:

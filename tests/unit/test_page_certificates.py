@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from pyrunbook.catalog.inventory import Service
 from pyrunbook.catalog.page_certificates import page_certificates
 from pyrunbook.catalog.page_values import page_values
+from pyrunbook.project.inventory import Service
 
 PUBLIC: dict[str, Any] = {
     "name": "public",

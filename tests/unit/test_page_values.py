@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from pyrunbook.catalog.inventory import Service, read_services
 from pyrunbook.catalog.page_values import page_values, read_role_defaults
 from pyrunbook.catalog.templates import SECRET, Values
+from pyrunbook.project.inventory import Service, read_services
 from pyrunbook.project.problem import InvalidFile
 
 ROOT = Path(__file__).parents[2]

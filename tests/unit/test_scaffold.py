@@ -20,7 +20,7 @@ from pyrunbook.scaffold.draft import free, identifier
 from pyrunbook.scaffold.files import blanks, write_new
 from pyrunbook.scaffold.new import new_runbook
 from pyrunbook.scaffold.project import COPIED, FIRST, new_project
-from pyrunbook.scaffold.yaml_text import LONGEST, Shared, dumped, scalar, with_long_lines_allowed
+from pyrunbook.scaffold.yaml_writing import LONGEST, Shared, dumped, scalar, with_long_lines_allowed
 
 CHECKOUT = Path(__file__).parents[2]
 TODAY = date(2026, 11, 21)

@@ -11,8 +11,8 @@ import yaml
 from service_variables import HOST, KUBERNETES
 
 from pyrunbook import service
-from pyrunbook.catalog.inventory import read_services
 from pyrunbook.errors import BadInput
+from pyrunbook.project.inventory import read_services
 
 ROOT = Path(__file__).parents[2]
 

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 
 from pyrunbook.lint.context import Context
 from pyrunbook.lint.rule import Edit, Finding, Rule
-from pyrunbook.lint.subject import Spot, Subject
+from pyrunbook.lint.subject import Subject
+from pyrunbook.project.problem import Spot
 
 
 def check(subject: Subject, context: Context) -> Iterator[Finding]:

@@ -8,7 +8,8 @@ from textwrap import shorten
 
 from pyrunbook.lint.context import Context
 from pyrunbook.lint.rule import Finding, Rule
-from pyrunbook.lint.subject import Spot, Subject
+from pyrunbook.lint.subject import Subject
+from pyrunbook.project.problem import Spot
 
 _MARK = re.compile(
     r"(?<![\w/.#-])(TODO|FIXME|TBD)(?![\w/-])(?!\s+(?i:check-?lists?|lists?|items?|apps?|boards?|comments?|entr(y|ies))\b)"

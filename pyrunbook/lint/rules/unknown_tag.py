@@ -7,7 +7,8 @@ from collections.abc import Iterator, Set
 from pyrunbook.lint.calls import playbook_calls, runbook_calls
 from pyrunbook.lint.context import ALWAYS_THERE, Context
 from pyrunbook.lint.rule import Finding, Rule
-from pyrunbook.lint.subject import Spot, Subject
+from pyrunbook.lint.subject import Subject
+from pyrunbook.project.problem import Spot
 
 
 def check(subject: Subject, context: Context) -> Iterator[Finding]:

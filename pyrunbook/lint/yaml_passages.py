@@ -1,4 +1,4 @@
-"""Where the parts of a YAML file stand: the lines of a scalar, the texts and commands of a struct.
+"""The texts and commands of a YAML file, line by line where they stand.
 
 msgspec's structs carry no lines, so the nodes are walked along the fields of the struct that they are read as: what a
 field means is said once, in the catalog, and no new field can be forgotten here.
@@ -14,8 +14,10 @@ import msgspec
 import yaml
 
 from pyrunbook.catalog.strict import without_none
-from pyrunbook.lint.subject import Line, Spot
+from pyrunbook.lint.masks import masked
+from pyrunbook.lint.subject import Command, Line, Role, Subject, Text
 from pyrunbook.project.document import Document
+from pyrunbook.project.problem import Spot
 
 Path = tuple[str | int, ...]
 
@@ -56,16 +58,35 @@ def _shape(kind: Any) -> tuple[Any, dict[str, Any] | None, Any]:
     return kind, None, get_args(kind)[1] if get_origin(kind) is dict else None
 
 
-def spot(document: Document, node: yaml.Node) -> Spot:
-    """Where a node begins."""
-    return Spot(document.file, node.start_mark.line + 1, node.start_mark.column + 1)
+def add_text(
+    subject: Subject, document: Document, node: yaml.Node, role: Role, source: Sequence[str], language: str = "en"
+) -> None:
+    """A text in one language, or in several of which each is named."""
+    given = [(language, node)]
+    if isinstance(node, yaml.MappingNode):
+        given = [(name, value) for name, _, value in document.items(node)]
+    for said_in, value in given:
+        if isinstance(value, yaml.ScalarNode):
+            subject.texts.append(Text(source_lines(document, value, source), role, said_in))
 
 
-def key_spot(document: Document, node: yaml.Node | None, key: str) -> Spot | None:
-    """Where a key of a mapping stands."""
-    if node is None:
+def add_command(
+    subject: Subject, document: Document, node: yaml.Node, source: Sequence[str], *, flow: str
+) -> Command | None:
+    """A scalar with commands."""
+    command = command_of(document, node, source, flow)
+    if command is not None:
+        subject.commands.append(command)
+    return command
+
+
+def command_of(document: Document, node: yaml.Node, source: Sequence[str], flow: str) -> Command | None:
+    """The command of a scalar; `None` where it is empty or no scalar."""
+    if not isinstance(node, yaml.ScalarNode) or not str(node.value).strip():
         return None
-    return next((spot(document, found) for name, found, _ in document.items(node) if name == key), None)
+    text, starts = rows(document, node, source)
+    exact = node.style == "|" or node.start_mark.line == node.end_mark.line
+    return Command(masked(text, templates=True), text, starts, flow, exact)
 
 
 def source_lines(document: Document, node: yaml.Node, source: Sequence[str]) -> tuple[Line, ...]:
@@ -75,7 +96,7 @@ def source_lines(document: Document, node: yaml.Node, source: Sequence[str]) -> 
         first += 1
         last -= node.end_mark.column == 0 or (last > node.start_mark.line and _behind_block(node, source))
         block = [_line(document, number, source[number], 0) for number in range(first, last + 1)]
-        return tuple(line for line in block if line.words) or (Line(spot(document, node), ""),)
+        return tuple(line for line in block if line.words) or (Line(document.spot(node), ""),)
     lines = []
     for number in range(first, last + 1):
         text = source[number] if number < len(source) else ""
@@ -89,7 +110,7 @@ def rows(document: Document, node: yaml.Node, source: Sequence[str]) -> tuple[st
     """The value of a scalar and where each line of the value begins in the file."""
     value = str(node.value).rstrip("\n")
     texts = value.split("\n")
-    start = spot(document, node)
+    start = document.spot(node)
     if isinstance(node, yaml.ScalarNode) and node.style == "|":
         first = node.start_mark.line + 1
         spots = []
