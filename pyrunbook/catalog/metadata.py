@@ -47,8 +47,8 @@ class DeclaredWindow(Struct, frozen=True, kw_only=True):
         cutoff: nothing starts later than this before the window's end.
         exclusions: what closes it besides.
         required: whether there must be a window. Where not, and none is given, the runbook may always run.
-        variable: the inventory's variable that goes before `spec`, as the playbook hands it to `preflight`;
-            `<variable>_exclusions` and `<variable>_cutoff` go with it. `update_window` where a window is required.
+        variable: the inventory's variable that goes before `spec`; `<variable>_exclusions` and `<variable>_cutoff` go
+            with it. `update_window` where a window is required. `Runbook.schedule` reads them.
     """
 
     spec: WindowSpec | None = None
@@ -69,17 +69,18 @@ class DeclaredWindow(Struct, frozen=True, kw_only=True):
         """The inventory's variables for window, exclusions and cutoff; empty where it has no say."""
         return tuple(self.variable + suffix for suffix in ("", "_exclusions", "_cutoff")) if self.variable else ()
 
-    def said_by(self, variables: Variables) -> tuple[str | None, list[Any], str | None]:
-        """Window, exclusions and cutoff that hold for a service; exclusions add up, the others go before ours.
+    def for_service(self, service: Variables) -> tuple[str | None, list[str], str | None]:
+        """Window, exclusions and cutoff as they are written; the inventory's go before ours, exclusions add up.
 
         Args:
-            variables: of the service, from its inventory.
+            service: its variables.
 
         Returns:
             the window, `None` where nobody names one; the exclusions; the cutoff, `None` for our own.
         """
-        spec, more, cutoff = (variables.get(name) for name in self.variables or ("",) * 3)
-        return spec or self.spec, [*self.exclusions, *(more or [])], cutoff or None
+        spec, more, cutoff = (service.get(name) for name in self.variables or ("",) * 3)
+        exclusions = [*self.exclusions, *([more] if isinstance(more, str) else map(str, more or ()))]
+        return str(spec or self.spec or "") or None, exclusions, str(cutoff) if cutoff else None
 
 
 class Prerequisite(Struct, frozen=True, kw_only=True):

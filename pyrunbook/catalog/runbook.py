@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from datetime import timedelta
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from pyrunbook.catalog.metadata import ArgumentSpec, Input, Metadata, Trouble, read_metadata
+from pyrunbook.catalog.metadata import ArgumentSpec, Input, Metadata, Trouble, Variables, read_metadata
 from pyrunbook.catalog.playbook import STRATEGIES, Phase, Play, Playbook, read_playbook
 from pyrunbook.catalog.roles import shipped_roles
 from pyrunbook.catalog.step_notes import NOTES, StepNotes, read_step_notes
@@ -20,6 +21,9 @@ from pyrunbook.catalog.values import NO_TIME, Duration, Text
 from pyrunbook.errors import BadInput
 from pyrunbook.project.document import Document, read
 from pyrunbook.project.problem import InvalidFile, Problem
+
+if TYPE_CHECKING:
+    from pyrunbook.windows.schedule import Schedule
 
 # What the variables of titles are called where they have no value: on a page, in a plan.
 _SPOKEN = {
@@ -133,6 +137,48 @@ class Runbook:
     def needed(self) -> list[str]:
         """The inputs without which a run is refused."""
         return [name for name, item in self.inputs.items() if item.required and item.default is None]
+
+    def schedule(
+        self,
+        service: Variables,
+        *,
+        spec: str | None = None,
+        exclude: Sequence[str] = (),
+        cutoff: timedelta | None = None,
+        needs: timedelta | None = None,
+        reserve: timedelta | None = None,
+    ) -> Schedule:
+        """When the runbook may run on a service: the one answer for runs, plans, pages and lint.
+
+        The inventory's window and cutoff go before the runbook's own; exclusions add up.
+
+        Args:
+            service: its variables; none for what the runbook itself declares.
+            spec: a window that goes before both.
+            exclude: what closes it besides.
+            cutoff: in place of the declared one; so the next two.
+            needs: how long the run takes.
+            reserve: how long its rollback takes.
+
+        Raises:
+            BadInput: the inventory gives the window as a template, or it is malformed.
+        """
+        from pyrunbook.windows.duration import parse_duration
+        from pyrunbook.windows.schedule import Schedule
+
+        declared = self.metadata.window
+        given, exclusions, latest = declared.for_service(service)
+        if "{{" in str([given, exclusions, latest]):
+            raise BadInput(f"the inventory gives the window as a template ({given}), which only a play can resolve")
+        if cutoff is None:
+            cutoff = parse_duration(latest) if latest else declared.cutoff
+        return Schedule.read(
+            spec or given,
+            exclusions=[*exclusions, *exclude],
+            cutoff=cutoff,
+            needs=self.metadata.estimate if needs is None else needs,
+            reserve=self.metadata.reserve if reserve is None else reserve,
+        )
 
     @property
     def plays(self) -> tuple[Play, ...]:

@@ -11,7 +11,6 @@ from typing import Any
 import click
 
 from pyrunbook import catalog, windows
-from pyrunbook.cli.window import schedule_for
 from pyrunbook.errors import BadInput
 from pyrunbook.execution.certificates import ROTATION, Certificate, wrong
 
@@ -45,7 +44,7 @@ def next_window(found: Certificate) -> str | None:
     now = datetime.now(UTC)
     at = max(now, datetime.fromisoformat(due["due_at"])) if due["due_at"] else now
     try:
-        decision = windows.decide_on(schedule_for(catalog.load().get(ROTATION), found.variables), at)
+        decision = windows.decide(catalog.load().get(ROTATION).schedule(found.variables), at)
     except BadInput:
         return None
     opens = at if decision.open else decision.next_start

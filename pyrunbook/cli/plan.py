@@ -11,7 +11,6 @@ import click
 from pyrunbook import catalog, service, windows
 from pyrunbook.cli import options
 from pyrunbook.cli.run import UPDATE
-from pyrunbook.cli.window import schedule_for
 
 
 @click.command()
@@ -28,7 +27,7 @@ def plan(runbook: str, inventory: tuple[str, ...], limit: str, as_json: bool) ->
     for name, variables in services(sources, limit).items():
         service.read(name, variables, sources, complete=found.id == UPDATE)
         strategy = str(variables.get("update_strategy", "zero_downtime"))
-        decision = windows.decide_on(schedule_for(found, variables), now)
+        decision = windows.decide(found.schedule(variables), now)
         steps = found.steps(strategy)
         if as_json:
             click.echo(json.dumps(_as_dict(found, name, variables, strategy, decision, steps), ensure_ascii=False))

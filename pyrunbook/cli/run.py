@@ -197,7 +197,6 @@ def _wait(runbook: catalog.Runbook, sources: tuple[str, ...], given: dict[str, A
         BadInput: there is no instant to wait for.
         JournalError: the run could not be recorded, which is better known now than when the window opens.
     """
-    from pyrunbook.cli.window import schedule_for
     from pyrunbook.execution import certificates, inventory
     from pyrunbook.journal import Journal
 
@@ -210,7 +209,7 @@ def _wait(runbook: catalog.Runbook, sources: tuple[str, ...], given: dict[str, A
         for name in certificates.cannot_wait(sources, services, extra):
             click.echo(f"{name}: this rotation does not wait: nothing is due, or it would expire", err=True)
             del services[name]
-    schedules = [schedule_for(runbook, {**variables, **extra}, spec=given["window"]) for variables in services.values()]
+    schedules = [runbook.schedule({**variables, **extra}, spec=given["window"]) for variables in services.values()]
     terminal = sys.stderr.isatty()
     until = None
     while True:
@@ -238,7 +237,7 @@ def _opening(runbook_id: str, schedules: list[windows.Schedule], now: datetime) 
     explain = f"pyrunbook window explain {runbook_id} -i INVENTORY"
     at = now
     for _ in range(PATIENCE):
-        closed = [found for one in schedules if not (found := windows.decide_on(one, at)).open]
+        closed = [found for one in schedules if not (found := windows.decide(one, at)).open]
         if not closed:
             return at
         starts = [decision.next_start for decision in closed if decision.next_start is not None]

@@ -50,7 +50,6 @@ def show(runbook: str, strategy: str | None, language: str, service: str, invent
     from pyrunbook import places
     from pyrunbook.catalog import load
     from pyrunbook.catalog.settings import read_settings
-    from pyrunbook.cli.window import schedule_for
     from pyrunbook.docs.page import Page
     from pyrunbook.docs.target import Target, choose
 
@@ -65,7 +64,7 @@ def show(runbook: str, strategy: str | None, language: str, service: str, invent
         click.echo(json.dumps(said, ensure_ascii=False))
         return
     page = Page(found, target, language, brief=True)
-    schedule_for(found, {name: page.values.get(name) for name in target.service.variables} if target.service else {})
+    found.schedule(page.values if target.service else {})  # refuses a window that cannot be read
     text = page.as_markdown()
     if sys.stdout.isatty():
         from pyrunbook.cli.page_view import rendered

@@ -5,29 +5,25 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from itertools import islice
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 import click
 
-from pyrunbook import places
+from pyrunbook import places, windows
 from pyrunbook.cli.completion import complete_runbooks
 from pyrunbook.errors import BadInput, ExitCode
 from pyrunbook.windows import (
     Schedule,
-    decide_on,
-    explain_on,
+    decide,
     format_duration,
     iso,
     parse_duration,
     parse_instant,
     shown,
 )
-
-if TYPE_CHECKING:
-    from pyrunbook.catalog import Runbook
 
 DEFAULT_RUNBOOK = "maintenance/production_update"
 
@@ -78,47 +74,6 @@ def _asked(command: Command) -> Command:
     return command
 
 
-def schedule_for(
-    runbook: Runbook,
-    variables: Mapping[str, Any],
-    *,
-    spec: str | None = None,
-    exclude: tuple[str, ...] = (),
-    cutoff: timedelta | None = None,
-    needs: timedelta | None = None,
-    reserve: timedelta | None = None,
-) -> Schedule:
-    """When a runbook may run on one service; the inventory's window goes before the runbook's own.
-
-    Args:
-        runbook: of the catalog.
-        variables: of the service, from its inventory; none for what the runbook itself declares.
-        spec: a window that goes before both.
-        exclude: what closes it besides.
-        cutoff: in place of the declared one; so the next two.
-        needs: how long the run takes.
-        reserve: how long its rollback takes.
-
-    Raises:
-        BadInput: the inventory gives the window as a template, or it is malformed.
-    """
-    metadata = runbook.metadata
-    declared = metadata.window
-    said, exclusions, said_cutoff = declared.said_by(variables)
-    wanted = spec or said or (None if declared.required else "always")
-    if "{{" in str([wanted, exclusions, said_cutoff]):
-        raise BadInput(f"the inventory gives the window as a template ({wanted}), which only a play can resolve")
-    if cutoff is None:
-        cutoff = parse_duration(said_cutoff) if said_cutoff else declared.cutoff
-    return Schedule.read(
-        wanted,
-        exclusions=[*exclusions, *exclude],
-        cutoff=cutoff,
-        needs=metadata.estimate if needs is None else needs,
-        reserve=metadata.reserve if reserve is None else reserve,
-    )
-
-
 def _schedules(
     what: tuple[str, ...], inventory: tuple[str, ...], limit: str, exclude: tuple[str, ...], **limits: Any
 ) -> dict[str, Schedule]:
@@ -135,12 +90,12 @@ def _schedules(
 
     runbook = load().get(name)
     if not (inventory or limit or os.environ.get(places.ENV_INVENTORY)):
-        return {"": schedule_for(runbook, {}, exclude=exclude, **limits)}
+        return {"": runbook.schedule({}, exclude=exclude, **limits)}
     from pyrunbook.cli.options import inventory_sources
     from pyrunbook.execution.inventory import services
 
     found = services(inventory_sources(inventory), limit)
-    return {service: schedule_for(runbook, said, exclude=exclude, **limits) for service, said in found.items()}
+    return {service: runbook.schedule(said, exclude=exclude, **limits) for service, said in found.items()}
 
 
 @click.group()
@@ -162,9 +117,7 @@ def window() -> None:
 @click.pass_context
 def check(context: click.Context, /, what: tuple[str, ...], at: datetime, as_json: bool, **limits: Any) -> None:
     """Whether a run may start. Exit code 0 open, 3 closed (for one service at least), 2 malformed."""
-    decisions = {
-        service: (schedule, decide_on(schedule, at)) for service, schedule in _schedules(what, **limits).items()
-    }
+    decisions = {service: (schedule, decide(schedule, at)) for service, schedule in _schedules(what, **limits).items()}
     for service, (schedule, decision) in decisions.items():
         if as_json:
             click.echo(json.dumps({**_facts(service, schedule), **decision.as_dict()}))
@@ -202,7 +155,7 @@ def next_(
             start = f"{shown(opening.start, schedule.zone)}, {until} (in {format_duration(opening.start - at)})"
             click.echo(f"{_of(service)}{start}")
         if not found:
-            decision = decide_on(schedule, at)  # also raises what is wrong with a window that can never be met
+            decision = decide(schedule, at)  # also raises what is wrong with a window that can never be met
             click.echo(f"{_of(service)}No further opening: {decision.reason}", err=True)
             never = True
     if never:
@@ -215,7 +168,7 @@ def explain(what: tuple[str, ...], at: datetime, **limits: Any) -> None:
     """Which rule, which zone, what daylight saving does, why it is closed, when it opens next."""
     schedules = _schedules(what, **limits)
     click.echo("\n\n".join(
-        (f"{'Service':<10} {service}\n" if service else "") + explain_on(schedule, at)
+        (f"{'Service':<10} {service}\n" if service else "") + windows.explain(schedule, at)
         for service, schedule in schedules.items()
     ))  # fmt: skip
 

@@ -49,12 +49,12 @@ def information(
 def _window(runbook: Runbook, target: Target, wording: Wording) -> str:
     """When it may run: the inventory's window goes before the runbook's own, as for a run."""
     t, declared = wording.t, runbook.metadata.window
-    spec, excluded, cutoff = declared.said_by(wording.values if target.service is not None else {})
+    spec, excluded, cutoff = declared.for_service(wording.values if target.service is not None else {})
     if not spec:
         return t("window_closed", declared.variable)
-    parts = [window_in_words(str(spec), wording.language)]
+    parts = [window_in_words(spec, wording.language)]
     if cutoff or declared.cutoff:
         parts.append(t("cutoff", format_duration(parse_duration(cutoff) if cutoff else declared.cutoff)))
     if excluded:
-        parts.append(t("excluded", ", ".join(str(item) for item in excluded)))
+        parts.append(t("excluded", ", ".join(excluded)))
     return plain_text(t("separator").join(parts))

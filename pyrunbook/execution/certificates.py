@@ -15,13 +15,10 @@ VALIDATION = "maintenance/certificate_validation"
 NAMES, FORCE, PHASE = "certificate_names", "certificate_force", "rotate_certs_phase"
 """Inputs: of both runbooks, and of `ROTATION` alone."""
 STATUS = "pyrunbook certs status"
-_WINDOW = {  # as the playbook of ROTATION hands it on
+_ASKED = {  # as the playbook of ROTATION hands it on
     "certificate_state_only": "{{ certificate_names | default([]) }}",
     "certificate_state_force": "{{ certificate_force | default(false) }}",
     "certificate_state_phase": "{{ rotate_certs_phase | default('rotate') }}",
-    "certificate_state_window": "{{ certificate_window | default('') }}",
-    "certificate_state_window_exclusions": "{{ certificate_window_exclusions | default([]) }}",
-    "certificate_state_window_cutoff": "{{ certificate_window_cutoff | default('') }}",
 }
 
 
@@ -103,7 +100,7 @@ def names_in(variables: Mapping[str, Any]) -> list[str] | None:
 
 def _states(sources: tuple[str, ...], services: Iterable[str], inputs: Mapping[str, Any]) -> list[Reading]:
     """What the role `certificate_state` reads of each service, as a rotation with these inputs would."""
-    variables = {"certificate_state_runbook": ROTATION, **_WINDOW, **inputs}
+    variables = {"certificate_state_runbook": ROTATION, **_ASKED, **inputs}
     return read(sources, list(services), "certificate_state", "certificates", variables)
 
 

@@ -3,54 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from datetime import timedelta
-from typing import Any
+from functools import partial
 
 import yaml
 
 from pyrunbook.catalog.contacts import CHANNELS, CONTACTS
-from pyrunbook.catalog.metadata import Metadata
-from pyrunbook.errors import BadInput
+from pyrunbook.catalog.runbook import Runbook
 from pyrunbook.lint.context import Project
-from pyrunbook.lint.subject import Reach, Subject, WindowFacts
+from pyrunbook.lint.subject import Reach, Subject, Window
 from pyrunbook.project.document import VAULTED
 from pyrunbook.project.inventory import Service
 from pyrunbook.project.problem import Spot
-from pyrunbook.windows.duration import parse_duration
 
 
-def add_inventory(subject: Subject, metadata: Metadata, project: Project, at: Spot) -> None:
+def add_inventory(subject: Subject, runbook: Runbook, project: Project, at: Spot) -> None:
     """The contacts and windows that hold for a runbook; `at` is where its metadata speaks of its window."""
-    declared = metadata.window
-    facts = WindowFacts(
-        declared.spec, declared.required, declared.exclusions, declared.cutoff, metadata.estimate, metadata.reserve, at
-    )
+    declared = runbook.metadata.window
     if declared.spec is not None:
-        subject.windows.append(facts)
+        subject.windows.append(Window(partial(runbook.schedule, {}), at))
     for service in project.services:
         subject.contacts += _reaches(service)
-        said = {key: service.variables.get(f"update_{key}") for key in ("window", "window_exclusions", "window_cutoff")}
-        if declared.required and any(said.values()) and "{{" not in str(said):
-            origin = next(service.origins[f"update_{key}"] for key, value in said.items() if value)
-            subject.windows.append(
-                WindowFacts(
-                    str(said["window"]) if said["window"] else declared.spec,
-                    True,
-                    (*declared.exclusions, *(str(item) for item in said["window_exclusions"] or ())),
-                    _cutoff(said["window_cutoff"]) or declared.cutoff,
-                    metadata.estimate,
-                    metadata.reserve,
-                    Spot(origin.file, origin.line, origin.column),
-                    service.name,
-                )
-            )
-
-
-def _cutoff(raw: Any) -> timedelta | None:
-    try:
-        return parse_duration(str(raw)) if raw else None
-    except BadInput:
-        return None  # the rule about windows reads the others all the same
+        given = [name for name in declared.variables if service.variables.get(name)]
+        if given and "{{" not in str([service.variables[name] for name in given]):
+            origin = service.origins[given[0]]
+            at = Spot(origin.file, origin.line, origin.column)
+            subject.windows.append(Window(partial(runbook.schedule, service.variables), at, service.name))
 
 
 def names_of(service: Service) -> set[str]:

@@ -70,7 +70,7 @@ def from_playbook(playbook: Path, project: Project) -> Subject:
         block = document.get(spec_of(document), "runbook") or document.root
         add_translations(subject, document, block, runbook.metadata, project)
         add_titles_and_inputs(subject, runbook, document, project)
-        add_inventory(subject, runbook.metadata, project, window_at or subject.at)
+        add_inventory(subject, runbook, project, window_at or subject.at)
     return subject
 
 

@@ -5,15 +5,16 @@ Everything knows where it stands. Lines and columns count from 1.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from datetime import date, timedelta
+from datetime import date
 from enum import StrEnum
 from pathlib import Path
 from typing import Literal, NamedTuple
 
 from pyrunbook.markdown.section_names import SectionName
 from pyrunbook.project.problem import Problem, Spot
+from pyrunbook.windows.schedule import Schedule
 
 
 class Line(NamedTuple):
@@ -158,15 +159,10 @@ class Reach:
 
 
 @dataclass(frozen=True)
-class WindowFacts:
-    """When a runbook may run and how long it takes; `service` is the inventory's word where that goes before."""
+class Window:
+    """When a runbook may run; `service` is named where the inventory says it."""
 
-    spec: str | None
-    required: bool
-    exclusions: tuple[str, ...]
-    cutoff: timedelta
-    estimate: timedelta
-    reserve: timedelta
+    schedule: Callable[[], Schedule]
     at: Spot
     service: str = ""
 
@@ -234,7 +230,7 @@ class Subject:
     links: list[Link] = field(default_factory=list)
     mentions: list[Mention] = field(default_factory=list)
     contacts: list[Reach] = field(default_factory=list)
-    windows: list[WindowFacts] = field(default_factory=list)
+    windows: list[Window] = field(default_factory=list)
     alerts: list[Alert] = field(default_factory=list)
     untranslated: list[Place] = field(default_factory=list)
     prompts: list[Place] = field(default_factory=list)

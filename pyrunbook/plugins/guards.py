@@ -5,7 +5,6 @@ from __future__ import annotations
 import getpass
 import json
 import os
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -118,31 +117,18 @@ def recorded(run_id: str, service: str) -> Recorded | None:
     return Recorded(kept.active, kept.preview, deployed[-1] if deployed else {})
 
 
-def decide_window(
-    metadata: catalog.Metadata, spec: str, exclusions: Sequence[str], cutoff: str, override: str
-) -> dict[str, Any]:
+def decide_window(schedule: windows.Schedule, override: str) -> dict[str, Any]:
     """Whether the window is open long enough, as the journal records it.
 
     Args:
-        metadata: of the runbook.
-        spec: a window in place of the runbook's own; empty for that.
-        exclusions: besides the runbook's own.
-        cutoff: in place of the runbook's own; empty for that.
+        schedule: when the runbook may run on the service.
         override: why the run may start all the same; empty where it may not.
 
     Raises:
         Refused: it is closed.
     """
-    declared = metadata.window
-    window = spec or declared.spec or (None if declared.required else "always")
-    decision = windows.decide(
-        window,
-        datetime.now(UTC),
-        exclusions=[*declared.exclusions, *exclusions],
-        cutoff=windows.parse_duration(cutoff) if cutoff else declared.cutoff,
-        needs=metadata.estimate,
-        reserve=metadata.reserve,
-    )
+    decision = windows.decide(schedule, datetime.now(UTC))
+    window = schedule.window.spec if schedule.window else None
     result = {"window": window, **decision.as_dict()}
     if not decision.open and not override:
         raise Refused(

@@ -13,6 +13,8 @@ NEAR = 0.8
 _TEMPLATE = re.compile(r"{{(.*?)}}|{%(.*?)%}", re.DOTALL)
 _CONDITION = re.compile(r"^\s*(?:when|that|until|failed_when|changed_when|loop):(.*)$|^\s*-\s+([^:\n]+)$", re.MULTILINE)
 _DEFAULT = re.compile(r"^(\w+):", re.MULTILINE)
+_OPTIONS = re.compile(r"^    options:\n((?:      .*\n|\n)*)", re.MULTILINE)
+_OPTION = re.compile(r"^      (\w+):", re.MULTILINE)
 _TEXT = re.compile(r"'[^']*'|\"[^\"]*\"")
 _NAME = re.compile(r"(?<![.\w])[A-Za-z_]\w*")
 
@@ -35,9 +37,16 @@ def unread(
     asked = [name for name in given if name not in variables and not name.startswith("ansible_")]
     if not asked:
         return {}
+    playbooks, roles = list(playbooks), list(roles)
     inputs = {*variables, *_names(map(_read, playbooks))}
+    # Actions read what their role's spec declares, and the runbook's window is read by the name in its metadata.
+    specs = [playbook.with_suffix(".meta.yml") for playbook in playbooks]
     for root in roles:
         inputs.update(*(_DEFAULT.findall(_read(file)) for file in root.glob("*/defaults/*.yml")))
+        specs += root.glob("*/meta/argument_specs.yml")
+    inputs.update(
+        name for spec in specs for options in _OPTIONS.findall(_read(spec)) for name in _OPTION.findall(options)
+    )
     read = _names(_read(file) for root in roles for file in root.glob("*/*/*.yml"))
     read |= {*inputs, *_names(_texts(variables.values())), *_names(_texts(given.values()))}
     near = {name: difflib.get_close_matches(name, sorted(inputs), 1, NEAR) for name in asked if name not in read}

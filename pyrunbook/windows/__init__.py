@@ -7,9 +7,9 @@ Everything is computed from the arguments: nothing here looks at the clock.
 
 from __future__ import annotations
 
-from pyrunbook.windows.decision import Code, Decision, decide, decide_on, next_open, require_fit
+from pyrunbook.windows.decision import Code, Decision, decide, next_open, require_fit
 from pyrunbook.windows.duration import format_duration, parse_duration
-from pyrunbook.windows.explain import describe, explain, explain_on
+from pyrunbook.windows.explain import describe, explain
 from pyrunbook.windows.grammar import parse
 from pyrunbook.windows.instant import iso, parse_instant, shown
 from pyrunbook.windows.schedule import Opening, Schedule
@@ -23,10 +23,8 @@ __all__ = [
     "Schedule",
     "Window",
     "decide",
-    "decide_on",
     "describe",
     "explain",
-    "explain_on",
     "format_duration",
     "iso",
     "next_open",

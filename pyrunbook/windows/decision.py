@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -72,51 +71,27 @@ class Decision:
         }
 
 
-def decide(
-    spec: str | None,
-    at: datetime,
-    *,
-    exclusions: Sequence[str | os.PathLike[str]] = (),
-    cutoff: timedelta = _NO_TIME,
-    needs: timedelta = _NO_TIME,
-    reserve: timedelta = _NO_TIME,
-) -> Decision:
-    """Decide whether a run may start.
-
-    Args:
-        spec: the window as it was declared; `None` when none is declared: closed.
-        at: the instant, an aware datetime.
-        exclusions: dates, ranges and iCalendar files that close the window.
-        cutoff: nothing starts later than this before the end.
-        needs: how long the run takes.
-        reserve: how long its rollback takes: both must fit before the end.
+def next_open(schedule: Schedule, at: datetime) -> datetime | None:
+    """The earliest instant from `at` on (`at` itself when open) at which a run could start; `None`: never again.
 
     Raises:
-        BadInput: something is malformed, or the window can never be met: its cutoff is longer than the window, or
-            its exclusions close it for good.
+        BadInput: the window can never be met, see `decide`.
     """
-    return decide_on(Schedule.read(spec, exclusions=exclusions, cutoff=cutoff, needs=needs, reserve=reserve), at)
-
-
-def next_open(
-    spec: str | None,
-    at: datetime,
-    *,
-    exclusions: Sequence[str | os.PathLike[str]] = (),
-    cutoff: timedelta = _NO_TIME,
-    needs: timedelta = _NO_TIME,
-    reserve: timedelta = _NO_TIME,
-) -> datetime | None:
-    """The earliest instant from `at` on (`at` itself when open) at which the run could start; `None`: never again.
-
-    Args and errors are those of `decide`.
-    """
-    decision = decide(spec, at, exclusions=exclusions, cutoff=cutoff, needs=needs, reserve=reserve)
+    decision = decide(schedule, at)
     return decision.at if decision.open else decision.next_start
 
 
-def decide_on(schedule: Schedule, at: datetime) -> Decision:
-    """Decide for a schedule that was read before; see `decide`."""
+def decide(schedule: Schedule, at: datetime) -> Decision:
+    """Decide whether a run may start.
+
+    Args:
+        schedule: when it may, and what must fit before the end.
+        at: the instant, an aware datetime.
+
+    Raises:
+        BadInput: the window can never be met: its cutoff is longer than the window, or its exclusions close it for
+            good.
+    """
     at = checked_instant(at)
     window = schedule.window
     if window is None:
@@ -166,7 +141,7 @@ def require_fit(schedule: Schedule, at: datetime) -> None:
     Raises:
         BadInput: the run needs more time than the window ever has, or exclusions or cutoff close it for good.
     """
-    decision = decide_on(schedule, at)
+    decision = decide(schedule, at)
     if schedule.window and not decision.open and decision.next_start is None and decision.searched_until is None:
         raise BadInput(f'the window "{schedule.window.spec}" can never be met: {decision.reason}')
 

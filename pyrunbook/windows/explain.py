@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Sequence
 from datetime import datetime, timedelta
 
-from pyrunbook.windows.decision import Decision, decide_on
+from pyrunbook.windows.decision import Decision, decide
 from pyrunbook.windows.duration import format_duration
 from pyrunbook.windows.instant import WEEKDAYS, checked_instant, shown
 from pyrunbook.windows.schedule import Schedule
@@ -15,28 +13,14 @@ from pyrunbook.windows.window import Instance, Window
 _NO_TIME = timedelta()
 
 
-def explain(
-    spec: str | None,
-    at: datetime,
-    *,
-    exclusions: Sequence[str | os.PathLike[str]] = (),
-    cutoff: timedelta = _NO_TIME,
-    needs: timedelta = _NO_TIME,
-    reserve: timedelta = _NO_TIME,
-) -> str:
+def explain(schedule: Schedule, at: datetime) -> str:
     """Explain at length what `decide` decides; arguments and errors are the same.
 
     Returns:
         Lines of a heading and a text each, without a newline at the end.
     """
-    schedule = Schedule.read(spec, exclusions=exclusions, cutoff=cutoff, needs=needs, reserve=reserve)
-    return explain_on(schedule, at)
-
-
-def explain_on(schedule: Schedule, at: datetime) -> str:
-    """Explain for a schedule that was read before; see `explain`."""
     at = checked_instant(at)
-    decision = decide_on(schedule, at)
+    decision = decide(schedule, at)
     lines = [("At", shown(at, schedule.zone)), ("Decision", decision.reason)]
     if schedule.window is not None:
         lines = [("Window", schedule.window.spec), ("Rule", describe(schedule.window)), *lines]

@@ -18,7 +18,6 @@ from service_variables import HOST
 
 from pyrunbook import catalog
 from pyrunbook.cli import run as command
-from pyrunbook.cli.window import schedule_for
 from pyrunbook.errors import BadInput
 from pyrunbook.execution import inventory
 from pyrunbook.journal import JournalError
@@ -38,7 +37,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def opening(*windows: str, at: datetime = SUNDAY - timedelta(hours=1), spec: str | None = None) -> datetime:
     runbook = catalog.load().get(UPDATE)
-    schedules = [schedule_for(runbook, {"update_window": window}, spec=spec) for window in windows]
+    schedules = [runbook.schedule({"update_window": window}, spec=spec) for window in windows]
     return command._opening(UPDATE, schedules, at)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
@@ -14,9 +15,8 @@ import pytest
 from pyrunbook import catalog
 from pyrunbook.catalog import DeclaredWindow
 from pyrunbook.cli.main import main
-from pyrunbook.cli.window import schedule_for
 from pyrunbook.execution import inventory
-from pyrunbook.windows import decide_on
+from pyrunbook.windows import decide
 
 SUNDAY = "Sun 02:00-04:00 UTC"
 Run = Callable[..., tuple[int, str, str]]
@@ -122,7 +122,9 @@ def test_what_a_runbook_declares(
 ) -> None:
     window = DeclaredWindow(**{"spec": SUNDAY, "required": True} | declared)
     metadata = SimpleNamespace(window=window, estimate=timedelta(), reserve=timedelta())
-    runbooks = {"maintenance/other": SimpleNamespace(metadata=metadata)}
+    runbooks = {
+        "maintenance/other": replace(catalog.load().get("production_update"), spec=SimpleNamespace(runbook=metadata))
+    }
     monkeypatch.setattr("pyrunbook.catalog.load", lambda: runbooks)
     assert run("check", "maintenance/other", "--at", "2026-11-22T03:30:00Z", *arguments)[0] == code
 
@@ -159,7 +161,7 @@ def test_an_inventory_goes_before_the_runbook_as_in_a_plan(
     assert (found, output.startswith("shop: ")) == (code, True) and reason in output
     assert reason in run("explain", "production-update", "-i", "production", "--at", at)[1]
     moment = datetime.fromisoformat(at)
-    decision = decide_on(schedule_for(catalog.load().get("production_update"), said), moment)
+    decision = decide(catalog.load().get("production_update").schedule(said), moment)
     assert output == f"shop: {decision.reason}\n"
 
 

@@ -103,17 +103,21 @@ def task(
     module = in_process(monkeypatch, capsys)
 
     def call(action: Any, function: str, arguments: dict[str, Any], task_vars: dict[str, Any]) -> Any:
-        assert (function, task_vars) == ("pair", {})
+        assert function == "pair"
         return module(action.check_mode, **arguments)
 
     monkeypatch.setattr(target_program, "call", call)
 
-    def run(plugin: Any, check_mode: bool = False, **arguments: Any) -> dict[str, Any]:
+    templar = SimpleNamespace(template=lambda value: value)
+
+    def run(
+        plugin: Any, check_mode: bool = False, task_vars: dict[str, Any] | None = None, **arguments: Any
+    ) -> dict[str, Any]:
         given: Any = SimpleNamespace(
             args={**inventory, **arguments}, check_mode=check_mode, async_val=0, action="it", environment=None
         )
-        action = plugin.ActionModule(given, MagicMock(), MagicMock(), MagicMock(), MagicMock(), MagicMock())
-        result: dict[str, Any] = action.run(task_vars={})
+        action = plugin.ActionModule(given, MagicMock(), MagicMock(), MagicMock(), templar, MagicMock())
+        result: dict[str, Any] = action.run(task_vars=task_vars or {})
         assert "PRIVATE" not in json.dumps(result)
         return result
 
@@ -162,14 +166,17 @@ def test_the_window_that_preflight_has_to_check(
 
 def test_the_window_of_the_runbook_holds_where_none_is_given(task: Task) -> None:
     rotate(task)
-    runbook = "maintenance/production_update"  # its window needs 30 minutes and more, on Sundays
-    seen = task(certificate_state, force=True, runbook=runbook, window=CLOSED, window_cutoff="30m")
-    assert seen["waiting"] == ["public"]
+    runbook = "maintenance/certificate_rotation"
+    seen = task(certificate_state, force=True, runbook=runbook, window=CLOSED)
+    assert (seen["waiting"], seen["needs_window"]) == (["public"], True)
     declared = task(certificate_state, force=True, runbook=runbook)
-    assert declared["window"] != "always"
+    assert declared["window"] == "Sun 02:00-04:00 UTC"
     assert declared["due"] + declared["waiting"] == ["public"]
     excluded = f"{datetime.now(UTC):%Y-%m-%d}..{datetime.now(UTC) + timedelta(days=2):%Y-%m-%d}"
-    assert task(certificate_state, force=True, window="daily 00:00-24:00 UTC", window_exclusions=[excluded])["waiting"]
+    inventory = {"certificate_window": "daily 00:00-24:00 UTC", "certificate_window_exclusions": [excluded]}
+    assert task(certificate_state, force=True, runbook=runbook, task_vars=inventory)["waiting"] == ["public"]
+    inventory["certificate_window_exclusions"] = []
+    assert task(certificate_state, force=True, runbook=runbook, task_vars=inventory)["due"] == ["public"]
 
 
 def test_one_that_is_broken_goes_first_and_the_others_wait(

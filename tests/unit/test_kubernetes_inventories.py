@@ -35,7 +35,9 @@ def test_an_inventory_says_what_an_update_needs(name: str, strategy: str) -> Non
     )
     assert set(target.deployments) == set(COLORS)
     noon = datetime(2026, 11, 22, 12, tzinfo=UTC)
-    windows.decide(said["update_window"], noon, exclusions=said.get("update_window_exclusions", []))
+    windows.decide(
+        windows.Schedule.read(said["update_window"], exclusions=said.get("update_window_exclusions", [])), noon
+    )
     assert [contact["level"] for contact in said["runbook_contacts"]] == ["L1", "L2", "L3", "L4", "security"]
 
 

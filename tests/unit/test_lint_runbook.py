@@ -304,6 +304,26 @@ def test_the_window_of_the_inventory_goes_before_the_own_one(project: Path, look
     assert look() == []
 
 
+def test_the_inventorys_window_is_the_one_that_the_runbook_names(project: Path, look: Look) -> None:
+    change(
+        project,
+        META,
+        'window: {spec: "Sun 02:00-04:00 UTC"',
+        'window: {variable: certificate_window, spec: "Sun 02:00-04:00 UTC"',
+    )
+    change(project, "inventories/production.yml", "  vars:\n", "  vars:\n    update_window: Sun 02:00-02:10 UTC\n")
+    assert look() == []
+    change(project, "inventories/production.yml", "update_window: Sun", "certificate_window: Sun")
+    assert look() == ["inventories/production.yml:5:5 impossible-window"]
+    change(
+        project,
+        "inventories/production.yml",
+        "certificate_window: Sun 02:00-02:10 UTC",
+        "certificate_window_cutoff: 2x",
+    )
+    assert look() == ["inventories/production.yml:5:5 impossible-window"]
+
+
 def test_a_runbook_that_needs_no_window_is_not_held_to_the_inventorys(project: Path, look: Look) -> None:
     change(project, "inventories/production.yml", "  vars:\n", "  vars:\n    update_window: Sun 02:00-02:10 UTC\n")
     change(project, META, 'window: {spec: "Sun 02:00-04:00 UTC"}', "window: {required: false}")

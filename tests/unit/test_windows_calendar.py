@@ -11,9 +11,10 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from windows_asked import decide
 
 from pyrunbook.errors import BadInput
-from pyrunbook.windows import Code, Schedule, decide, parse_instant, recurrence, require_fit, schedule
+from pyrunbook.windows import Code, Schedule, parse_instant, recurrence, require_fit, schedule
 
 Write = Callable[..., str]
 

@@ -9,9 +9,10 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from windows_asked import decide, explain, next_open
 
 from pyrunbook.errors import BadInput
-from pyrunbook.windows import Code, Schedule, decide, explain, next_open, parse_instant, require_fit
+from pyrunbook.windows import Code, Schedule, parse_instant, require_fit
 
 SUNDAY = "Sun 02:00-04:00 UTC"
 RUN = {"needs": timedelta(minutes=30), "reserve": timedelta(minutes=10)}

@@ -9,9 +9,10 @@ from itertools import islice
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from windows_asked import decide
 
 from pyrunbook.errors import BadInput
-from pyrunbook.windows import decide, describe, parse, parse_instant
+from pyrunbook.windows import describe, parse, parse_instant
 
 AT = parse_instant("2026-11-21T12:00:00Z")
 

@@ -11,9 +11,10 @@ import pytest
 from dateutil.rrule import rrulestr
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from windows_asked import decide, next_open
 
 from pyrunbook.errors import BadInput
-from pyrunbook.windows import Schedule, decide, next_open, parse
+from pyrunbook.windows import Schedule, parse
 from pyrunbook.windows.recurrence import parse_recurrence
 
 MINUTE = timedelta(minutes=1)

@@ -8,9 +8,10 @@ from typing import Any
 
 import pytest
 import yaml
+from windows_asked import decide
 
 from pyrunbook.errors import BadInput
-from pyrunbook.windows import Schedule, decide, parse, parse_instant
+from pyrunbook.windows import Schedule, parse, parse_instant
 
 VECTORS: dict[str, Any] = yaml.safe_load(Path(__file__).with_name("windows.yml").read_text())
 

@@ -18,12 +18,13 @@ ALWAYS = "always"
 class ActionModule(CertificateAction):
     """The result carries what was seen, what follows, and what preflight has to check.
 
-    `certificates` by name (see `CertificateStatus.as_json`), `due` and `waiting` (names), `window`, `window_override`.
+    `certificates` by name (see `CertificateStatus.as_json`), `due` and `waiting` (names), `needs_window`, `window`,
+    `window_override`.
 
     With `begin` a rotation that has not come to its end is refused, before anything else is done.
 
-    What is not due needs no window, and what would expire before it opens does not wait for it: the window is `always`
-    then. Where all that is due has to wait, the window is the one given, and preflight refuses by it.
+    What is not due needs no window, and what would expire before it opens does not wait for it: `window` is `always`
+    then. Where all that is due has to wait, preflight refuses by the window.
     """
 
     ARGUMENTS = {
@@ -33,8 +34,6 @@ class ActionModule(CertificateAction):
         "begin": {"type": "bool", "default": False},
         "runbook": {"type": "str", "default": ""},
         "window": {"type": "str", "default": ""},
-        "window_exclusions": {"type": "list", "elements": "str", "default": []},
-        "window_cutoff": {"type": "str", "default": ""},
         "window_override": {"type": "str", "default": ""},
     }
     CHANGES = False
@@ -42,15 +41,15 @@ class ActionModule(CertificateAction):
     def operate(self, asked: Asked) -> dict[str, Any]:
         """Look at each, and decide."""
         from pyrunbook.pki import status
-        from pyrunbook.pki.due import Then
+        from pyrunbook.pki.due import Then, Window
         from pyrunbook.pki.rotation import require_writable
 
         arguments = asked.arguments
         chosen = [asked.named(name) for name in arguments["only"]] or asked.certificates
         if not chosen:
             raise BadInput("the service has no certificate (service_certificates is empty)")
-        phase, spec = arguments["phase"], self._declared(arguments)
-        opens = None if arguments["window_override"] else self._opens(spec, arguments)
+        phase, schedule = arguments["phase"], self._schedule(arguments)
+        opens = None if arguments["window_override"] else Window(windows.next_open(schedule, datetime.now(UTC)))
         seen = {
             each.name: status.examine(
                 each, self.store(each), asked.issuers, phase=phase, force=arguments["force"], window=opens
@@ -80,8 +79,8 @@ class ActionModule(CertificateAction):
             "certificates": told,
             "due": list(rotate),
             "waiting": waiting,
-            "window": ALWAYS if free else spec,
-            "window_exclusions": [] if free else arguments["window_exclusions"],
+            "needs_window": not free,
+            "window": ALWAYS if free else schedule.window.spec if schedule.window else "",
             "window_override": "; ".join(overrides),
             "detail": "; ".join(f"{name} {each.decision.describe()}" for name, each in seen.items()),
             "evidence": {"certificates": told, "due": list(rotate), "waiting": waiting},
@@ -114,25 +113,10 @@ class ActionModule(CertificateAction):
                     next_step=f"one after the other, each with a new secret id: -e certificate_names={names[0]}",
                 )
 
-    @staticmethod
-    def _declared(arguments: dict[str, Any]) -> str:
-        """The window that preflight would check; empty where a window is required and none is declared."""
-        if arguments["window"] or not arguments["runbook"]:
-            return arguments["window"] or ALWAYS
-        declared = catalog.load().get(arguments["runbook"]).metadata.window
-        return declared.spec or ("" if declared.required else ALWAYS)
-
-    @staticmethod
-    def _opens(spec: str, arguments: dict[str, Any]) -> Any:
-        """When a rotation may begin, by the same words as preflight reads."""
-        from pyrunbook.pki.due import Window
-
-        needs: dict[str, Any] = {}
-        exclusions = list(arguments["window_exclusions"])
-        if arguments["runbook"]:
-            metadata = catalog.load().get(arguments["runbook"]).metadata
-            exclusions = [*metadata.window.exclusions, *exclusions]
-            needs = {"needs": metadata.estimate, "reserve": metadata.reserve, "cutoff": metadata.window.cutoff}
-        if arguments["window_cutoff"]:
-            needs["cutoff"] = windows.parse_duration(arguments["window_cutoff"])
-        return Window(windows.next_open(spec or None, datetime.now(UTC), exclusions=exclusions, **needs))
+    def _schedule(self, arguments: dict[str, Any]) -> windows.Schedule:
+        """When a rotation may begin; preflight asks the same."""
+        if not arguments["runbook"]:
+            return windows.Schedule.read(arguments["window"] or ALWAYS)
+        runbook = catalog.load().get(arguments["runbook"])
+        given = {name: self.variable(name) for name in runbook.metadata.window.variables}
+        return runbook.schedule(given, spec=arguments["window"])

@@ -13,7 +13,7 @@ from typing import Any
 from ansible.errors import AnsibleConnectionFailure, AnsibleError
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
-from pyrunbook import catalog, service
+from pyrunbook import catalog, service, windows
 from pyrunbook.errors import BadInput, FailedAndPutBack, PyrunbookError, Refused
 from pyrunbook.platforms import Deployment, other
 from pyrunbook.plugins import guards
@@ -95,13 +95,11 @@ class ActionModule(StepAction):
         due = self.variable("service_certificate_state") if asked["certificates"] else {}
         override = asked["window_override"] or due.get("window_override") or ""
         attested = guards.attestations(runbook, asked["attested"], required=not self.check_mode)
-        decision = guards.decide_window(
-            runbook.metadata,
-            due.get("window", asked["window"]),
-            due.get("window_exclusions", asked["window_exclusions"]),
-            asked["window_cutoff"],
-            override,
-        )
+        given = {name: self.variable(name) for name in runbook.metadata.window.variables}
+        schedule = runbook.schedule(given, spec=asked["window"])
+        if not due.get("needs_window", True):
+            schedule = windows.Schedule.read("always", needs=schedule.needs, reserve=schedule.reserve)
+        decision = guards.decide_window(schedule, override)
         evidence["attested"] = [entry["name"] for entry in attested]
         return {
             "changed": False,
