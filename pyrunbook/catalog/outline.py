@@ -8,7 +8,7 @@ wrong is listed with file, line and column, and the rest is read.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import yaml
@@ -17,15 +17,12 @@ from pyrunbook.catalog.outline_tasks import Item, Kind, Tasks, is_template, key_
 from pyrunbook.catalog.roles import RolePlaces, inside, is_file
 from pyrunbook.project.document import Document
 from pyrunbook.project.problem import Problem
+from pyrunbook.project.tasks import IMPORTS, SECTIONS, Written
 
 __all__ = ["SECTIONS", "Item", "Kind", "Outline", "OutlinePlay", "PlaybookImport", "read_outline"]
 
-SECTIONS = ("pre_tasks", "roles", "tasks", "post_tasks", "handlers")
-"""The lists of a play, in the order in which Ansible takes them."""
-IMPORTS = ("import_playbook", "ansible.builtin.import_playbook", "include_playbook")
-"""The keys of an entry that stands for another playbook."""
 _MAX_IMPORTS = 20
-_TOLD = (
+_SHOWN = (
     "strategy", "order", "any_errors_fatal", "max_fail_percentage", "force_handlers", "ignore_errors",
     "ignore_unreachable", "become_user", "remote_user", "connection", "environment", "throttle", "check_mode",
 )  # fmt: skip
@@ -41,7 +38,7 @@ class OutlinePlay:
         hosts: a list is joined by commas.
         file: in which it stands; `line` and `column` count from 1.
         prompts: the variables that it asks for in the terminal.
-        settings: keyword to what is written there, of `_TOLD`.
+        settings: keyword to what is written there, of `_SHOWN`.
         pre_tasks: like the other sections, its items in order.
     """
 
@@ -166,8 +163,8 @@ def read_outline(file: Path, project: Path) -> Outline:
     reader = _Playbooks(project)
     entries = reader.entries(file, ())
     roles = tuple(_roles(reader.tasks, entries, file))
-    problems = tuple(problem for loose in reader.tasks.files for problem in loose.problems)
-    return Outline(file, project, entries, problems, tuple(loose.file for loose in reader.tasks.files), roles)
+    problems = tuple(problem for document in reader.tasks.files for problem in document.problems)
+    return Outline(file, project, entries, problems, tuple(document.file for document in reader.tasks.files), roles)
 
 
 def _roles(tasks: Tasks, entries: tuple[OutlinePlay | PlaybookImport, ...], playbook: Path) -> Iterator[OutlineRole]:
@@ -194,89 +191,80 @@ class _Playbooks:
         self.tasks = Tasks(project, RolePlaces(project))
 
     def entries(self, file: Path, opened: tuple[Path, ...]) -> tuple[OutlinePlay | PlaybookImport, ...]:
-        loose = self.tasks.file(file)
-        if not loose.roots:
-            if not loose.problems:
-                loose.complain_at(1, 1, "the file is empty")
+        document = self.tasks.file(file)
+        if not document.roots:
+            if not document.problems:
+                document.complain_at(1, 1, "the file is empty")
             return ()
-        if loose.documents > 1:
-            loose.complain(loose.roots[1], "", "a second document in the file; Ansible takes files of one only")
+        if document.documents > 1:
+            document.complain(document.roots[1], "", "a second document in the file; Ansible takes files of one only")
         found: list[OutlinePlay | PlaybookImport] = []
-        for root in loose.roots:
+        for root in document.roots:
             if not isinstance(root, yaml.SequenceNode):
-                loose.complain(root, "", "a playbook is a list of plays")
+                document.complain(root, "", "a playbook is a list of plays")
                 continue
             for index, node in enumerate(root.value):
-                entry = self._entry(loose, node, f"[{index}]", (*opened, file))
-                if entry is not None:
+                where = f"[{index}]"
+                written = Written(document, node, document.entries(node, where), where)
+                if (entry := self._entry(written, (*opened, file))) is not None:
                     found.append(entry)
         return tuple(found)
 
-    def _entry(
-        self, loose: Document, node: yaml.Node, where: str, opened: tuple[Path, ...]
-    ) -> OutlinePlay | PlaybookImport | None:
-        entries = loose.entries(node, where)
-        value = {key: entry[1] for key, entry in entries.items()}
-        line, column = node.start_mark.line + 1, node.start_mark.column + 1
-        key = next((key for key in (*IMPORTS, "include") if key in value), None)
-        if key is not None:
-            written = loose.text(value[key]) or ""
+    def _entry(self, entry: Written, opened: tuple[Path, ...]) -> OutlinePlay | PlaybookImport | None:
+        document, keyword = entry.document, entry.keyword
+        imported = next((entry.entries[key][1] for key in (*IMPORTS, "include") if key in entry.entries), None)
+        if imported is not None:
+            written = document.text(imported) or ""
             target = written if is_template(written) else written.split(" ")[0]
-            path = self._imported(loose, value[key], where, target, opened)
+            path = self._imported(replace(entry, node=imported), target, opened)
             return PlaybookImport(
-                target, path, loose.file, line, column,
-                tags=loose.names(value.get("tags")) or tuple(key_values(written).get("tags", "").split()),
-                when=loose.texts(value.get("when")),
-                variables=tuple((key, loose.brief(each[1])) for key, each in loose.entries(value.get("vars")).items()),
+                target, path, *entry.spot(), tags=entry.tags or tuple(key_values(written).get("tags", "").split()),
+                when=entry.conditions,
+                variables=tuple((name, document.brief(value)) for name, _, value in document.items(keyword("vars"))),
                 entries=self.entries(path, opened) if path else (),
             )  # fmt: skip
-        if "hosts" not in value:
-            loose.complain(node, where, "a play needs hosts")
+        if "hosts" not in entry.entries:
+            entry.complain("a play needs hosts")
             return None
-        hosts = ",".join(loose.texts(value["hosts"]))
-        playbook = opened[-1]
+        hosts, (file, line, column) = ",".join(document.texts(keyword("hosts"))), entry.spot()
         sections = {
-            section: self.tasks.items(loose, value.get(section), f"{where}.{section}", (playbook,))
+            section: self.tasks.items(document, keyword(section), section, f"{entry.where}.{section}", opened[-1:])
             for section in SECTIONS
         }
-        become = value.get("become", value.get("sudo"))
         return OutlinePlay(
-            loose.text(value.get("name")) or hosts, hosts, loose.file, line, column,
-            serial=",".join(loose.texts(value.get("serial"))) or None,
-            become=loose.text(become),
-            tags=loose.names(value.get("tags")),
-            vars_files=loose.texts(value.get("vars_files")),
-            prompts=tuple(_prompts(loose, value.get("vars_prompt"))),
-            settings=tuple((key, loose.brief(value[key])) for key in _TOLD if key in value),
+            entry.name or hosts, hosts, file, line, column, tags=entry.tags,
+            serial=",".join(document.texts(keyword("serial"))) or None,
+            become=document.text(keyword("become") or keyword("sudo")),
+            vars_files=document.texts(keyword("vars_files")),
+            prompts=tuple(_prompts(document, keyword("vars_prompt"))),
+            settings=tuple((key, document.brief(entry.entries[key][1])) for key in _SHOWN if key in entry.entries),
             **sections,
         )  # fmt: skip
 
-    def _imported(
-        self, loose: Document, node: yaml.Node, where: str, target: str, opened: tuple[Path, ...]
-    ) -> Path | None:
+    def _imported(self, entry: Written, target: str, opened: tuple[Path, ...]) -> Path | None:
         shown = target[:100]
         if not target:
-            loose.complain(node, where, "names no playbook to import")
+            entry.complain("names no playbook to import")
         elif is_template(target):
             return None
-        elif not is_file(path := loose.file.parent / target):
-            loose.complain(node, where, f"there is no playbook {shown} in this project", elsewhere=True)
+        elif not is_file(path := entry.document.file.parent / target):
+            entry.complain(f"there is no playbook {shown} in this project", elsewhere=True)
         elif not inside(path, self._project):
-            loose.complain(node, where, f"{shown} stands outside of the project and was not read", elsewhere=True)
+            entry.complain(f"{shown} stands outside of the project and was not read", elsewhere=True)
         elif (path := path.resolve()) in opened:
-            loose.complain(node, where, f"{shown} imports itself")
+            entry.complain(f"{shown} imports itself")
         elif len(opened) > _MAX_IMPORTS:
-            loose.complain(node, where, f"more than {_MAX_IMPORTS} playbooks import each other; {shown} was not read")
+            entry.complain(f"more than {_MAX_IMPORTS} playbooks import each other; {shown} was not read")
         else:
             return path
         return None
 
 
-def _prompts(loose: Document, node: yaml.Node | None) -> Iterator[str]:
+def _prompts(document: Document, node: yaml.Node | None) -> Iterator[str]:
     if isinstance(node, yaml.SequenceNode):
         for member in node.value:
-            name = loose.entries(member).get("name")
+            name = document.entries(member).get("name")
             if name is not None:
-                yield loose.text(name[1]) or ""
+                yield document.text(name[1]) or ""
     else:
-        yield from loose.entries(node)
+        yield from document.entries(node)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
 
@@ -12,12 +12,12 @@ import yaml
 
 from pyrunbook.catalog.roles import RolePlaces, is_file
 from pyrunbook.project.document import Document, Entries, read_leniently
+from pyrunbook.project.tasks import PARTS, ROLE_TASKS, Task, tasks_in
 
 _MAX_INCLUDES = 20
 _MAX_BLOCKS = 30
 _MAX_ITEMS = 20_000
 
-_BLOCK = ("block", "rescue", "always")
 _KEYWORDS = {
     "any_errors_fatal", "args", "async", "become", "become_exe", "become_flags", "become_method", "become_user",
     "changed_when", "check_mode", "collections", "connection", "debugger", "delay", "delegate_facts", "delegate_to",
@@ -27,14 +27,14 @@ _KEYWORDS = {
     # no longer Ansible's, and still in use
     "always_run", "become_pass", "first_available_file", "su", "su_user", "sudo", "sudo_pass", "sudo_user",
 }  # fmt: skip
-_TOLD = {
+_SHOWN = {
     "any_errors_fatal", "async", "become", "become_user", "check_mode", "connection", "delay", "delegate_to",
     "environment", "failed_when", "ignore_errors", "ignore_unreachable", "listen", "loop", "notify", "poll",
     "remote_user", "retries", "run_once", "su", "su_user", "sudo", "sudo_user", "throttle", "until",
 }  # fmt: skip
 """The keywords that say where, how often and as whom something is done, and what a failure means."""
+_NAMES_A_ROLE = ("role", "name", "src", "version", "scm")
 _OF_ROLES = ("tasks_from", "vars_from", "defaults_from", "handlers_from", "apply")
-_ROLE_TASKS = ("import_role", "include_role")
 _INCLUDES = ("import_tasks", "include_tasks", "include")
 _BUILTIN = re.compile(r"^ansible\.(?:builtin|legacy)\.")
 _KEY_VALUE = re.compile(r"""(\w+)=("(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'|(?:\{\{.*?\}\}|\S)+)""")
@@ -62,7 +62,7 @@ class Item:
         tags: its own; not those of what stands around it.
         when: its own conditions.
         tasks_from: the file of the role's tasks, as written; empty for its `main`.
-        settings: keyword to what is written there, of `_TOLD` and `_OF_ROLES`; `with_…` too.
+        settings: keyword to what is written there, of `_SHOWN` and `_OF_ROLES`; `with_…` too.
         variables: what it sets (`vars`), parameters of a role among them.
         asks: whether it waits for an answer in the terminal.
         children: the tasks of a block, or of an included file whose path says which.
@@ -135,30 +135,36 @@ class Tasks:
         return self._files[path]
 
     def items(
-        self, loose: Document, node: yaml.Node | None, where: str, opened: tuple[Path, ...], depth: int = 0
+        self,
+        document: Document,
+        node: yaml.Node | None,
+        section: str,
+        where: str,
+        opened: tuple[Path, ...],
+        depth: int = 0,
     ) -> tuple[Item, ...]:
         """The items of a list of tasks, or of a play's `roles`.
 
         Args:
-            loose: the file.
+            document: the file.
             node: the list.
+            section: what the list is called, see `pyrunbook.project.tasks.Task`.
             where: its place in the file, for messages.
             opened: the files that led here: the playbook first, the file itself last.
             depth: of the blocks around.
         """
-        if node is None or loose.text(node) in (None, ""):
+        if node is None or document.text(node) in (None, ""):
             return ()
         if not isinstance(node, yaml.SequenceNode):
-            loose.complain(node, where, f"expected a list of tasks, got {loose.written(node)[:60]!r}")
+            document.complain(node, where, f"expected a list of tasks, got {document.written(node)[:60]!r}")
             return ()
         found = []
-        for index, member in enumerate(node.value):
-            path = f"{where}[{index}]"
+        for task in tasks_in(document, node, section, where):
             if self._left <= 0:
-                loose.complain(member, path, f"more than {_MAX_ITEMS} tasks; those from here on were not read")
+                task.complain(f"more than {_MAX_ITEMS} tasks; those from here on were not read")
                 break
             self._left -= 1
-            item = self._item(loose, member, path, opened, depth)
+            item = self._item(task, opened, depth)
             if item is not None:
                 found.append(item)
         return tuple(found)
@@ -173,191 +179,164 @@ class Tasks:
         """
         candidates = [folder / name, *(folder / f"{name}{suffix}" for suffix in (".yml", ".yaml"))]
         file = next((path.resolve() for path in candidates if not is_template(name) and is_file(path)), None)
-        if file is None or not file.is_relative_to(self._project):
-            return ()
-        loose = self.file(file)
-        opened = (playbook, file)
-        return tuple(
-            item for index, root in enumerate(loose.roots) for item in self._document(loose, root, index, opened)
-        )
+        return () if file is None or not file.is_relative_to(self._project) else self._of_file(file, (playbook,))
 
     def dependencies(self, role: Path, playbook: Path) -> tuple[Item, ...]:
         """The roles that a role has applied before itself."""
         file = next((path for name in ("main.yml", "main.yaml") if is_file(path := role / "meta" / name)), None)
         if file is None or not file.resolve().is_relative_to(self._project):
             return ()
-        loose = self.file(file.resolve())
+        document = self.file(file.resolve())
         found = []
-        for root in loose.roots:
-            _, node = loose.entries(root).get("dependencies", (None, None))
-            for member in node.value if isinstance(node, yaml.SequenceNode) else ():
-                entries = loose.entries(member)
-                keys = [key for key in ("role", "name", "src") if key in entries]
-                name = loose.text(entries[keys[0]][1] if keys else member)
-                if name:
-                    found.append(self._applied(loose, member, entries, name, (playbook,)))
+        for root in document.roots:
+            for task in tasks_in(document, document.get(root, "dependencies"), "roles", ""):
+                name = next((task.keyword(key) for key in ("role", "name", "src") if key in task.entries), task.node)
+                if said := document.text(name):
+                    found.append(self._applied(task, said, (playbook,)))
         return tuple(found)
 
-    def _item(self, loose: Document, node: yaml.Node, where: str, opened: tuple[Path, ...], depth: int) -> Item | None:
-        in_roles = where.rpartition("[")[0].endswith(".roles")
+    def _item(self, task: Task, opened: tuple[Path, ...], depth: int) -> Item | None:
+        document, node, in_roles = task.document, task.node, task.section == "roles"
         if in_roles and isinstance(node, yaml.ScalarNode) and node.value:
-            return self._applied(loose, node, {}, loose.written(node), opened)
+            return self._applied(task, document.written(node), opened)
         if isinstance(node, yaml.SequenceNode):  # a list in the list: Ansible takes its tasks one after the other
-            return self._block(loose, node, {"block": (node, node)}, where, opened, depth)
-        entries = loose.entries(node, where)
-        if not entries:
-            loose.complain(node, where, f"expected a task, got {loose.written(node)[:60] or 'nothing'!r}")
+            return self._block(replace(task, entries={"block": (node, node)}), opened, depth)
+        if not task.entries:
+            task.complain(f"expected a task, got {document.written(node)[:60] or 'nothing'!r}")
             return None
         if in_roles:
-            name = next((loose.text(entries[key][1]) for key in ("role", "name") if key in entries), None)
+            name = document.text(task.keyword("role")) or document.text(task.keyword("name"))
             if not name:
-                loose.complain(node, where, "an entry of roles needs the role's name")
-            return self._applied(loose, node, entries, name, opened) if name else None
-        if any(part in entries for part in _BLOCK):
-            return self._block(loose, node, entries, where, opened, depth)
-        return self._task(loose, node, entries, where, opened)
+                task.complain("an entry of roles needs the role's name")
+            return self._applied(task, name, opened) if name else None
+        if any(part in task.entries for part in PARTS):
+            return self._block(task, opened, depth)
+        return self._task(task, opened)
 
-    def _block(
-        self, loose: Document, node: yaml.Node, entries: Entries, where: str, opened: tuple[Path, ...], depth: int
-    ) -> Item:
+    def _block(self, task: Task, opened: tuple[Path, ...], depth: int) -> Item:
         parts: dict[str, tuple[Item, ...]] = {}
-        for part in _BLOCK:
-            if part in entries and depth >= _MAX_BLOCKS:
-                loose.complain(node, where, f"more than {_MAX_BLOCKS} blocks in each other; this one was not read")
+        for part in PARTS:
+            if part in task.entries and depth >= _MAX_BLOCKS:
+                task.complain(f"more than {_MAX_BLOCKS} blocks in each other; this one was not read")
                 break
-            parts[part] = self.items(loose, entries.get(part, (None, None))[1], f"{where}.{part}", opened, depth + 1)
-        title = self._name(loose, entries) or "block"
+            parts[part] = self.items(task.document, task.keyword(part), part, f"{task.where}.{part}", opened, depth + 1)
         return self._made(
-            Kind.BLOCK, title, loose, node, entries,
+            Kind.BLOCK, task.name or "block", task,
             children=parts.get("block", ()), rescue=parts.get("rescue", ()), always=parts.get("always", ()),
         )  # fmt: skip
 
-    def _task(
-        self, loose: Document, node: yaml.Node, entries: Entries, where: str, opened: tuple[Path, ...]
-    ) -> Item | None:
-        written = self._module(loose, entries, where)
+    def _task(self, task: Task, opened: tuple[Path, ...]) -> Item | None:
+        written = self._module(task)
         if written is None:
-            loose.complain(node, where, "the task has no module")
+            task.complain("the task has no module")
             return None
         module, free, arguments = written
         plain = _BUILTIN.sub("", module)
-        name = self._name(loose, entries)
-        if plain in _ROLE_TASKS:
+        if plain in ROLE_TASKS:
             role = arguments.get("name") or arguments.get("role")
             if not role:
-                loose.complain(node, where, f"{plain} needs the role's name")
-            return self._applied(loose, node, entries, role or "", opened, module, arguments)
+                task.complain(f"{plain} needs the role's name")
+            return self._applied(task, role or "", opened, module, arguments)
         if plain in _INCLUDES:
             target = arguments.get("file") or (free.split(" ")[0] if not is_template(free) else free)
-            children = self._included(loose, node, where, target, opened)
-            title = name or target or plain
-            return self._made(
-                Kind.INCLUDE, title, loose, node, entries, module=module, target=target or None, children=children
-            )
+            children = self._included(task, target, opened)
+            title = task.name or target or plain
+            return self._made(Kind.INCLUDE, title, task, module=module, target=target or None, children=children)
         asks = plain == "pause" and ("prompt" in arguments or not {"seconds", "minutes"} & arguments.keys())
-        return self._made(Kind.TASK, name or plain, loose, node, entries, module=module, asks=asks)
+        return self._made(Kind.TASK, task.name or plain, task, module=module, asks=asks)
 
-    def _module(self, loose: Document, entries: Entries, where: str) -> tuple[str, str, dict[str, str]] | None:
+    def _module(self, task: Task) -> tuple[str, str, dict[str, str]] | None:
         """The module as written, its free form, and its arguments by name: those that are short enough to be texts."""
-        own = [key for key in entries if key not in _KEYWORDS and not key.startswith("with_")]
+        own = [key for key in task.entries if key not in _KEYWORDS and not key.startswith("with_")]
         if not own:
             return None
         if len(own) > 1:
-            loose.complain(entries[own[1]][0], where, f"a task does one thing; this one says {', '.join(own)}")
-        module, node = own[0], entries[own[0]][1]
-        free, arguments = self._arguments(loose, node, where)
+            message = f"a task does one thing; this one says {', '.join(own)}"
+            task.document.complain(task.entries[own[1]][0], task.where, message)
+        module = own[0]
+        free, arguments = self._arguments(task.document, task.entries[module][1], task.where)
         if module in ("action", "local_action"):
             first, _, rest = free.partition(" ")
             module = arguments.pop("module", first) or module
             free = rest
-        if "args" in entries:
-            arguments = self._arguments(loose, entries["args"][1], where)[1] | arguments
+        if "args" in task.entries:
+            arguments = self._arguments(task.document, task.entries["args"][1], task.where)[1] | arguments
         return module, free, arguments
 
-    def _arguments(self, loose: Document, node: yaml.Node, where: str) -> tuple[str, dict[str, str]]:
-        if isinstance(node, yaml.MappingNode) and not is_template(loose.written(node)[:2]):
-            values = loose.entries(node, where).items()
+    def _arguments(self, document: Document, node: yaml.Node, where: str) -> tuple[str, dict[str, str]]:
+        if isinstance(node, yaml.MappingNode) and not is_template(document.written(node)[:2]):
+            values = document.entries(node, where).items()
             return "", {
-                key: loose.text(value) or "" for key, (_, value) in values if isinstance(value, yaml.ScalarNode)
+                key: document.text(value) or "" for key, (_, value) in values if isinstance(value, yaml.ScalarNode)
             }
-        free = loose.text(node) or ""
+        free = document.text(node) or ""
         if not isinstance(node, yaml.ScalarNode) and is_template(free):
-            loose.complain(node, where, f"{free[:60]} is a template and needs quotes")
+            document.complain(node, where, f"{free[:60]} is a template and needs quotes")
         return free, key_values(free)
 
-    def _name(self, loose: Document, entries: Entries) -> str | None:
-        return loose.text(entries["name"][1]) if "name" in entries else None
-
     def _applied(
-        self, loose: Document, node: yaml.Node, entries: Entries, role: str, opened: tuple[Path, ...],
-        module: str = "", arguments: dict[str, str] | None = None,
-    ) -> Item:  # fmt: skip
+        self, task: Task, role: str, opened: tuple[Path, ...], module: str = "", arguments: dict[str, str] | None = None
+    ) -> Item:
         path = None
         if role and not is_template(role):
-            path = self._places.find(role, opened[0]) or self._places.find(role, loose.file)
+            path = self._places.find(role, opened[0]) or self._places.find(role, task.document.file)
             if path is None and not self._places.comes_with_pyrunbook(role):
-                loose.complain(node, "", f"the role {role[:100]} is not in this project", elsewhere=True)
-        title = (self._name(loose, entries) if module else None) or role or module
+                message = f"the role {role[:100]} is not in this project"
+                task.document.complain(task.node, "", message, elsewhere=True)
+        title = (task.name if module else "") or role or module
         return self._made(
-            Kind.ROLE, title, loose, node, entries, module=module, role=role or None, role_path=path,
+            Kind.ROLE, title, task, module=module, role=role or None, role_path=path,
             tasks_from=(arguments or {}).get("tasks_from", ""),
         )  # fmt: skip
 
     def _made(
-        self, kind: Kind, title: str, loose: Document, node: yaml.Node, entries: Entries,
+        self, kind: Kind, title: str, task: Task,
         *, module: str = "", role: str | None = None, role_path: Path | None = None, target: str | None = None,
         children: tuple[Item, ...] = (), rescue: tuple[Item, ...] = (), always: tuple[Item, ...] = (),
         tasks_from: str = "", asks: bool = False,
     ) -> Item:  # fmt: skip
-        value = {key: entry[1] for key, entry in entries.items()}
-        settings = [(key, loose.brief(node)) for key, node in value.items() if key in _TOLD or key.startswith("with_")]
-        if "local_action" in value:
+        def said(names: Iterable[str], entries: Entries = task.entries) -> list[tuple[str, str]]:
+            return [(name, task.document.brief(entries[name][1])) for name in names if name in entries]
+
+        settings = said(key for key in task.entries if key in _SHOWN or key.startswith("with_"))
+        if "local_action" in task.entries:
             settings.append(("delegate_to", "localhost"))
-        variables = [(key, loose.brief(entry[1])) for key, entry in loose.entries(value.get("vars")).items()]
-        if kind is Kind.ROLE:
-            own = loose.entries(value.get(module)) if module else {}
-            settings += [(key, loose.brief(own[key][1])) for key in _OF_ROLES if key in own]
-            if not module:
-                variables += [
-                    (key, loose.brief(node))
-                    for key, node in value.items()
-                    if key not in _KEYWORDS and key not in ("role", "name", "src", "version", "scm")
-                ]
+        own = task.document.entries(task.keyword("vars"))
+        variables = said(own, own)
+        if kind is Kind.ROLE and module:
+            settings += said(_OF_ROLES, task.document.entries(task.keyword(module)))
+        elif kind is Kind.ROLE:
+            variables += said(key for key in task.entries if key not in _KEYWORDS and key not in _NAMES_A_ROLE)
         return Item(
-            kind, title, loose.file, node.start_mark.line + 1, node.start_mark.column + 1,
-            module, role, role_path, target,
-            tags=loose.names(value.get("tags")),
-            when=loose.texts(value.get("when")),
+            kind, title, *task.spot(), module, role, role_path, target, tags=task.tags, when=task.conditions,
             tasks_from=tasks_from, settings=tuple(settings), variables=tuple(variables), asks=asks,
             children=children, rescue=rescue, always=always,
         )  # fmt: skip
 
-    def _included(
-        self, loose: Document, node: yaml.Node, where: str, target: str, opened: tuple[Path, ...]
-    ) -> tuple[Item, ...]:
-        if not target:
-            loose.complain(node, where, "names no file to include")
-            return ()
+    def _included(self, task: Task, target: str, opened: tuple[Path, ...]) -> tuple[Item, ...]:
         if is_template(target):
             return ()
         shown = target[:100]
-        file = self._found(loose.file, target, opened[0])
-        if file is None:
-            loose.complain(node, where, f"there is no {shown} in this project", elsewhere=True)
+        file = self._found(task.document.file, target, opened[0]) if target else None
+        if not target:
+            task.complain("names no file to include")
+        elif file is None:
+            task.complain(f"there is no {shown} in this project", elsewhere=True)
         elif not file.is_relative_to(self._project):
-            loose.complain(node, where, f"{shown} stands outside of the project and was not read", elsewhere=True)
+            task.complain(f"{shown} stands outside of the project and was not read", elsewhere=True)
         elif file in opened:
-            loose.complain(node, where, f"{shown} includes itself")
+            task.complain(f"{shown} includes itself")
         elif len(opened) > _MAX_INCLUDES:
-            loose.complain(node, where, f"more than {_MAX_INCLUDES} files include each other; {shown} was not read")
+            task.complain(f"more than {_MAX_INCLUDES} files include each other; {shown} was not read")
         else:
-            included = self.file(file)
-            return tuple(
-                item
-                for index, root in enumerate(included.roots)
-                for item in self._document(included, root, index, (*opened, file))
-            )
+            return self._of_file(file, opened)
         return ()
+
+    def _of_file(self, file: Path, opened: tuple[Path, ...]) -> tuple[Item, ...]:
+        document, opened = self.file(file), (*opened, file)
+        # A piece of a broken file is a list of one task.
+        pieces = ((root, f"({index})" if index else "") for index, root in enumerate(document.roots))
+        return tuple(item for root, where in pieces for item in self.items(document, root, "", where, opened))
 
     def _found(self, file: Path, target: str, playbook: Path) -> Path | None:
         """The file that a task includes, links resolved; it may stand outside of the project."""
@@ -366,10 +345,6 @@ class Tasks:
             candidates = self._candidates(file, target, playbook)
             self._targets[key] = next((path.resolve() for path in candidates if is_file(path)), None)
         return self._targets[key]
-
-    def _document(self, loose: Document, root: yaml.Node, index: int, opened: tuple[Path, ...]) -> tuple[Item, ...]:
-        # A piece of a broken file is a list of one task.
-        return self.items(loose, root, f"({index})" if index else "", opened)
 
     def _candidates(self, file: Path, target: str, playbook: Path) -> Iterator[Path]:
         """Where Ansible looks, nearest first: beside the file, in the role's tasks, beside the playbook."""

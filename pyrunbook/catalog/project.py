@@ -10,13 +10,13 @@ from typing import Any
 
 import yaml
 
-from pyrunbook.catalog.outline import IMPORTS
 from pyrunbook.catalog.roles import inside
 from pyrunbook.catalog.settings import FILE as SETTINGS
 from pyrunbook.catalog.translation import is_metadata
 from pyrunbook.errors import BadInput
 from pyrunbook.project.document import MAX_BYTES
 from pyrunbook.project.problem import Problem
+from pyrunbook.project.tasks import IMPORTS
 
 PLAYBOOKS = "playbooks"
 """Where whatever is YAML is meant as a playbook, and is listed when it is none."""

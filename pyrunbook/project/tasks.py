@@ -57,6 +57,10 @@ class Written:
         """Its own `when`."""
         return self.document.texts(self.keyword("when"))
 
+    def complain(self, message: str, *, elsewhere: bool = False) -> None:
+        """List a problem of its file at its place."""
+        self.document.complain(self.node, self.where, message, elsewhere=elsewhere)
+
     def spot(self, node: yaml.Node | None = None) -> Spot:
         """Where it begins, or one of its nodes."""
         return self.document.spot(node or self.node)
