@@ -171,14 +171,13 @@ class Context:
     """What a rule may ask.
 
     Attributes:
-        today: the date that "obsolete" is reckoned from.
+        today: the date from which a runbook's age is counted.
         subjects: all that is linted together.
         alerts: of the alert rules; `None` where no rules are known.
         runbook_alerts: alerts that the metadata of the project's runbooks name, with the place of each.
-        last_tested: runbook to the date of its last run that changed something and ended as it should; `None` where no
-            journal is asked.
-        bad_waivers: what is wrong with waivers; filled when all other rules have spoken.
-        answers: what a URL answered, see `pyrunbook.lint.online`; `None` where it is not to be asked.
+        last_tested: runbook to the date of its last successful run that was no dry run; `None` without `--journal`.
+        bad_waivers: what is wrong with waivers; known after all other rules were applied.
+        answers: what a URL answered, see `pyrunbook.lint.online`; `None` without `--online`.
     """
 
     project: Project
@@ -196,7 +195,7 @@ class Context:
         return datetime(self.today.year, self.today.month, self.today.day, tzinfo=UTC)
 
     def goes_back(self, role: Subject) -> bool:
-        """Whether a role is applied only where something is put back: what it changes is the way back itself."""
+        """Whether every playbook applies a role in `rescue` or `always` only: then its changes are the rollback."""
         sections = self._applied.get(role.file.parent.parent, set())
         return bool(sections) and sections <= {"rescue", "always"}
 

@@ -11,7 +11,7 @@ from pyrunbook.catalog import Text
 from pyrunbook.catalog.step_notes import NOTES, StepNotes, notes_of
 from pyrunbook.lint.context import Project
 from pyrunbook.lint.risky_tasks import note_risks
-from pyrunbook.lint.subject import Command, Deed, Mention, Step, Subject
+from pyrunbook.lint.subject import Command, ManualAction, Mention, Subject, WrittenStep
 from pyrunbook.lint.translations import add_role_inputs, add_translations, role_of
 from pyrunbook.lint.yaml_passages import add_text, command_of, leaves
 from pyrunbook.markdown.section_names import SectionName
@@ -81,20 +81,20 @@ def _add_notes(subject: Subject, document: Document, project: Project) -> None:
             command = command_of(document, leaf.node, source, flow="")
             trouble += [command] if command else []
     expected = document.get(root, "expected") is not None
-    undoes = {platform: list(_deeds(document, "undo", platform, source)) for platform in PLATFORMS}
+    undoes = {platform: list(_actions(document, "undo", platform, source)) for platform in PLATFORMS}
     for platform in PLATFORMS:
-        deeds = tuple(_deeds(document, "by_hand", platform, source))
+        actions = tuple(_actions(document, "by_hand", platform, source))
         undo = checks or bool(undoes[platform]) or not any(undoes.values())
-        subject.steps.append(Step(subject.name, subject.at, expected, deeds, undo, platform))
-        for deed in (*deeds, *undoes[platform]):
-            subject.commands += deed.commands
+        subject.steps.append(WrittenStep(subject.name, subject.at, expected, actions, undo, platform))
+        for action in (*actions, *undoes[platform]):
+            subject.commands += action.commands
     subject.commands += trouble  # typed in after what the steps have set
 
 
-def _deeds(document: Document, key: str, platform: str, source: list[str]) -> Iterator[Deed]:
+def _actions(document: Document, key: str, platform: str, source: list[str]) -> Iterator[ManualAction]:
     items = document.get(document.get(document.root, key), platform)
     for item in items.value if isinstance(items, yaml.SequenceNode) else []:
         node = document.get(item, "commands") if isinstance(item, yaml.MappingNode) else None
         found = command_of(document, node, source, platform) if node is not None else None
         expected = document.get(item, "expected") is not None
-        yield Deed(document.spot(item), (found,) if found else (), expected)
+        yield ManualAction(document.spot(item), (found,) if found else (), expected)

@@ -16,7 +16,7 @@ from pyrunbook.lint.context import Project
 from pyrunbook.lint.from_inventory import add_inventory
 from pyrunbook.lint.from_role import read_role
 from pyrunbook.lint.risky_tasks import note_risks
-from pyrunbook.lint.subject import Link, Mention, Place, Step, Subject
+from pyrunbook.lint.subject import Link, Mention, Place, Subject, WrittenStep
 from pyrunbook.lint.translations import add_titles_and_inputs, add_translations, role_of, spec_of
 from pyrunbook.lint.yaml_passages import add_command, add_text, leaves
 from pyrunbook.markdown.section_names import SectionName
@@ -148,6 +148,6 @@ def _add_role(subject: Subject, task: Task, directory: Path, project: Project) -
     role = read_role(directory, project)
     subject.before += role.commands
     if not role.metadata and subject.kind == "runbook" and task.section != "handlers":
-        subject.steps.append(Step(role.name, task.spot(), expected=False, undo=True))
+        subject.steps.append(WrittenStep(role.name, task.spot(), expected=False, undo=True))
     for name, at in role.sections.items():
         subject.sections.setdefault(name, at)

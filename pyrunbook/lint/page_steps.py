@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-from pyrunbook.lint.subject import Command, Deed, Step
+from pyrunbook.lint.subject import Command, ManualAction, WrittenStep
 from pyrunbook.markdown import CodeBlock, Item, Label, ListItem, Page, Paragraph, Section, Table
 from pyrunbook.markdown.page import flattened
 from pyrunbook.markdown.section_names import SectionName, plain, recognised
@@ -30,7 +30,7 @@ class _Part(NamedTuple):
     items: Sequence[Item]
 
 
-def steps_of(page: Page, commands: Sequence[Command]) -> Iterator[Step]:
+def steps_of(page: Page, commands: Sequence[Command]) -> Iterator[WrittenStep]:
     """The steps in the order of the page; `commands` are those of the page."""
     by_fence = {command.at.line: command for command in commands}
     undone = _says(_UNDO, [item for section in page.walk() for item in section.every_item()]) or any(
@@ -41,7 +41,9 @@ def steps_of(page: Page, commands: Sequence[Command]) -> Iterator[Step]:
         codes = [item for item in items if isinstance(item, CodeBlock)]
         found = [by_fence[line] for code in codes for line in range(code.line, code.end + 1) if line in by_fence]
         expected = _describes_result(items, shown={command.at.line for command in found})
-        yield Step(part.title, part.at, expected, tuple(Deed(c.at, (c,), expected) for c in found), undo=undone)
+        yield WrittenStep(
+            part.title, part.at, expected, tuple(ManualAction(c.at, (c,), expected) for c in found), undo=undone
+        )
 
 
 def _parts(page: Page) -> Iterator[_Part]:

@@ -86,7 +86,7 @@ class Command:
 
 
 @dataclass(frozen=True)
-class Deed:
+class ManualAction:
     """Something to do within a step: commands, and whether their result is described."""
 
     at: Spot
@@ -95,27 +95,27 @@ class Deed:
 
 
 @dataclass(frozen=True)
-class Step:
-    """A step of the procedure.
+class WrittenStep:
+    """A step as a page, or a role's notes, describe it.
 
     Attributes:
-        expected: whether it says what is so when it has succeeded.
-        deeds: what is done by hand, in order.
-        undo: whether it says how to undo it where its deeds are done.
-        platform: that its deeds are for; empty where there is only one.
+        expected: whether it says how to see that it succeeded.
+        actions: what is done by hand, in order.
+        undo: whether it says how to undo it, on the same platform.
+        platform: on which its actions are done; empty where there is only one.
     """
 
     title: str
     at: Spot
     expected: bool
-    deeds: tuple[Deed, ...] = ()
+    actions: tuple[ManualAction, ...] = ()
     undo: bool = False
     platform: str = ""
 
     @property
     def commands(self) -> Iterator[Command]:
         """All of its commands."""
-        return (command for deed in self.deeds for command in deed.commands)
+        return (command for action in self.actions for command in action.commands)
 
 
 @dataclass(frozen=True)
@@ -225,7 +225,7 @@ class Subject:
     commands: list[Command] = field(default_factory=list)
     before: list[Command] = field(default_factory=list)
     roles: dict[Path, set[str]] = field(default_factory=dict)
-    steps: list[Step] = field(default_factory=list)
+    steps: list[WrittenStep] = field(default_factory=list)
     blocks: list[Block] = field(default_factory=list)
     links: list[Link] = field(default_factory=list)
     mentions: list[Mention] = field(default_factory=list)

@@ -15,7 +15,7 @@ from pyrunbook.markdown.page import (
     Section,
     Table,
 )
-from pyrunbook.markdown.reading import read_page
+from pyrunbook.markdown.page_reader import read_page
 from pyrunbook.markdown.words import plain_title
 
 __all__ = [

@@ -30,7 +30,7 @@ from pyrunbook.scaffold.importing.phrases import (
     verbatim,
     window_in,
 )
-from pyrunbook.scaffold.importing.reading import Import
+from pyrunbook.scaffold.importing.runbook_reader import Import
 from pyrunbook.scaffold.importing.writing import import_page
 
 SOURCE = Path(__file__).parents[1] / "source"

@@ -13,14 +13,14 @@ def check(subject: Subject, _context: Context) -> Iterator[Finding]:
     """Steps without any expected result, and commands of a step whose result is not described."""
     for step in subject.steps:
         if not step.expected and subject.kind == "page":
-            if step.deeds:
+            if step.actions:
                 yield Finding(step.at, f'the step "{step.title}" does not say what its commands should show')
-        elif not step.expected and not step.deeds:
+        elif not step.expected and not step.actions:
             yield Finding(step.at, f"the step {step.title} does not say what is so when it has succeeded")
         elif subject.kind != "page":
-            for deed in step.deeds:
-                if deed.commands and not deed.expected:
-                    yield Finding(deed.at, f"the step {step.title} does not say what these commands should show")
+            for action in step.actions:
+                if action.commands and not action.expected:
+                    yield Finding(action.at, f"the step {step.title} does not say what these commands should show")
 
 
 RULE = Rule("step-without-result", "warning", "A step does not say what is so when it has succeeded.", check)

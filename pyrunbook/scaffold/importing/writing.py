@@ -7,7 +7,7 @@ from pathlib import Path
 
 from pyrunbook import places
 from pyrunbook.scaffold.files import write_new
-from pyrunbook.scaffold.importing.reading import Import, read_runbooks
+from pyrunbook.scaffold.importing.runbook_reader import Import, read_runbooks
 from pyrunbook.scaffold.new import valid_name
 from pyrunbook.scaffold.rendering import runbook_files
 
