@@ -10,7 +10,8 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from pyrunbook.catalog.metadata import SCHEMA
-from pyrunbook.scaffold.draft import BLANK, Deed, RunbookDraft, StepDraft, Words
+from pyrunbook.catalog.translation import KEYS
+from pyrunbook.scaffold.draft import BLANK, Deed, RunbookDraft, StepDraft
 from pyrunbook.scaffold.yaml_writing import Shared, dumped, scalar, with_long_lines_allowed
 
 NEVER = date(1970, 1, 1)
@@ -39,9 +40,8 @@ _FIELDS: dict[str, str] = {
     "contacts": "",
     "links": "",
     "alerts": "",
-    "titles": "",
 }
-_GROUPS = {"symptoms", "impact", "prerequisites", "rollback", "escalation", "troubleshooting", "contacts", "titles"}
+_GROUPS = {"symptoms", "impact", "prerequisites", "rollback", "escalation", "troubleshooting", "contacts"}
 """Fields with an empty line before them."""
 _INCIDENT = {
     "severity": "severity: critical, high, medium or low",
@@ -69,7 +69,6 @@ def _templates() -> Environment:
         comment_end_string="#>",
     )
     environment.filters["scalar"] = scalar
-    environment.filters["english"] = english
     return environment
 
 
@@ -78,37 +77,35 @@ def render(template: str, **values: Any) -> str:
     return _templates().get_template(template).render(**values)
 
 
-def english(words: Words) -> str:
-    """The English words of a text."""
-    return words if isinstance(words, str) else words["en"]
-
-
 def runbook_files(draft: RunbookDraft) -> dict[str, str]:
     """Name to text: the playbook, its metadata, its roles; relative to the project."""
     where = f"playbooks/{draft.category}/{draft.name}"
-    files = {f"{where}.yml": render("playbook.yml.j2", draft=draft), f"{where}.meta.yml": metadata_text(draft)}
+    files = {f"{where}.yml": render("playbook.yml.j2", draft=draft)}
+    files |= _beside(f"{where}.meta.yml", *metadata_text(draft))
     for step in (*draft.steps, *draft.way_back):
         files |= role_files(step, draft)
     return files
 
 
-def metadata_text(draft: RunbookDraft) -> str:
-    """`<name>.meta.yml`."""
+def metadata_text(draft: RunbookDraft) -> tuple[str, str]:
+    """`<name>.meta.yml`, and its translation."""
+    said, french = in_two({"title": draft.title} | {name: value for name, value in draft.metadata.items() if value})
+    if titles := said.pop("titles", None):
+        french = (french or {}) | {"titles": titles["fr"]}
     head = dumped({"argument_specs": {draft.title: {"short_description": draft.short_description}}})
     lines = ["---\n", MODELINE.format(up="../../", name="runbook"), head, "\n    runbook:\n"]
-    lines += _fields(draft)
-    return with_long_lines_allowed("".join(lines))
+    lines += _fields(draft, said)
+    return with_long_lines_allowed("".join(lines)), _translation(french, "../../", "runbook")
 
 
-def _fields(draft: RunbookDraft) -> Iterator[str]:
+def _fields(draft: RunbookDraft, said: dict[str, Any]) -> Iterator[str]:
     known: dict[str, Any] = {
         "owner": draft.owner or f"@{BLANK}",
         "updated": draft.updated or NEVER,
-        **{name: value for name, value in draft.metadata.items() if value not in (None, "", [], {})},
+        **{name: value for name, value in said.items() if value not in (None, "", [], {})},
     }
     missing = _FIELDS | (_INCIDENT if draft.category == "incidents" else {})
-    title = draft.metadata.get("title", draft.title)
-    yield dumped({"schema": SCHEMA, "title": title}, indent=6)
+    yield dumped({"schema": SCHEMA, "title": said["title"]}, indent=6)
     for name in _FIELDS:
         before = "\n" if name in _GROUPS else ""
         if name in known:
@@ -123,33 +120,17 @@ def _fields(draft: RunbookDraft) -> Iterator[str]:
 def role_files(step: StepDraft, draft: RunbookDraft | None = None) -> dict[str, str]:
     """Name to text of a step role, relative to the project."""
     values = {"step": step, "runbook": draft.id if draft else ""}
-    if draft is not None and not draft.automated:  # the notes are all there is; who automates it adds what it needs
-        tasks = render("role/tasks/by_hand.yml.j2", **values)
-        return {
-            f"roles/{step.role}/tasks/main.yml": tasks,
-            f"roles/{step.role}/meta/step.yml": step_notes_text(step),
-        }
-    files = {
-        f"roles/{step.role}/{name}": render(f"role/{name}.j2", **values)
-        for name in (
-            "README.md",
-            "defaults/main.yml",
-            "meta/main.yml",
-            "meta/argument_specs.yml",
-            "tasks/main.yml",
-            "tasks/host.yml",
-            "tasks/kubernetes.yml",
-            "molecule/default/molecule.yml",
-            "molecule/default/converge.yml",
-            "molecule/default/verify.yml",
-        )
-    }
-    files[f"roles/{step.role}/meta/step.yml"] = step_notes_text(step)
-    return files
+    names = ["tasks/main.yml"]
+    if draft is None or draft.automated:  # else the notes are all there is; who automates it adds what it needs
+        names.append("meta/argument_specs.yml")
+        names += [f"molecule/default/{name}.yml" for name in ("molecule", "converge", "verify")]
+    home = f"roles/{step.role}"
+    files = {f"{home}/{name}": render(f"role/{name}.j2", **values) for name in names}
+    return files | _beside(f"{home}/meta/step.yml", *step_notes_text(step))
 
 
-def step_notes_text(step: StepDraft) -> str:
-    """A role's `meta/step.yml`."""
+def step_notes_text(step: StepDraft) -> tuple[str, str]:
+    """A role's `meta/step.yml`, and its translation."""
     notes: dict[str, Any] = {"schema": SCHEMA, "purpose": step.purpose, "expected": step.expected}
     after: dict[str, Any] = {}
     if step.by_hand:
@@ -166,9 +147,45 @@ def step_notes_text(step: StepDraft) -> str:
             for t in step.troubleshooting
         ]
     after["check_mode"] = "full"
-    text = "---\n" + MODELINE.format(up="../../../", name="step") + dumped(notes)
+    said, french = in_two(notes | after)
+    text = "---\n" + MODELINE.format(up="../../../", name="step") + dumped({name: said[name] for name in notes})
     text += f"# {BLANK}: estimate: 1m, how long it takes\n"
-    return with_long_lines_allowed(text + dumped(after))
+    text += dumped({name: said[name] for name in after})
+    return with_long_lines_allowed(text), _translation(french, "../../../", "step")
+
+
+def in_two(data: Any, seen: dict[int, tuple[Any, Any]] | None = None) -> tuple[Any, Any]:
+    """Plain data with texts in two languages as the same in English, and what of it is French; `None` for nothing."""
+    seen = {} if seen is None else seen
+    if isinstance(data, dict) and "en" in data and data.keys() <= {"en", "fr"}:
+        return data["en"], data.get("fr")
+    if isinstance(data, dict):
+        parts = {name: in_two(value, seen) for name, value in data.items()}
+        french = {name: words for name, (_, words) in parts.items() if words is not None}
+        known_by = {name: data[name] for name in KEYS if name in data}
+        return {name: said for name, (said, _) in parts.items()}, (known_by | french) if french else None
+    if not isinstance(data, list):
+        return data, None
+    if id(data) not in seen:  # a list that is written once stays one
+        items = [in_two(item, seen) for item in data]
+        words = [french if french is not None else {} if isinstance(said, dict) else said for said, french in items]
+        if any(isinstance(said, dict) and said.keys() & set(KEYS) for said, _ in items):
+            words = [entry for entry in words if entry]
+        some = any(french is not None for _, french in items)
+        seen[id(data)] = type(data)(said for said, _ in items), type(data)(words) if some else None
+    return seen[id(data)]
+
+
+def _translation(french: Any, up: str, schema: str) -> str:
+    if not french:
+        return ""
+    head = MODELINE.format(up=up, name=f"{schema}-translation")
+    return with_long_lines_allowed("---\n" + head + dumped(french))
+
+
+def _beside(name: str, text: str, french: str) -> dict[str, str]:
+    """A file, and its translation where it has one."""
+    return {name: text} | ({name.removesuffix(".yml") + ".fr.yml": french} if french else {})
 
 
 def _both(deeds: tuple[Deed, ...]) -> dict[str, Any]:

@@ -46,21 +46,27 @@ def keys(value: object) -> set[str]:
 
 
 def test_the_metadata_is_valid_and_has_every_field(tmp_path: Path) -> None:
-    file = example("argument_specs:", tmp_path, "update.meta.yml")
+    file = example("$schema=runbook.schema", tmp_path, "update.meta.yml")
+    example("$schema=runbook-translation", tmp_path, "update.meta.fr.yml")
     spec, read = read_metadata(file)
+    assert read.runbook.links[0].title.in_language("fr") == "Tableau de bord" and set(read.runbook.titles) == set(
+        read.runbook.inputs
+    ) == {"fr"}
     assert spec == "Update the shop" and read.runbook.window.required
     there = keys(yaml.safe_load(file.read_text()))
     for kind in (Metadata, DeclaredWindow, Prerequisite, Escalation, Trouble, Link):
-        assert names(kind) - there <= {"severity", "symptoms"}, kind
+        assert names(kind) - there <= {"severity", "symptoms", "titles", "inputs"}, kind
     assert "`severity`" in GUIDE and "`symptoms`" in GUIDE
 
 
 def test_the_notes_are_valid_and_have_every_field(tmp_path: Path) -> None:
-    file = example("undo_text:", tmp_path, "step.yml")
-    assert read_step_notes(file).check_mode == "partial"
+    file = example("$schema=step.schema", tmp_path, "step.yml")
+    example("$schema=step-translation", tmp_path, "step.fr.yml")
+    notes = read_step_notes(file)
+    assert notes.check_mode == "partial" and notes.by_hand.host[0].text.in_language("fr") == "Démarrer l'unité."
     there = keys(yaml.safe_load(file.read_text()))
     for kind in (StepNotes, Platforms, ByHand):
-        assert names(kind) <= there, kind
+        assert names(kind) - there <= {"inputs"}, kind
 
 
 def test_the_settings_are_valid_and_have_every_field(tmp_path: Path) -> None:

@@ -51,6 +51,11 @@ def load(path: Path | str) -> Any:
     return yaml.safe_load((CHECKOUT / path).read_text(encoding="utf-8"))
 
 
+def defaults_of(role: str) -> dict[str, Any]:
+    file = CHECKOUT / f"roles/{role}/defaults/main.yml"
+    return load(file) or {} if file.is_file() else {}
+
+
 def templated(value: object) -> bool:
     return "{{" in repr(value)
 
@@ -91,7 +96,7 @@ def steps() -> set[str]:
 @pytest.mark.parametrize("role", ROLES)
 def test_a_role_has_what_the_contract_asks_for(role: str) -> None:
     wanted = [
-        "README.md", "defaults/main.yml", "meta/argument_specs.yml", "tasks/main.yml",
+        "README.md", "meta/argument_specs.yml", "tasks/main.yml",
         "molecule/default/molecule.yml", "molecule/default/converge.yml", "molecule/default/verify.yml",
         *(["meta/step.yml"] if role in steps() else []),
     ]  # fmt: skip
@@ -111,9 +116,11 @@ def test_a_role_that_branches_by_platform_serves_both(role: str) -> None:
 def test_defaults_and_argument_specs_agree(role: str) -> None:
     """Names and values: a literal default is the same in both; what has none, or a template, is `required`.
 
-    A template that ends in `default(<literal>)` may have that literal as its default in the specs.
+    A template that ends in `default(<literal>)` may have that literal as its default in the specs. An action takes the
+    defaults of the specs, so what no task names needs no other.
     """
-    defaults, options = load(f"roles/{role}/defaults/main.yml") or {}, options_of(role)
+    defaults, options = defaults_of(role), options_of(role)
+    tasks = "\n".join(path.read_text() for path in (CHECKOUT / "roles" / role / "tasks").glob("*.yml"))
     assert set(defaults) - set(options) - UNSPECIFIED == set(), "in defaults/main.yml, not in meta/argument_specs.yml"
     for name, option in options.items():
         assert option.get("description"), name
@@ -123,6 +130,8 @@ def test_defaults_and_argument_specs_agree(role: str) -> None:
             assert option.get("default") == defaults[name], name
         elif name in defaults and "default" in option:
             assert str(defaults[name]).endswith(f"default({option['default']!r}) }}}}"), name
+        elif "default" in option:
+            assert name not in tasks, f"{name} has no default for this task"
         else:
             assert option.get("required") is True, f"{name} has no literal default"
             assert "default" not in option, name
@@ -130,7 +139,7 @@ def test_defaults_and_argument_specs_agree(role: str) -> None:
 
 @pytest.mark.parametrize("role", ROLES)
 def test_defaults_have_the_type_that_the_specs_declare(role: str) -> None:
-    literal = {k: v for k, v in (load(f"roles/{role}/defaults/main.yml") or {}).items() if not templated(v)}
+    literal = {k: v for k, v in defaults_of(role).items() if not templated(v)}
     spec = {name: {**option, "required": False} for name, option in options_of(role).items()}
     assert ArgumentSpecValidator(spec).validate(literal).error_messages == []
 

@@ -127,7 +127,7 @@ def test_a_new_runbook_can_be_read_and_names_its_blanks(project: Path, category:
         assert (project / name).read_text(encoding="utf-8") == text
     listed = {(blank.file.as_posix(), blank.line) for blank in blanks(files)}
     assert (f"playbooks/{category}/high_load.meta.yml", 5) in listed
-    assert ("roles/shed_load/tasks/host.yml", 2) in listed
+    assert ("roles/shed_load/tasks/main.yml", 2) in listed
     assert len(listed) > 25
 
 
@@ -180,9 +180,18 @@ def test_new_writes_over_nothing(project: Path) -> None:
 
 def test_a_new_role_fails_until_it_is_written(project: Path) -> None:
     new_runbook(project, "incidents", "down", "restart", TODAY)
-    for platform in ("host", "kubernetes"):
-        (task,) = yaml.safe_load((project / f"roles/restart/tasks/{platform}.yml").read_text())
-        assert "not automated yet" in task["ansible.builtin.fail"]["msg"]
+    (task,) = yaml.safe_load((project / "roles/restart/tasks/main.yml").read_text())
+    assert "not automated yet" in task["ansible.builtin.fail"]["msg"]
+
+
+def test_a_new_runbook_says_each_language_in_its_own_file(project: Path) -> None:
+    files = new_runbook(project, "incidents", "down", "restart", TODAY)
+    english, french = files["playbooks/incidents/down.meta.yml"], files["playbooks/incidents/down.meta.fr.yml"]
+    assert "what users notice" in english and "ce que les utilisateurs remarquent" in french
+    assert "ce que" not in english + files["roles/restart/meta/step.yml"]
+    (notes,) = (step.notes for step in Catalog(project).get("incidents/down").steps() if step.role == "restart")
+    assert notes is not None and notes.by_hand.host[0].text.in_language("fr").endswith("à quoi servent les commandes")
+    assert sum(name.startswith("roles/") for name in files) <= 7, "four files, and three of its proof"
 
 
 # --- init --------------------------------------------------------------------------------------------------------

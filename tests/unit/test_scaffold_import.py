@@ -52,14 +52,16 @@ class Imported:
     def texts(self) -> str:
         """All texts of the metadata and of the steps' notes, as a page shows them."""
         fill = Values().fill
-        data = [yaml.safe_load(text) for name, text in self.files.items() if name.endswith((".meta.yml", "/step.yml"))]
+        data = [
+            yaml.safe_load(text) for name, text in self.files.items() if re.search(r"(\.meta|/step)(\.fr)?\.yml$", name)
+        ]
         return "\n".join(fill(text) for each in data for text in _texts(each))
 
     def leftovers(self) -> str:
         return "\n".join(text for name, text in self.files.items() if name.endswith(".leftover.md"))
 
-    def notes(self, role: str) -> dict[str, Any]:
-        found: dict[str, Any] = yaml.safe_load(self.files[f"roles/{role}/meta/step.yml"])
+    def notes(self, role: str, name: str = "step.yml") -> dict[str, Any]:
+        found: dict[str, Any] = yaml.safe_load(self.files[f"roles/{role}/meta/{name}"])
         return found
 
 
@@ -187,8 +189,10 @@ def test_the_example_of_the_authoring_guide(tmp_path: Path) -> None:
     assert pull.cause.in_language("fr") == "Image Docker non trouvée"
     assert "docker pull myapp:v1.2.3" in pull.commands
     checks = done.notes("deploiement_en_production_verifications_pre_deploiement")
-    assert checks["expected"]["fr"] == "Tous les workflows sont ✅"
-    assert [(deed["text"]["fr"], deed["commands"]) for deed in checks["by_hand"]["host"]] == [
+    french = done.notes("deploiement_en_production_verifications_pre_deploiement", "step.fr.yml")
+    assert french["expected"] == "Tous les workflows sont ✅"
+    both = zip(french["by_hand"]["host"], checks["by_hand"]["host"], strict=True)
+    assert [(said["text"], deed["commands"]) for said, deed in both] == [
         ("Vérifier que main est stable", "gh run list --branch main --limit 5\n"),
         ("Vérifier les PRs mergées depuis le dernier deploy", "gh pr list --state merged --base main --limit 10\n"),
     ]
@@ -700,7 +704,9 @@ def test_code_among_words_that_names_a_thing_is_no_command(tmp_path: Path) -> No
 
 def test_an_import_is_not_ten_times_its_page(tmp_path: Path) -> None:
     files = imported(tmp_path, WORKERS).files
-    assert {name.rsplit("/", 1)[1] for name in files if name.startswith("roles/")} == {"main.yml", "step.yml"}
+    assert {name.rsplit("/", 1)[1] for name in files if name.startswith("roles/")} == {
+        "main.yml", "step.yml", "step.fr.yml",
+    }  # fmt: skip
     steps = sum(name.endswith("step.yml") for name in files)
     written = sum(len(text.splitlines()) for text in files.values())
     assert written <= 130 + 24 * steps
