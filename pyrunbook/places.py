@@ -22,8 +22,6 @@ ENV_INVENTORY = "PYRUNBOOK_INVENTORY"
 """Inventory used when none is given on the command line."""
 ENV_SANDBOX = "PYRUNBOOK_SANDBOX"
 """Directory of the sandbox, for whoever wants several."""
-ENV_PLACES = "PYRUNBOOK_PLACES"
-"""What the command uses (see `in_use`); its play compares that with what it uses itself."""
 _FILE_URL = re.compile(r"(sqlite(?:\+\w+)?:///)([^/?][^?]*)(.*)", re.DOTALL)
 """The URL of a SQLite file with a relative path: three slashes and no fourth."""
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import click
 
-from pyrunbook import catalog, service, windows
+from pyrunbook import catalog, run_contract, service, windows
 from pyrunbook.cli import options
 from pyrunbook.errors import BadInput
 
@@ -107,14 +107,14 @@ def operate(name: str, inputs: Mapping[str, Any] | None = None, **given: Any) ->
         raise BadInput("--reason goes with --no-window")
     if given["window"]:
         windows.parse(given["window"])
-        extra["preflight_window"] = given["window"]
+        extra[run_contract.INPUT_WINDOW] = given["window"]
     if given["no_window"]:
-        extra["preflight_window_override"] = given["reason"].strip()
+        extra[run_contract.INPUT_WINDOW_OVERRIDE] = given["reason"].strip()
     timeout = windows.parse_duration(given["timeout"]) if given["timeout"] else runbook.metadata.timeout
     if given["step"]:
         runbook.refuse_selection(given["step"])
     sources = options.inventory_sources(given["inventory"])
-    extra["preflight_attested"] = _attested(runbook, given)
+    extra[run_contract.INPUT_ATTESTED] = _attested(runbook, given)
     told = _asked(runbook, extra)
     if given["wait"]:
         _wait(runbook, sources, given, extra)

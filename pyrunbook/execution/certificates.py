@@ -9,6 +9,7 @@ from typing import Any
 from pyrunbook.errors import BadInput
 from pyrunbook.execution import inventory
 from pyrunbook.execution.reading import Reading, read
+from pyrunbook.run_contract import INPUT_WINDOW
 
 ROTATION = "maintenance/certificate_rotation"
 VALIDATION = "maintenance/certificate_validation"
@@ -117,8 +118,8 @@ def cannot_wait(sources: tuple[str, ...], services: Iterable[str], inputs: Mappi
     """
     # Nothing else of the inputs: they may hold secrets, and these become arguments of a process.
     asked = {name: inputs[name] for name in (NAMES, FORCE, PHASE) if name in inputs}
-    if "preflight_window" in inputs:
-        asked["certificate_state_window"] = inputs["preflight_window"]
+    if INPUT_WINDOW in inputs:
+        asked["certificate_state_window"] = inputs[INPUT_WINDOW]
     found = _states(sources, services, asked)
     for one in found:
         if one.problem:

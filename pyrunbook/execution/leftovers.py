@@ -12,8 +12,8 @@ import psutil
 
 from pyrunbook import places, running
 from pyrunbook.journal import Run
+from pyrunbook.run_contract import ENV_RUN_ID
 
-ENV_RUN_ID = "PYRUNBOOK_RUN_ID"
 GRACE = 3.0
 """Seconds between SIGTERM and SIGKILL."""
 ROUNDS = 5

@@ -25,7 +25,7 @@ from typing import Any
 import ansible_runner
 from ansible_runner.runner import Runner
 
-from pyrunbook import places, running
+from pyrunbook import places, run_contract, running
 from pyrunbook.catalog.metadata import ROLLBACK
 from pyrunbook.execution import leftovers, questions
 from pyrunbook.execution.configuration import configured
@@ -138,11 +138,11 @@ def environment(request: Request, events: Path, sockets: Path) -> dict[str, str]
         places.ENV_CONTENT: used["content"],
         places.ENV_HOME: used["state"],
         places.ENV_JOURNAL: places.journal_url(),
-        places.ENV_PLACES: json.dumps(used),
-        "PYRUNBOOK_RUN_ID": request.run_id,
-        "PYRUNBOOK_MODE": request.mode,
-        "PYRUNBOOK_EVENTS": str(events),
-        "PYRUNBOOK_CLI_PID": str(os.getpid()),
+        run_contract.ENV_PLACES: json.dumps(used),
+        run_contract.ENV_RUN_ID: request.run_id,
+        run_contract.ENV_MODE: request.mode,
+        run_contract.ENV_EVENTS: str(events),
+        run_contract.ENV_CLI_PID: str(os.getpid()),
     }
 
 
@@ -238,7 +238,7 @@ def perform(request: Request, on_event: Callable[[dict[str, Any]], None], cancel
     with _private_directories(request.run_id) as (directory, sockets), _ending_gently():
         events = directory / "events.jsonl"
         events.touch(mode=0o600)
-        with Tail(events, on_event):
+        with Tail(events, lambda event: on_event(run_contract.checked(event))):
             runner = ansible_runner.interface.init_runner(
                 private_data_dir=str(directory),
                 # The play works where the operator does: a relative path means to both the same file.

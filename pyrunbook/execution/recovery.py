@@ -30,6 +30,7 @@ from pyrunbook.execution.run import (
 from pyrunbook.execution.signals import Listener, Signals
 from pyrunbook.journal import Journal, JournalError, Outcome, Run
 from pyrunbook.redaction import MASK
+from pyrunbook.run_contract import INPUT_WINDOW_OVERRIDE
 
 Way = Literal["resume", "rollback"]
 
@@ -209,9 +210,9 @@ def _cause(run: Run) -> str:
 
 def _inputs(run: Run) -> dict[str, Any]:
     """The inputs of a run that is taken up again; where it is only to be cleaned up it need not wait for its window."""
-    if way_for(run) != "resume" or "preflight_window_override" in run.inputs:
+    if way_for(run) != "resume" or INPUT_WINDOW_OVERRIDE in run.inputs:
         return run.inputs
-    return {**run.inputs, "preflight_window_override": "only cleaning up is left after its verification"}
+    return {**run.inputs, INPUT_WINDOW_OVERRIDE: "only cleaning up is left after its verification"}
 
 
 def _abandon(run: Run) -> Result:

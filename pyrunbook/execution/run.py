@@ -9,6 +9,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+import msgspec
+
 from pyrunbook import places
 from pyrunbook.catalog.metadata import ROLLBACK
 from pyrunbook.errors import BadInput, ExitCode, PyrunbookError
@@ -16,6 +18,7 @@ from pyrunbook.execution import inventory, questions
 from pyrunbook.execution.play import Ended, Request, perform
 from pyrunbook.execution.signals import Listener, Signals
 from pyrunbook.journal import Journal, JournalError, Outcome, Run, ServiceRun, next_step, worst
+from pyrunbook.run_contract import PutBack
 
 ROLLBACK_PAUSES = (0.0, 3.0, 10.0)
 """Seconds before each attempt of a rollback; only a machine that cannot be reached is given the time to come back."""
@@ -322,7 +325,7 @@ def put_back(
         tags="",
         timeout=None,
         check=False,
-        extra_vars={"put_back_as": str(reason), "rollback_reason": why, **({"put_back_keeps": stays} if stays else {})},
+        extra_vars=msgspec.to_builtins(PutBack(put_back_as=str(reason), rollback_reason=why, put_back_keeps=stays)),
     )
     ended: list[Ended] = []
     for pause in ROLLBACK_PAUSES:

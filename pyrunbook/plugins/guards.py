@@ -12,11 +12,9 @@ from typing import Any
 from pyrunbook import catalog, windows
 from pyrunbook.errors import BadInput, Refused
 from pyrunbook.journal import Journal, Run
-from pyrunbook.plugins.step_action import ENV_RUN_ID
 from pyrunbook.rollout import plan
+from pyrunbook.run_contract import ENV_EVENTS, ENV_RUN_ID
 
-ENV_EVENTS = "PYRUNBOOK_EVENTS"
-"""Set where the command `pyrunbook` has started the play."""
 ENDED_RUNS = 100
 """How many of the last runs may have left a lock behind that the next one takes over."""
 DEPLOYED = ("Start the release", "Wait for the rollout")

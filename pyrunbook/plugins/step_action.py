@@ -17,12 +17,8 @@ from pyrunbook.platforms import Platform, Run, platform_of
 from pyrunbook.plugins import target_program
 from pyrunbook.plugins.role_inputs import role_inputs
 from pyrunbook.rollout.checks import HttpCheck
+from pyrunbook.run_contract import ENV_JOURNAL_BROKEN, ENV_RUN_ID
 from pyrunbook.service import STEP_VARIABLES, HostService, KubernetesService, of_step, plain
-
-ENV_RUN_ID = "PYRUNBOOK_RUN_ID"
-"""Id of the run that the play belongs to; set by the CLI or by the journal callback."""
-ENV_JOURNAL_BROKEN = "PYRUNBOOK_JOURNAL_BROKEN"
-"""Why the journal cannot be written; set by the journal callback. Steps refuse to change anything then."""
 
 
 class FailedOnTarget(FailedAndPutBack):

@@ -19,6 +19,7 @@ from urllib.parse import quote
 
 import pytest
 
+from pyrunbook import run_contract
 from pyrunbook.journal import Journal, Run
 from pyrunbook.plugins.callback import pyrunbook_journal as callback
 from pyrunbook.redaction import MASK
@@ -129,7 +130,9 @@ def play(tmp_path: Path) -> Play:
         if (tmp_path / "home/journal.db").exists():
             with Journal.open(f"sqlite:///{tmp_path}/home/journal.db") as journal:
                 runs = [journal.get(run.id) for run in journal.history(None)]
-        return Played(done.returncode, out, [json.loads(line) for line in events.read_text().splitlines()], runs)
+        told = [json.loads(line) for line in events.read_text().splitlines()]
+        assert all(event.items() <= run_contract.checked(event).items() for event in told)
+        return Played(done.returncode, out, told, runs)
 
     return play
 
@@ -559,10 +562,10 @@ def test_the_words_of_a_failure(result: dict[str, Any], said: str) -> None:
 def test_what_a_hook_starts_does_not_die_with_the_play(monkeypatch: pytest.MonkeyPatch) -> None:
     ended: list[int] = []
     monkeypatch.setattr(callback, "_die_with", ended.append)
-    monkeypatch.setenv(callback.ENV_CLI_PID, str(os.getppid()))
+    monkeypatch.setenv(run_contract.ENV_CLI_PID, str(os.getppid()))
     callback.CallbackModule()
     assert ended == [os.getppid()]
-    assert callback.ENV_CLI_PID not in os.environ
+    assert run_contract.ENV_CLI_PID not in os.environ
 
 
 # --- secrets ---------------------------------------------------------------------------------------------------------

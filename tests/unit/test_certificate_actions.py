@@ -32,7 +32,7 @@ from pyrunbook.plugins.action import (
     certificate_state,
     certificate_validate,
 )
-from pyrunbook.plugins.step_action import ENV_JOURNAL_BROKEN, ENV_RUN_ID
+from pyrunbook.run_contract import ENV_JOURNAL_BROKEN, ENV_RUN_ID
 
 NAME = "a.example"
 CLOSED = f"{datetime.now(UTC) + timedelta(days=3):%a} 02:00-04:00 UTC"

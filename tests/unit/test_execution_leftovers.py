@@ -13,7 +13,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from pyrunbook import places, running
+from pyrunbook import places, run_contract, running
 from pyrunbook.execution import leftovers
 
 RUN = secrets.token_hex(4)
@@ -36,7 +36,7 @@ class Children:
     def start(self, code: str, run: str = RUN, **options: bool) -> psutil.Process:
         process = subprocess.Popen(
             [sys.executable, "-c", code],
-            env={**os.environ, leftovers.ENV_RUN_ID: run},
+            env={**os.environ, run_contract.ENV_RUN_ID: run},
             stdout=subprocess.PIPE,
             start_new_session=options.get("session", False),
         )
@@ -116,7 +116,7 @@ def test_we_and_what_we_descend_from_are_spared(children: Children) -> None:
     script = f"{asked} print([p.pid for p in leftovers.find('{RUN}')], leftovers.end('{RUN}'), flush=True)"
     process = subprocess.run(
         ["sh", "-c", f'{sys.executable} -c "{script}"; true'],
-        env={**os.environ, leftovers.ENV_RUN_ID: RUN},
+        env={**os.environ, run_contract.ENV_RUN_ID: RUN},
         capture_output=True,
         text=True,
         timeout=60,

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from pyrunbook import run_contract
 from pyrunbook.errors import Refused
 from pyrunbook.journal import Journal, RunStart
 from pyrunbook.on_target import lock_file
@@ -88,9 +89,9 @@ def test_only_a_run_that_has_come_to_its_end_leaves_a_lock_that_is_none() -> Non
 
 
 def test_a_hint_names_what_the_caller_has(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv(guards.ENV_EVENTS, "/somewhere")
+    monkeypatch.setenv(run_contract.ENV_EVENTS, "/somewhere")
     assert guards._attesting(["told"], ["asked"]) == "--attest asked"
-    monkeypatch.delenv(guards.ENV_EVENTS)
+    monkeypatch.delenv(run_contract.ENV_EVENTS)
     assert guards._attesting(["told"], ["asked"]) == """-e '{"preflight_attested": ["told", "asked"]}'"""
 
 

@@ -21,8 +21,9 @@ from pyrunbook.plugins.action import (
     rollback_plan,
     wait_ready,
 )
-from pyrunbook.plugins.step_action import ENV_JOURNAL_BROKEN, ENV_RUN_ID, StepAction
+from pyrunbook.plugins.step_action import StepAction
 from pyrunbook.rollout import plan
+from pyrunbook.run_contract import ENV_JOURNAL_BROKEN, ENV_RUN_ID
 
 Run = Callable[..., dict[str, Any]]
 

@@ -21,9 +21,7 @@ from pyrunbook.plugins.role_inputs import role_inputs
 from pyrunbook.plugins.step_action import StepAction
 from pyrunbook.rollout import hooks, service_address
 from pyrunbook.rollout.checks import HttpCheck
-
-ENV_MODE = "PYRUNBOOK_MODE"
-"""Why the play was started, see `execution.play.Request`."""
+from pyrunbook.run_contract import ENV_MODE
 
 
 class ActionModule(StepAction):

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 from pyrunbook.errors import BadInput, FailedAndNotPutBack, Refused
 from pyrunbook.plugins import target_program
 from pyrunbook.plugins.guards import operator
-from pyrunbook.plugins.step_action import ENV_JOURNAL_BROKEN, StepAction
+from pyrunbook.plugins.step_action import StepAction
 from pyrunbook.rollout.checks import HttpCheck, until
+from pyrunbook.run_contract import ENV_JOURNAL_BROKEN
 
 if TYPE_CHECKING:
     from pyrunbook.rollout.checks import Result

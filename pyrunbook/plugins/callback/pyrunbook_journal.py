@@ -18,6 +18,26 @@ from ansible.plugins.callback import CallbackBase
 from pyrunbook.errors import ExitCode
 from pyrunbook.plugins import selection
 from pyrunbook.plugins.unread_inputs import unread
+from pyrunbook.run_contract import (
+    ENV_CLI_PID,
+    ENV_EVENTS,
+    ENV_JOURNAL_BROKEN,
+    ENV_MODE,
+    ENV_PLACES,
+    ENV_RUN_ID,
+    Event,
+    Note,
+    PlayRefused,
+    RunEnded,
+    RunLeft,
+    RunStarted,
+    ServiceEnded,
+    ServiceStarted,
+    StepEnded,
+    StepStarted,
+    Window,
+    name_of,
+)
 
 DOCUMENTATION = """
 name: pyrunbook_journal
@@ -28,12 +48,6 @@ description:
   - Plays without the variable C(runbook_id) are left alone.
 """
 
-ENV_EVENTS = "PYRUNBOOK_EVENTS"
-"""A file to which an event a line is appended, as JSON; the CLI reads it."""
-ENV_CLI_PID = "PYRUNBOOK_CLI_PID"
-"""The process whose death ends this play at once."""
-ENV_MODE = "PYRUNBOOK_MODE"
-"""`run`, `resume`, `recover` or `rollback`; see `pyrunbook.journal.RunStart`."""
 LOOKUP = re.compile(r"\b(?:lookup|query|q)\s*\(")
 """A template that asks somebody: a Vault, a program. It is filled when a task needs it, not before."""
 
@@ -50,7 +64,7 @@ def recording(method: Callable[..., None]) -> Callable[..., None]:
         try:
             method(self, *args, **kwargs)
         except Exception as error:
-            os.environ["PYRUNBOOK_JOURNAL_BROKEN"] = next(iter(str(error).splitlines()), "") or type(error).__name__
+            os.environ[ENV_JOURNAL_BROKEN] = next(iter(str(error).splitlines()), "") or type(error).__name__
             self._display.error(f"The journal cannot be written: {error}")
 
     return guarded
@@ -144,7 +158,7 @@ class CallbackModule(CallbackBase):
             self.journal.add_service(self.run_id, service, platform)
             if platform == "kubernetes":
                 self._prepare_kubernetes(values)
-            self._emit("service_started", service=service, platform=platform)
+            self._emit(ServiceStarted, service=service, platform=platform)
 
     def _begin(self, runbook: str, variables: Any) -> None:
         import psutil
@@ -156,7 +170,7 @@ class CallbackModule(CallbackBase):
 
         self._compare_places()
         self.journal = Journal.open()
-        self.run_id = os.environ.get("PYRUNBOOK_RUN_ID") or new_run_id()
+        self.run_id = os.environ.get(ENV_RUN_ID) or new_run_id()
         mode: Any = os.environ.get(ENV_MODE, "run")
         if mode in ("resume", "recover"):
             runbook = self.journal.get(self.run_id).runbook
@@ -187,12 +201,12 @@ class CallbackModule(CallbackBase):
             )
         )
         # Workers inherit the environment: this is how a play knows its run.
-        os.environ["PYRUNBOOK_RUN_ID"] = self.run_id
+        os.environ[ENV_RUN_ID] = self.run_id
         # Whatever ansible.cfg is in use: a module writes its arguments to the syslog of its machine otherwise.
         os.environ["ANSIBLE_NO_TARGET_SYSLOG"] = "true"
         # Workers end with ansible-playbook, however that ends, so that no step goes on by itself.
         os.register_at_fork(after_in_child=partial(_die_with, os.getpid()))
-        self._emit("run_started", runbook=runbook, mode=mode, check=bool(_cli_option("check")))
+        self._emit(RunStarted, runbook=runbook, mode=mode, check=bool(_cli_option("check")))
 
     def _hide(self, values: dict[str, Any]) -> None:
         """Mask the secrets among these variables in everything that is written or shown from now on."""
@@ -239,14 +253,14 @@ class CallbackModule(CallbackBase):
             if near:
                 return f"{told}; did you mean {near}?\nNext: -e {near}=…"
             self._display.warning(told)
-            self._emit("note", text=told)
+            self._emit(Note, text=told)
         return ""
 
     def _compare_places(self) -> None:
         """End the play where its command would look for this run elsewhere than it is recorded."""
         from pyrunbook import places
 
-        if not (told := os.environ.get(places.ENV_PLACES)):
+        if not (told := os.environ.get(ENV_PLACES)):
             return
         theirs, ours = json.loads(told), places.in_use()
         different = [f"{name}: {theirs[name]}, and here {ours[name]}" for name in ours if theirs[name] != ours[name]]
@@ -261,7 +275,7 @@ class CallbackModule(CallbackBase):
         for service in services:
             self.journal.add_service(self.run_id, service, "unknown")
             self.journal.conclude(self.run_id, service, Outcome.REFUSED, problem)
-        self._emit("play_refused", bad_input=True, error=problem)
+        self._emit(PlayRefused, bad_input=True, error=problem)
         self._end_run(Outcome.REFUSED, problem)
         self._display.error(f"{problem}\nNothing was changed.")
         sys.exit(int(ExitCode.BAD_INPUT))
@@ -296,7 +310,7 @@ class CallbackModule(CallbackBase):
                 self.journal.conclude(self.run_id, service.service, outcome, cause)
             outcomes.append(outcome)
         if len(outcomes) < len(run.services):
-            self._emit("run_left", outcome=None)
+            self._emit(RunLeft)
         else:
             causes = [cause for _, cause in self.failures.values() if cause]
             self._end_run(worst(outcomes), next(iter([*causes, *left_out]), None))
@@ -322,7 +336,7 @@ class CallbackModule(CallbackBase):
 
     def _end_run(self, outcome: Any, cause: str | None) -> None:
         self.journal.end_run(self.run_id, outcome, cause)
-        self._emit("run_ended", outcome=str(outcome), cause=cause)
+        self._emit(RunEnded, outcome=str(outcome), cause=cause)
 
     def _outcome(self, service: Any, stats: Any) -> tuple[Any, str | None]:
         from pyrunbook.journal import Outcome
@@ -368,7 +382,7 @@ class CallbackModule(CallbackBase):
         self.steps[host] = step
         self.begun.setdefault(host, set()).add(step.id)
         self.journal.start_step(self.run_id, host, step.id, step.title)
-        self._emit("step_started", service=host, step=step.id, title=step.title)
+        self._emit(StepStarted, service=host, step=step.id, title=step.title)
         return step
 
     def _title(self, include: Any, host: str) -> str:
@@ -390,7 +404,7 @@ class CallbackModule(CallbackBase):
             return
         self.journal.end_step(self.run_id, host, step.id, step.outcome, step.detail, step.error)
         self._emit(
-            "step_ended",
+            StepEnded,
             service=host,
             step=step.id,
             title=step.title,
@@ -481,7 +495,7 @@ class CallbackModule(CallbackBase):
         window = data.get("window")
         if isinstance(window, dict):
             self.journal.record_window(self.run_id, host, window, data.get("window_override"))
-            self._emit("window", service=host, decision=window, override=data.get("window_override"))
+            self._emit(Window, service=host, decision=window, override=data.get("window_override"))
         for entry in data.get("attestations") or []:
             from datetime import datetime
 
@@ -497,9 +511,9 @@ class CallbackModule(CallbackBase):
             self.concluded.add(host)
             self.journal.conclude(self.run_id, host, conclusion["outcome"], conclusion.get("cause"))
             self.failures.setdefault(host, ("concluded", conclusion.get("cause") or ""))
-            self._emit("service_ended", service=host, **conclusion)
+            self._emit(ServiceEnded, service=host, **conclusion)
 
-    def _emit(self, event: str, **facts: Any) -> None:
+    def _emit(self, kind: type[Event], **facts: Any) -> None:
         path = os.environ.get(ENV_EVENTS)
         if not path:
             return
@@ -507,9 +521,9 @@ class CallbackModule(CallbackBase):
 
         now = time.time()
         stamp = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(now)) + f".{int(now * 1000) % 1000:03d}Z"
-        line = json.dumps({"event": event, "run": self.run_id, "time": stamp, **redact(facts, self.secrets)})
+        event = {"event": name_of(kind), "run": self.run_id, "time": stamp, **redact(facts, self.secrets)}
         with Path(path).open("a", encoding="utf-8") as stream:
-            stream.write(line + "\n")
+            stream.write(json.dumps(event) + "\n")
 
 
 def _cli_option(name: str) -> Any:
