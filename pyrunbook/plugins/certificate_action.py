@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from abc import abstractmethod
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 from ansible import constants
 
@@ -17,15 +17,6 @@ if TYPE_CHECKING:
     from pyrunbook.pki.rotation import PairStore
     from pyrunbook.pki.sources import Issuers
     from pyrunbook.pki.wanted import WantedCertificate
-
-COMMON: dict[str, dict[str, Any]] = {
-    "certificates": {"type": "raw", "required": True},
-    "issuers": {"type": "raw", "required": True},
-    "platform": {"type": "str", "required": True, "choices": ["host", "kubernetes"]},
-    "cluster": {"type": "dict", "default": {}},
-}
-"""Arguments of every such plugin: `service_certificates`, `certificate_issuers`, `service_platform` and, on platform
-kubernetes, `service_cluster`."""
 
 
 @dataclass(frozen=True)
@@ -56,22 +47,16 @@ class Asked:
 
 
 class CertificateAction(StepAction):
-    """An operation on a service's certificates. Subclasses implement `operate` and add to `ARGUMENTS`.
+    """An operation on a service's certificates, which the inventory describes. Subclasses implement `operate`.
 
     Private keys live in this process, are written by the move that stages them, and are in nothing that a task shows.
     """
-
-    ARGUMENTS: ClassVar[dict[str, dict[str, Any]]] = {}
-
-    def __init_subclass__(cls, **kwargs: Any) -> None:
-        super().__init_subclass__(**kwargs)
-        cls.ARGUMENTS = {**COMMON, **cls.ARGUMENTS}
 
     @abstractmethod
     def operate(self, asked: Asked) -> dict[str, Any]:
         """Do it; see `StepAction.act`."""
 
-    def act(self, arguments: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
+    def act(self, arguments: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:  # noqa: ARG002
         """Read the inventory's words and operate."""
         from pyrunbook.pki.secret import forbid_core_dumps
         from pyrunbook.pki.sources import Issuers
@@ -80,18 +65,18 @@ class CertificateAction(StepAction):
         forbid_core_dumps()
         # Ansible's values carry tags, which other libraries do not know.
         arguments = json.loads(json.dumps(arguments))
-        self._arguments, self._task_vars = arguments, task_vars
-        if not isinstance(arguments["certificates"], list):
+        wanted, known = self.variable("service_certificates") or [], self.variable("certificate_issuers") or {}
+        if not isinstance(wanted, list):
             raise BadInput("service_certificates is not a list of certificates")
-        if not isinstance(arguments["issuers"], dict):
+        if not isinstance(known, dict):
             raise BadInput("certificate_issuers does not give each issuer its name")
-        with Issuers(arguments["issuers"]) as issuers:
-            certificates = read_certificates(arguments["certificates"], issuers.names, arguments["platform"])
+        with Issuers(known) as issuers:
+            certificates = read_certificates(wanted, issuers.names, str(self.variable("service_platform")))
             return self.operate(Asked(certificates, issuers, arguments))
 
     def store(self, wanted: WantedCertificate) -> PairStore:
         """Where a certificate stands."""
-        if self._arguments["platform"] == "kubernetes":
+        if self.variable("service_platform") == "kubernetes":
             return self._secret_store(wanted)
         from pyrunbook.plugins.host_store import HostStore
 
@@ -103,12 +88,15 @@ class CertificateAction(StepAction):
         from pyrunbook.kubernetes.client import PATIENCE, connect
         from pyrunbook.plugins.secret_store import SecretStore
 
-        where = self._arguments["cluster"]
-        namespace, name = where.get("namespace"), where.get("name")
+        namespace, name = self.variable("service_namespace"), self.variable("service_kubernetes_name")
         if not namespace or not name:
             raise BadInput("platform kubernetes needs service_namespace and service_kubernetes_name")
-        patience = float(where.get("patience") or PATIENCE)
-        cluster = connect(where.get("kubeconfig") or None, where.get("context") or None, namespace, patience=patience)
+        cluster = connect(
+            self.variable("service_kubeconfig") or None,
+            self.variable("service_context") or None,
+            namespace,
+            patience=PATIENCE,
+        )
         return SecretStore(cluster, wanted.secret, wanted.restart, lambda: lease.keeper(cluster, name, self.run_id))
 
     def _on_the_machine(self, options: dict[str, Any]) -> dict[str, Any]:
@@ -121,4 +109,4 @@ class CertificateAction(StepAction):
                 )
             if self._connection.has_pipelining:
                 self._connection.set_option("pipelining", True)
-        return target_program.call(self, "pair", options, self._task_vars)
+        return target_program.call(self, "pair", options, self.variables)

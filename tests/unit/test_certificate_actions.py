@@ -70,7 +70,7 @@ def server(tmp_path: Path) -> Iterator[Rereading]:
 
 @pytest.fixture
 def inventory(tmp_path: Path, server: Rereading) -> dict[str, Any]:
-    """What the roles pass to every task."""
+    """What the inventory says of the service."""
     entry = {
         "name": "public",
         "issuer": "local",
@@ -83,9 +83,9 @@ def inventory(tmp_path: Path, server: Rereading) -> dict[str, Any]:
         "directory": str(tmp_path / "tls"),
     }
     return {
-        "certificates": [entry],
-        "issuers": {"local": {"kind": "local_ca", "directory": str(tmp_path / "ca")}},
-        "platform": "host",
+        "service_certificates": [entry],
+        "certificate_issuers": {"local": {"kind": "local_ca", "directory": str(tmp_path / "ca")}},
+        "service_platform": "host",
     }
 
 
@@ -113,11 +113,9 @@ def task(
     def run(
         plugin: Any, check_mode: bool = False, task_vars: dict[str, Any] | None = None, **arguments: Any
     ) -> dict[str, Any]:
-        given: Any = SimpleNamespace(
-            args={**inventory, **arguments}, check_mode=check_mode, async_val=0, action="it", environment=None
-        )
+        given: Any = SimpleNamespace(args=arguments, check_mode=check_mode, async_val=0, action="it", environment=None)
         action = plugin.ActionModule(given, MagicMock(), MagicMock(), MagicMock(), templar, MagicMock())
-        result: dict[str, Any] = action.run(task_vars=task_vars or {})
+        result: dict[str, Any] = action.run(task_vars={**inventory, **(task_vars or {})})
         assert "PRIVATE" not in json.dumps(result)
         return result
 
@@ -183,8 +181,8 @@ def test_one_that_is_broken_goes_first_and_the_others_wait(
     task: Task, inventory: dict[str, Any], tmp_path: Path
 ) -> None:
     rotate(task)
-    inventory["certificates"].append(
-        inventory["certificates"][0] | {"name": "second", "directory": str(tmp_path / "second")}
+    inventory["service_certificates"].append(
+        inventory["service_certificates"][0] | {"name": "second", "directory": str(tmp_path / "second")}
     )
     seen = task(certificate_state, force=True, window=CLOSED)
     assert (seen["due"], seen["waiting"], seen["window"]) == (["second"], ["public"], "always")
@@ -197,7 +195,7 @@ def test_one_that_is_broken_goes_first_and_the_others_wait(
 
 def test_no_certificate_at_all_is_a_mistake(task: Task) -> None:
     for plugin in (certificate_state, certificate_validate):
-        failed = task(plugin, certificates=[])
+        failed = task(plugin, task_vars={"service_certificates": []})
         assert (failed["bad_input"], "service_certificates is empty" in failed["msg"]) == (True, True)
 
 
@@ -209,7 +207,7 @@ def test_there_has_to_be_something_to_deploy(task: Task) -> None:
 
 
 def test_a_mistake_in_the_inventory_stops_every_task(task: Task, inventory: dict[str, Any]) -> None:
-    inventory["certificates"][0]["lifetime"] = "soon"
+    inventory["service_certificates"][0]["lifetime"] = "soon"
     for plugin in (certificate_stage, certificate_deploy, certificate_conclude, certificate_put_back):
         failed = task(plugin, name="public")
         assert failed["bad_input"]
@@ -260,7 +258,7 @@ def test_a_failed_reload_is_put_back_by_its_task(
 ) -> None:
     first = rotate(task)
     monkeypatch.setenv(ENV_RUN_ID, "run2")
-    inventory["certificates"][0]["reload"] = ["sh", "-c", "echo no socket >&2; exit 1"]
+    inventory["service_certificates"][0]["reload"] = ["sh", "-c", "echo no socket >&2; exit 1"]
     task(certificate_stage, name="public")
     failed = task(certificate_deploy, name="public")
     assert "the server was not reloaded: sh -c echo no socket >&2; exit 1 ended with 1: no socket" in failed["msg"]
@@ -343,8 +341,8 @@ def test_a_login_that_is_good_for_once_is_used_once(
 def test_more_certificates_than_logins_are_refused_before_the_first(
     task: Task, inventory: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    inventory["certificates"].append(
-        inventory["certificates"][0] | {"name": "second", "directory": str(tmp_path / "second")}
+    inventory["service_certificates"].append(
+        inventory["service_certificates"][0] | {"name": "second", "directory": str(tmp_path / "second")}
     )
     assert not task(certificate_state, begin=True).get("failed")
     monkeypatch.setattr("pyrunbook.pki.sources.Issuers.logs_in_once", lambda *_: True)
@@ -404,7 +402,7 @@ def test_each_fault_that_validation_is_for(
 ) -> None:
     if fault != "nothing":
         serial = rotate(task)
-    entry = inventory["certificates"][0]
+    entry = inventory["service_certificates"][0]
     match fault:
         case "revoked":
             LocalAuthority(tmp_path / "ca").revoke(serial)
@@ -412,7 +410,7 @@ def test_each_fault_that_validation_is_for(
             entry["dns_names"] = [NAME, "b.example"]
         case "issuer":
             entry["issuer"] = "other"
-            inventory["issuers"]["other"] = {"kind": "local_ca", "directory": str(tmp_path / "other")}
+            inventory["certificate_issuers"]["other"] = {"kind": "local_ca", "directory": str(tmp_path / "other")}
         case "late":
             entry["lifetime"] = "90d"
             monkeypatch.setattr("pyrunbook.pki.certificate.CertificateFacts.lifetime", timedelta(days=360))
