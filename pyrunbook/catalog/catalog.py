@@ -8,9 +8,9 @@ from pathlib import Path
 from pyrunbook import places
 from pyrunbook.catalog.metadata import ROLLBACK, read_metadata
 from pyrunbook.catalog.runbook import Runbook, read_runbook
-from pyrunbook.catalog.translation import is_metadata
 from pyrunbook.errors import BadInput
 from pyrunbook.project.document import read
+from pyrunbook.project.playbooks import is_metadata
 from pyrunbook.project.problem import InvalidFile
 
 CATEGORIES = ("deployment", "incidents", "maintenance")
@@ -66,7 +66,7 @@ class Catalog:
 
     def __init__(self, content: Path) -> None:
         self._content = content
-        self._paths = {f"{path.parent.name}/{path.stem}": path for path in _playbooks(content)}
+        self._paths = {f"{path.parent.name}/{path.stem}": path for path in playbooks_of(content)}
         self._read: dict[str, Runbook | InvalidFile] = {}
 
     def __iter__(self) -> Iterator[Runbook]:
@@ -130,7 +130,8 @@ class Catalog:
         )
 
 
-def _playbooks(content: Path) -> Iterator[Path]:
+def playbooks_of(content: Path) -> Iterator[Path]:
+    """The playbooks in the folders of the categories."""
     for category in CATEGORIES:
         for path in (content / "playbooks" / category).glob("*.yml"):
             if not is_metadata(path.name) and not path.name.startswith("."):

@@ -14,9 +14,9 @@ from pathlib import Path
 import yaml
 
 from pyrunbook.catalog.outline_tasks import Item, Kind, Tasks, is_template, key_values
-from pyrunbook.catalog.roles import RolePlaces, inside, is_file
 from pyrunbook.project.document import Document
 from pyrunbook.project.problem import Problem
+from pyrunbook.project.role_places import RolePlaces, inside, is_file
 from pyrunbook.project.tasks import IMPORTS, SECTIONS, Written
 
 __all__ = ["SECTIONS", "Item", "Kind", "Outline", "OutlinePlay", "PlaybookImport", "read_outline"]

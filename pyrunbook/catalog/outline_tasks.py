@@ -10,8 +10,8 @@ from pathlib import Path
 
 import yaml
 
-from pyrunbook.catalog.roles import RolePlaces, is_file
 from pyrunbook.project.document import Document, Entries, read_leniently
+from pyrunbook.project.role_places import RolePlaces, is_file
 from pyrunbook.project.tasks import PARTS, ROLE_TASKS, Task, tasks_in
 
 _MAX_INCLUDES = 20

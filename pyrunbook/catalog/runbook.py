@@ -15,12 +15,12 @@ import msgspec
 
 from pyrunbook.catalog.metadata import ArgumentSpec, Input, Metadata, Trouble, Variables, read_metadata
 from pyrunbook.catalog.playbook import STRATEGIES, Phase, Play, Playbook, read_playbook
-from pyrunbook.catalog.roles import shipped_roles
 from pyrunbook.catalog.step_notes import NOTES, StepNotes, read_step_notes
 from pyrunbook.catalog.values import NO_TIME, Duration, Text
 from pyrunbook.errors import BadInput
 from pyrunbook.project.document import Document, read
 from pyrunbook.project.problem import InvalidFile, Problem
+from pyrunbook.project.role_places import shipped_roles
 
 if TYPE_CHECKING:
     from pyrunbook.windows.schedule import Schedule

@@ -13,9 +13,10 @@ from pyrunbook.catalog.metadata import Struct
 from pyrunbook.catalog.strict import read_struct
 from pyrunbook.catalog.values import LANGUAGES, Duration, read_value
 from pyrunbook.project.document import read
+from pyrunbook.project.playbooks import SETTINGS
 from pyrunbook.project.problem import InvalidFile, Problem
 
-FILE = ".pyrunbook.yml"
+FILE = SETTINGS
 Level = Literal["error", "warning", "note"]
 
 

@@ -19,11 +19,6 @@ KEYS = ("id", "error")
 """What an entry of a list is known by, where it has one of these; by its position where not."""
 
 
-def is_metadata(name: str) -> bool:
-    """Whether a file is a playbook's metadata or a translation of it, by its name: `x.meta.yml`, `x.meta.fr.yml`."""
-    return ".meta." in name
-
-
 def translations_of(file: Path) -> dict[str, Path]:
     """The translations that stand beside a file, by their language."""
     beside = {language: file.with_suffix(f".{language}{file.suffix}") for language in LANGUAGES if language != "en"}

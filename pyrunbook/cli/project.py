@@ -39,7 +39,7 @@ def inventory_option(command: Any) -> Any:
 
 def project_directory(given: Path | None) -> Path:
     """The project that `--project` names, or its default."""
-    from pyrunbook.catalog.project import is_project
+    from pyrunbook.project.playbooks import is_project
 
     here = Path.cwd()
     return (given or (here if is_project(here) else places.content())).expanduser().resolve()

@@ -8,7 +8,6 @@ from pathlib import Path
 
 from pyrunbook.catalog import InvalidFile, Problem, Runbook
 from pyrunbook.catalog.catalog import one_of
-from pyrunbook.catalog.project import need_playbooks, no_playbooks, page_id
 from pyrunbook.catalog.runbook import read_runbook
 from pyrunbook.docs.index import INDEX, file_name, index
 from pyrunbook.docs.outline_page import OutlinePage
@@ -16,6 +15,7 @@ from pyrunbook.docs.page import Page
 from pyrunbook.docs.past_runs import PastRuns
 from pyrunbook.docs.role_readme import readmes
 from pyrunbook.docs.target import Target
+from pyrunbook.project.playbooks import need_playbooks, no_playbooks, page_id
 
 
 @dataclass

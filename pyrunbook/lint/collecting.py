@@ -9,9 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from pyrunbook.catalog.metadata import read_metadata
-from pyrunbook.catalog.project import find_playbooks, need_playbooks
 from pyrunbook.catalog.settings import FILE
-from pyrunbook.catalog.translation import is_metadata
 from pyrunbook.errors import BadInput
 from pyrunbook.lint.context import Project
 from pyrunbook.lint.from_alerts import from_alerts, is_alert_rules
@@ -19,6 +17,7 @@ from pyrunbook.lint.from_markdown import from_page
 from pyrunbook.lint.from_role import is_notes, read_role
 from pyrunbook.lint.from_runbook import from_playbook
 from pyrunbook.lint.subject import Subject
+from pyrunbook.project.playbooks import find_playbooks, is_metadata, need_playbooks
 from pyrunbook.project.problem import InvalidFile, Spot
 from pyrunbook.project.tasks import plays_of
 

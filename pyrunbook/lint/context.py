@@ -10,16 +10,15 @@ from difflib import get_close_matches
 from functools import cached_property
 from pathlib import Path
 
-from pyrunbook.catalog import CATEGORIES
+from pyrunbook.catalog.catalog import playbooks_of
 from pyrunbook.catalog.metadata import ArgumentSpec, read_metadata
-from pyrunbook.catalog.roles import RolePlaces, shipped_roles
 from pyrunbook.catalog.settings import LintSettings, Settings
-from pyrunbook.catalog.translation import is_metadata
 from pyrunbook.lint.shell_syntax import Fault, faults
 from pyrunbook.lint.subject import Alert, Command, Place, Subject
 from pyrunbook.project.document import Document, read_leniently
 from pyrunbook.project.inventory import Service
 from pyrunbook.project.problem import InvalidFile, Spot
+from pyrunbook.project.role_places import RolePlaces, shipped_roles
 from pyrunbook.project.tasks import plays_of, task_files, tasks_of_file
 
 _KEPT = 64
@@ -60,12 +59,7 @@ class Project:
     @cached_property
     def runbooks(self) -> dict[str, Path]:
         """The playbooks in the folders of the categories by `<category>/<name>`."""
-        return {
-            f"{category}/{path.stem}": path
-            for category in CATEGORIES
-            for path in sorted((self.root / "playbooks" / category).glob("*.yml"))
-            if not is_metadata(path.name) and not path.name.startswith(".")
-        }
+        return {f"{path.parent.name}/{path.stem}": path for path in sorted(playbooks_of(self.root))}
 
     def lines(self, file: Path) -> list[str]:
         """The lines of a file; none where it cannot be read."""

@@ -1,1 +1,4 @@
-"""A project's files, read once for all: YAML with positions, plays and tasks, roles, inventories. Nothing is run."""
+"""The one reader of a project: YAML with positions, plays and tasks, inventories, where playbooks and roles are.
+
+Nothing is run, and no template is resolved.
+"""

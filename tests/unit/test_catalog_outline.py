@@ -14,10 +14,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from pyrunbook.catalog.outline import Item, Kind, Outline, PlaybookImport, read_outline
-from pyrunbook.catalog.project import find_playbooks
 from pyrunbook.catalog.roles import read_role
 from pyrunbook.project import document
 from pyrunbook.project.document import read_leniently
+from pyrunbook.project.playbooks import find_playbooks
 from pyrunbook.project.problem import InvalidFile
 
 SITE = """\

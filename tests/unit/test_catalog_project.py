@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from pyrunbook.catalog.outline import read_outline
-from pyrunbook.catalog.project import find_playbooks, page_id
 from pyrunbook.catalog.step_notes import read_step_notes
+from pyrunbook.project.playbooks import find_playbooks, page_id
 from pyrunbook.project.problem import InvalidFile
 
 CHECKOUT = Path(__file__).parents[2]

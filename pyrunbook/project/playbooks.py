@@ -6,20 +6,19 @@ import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import yaml
 
-from pyrunbook.catalog.roles import inside
-from pyrunbook.catalog.settings import FILE as SETTINGS
-from pyrunbook.catalog.translation import is_metadata
 from pyrunbook.errors import BadInput
-from pyrunbook.project.document import MAX_BYTES
+from pyrunbook.project.document import LOADER, MAX_BYTES
 from pyrunbook.project.problem import Problem
+from pyrunbook.project.role_places import inside
 from pyrunbook.project.tasks import IMPORTS
 
 PLAYBOOKS = "playbooks"
-"""Where whatever is YAML is meant as a playbook, and is listed when it is none."""
+"""The directory in which every YAML file is meant as a playbook, and is listed when it is none."""
+SETTINGS = ".pyrunbook.yml"
+"""The file with the settings of a project."""
 _SUFFIXES = (".yml", ".yaml")
 _NOT_HERE = {
     "__pycache__", "collections", "files", "group_vars", "handlers", "host_vars", "inventories", "inventory",
@@ -30,7 +29,11 @@ _NOT_HERE = {
 _PROJECT_MARKS = (PLAYBOOKS, "plays", "roles", "ansible.cfg", "galaxy.yml", SETTINGS)
 _MARKS = {"hosts", *IMPORTS}
 _MARKED = re.compile(rf"^(?:- +|  +)['\"]?(?:{'|'.join(map(re.escape, sorted(_MARKS)))})['\"]?[ \t]*:", re.MULTILINE)
-_LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+
+def is_metadata(name: str) -> bool:
+    """Whether a file is a playbook's metadata or a translation of it, by its name: `x.meta.yml`, `x.meta.fr.yml`."""
+    return ".meta." in name
 
 
 def find_playbooks(project: Path) -> list[Path]:
@@ -95,7 +98,7 @@ def _top(file: Path) -> tuple[str, int]:
         text = file.read_bytes().decode("utf-8-sig")
         if text.startswith("$ANSIBLE_VAULT"):
             return "it is vaulted as a whole", 1
-        events = list(yaml.parse(text, Loader=_LOADER))  # to the end: what is broken further down is not this
+        events = list(yaml.parse(text, Loader=LOADER))  # to the end: what is broken further down is not this
         top = next((event for event in events if isinstance(event, yaml.NodeEvent)), None)
         if isinstance(top, yaml.SequenceStartEvent):
             return "", 1
@@ -154,7 +157,7 @@ def _is_playbook(file: Path, *, or_broken: bool) -> bool:
         if _has_a_play(text):
             return True
         if or_broken:
-            all(True for _ in yaml.parse(text, Loader=_LOADER))  # to its end: it may be broken further down
+            all(True for _ in yaml.parse(text, Loader=LOADER))  # to its end: it may be broken further down
         return False
     except yaml.YAMLError:
         return or_broken or _MARKED.search(text) is not None
@@ -171,7 +174,7 @@ def _is_utf8(raw: bytes) -> bool:
 def _has_a_play(text: str) -> bool:
     """Read only as far as the first play: the events of a mapping in a list at the top, keys and values in turn."""
     depth, is_key = 0, False
-    for event in yaml.parse(text, Loader=_LOADER):
+    for event in yaml.parse(text, Loader=LOADER):
         if isinstance(event, yaml.CollectionStartEvent):
             depth += 1
             if depth == 1 and not isinstance(event, yaml.SequenceStartEvent):
