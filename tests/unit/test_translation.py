@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import textwrap
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from pyrunbook.catalog import InvalidFile
 from pyrunbook.catalog.metadata import read_metadata
 from pyrunbook.catalog.step_notes import read_step_notes
 
+ROOT = Path(__file__).parents[2]
 METADATA = """
     argument_specs:
       Sample:
@@ -152,3 +154,9 @@ def test_a_translation_is_no_runbook(tmp_path: Path) -> None:
     put(folder / "x.yml", "- {name: Sample, hosts: services, tasks: []}\n")
     french(put(folder / "x.meta.yml", METADATA), "title: Exemple\n")
     assert catalog.load(tmp_path).ids == ["maintenance/x"]
+
+
+@pytest.mark.parametrize("file", [*ROOT.glob("playbooks/*/*.meta.yml"), *ROOT.glob("roles/*/meta/step.yml")], ids=str)
+def test_what_is_shipped_has_its_french_words_beside(file: Path) -> None:
+    assert file.with_suffix(".fr.yml").is_file()
+    assert not re.search(r"^\s*(- )?(en|fr):|\{(en|fr):", file.read_text(encoding="utf-8"), re.MULTILINE)
