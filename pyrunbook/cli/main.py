@@ -99,7 +99,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     # Where the ansible.cfg of a user's own project finds the plugins and the shipped roles.
     os.environ[places.ENV_PACKAGE] = str(places.package())
     if threading.current_thread() is threading.main_thread():
-        # A script that starts us in the background hands on an ignored SIGINT; who sends one by pid means it.
+        # A command that a script starts in the background ignores SIGINT; one that is sent by pid is meant to end it.
         signal.signal(signal.SIGINT, signal.default_int_handler)
     sys.stdout, sys.stderr = _goes_on(sys.stdout), _goes_on(sys.stderr)
     try:
