@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import socket
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -9,13 +10,31 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from pyrunbook.errors import BadInput, FailedAndPutBack, Refused
-from pyrunbook.platforms import Deployment, Platform, Result, other
+from pyrunbook.platforms import Deployment, Platform, Release, Result, other
 from pyrunbook.rollout import in_flight
-from pyrunbook.rollout.checks import HttpCheck, until
+from pyrunbook.rollout.checks import HttpCheck, perform, until
 from pyrunbook.service import HostColor, HostService
 
 REACHED_SECONDS = 5.0
 """That the active color may take to answer before a run begins."""
+_ANSWER_SECONDS = 2.0
+SEND_BACK = """\
+cd {root} || exit 1
+[ -d releases/{release} ] && [ ! -e slots/{color}/starting ] || exit 3
+[ "$(basename "$(readlink slots/{color}/release)")" = {release} ] || exit 3
+[ "$(cat {upstream})" = {address} ] && exit 4
+umask 077
+new=$(mktemp {upstream}.XXXXXX) || exit 1
+trap 'rm -f "$new"' EXIT
+printf '%s\\n' {address} > "$new" && chmod 644 "$new" || exit 1
+sync "$new" 2>/dev/null
+mv -f "$new" {upstream} && sync "$(dirname {upstream})" 2>/dev/null || :
+[ "$(cat {upstream})" = {address} ]"""
+"""POSIX sh, without a last newline, because Ansible appends ` && sleep 0`.
+
+0: sent; 3: the slot may hold something else than the plan's release; 4: the traffic was there already.
+As `pyrunbook.on_target.durable.write` does it: whole on disk before it takes the place of the old file."""
+SENT, ALREADY_THERE = 0, 4
 
 
 def _choose(wanted: str, available: list[str], directory: str) -> str:
@@ -67,11 +86,6 @@ class HostPlatform(Platform[HostService]):
             "supervisor_command": list(service.supervisor_command),
             "systemctl_command": list(service.systemctl_command),
         }
-
-    @property
-    def passed_on(self) -> dict[str, Any]:
-        """See `Platform.passed_on`."""
-        return {"service_slots": self.slots}
 
     def state(self, *, for_rollback: bool = False) -> Result:  # noqa: ARG002 - a slot that is empty is no error
         """See `Platform.state`."""
@@ -162,6 +176,111 @@ class HostPlatform(Platform[HostService]):
             )
         detail = f"ready after {tries} check{'' if tries == 1 else 's'}"
         yield {"changed": False, "detail": detail, "evidence": {"reached": result.evidence}}
+
+    def back_up(self, parts: Sequence[str], backup_id: str) -> Result:
+        """See `Platform.back_up`."""
+        destination = f"{self.service.root}/state/backups/{backup_id}.tar.gz"
+        asked = {"root": str(self.service.root), "parts": list(parts), "destination": destination}
+        return self.run.on_target("host_backup", asked)
+
+    def capture(self, ready: HttpCheck, *, seconds: float, backup: Mapping[str, Any] | None) -> Result:
+        """See `Platform.capture`; `pyrunbook.on_target.slots.Slots.put_back` reads it."""
+        serving, other_color = self.known["colors"][self.active], self.known["colors"][self.preview]
+        color = self.color(self.active)
+        section = {
+            "active": self.active,
+            "release": serving["release"],
+            "upstream": str(color.address),
+            "ready": {
+                "url": f"{color.url}{ready.path}",
+                "seconds": seconds,
+                "status": list(ready.status),
+                "ca_file": ready.ca_file,
+            },
+            "preview": {
+                "color": self.preview,
+                "release": other_color["release"],
+                "running": other_color["running"],
+            },
+            "backup": backup,
+        }
+        return {"section": section}
+
+    def keep_plan(self, plan_id: str, text: str) -> Result:
+        """See `Platform.keep_plan`."""
+        return self.run.on_target("host_plan", {"path": self._plan_file(plan_id), "content": text})
+
+    def _plan_file(self, plan_id: str) -> str:
+        return f"{self.service.root}/state/plans/{plan_id}.json"
+
+    def deploy(self, color: str, wanted: Release) -> Iterator[Result]:
+        """See `Platform.deploy`."""
+        started = self._slot(color, "started", release=wanted.name, stable_seconds=wanted.stable_seconds)
+        yield started
+        ready = self.wait_ready(
+            wanted.ready, str(self.color(color).url), seconds=wanted.timeout, consecutive=wanted.consecutive
+        )
+        deployed = {} if self.run.check_mode else {"release": wanted.name}
+        yield {**ready, "deployed": deployed, "evidence": {**ready.get("evidence", {}), "deployed": deployed}}
+
+    def switch(self, color: str, ready: HttpCheck, *, timeout: float) -> Iterator[Result]:
+        """See `Platform.switch`."""
+        before = [self.color(self.active).address, self.service.maintenance_address]
+        yield self._dial(self.color(color).address, expected=before, keep=[])
+        yield self.wait_reached(ready, seconds=timeout)
+
+    def require_serving(self, color: str, release: str) -> Result:
+        """See `Platform.require_serving`."""
+        return self._slot(color, "serving", release=release)
+
+    def kept_plan(self, plan_id: str) -> str:
+        """See `Platform.kept_plan`."""
+        return str(self.run.on_target("host_plan", {"path": self._plan_file(plan_id)})["content"])
+
+    def put_back(self, section: dict[str, Any]) -> Iterator[Result]:
+        """See `Platform.put_back`; `Slots.put_back` does what the quick switch left."""
+        yield self._send_back(section)
+        yield self.run.on_target("host_put_back", {"service": self.slots, "plan": section})
+
+    def put_back_preview(self, section: dict[str, Any]) -> Result:
+        """See `Platform.put_back_preview`."""
+        return self.run.on_target("host_put_back", {"service": self.slots, "plan": section, "preview": True})
+
+    def _send_back(self, section: dict[str, Any]) -> Result:
+        """Send the traffic back at once, where the color that served still answers.
+
+        Clients see the bad release until then, and a program takes longer to start than the switch itself. Where this
+        cannot be sure, it does nothing.
+        """
+        wanted, url = section["ready"], urlsplit(section["ready"]["url"])
+        check = HttpCheck(
+            "ready",
+            f"{url.path}?{url.query}" if url.query else url.path,
+            status=tuple(wanted.get("status") or [200]),
+            timeout=_ANSWER_SECONDS,
+            ca_file=wanted.get("ca_file"),
+        )
+        ready = perform(check, f"{url.scheme}://{url.netloc}")
+        if not ready.passed or not section["release"]:
+            return {"changed": False, "evidence": {"answers": ready.detail}}
+        if self.run.check_mode:
+            return {"changed": False, "detail": f"would send the traffic to {section['active']} at once"}
+        words = {
+            "root": self.service.root,
+            "release": section["release"],
+            "color": section["active"],
+            "upstream": self.upstream_file,
+            "address": section["upstream"],
+        }
+        code, said = self.run.shell(SEND_BACK.format(**{key: shlex.quote(str(word)) for key, word in words.items()}))
+        if code == SENT:
+            return {"changed": True, "detail": f"traffic sent to {section['active']}, which still answers"}
+        reason = "the traffic was there" if code == ALREADY_THERE else said.strip()
+        return {"changed": False, "evidence": {"answers": ready.detail, "not_sent": reason or f"exit {code}"}}
+
+    def remove(self, color: str, *, timeout: float) -> Result:  # noqa: ARG002 - stopping has a time limit of its own
+        """See `Platform.remove`."""
+        return self._slot(color, "removed", serves=self._serves(other(color)))
 
     def drain(
         self, color: str, *, delay: float, timeout: float, stops_traffic: bool, gauge: tuple[str, str]

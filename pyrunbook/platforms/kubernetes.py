@@ -2,22 +2,45 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from functools import cached_property
 from typing import Any
 
+from pyrunbook import places
 from pyrunbook.errors import BadInput, PyrunbookError
-from pyrunbook.kubernetes import access, apply, drain, lease, state
+from pyrunbook.kubernetes import (
+    access,
+    apply,
+    drain,
+    export,
+    lease,
+    plan,
+    put_back,
+    remove,
+    serving,
+    state,
+    switch,
+)  # fmt: skip
 from pyrunbook.kubernetes.client import PATIENCE, PATIENCE_TO_PUT_BACK, Cluster, connect
+from pyrunbook.kubernetes.rollout import wait_for_rollout
 from pyrunbook.kubernetes.target import Target
 from pyrunbook.kubernetes.waiting import Heartbeat, no_heartbeat
-from pyrunbook.platforms import Deployment, Platform, Result
+from pyrunbook.platforms import Deployment, Platform, Release, Result, other
+from pyrunbook.rollout import plan as plans
 from pyrunbook.rollout.checks import HttpCheck
 from pyrunbook.service import KubernetesService
 
 PATIENCE_OF_A_GUARD = 10.0
 """Seconds that an API may be silent before a run begins: nothing is lost by refusing it."""
+_PUT_BACK_SECONDS = 300.0
+_PLANS_KEPT = 10
+"""How many plans of a service stay in the cluster."""
+
+
+def _lines(selector: Mapping[str, str]) -> str:
+    return "".join(f"{key}: {value}\n" for key, value in sorted(selector.items()))
 
 
 class KubernetesPlatform(Platform[KubernetesService]):
@@ -39,6 +62,11 @@ class KubernetesPlatform(Platform[KubernetesService]):
     def _cluster(self, patience: float) -> Cluster:
         service = self.service
         return connect(service.kubeconfig, service.context, str(service.namespace), patience=patience)
+
+    @property
+    def patient(self) -> Cluster:
+        """The same, for what leaves the service in the middle when it is given up."""
+        return self.cluster.at_least(PATIENCE_TO_PUT_BACK)
 
     @cached_property
     def heartbeat(self) -> Heartbeat:
@@ -147,6 +175,171 @@ class KubernetesPlatform(Platform[KubernetesService]):
         """See `Platform.check_reached`: the API has told whether pods are ready; the checks come from outside."""
         del ready
         yield from ()
+
+    def back_up(self, parts: Sequence[str], backup_id: str) -> Result:  # noqa: ARG002 - all manifests are archived
+        """See `Platform.back_up`; the archive is on the machine that runs pyrunbook."""
+        directory = places.home() / "backups" / self.target.service
+        destination = directory / f"{backup_id}.tar.gz"
+        if self.run.check_mode:
+            count = sum(map(len, export.export(self.cluster, self.target).values()))
+            return {"changed": not destination.exists(), "detail": f"would back up {count} manifests to {destination}"}
+        places.private_directory(directory)
+        backup = export.backup(self.cluster, self.target, destination)
+        detail = f"{backup['files']} manifests, restored and compared"
+        return {"changed": backup["created"], "backup": backup, "evidence": backup, "detail": detail}
+
+    def capture(self, ready: HttpCheck, *, seconds: float, backup: Mapping[str, Any] | None) -> Result:  # noqa: ARG002
+        """See `Platform.capture` and `pyrunbook.kubernetes.plan`; when a pod is ready, its Deployment says."""
+        section = plan.capture(self.cluster, self.target)
+        counts = {color: len(objects) for color, objects in section["objects"].items()}
+        return {
+            "section": section,
+            "detail": f"{counts['blue']} objects of blue, {counts['green']} of green",
+            "evidence": {"objects": counts, "replicas": section["replicas"], "active": section["active"]},
+        }
+
+    def keep_plan(self, plan_id: str, text: str) -> Result:
+        """See `Platform.keep_plan`; the newest plans of the service stay, older ones are deleted."""
+        name = plan.config_map_name(self.target.service, plan_id)
+        if self.run.check_mode:
+            changed = self.cluster.get("ConfigMap", name) is None
+            return {"changed": changed, "detail": f"would keep the plan in {name}"}
+        written = plan.store(self.cluster, self.target.service, plan_id, text)
+        pruned = plan.prune(self.cluster, self.target.service, _PLANS_KEPT) if written else []
+        evidence = {"config_map": name, "bytes": len(text), "pruned": pruned}
+        return {"changed": written, "detail": f"kept in ConfigMap {name}", "evidence": evidence}
+
+    def deploy(self, color: str, wanted: Release) -> Iterator[Result]:
+        """See `Platform.deploy`."""
+        self.target.check_color(color)
+        # A run that is resumed after its switch goes on from what it has deployed itself.
+        switched = self.known["active"] == color
+        names = [self.target.deployments[color]]
+        if not switched:
+            applied = self._apply(color, wanted)
+            names = applied["deployments"] or names
+            yield applied
+        yield self._rolled_out(names, wanted, self.run.deployed if switched else {})
+
+    def _apply(self, color: str, wanted: Release) -> Result:
+        """Read the manifests, check them, have the API check them, apply them."""
+        check = self.run.check_mode
+        prepared = apply.prepare(
+            self.cluster,
+            self.target,
+            color,
+            apply.read_manifests([path for path in wanted.manifests if path]),
+            minimum_replicas=max(self._recorded_replicas(), int(self.known["colors"][other(color)]["replicas"])),
+            release=wanted.name or None,
+        )
+        release, replicas = apply.release_and_replicas(prepared, self.target, color)
+        done = apply.apply(
+            self.cluster, prepared, force_conflicts=wanted.force_conflicts, check=check, heartbeat=self.heartbeat
+        )
+        if not check:
+            done["changed"] |= switch.point_preview(self.cluster, self.target, color)
+        said = "the API would take" if check else "applied"
+        return {
+            **done,
+            "detail": f"{said} {len(prepared)} manifests of {release}, {replicas} replicas",
+            "evidence": {"release": release, "replicas": replicas, "applied": done["applied"]},
+        }
+
+    def _recorded_replicas(self) -> int:
+        """How many replicas of the active color the run's plan has; 0 where the run has none."""
+        path = plans.path_of(self.run.id, self.run.service)
+        section = plans.read(path).kubernetes if path.exists() else None
+        return int(section["replicas"][section["active"]]) if section else 0
+
+    def _rolled_out(self, names: list[str], wanted: Release, deployed: Mapping[str, Any]) -> Result:
+        """Wait for Deployments; the timeout is that of all together."""
+        if self.run.check_mode:
+            return {"changed": False, "detail": f"would wait for {', '.join(names)}", "deployed": {}}
+        end = time.monotonic() + wanted.timeout
+        seen = {
+            name: wait_for_rollout(
+                self.cluster,
+                name,
+                timeout=max(end - time.monotonic(), 1.0),
+                stable_seconds=wanted.stable_seconds,
+                heartbeat=self.heartbeat,
+            )
+            for name in names
+        }
+        ready, looks = (sum(entry[key] for entry in seen.values()) for key in ("ready", "looks"))
+        done: Result = {"changed": False, "detail": f"{ready} pods ready after {looks} checks"}
+        if deployed:  # by an earlier attempt, whose evidence stands
+            return {**done, "deployed": deployed}
+        return {**done, "deployed": seen, "evidence": {"deployed": seen}}
+
+    def switch(self, color: str, ready: HttpCheck, *, timeout: float) -> Iterator[Result]:
+        """See `Platform.switch`."""
+        done = switch.switch(
+            self.cluster, self.target, color, timeout=timeout, check=self.run.check_mode, heartbeat=self.heartbeat
+        )
+        diff = {
+            "before": _lines(done["previous_selector"]),
+            "after": _lines(done["selector"]),
+            "before_header": f"selector of Service {self.target.service}",
+        }
+        yield {
+            "changed": done["changed"],
+            "detail": f"{done['endpoints']} endpoints, all of {color}",
+            "evidence": done,
+            "diff": diff if done["changed"] else {},
+        }
+        yield self.wait_reached(ready, seconds=timeout)
+
+    def require_serving(self, color: str, release: str) -> Result:  # noqa: ARG002 - images are compared
+        """See `Platform.require_serving`."""
+        deployed = self.run.deployed or None
+        serving.require_serving(self.cluster, self.target, color, deployed, heartbeat=self.heartbeat)
+        return {"changed": False}
+
+    def diverted(self) -> str:
+        """See `Platform.diverted`."""
+        now = self.state()["state"]
+        if now["active"] == self.preview:
+            return ""
+        writer = now["kubernetes"]["written_by"] or " by something else"
+        return (
+            f"The traffic goes to {now['active']} again, not to {self.preview}: Service {self.target.service} was "
+            f"written{writer} after this run had switched it.\n"
+            "Next: find out what writes it (GitOps, an operator, a colleague), and pause it for the time of the run"
+        )
+
+    def kept_plan(self, plan_id: str) -> str:
+        """See `Platform.kept_plan`; a damaged one is no plan's text."""
+        return plan.kept(self.patient, self.target.service, plan_id)
+
+    def put_back(self, section: dict[str, Any]) -> Iterator[Result]:
+        """See `Platform.put_back`."""
+        yield self._restored(put_back.restore, section, section["active"])
+
+    def put_back_preview(self, section: dict[str, Any]) -> Result:
+        """See `Platform.put_back_preview`."""
+        return self._restored(put_back.restore_preview, section, other(section["active"]))
+
+    def _restored(self, restore: Callable[..., dict[str, Any]], section: dict[str, Any], color: str) -> Result:
+        check = self.run.check_mode
+        done = restore(self.patient, section, timeout=_PUT_BACK_SECONDS, check=check, heartbeat=self.heartbeat)
+        detail = "; ".join(done["done"]) or f"{color} is as it was"
+        return {"changed": done["changed"], "detail": detail, "evidence": done}
+
+    def remove(self, color: str, *, timeout: float) -> Result:
+        """See `Platform.remove`."""
+        done = remove.remove(
+            self.cluster,
+            self.target,
+            color,
+            timeout=timeout,
+            deployed=self.run.deployed or None,
+            check=self.run.check_mode,
+            heartbeat=self.heartbeat,
+        )
+        word = "would be removed" if self.run.check_mode else "removed"
+        detail = f"{len(done['removed'])} objects {word}" if done["changed"] else "nothing was left"
+        return {"changed": done["changed"], "detail": detail, "evidence": done}
 
     def drain(
         self, color: str, *, delay: float, timeout: float, stops_traffic: bool, gauge: tuple[str, str]

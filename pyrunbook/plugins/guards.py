@@ -17,8 +17,6 @@ from pyrunbook.run_contract import ENV_EVENTS, ENV_RUN_ID
 
 ENDED_RUNS = 100
 """How many of the last runs may have left a lock behind that the next one takes over."""
-DEPLOYED = ("Start the release", "Wait for the rollout")
-"""The tasks of the role deploy_green whose evidence says what it has deployed."""
 
 
 @dataclass(frozen=True)
@@ -111,7 +109,9 @@ def recorded(run_id: str, service: str) -> Recorded | None:
     kept = plan.read(path)
     with Journal.open() as journal:
         known = journal.get(run_id).service(service)
-    deployed = [e.value for e in known.evidence if e.name in DEPLOYED] if known else []
+    # The evidence of the step deploy_green says so.
+    evidence = [each.value for each in known.evidence if isinstance(each.value, dict)] if known else []
+    deployed = [value["deployed"] for value in evidence if value.get("deployed")]
     return Recorded(kept.active, kept.preview, deployed[-1] if deployed else {})
 
 

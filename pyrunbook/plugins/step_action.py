@@ -16,6 +16,7 @@ from pyrunbook.errors import BadInput, FailedAndPutBack, PyrunbookError
 from pyrunbook.platforms import Platform, Run, platform_of
 from pyrunbook.plugins import target_program
 from pyrunbook.plugins.role_inputs import role_inputs
+from pyrunbook.redaction import secret_values
 from pyrunbook.rollout.checks import HttpCheck
 from pyrunbook.run_contract import ENV_JOURNAL_BROKEN, ENV_RUN_ID
 from pyrunbook.service import STEP_VARIABLES, HostService, KubernetesService, of_step, plain
@@ -87,8 +88,10 @@ class StepAction(ActionBase):
         deployed = (self.variable("service_deployed") or {}).get("deployed")
         run = Run(
             id=self.run_id,
+            service=str(self.variables["inventory_hostname"]),
             check_mode=self.check_mode,
             on_target=lambda name, arguments: self.on_target(name, arguments, self.variables),
+            shell=self._shell,
             active=self.variable("service_active_color") or "",
             preview=self.variable("service_preview_color") or "",
             state=self.variable("service_state"),
@@ -118,7 +121,14 @@ class StepAction(ActionBase):
         templar = self._templar
         if known:
             templar = templar.copy_with_new_env(available_variables={**self.variables, **known})
-        return plain(templar.template(self.variables[name]))
+        value = templar.template(self.variables[name])
+        self._found_secrets.update(secret_values({name: value}))
+        return plain(value)
+
+    @property
+    def secrets(self) -> list[str]:
+        """What must not be shown: the secrets among the host's variables, and in what was templated of them."""
+        return [*secret_values(self.variables), *self._found_secrets]
 
     def on_target(self, name: str, arguments: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
         """Call a function on the service's machine; see `target_program.call`.
@@ -140,19 +150,32 @@ class StepAction(ActionBase):
             raise FailedOnTarget(result)
         return result
 
-    def inventory_checks(self, value: Any) -> tuple[list[dict[str, Any]], str]:
+    def _shell(self, script: str) -> tuple[int, str]:
+        done = self._low_level_execute_command(script)
+        return int(done["rc"]), str(done["stderr"])
+
+    def inventory_checks(self, value: Any, **others: Any) -> tuple[list[dict[str, Any]], str]:
         """Checks of the inventory, for those of a rollback plan that refer to them; and why some cannot be read.
 
-        A vault whose password is missing must not end a rollback, so these are no arguments of the task.
+        A vault whose password is missing must not end a rollback, so these are no inputs.
+
+        Args:
+            value: as the inventory has it, with templates.
+            others: see `variable`.
         """
-        found, why = [], ""
+        found: list[dict[str, Any]] = []
+        why = ""
+        templar = self._templar
+        if others:
+            templar = templar.copy_with_new_env(available_variables={**self.variables, **others})
         for each in value if isinstance(value, list) else [value]:
             try:
-                told = self._templar.template(each)
+                told = templar.template(each)
             except Exception as error:
                 why = str(error).splitlines()[0]
                 continue
-            found += told if isinstance(told, list) else [told] if told else []
+            self._found_secrets.update(secret_values({"checks": told}))
+            found += plain(told) if isinstance(told, list) else [plain(told)] if told else []
         return found, why
 
     def run(self, tmp: Any = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
@@ -163,6 +186,7 @@ class StepAction(ActionBase):
             result.update(failed=True, msg=f"The journal cannot be written ({broken}), so nothing more is changed.")
             return result
         self.variables: dict[str, Any] = task_vars or {}
+        self._found_secrets: set[str] = set()
         _, arguments = self.validate_argument_spec(argument_spec=self.ARGUMENTS)
         try:
             if self.ROLE_INPUTS:

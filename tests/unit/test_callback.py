@@ -105,6 +105,12 @@ def play(tmp_path: Path) -> Play:
         "        return {'changed': True, 'detail': 'plan recorded', 'plan': {'id': 'p', 'checksum': 'c'},\n"
         "                'evidence': {'db_password': 'hunter2!', 'files': 3}}\n"
     )
+    (actions / "change_it.py").write_text(
+        "from pyrunbook.plugins.step_action import StepAction\n"
+        "class ActionModule(StepAction):\n"
+        "    def act(self, arguments, task_vars):\n"
+        "        return {'changed': True}\n"
+    )
     (tmp_path / "hosts.json").write_text(json.dumps(INVENTORY))
 
     def play(text: str, *options: str, code: int | None = 0, **environment: str) -> Played:
@@ -460,7 +466,7 @@ def test_a_run_that_cannot_be_recorded_changes_nothing(play: Play, tmp_path: Pat
         HEAD.format(serial=1)
         + """
         - name: Change it
-          on_record:
+          change_it: {}
     """
     )
     (tmp_path / "home").mkdir()
@@ -479,7 +485,7 @@ def test_a_run_that_has_ended_is_not_taken_up_by_its_id(play: Play) -> None:
         HEAD.format(serial=2)
         + """
         - name: Change it
-          on_record:
+          change_it: {}
     """
     )
     first = play(book, PYRUNBOOK_RUN_ID="0000beef")

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from pyrunbook.plugins.action.host_send_back import ALREADY_THERE, SCRIPT, SENT
+from pyrunbook.platforms.host import ALREADY_THERE, SEND_BACK, SENT
 
 UNSURE = 3
 
@@ -34,7 +34,7 @@ def send(root: Path, release: str = "1.0.4", address: str = "127.0.0.1:8101") ->
         "upstream": root / "proxy/upstream",
         "address": address,
     }
-    script = SCRIPT.format(**{key: shlex.quote(str(value)) for key, value in words.items()})
+    script = SEND_BACK.format(**{key: shlex.quote(str(value)) for key, value in words.items()})
     # As `_low_level_execute_command` sends it.
     return subprocess.run(["sh", "-c", f"{script} && sleep 0"], check=False).returncode
 

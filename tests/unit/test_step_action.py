@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import socket
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -15,14 +13,8 @@ from ansible.errors import AnsibleError
 
 from pyrunbook import places
 from pyrunbook.errors import BadInput, FailedAndPutBack, Refused
-from pyrunbook.plugins.action import (
-    checks,
-    conclude,
-    rollback_plan,
-    wait_ready,
-)
+from pyrunbook.plugins.action import conclude
 from pyrunbook.plugins.step_action import StepAction
-from pyrunbook.rollout import plan
 from pyrunbook.run_contract import ENV_JOURNAL_BROKEN, ENV_RUN_ID
 
 Run = Callable[..., dict[str, Any]]
@@ -191,117 +183,6 @@ def test_a_failure_keeps_what_was_done_before_it(tmp_path: Path) -> None:
     assert (result["failed"], result["msg"]) == (True, "there is no green paint")
     assert (result["changed"], result["detail"]) == (True, "cleaned")
     assert result["evidence"] == {"spots": 1, "paint": 0}
-
-
-# --- checks ------------------------------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def nobody() -> str:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return f"http://127.0.0.1:{probe.getsockname()[1]}"
-
-
-def test_a_failed_check_ends_the_step_with_evidence(nobody: str, tmp_path: Path) -> None:
-    made = tmp_path / "made"
-    result = run(checks.ActionModule, url=nobody, checks=[{"name": "health"}], hooks=[{"argv": ["touch", str(made)]}])
-    assert result["failed"] is True
-    assert result["msg"].startswith("health (error): GET /: ")
-    assert result["evidence"]["health"]["verdict"] == "error"
-    assert not made.exists(), "what comes after the first failure is not performed"
-    json.dumps(result["evidence"])
-
-
-def test_all_are_read_before_any_is_performed(nobody: str, tmp_path: Path) -> None:
-    made = tmp_path / "made"
-    hooks = [{"argv": ["touch", str(made)]}, {"argv": ["/nonexistent/check"]}]
-    result = run(checks.ActionModule, url=nobody, checks=[], hooks=hooks)
-    assert "/nonexistent/check is not an executable file" in result["msg"]
-    assert not made.exists()
-    result = run(checks.ActionModule, url=nobody, checks=[{"pth": "/"}], hooks=hooks[:1])
-    assert "unknown key pth" in result["msg"]
-    assert not made.exists()
-
-
-def test_nothing_to_check_is_no_pass(nobody: str) -> None:
-    assert "nothing to check" in run(checks.ActionModule, url=nobody, checks=[])["msg"].lower()
-
-
-def test_check_mode_reads_checks_and_performs_none(nobody: str) -> None:
-    result = run(checks.ActionModule, check_mode=True, url=nobody, checks=[{"name": "health"}])
-    assert not result.get("failed")
-    assert "not performed" in result["detail"]
-    assert run(checks.ActionModule, check_mode=True, url=nobody, checks=[{"pth": "/"}])["failed"] is True
-
-
-def test_hooks_know_the_run(nobody: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv(ENV_RUN_ID, "7f3a0001")
-    hook = {"name": "own", "argv": ["sh", "-c", "echo $PYRUNBOOK_URL $PYRUNBOOK_RUN_ID $PYRUNBOOK_RELEASE"]}
-    result = run(checks.ActionModule, url=nobody, checks=[], hooks=[hook], environment={"release": "1.1.0"})
-    assert result["evidence"]["own"]["output"] == [f"{nobody} 7f3a0001 1.1.0"]
-    assert result["changed"] is False
-
-
-# --- waiting -----------------------------------------------------------------------------------------------------
-
-
-def test_wait_ready_names_what_it_waited_for_and_saw_last(nobody: str) -> None:
-    result = run(wait_ready.ActionModule, url=nobody, check={"name": "ready", "path": "/ready"}, seconds=0.2)
-    assert result["failed"] is True
-    assert f"{nobody} is not ready after 0.2 s and " in result["msg"]
-    assert "refused" in result["msg"].lower()
-    waited = run(wait_ready.ActionModule, check_mode=True, url=nobody, check={"name": "ready"}, seconds=60)
-    assert not waited.get("failed")
-
-
-# --- plans -------------------------------------------------------------------------------------------------------
-
-PLAN = {
-    "state": "recorded",
-    "id": "7f3a0001",
-    "service": "agent-factory",
-    "runbook": "maintenance/production_update",
-    "platform": "host",
-    "active": "blue",
-    "preview": "green",
-    "release": "1.0.4",
-    "host": {"active": "blue"},
-}
-
-
-def test_a_plan_is_recorded_once_and_read(state: Path) -> None:
-    first = run(rollback_plan.ActionModule, **PLAN)
-    assert first["changed"] is True
-    assert first["plan"]["id"] == "7f3a0001"
-    again = run(rollback_plan.ActionModule, **{**PLAN, "active": "green", "preview": "blue"})
-    assert again["changed"] is False
-    assert again["sealed"] == first["sealed"]
-    read = run(rollback_plan.ActionModule, state="read", id="7f3a0001", service="agent-factory")
-    assert read["content"]["active"] == "blue"
-    assert read["content"]["operator"] == "ada"
-
-
-def test_check_mode_records_no_plan(state: Path) -> None:
-    assert run(rollback_plan.ActionModule, check_mode=True, **PLAN)["changed"] is True
-    assert not state.exists()
-
-
-def test_a_plan_kept_elsewhere_is_read_from_its_text_and_checked(state: Path) -> None:
-    sealed = run(rollback_plan.ActionModule, check_mode=True, **PLAN)["sealed"]
-    asked = {"state": "read", "id": "7f3a0001", "service": "agent-factory"}
-    assert run(rollback_plan.ActionModule, **asked, text=sealed)["content"]["release"] == "1.0.4"
-    damaged = run(rollback_plan.ActionModule, **asked, text=sealed.replace("1.0.4", "1.0.5"))
-    assert "the checksum does not match" in damaged["msg"]
-    assert run(rollback_plan.ActionModule, **asked, text="")["content"] is None
-
-
-def test_a_damaged_plan_here_is_not_replaced_by_one_from_elsewhere(state: Path) -> None:
-    sealed = run(rollback_plan.ActionModule, **PLAN)["sealed"]
-    path = plan.path_of("7f3a0001", "agent-factory")
-    path.write_text("damaged")
-    result = run(rollback_plan.ActionModule, state="read", id="7f3a0001", service="agent-factory", text=sealed)
-    assert "is not a rollback plan" in result["msg"]
 
 
 # --- concluding --------------------------------------------------------------------------------------------------

@@ -23,7 +23,7 @@ options:
     elements: dict
     default: []
   service:
-    description: Where the slots are; the fact C(service_slots) of the role service_state.
+    description: Where the slots are.
     type: dict
     required: true
     suboptions:

@@ -11,7 +11,7 @@ options:
   plan: {description: The C(host) section of a rollback plan., type: dict, required: true}
   preview: {description: Bring the other color back to what it was instead., type: bool, default: false}
   service:
-    description: Where the slots are; the fact C(service_slots) of the role service_state.
+    description: Where the slots are.
     type: dict
     required: true
     suboptions:

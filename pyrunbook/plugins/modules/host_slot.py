@@ -21,7 +21,7 @@ options:
   release: {description: The release that runs., type: str}
   stable_seconds: {description: Seconds that a started process must stay up., type: float, default: 0}
   service:
-    description: Where the slots are; the fact C(service_slots) of the role service_state.
+    description: Where the slots are.
     type: dict
     required: true
     suboptions:

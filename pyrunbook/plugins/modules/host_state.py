@@ -8,7 +8,7 @@ description:
   - Returns the C(service_state) of CONTRIBUTING.md as C(state), and where the slots are as C(slots). Changes nothing.
 options:
   service:
-    description: Where the slots are; the fact C(service_slots) of the role service_state.
+    description: Where the slots are.
     type: dict
     required: true
     suboptions:
