@@ -495,16 +495,23 @@ def test_a_run_that_has_ended_is_not_taken_up_by_its_id(play: Play) -> None:
     assert second.run.attempt == 1
 
 
-def test_preflight_refuses_a_play_that_does_not_write_the_journal(play: Play) -> None:
+def test_preflight_refuses_a_play_that_does_not_write_the_journal(play: Play, tmp_path: Path) -> None:
+    (tmp_path / "roles/guard/tasks").mkdir(parents=True)
+    (tmp_path / "roles/guard/tasks/main.yml").write_text("- preflight:\n")
+    (tmp_path / "roles/guard/meta").symlink_to(ROOT / "roles/preflight/meta")
     book = (
         HEAD.format(serial=2)
         + """
         - name: Check it
-          preflight:
-            runbook: "{{ runbook_id }}"
-            service: "{{ inventory_hostname }}"
-            window: always
-            attested: [oncall_available, staging_validated]
+          ansible.builtin.import_role: {name: guard}
+          vars:
+            preflight_runbook: "{{ runbook_id }}"
+            preflight_window: always
+            preflight_attested: [oncall_available, staging_validated]
+            preflight_exclusive: false
+            preflight_colors: false
+            preflight_deploys: false
+            preflight_recovery: false
     """
     )
     assert play(book).run.outcome == "succeeded"
