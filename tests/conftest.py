@@ -3,8 +3,25 @@
 from __future__ import annotations
 
 import signal
+from pathlib import Path
+
+import pytest
+from processor_time import ProcessorTime
 
 # A script that starts the tests in the background, or nohup, has these ignored, and every child would inherit that.
 for number in (signal.SIGHUP, signal.SIGQUIT):
     signal.signal(number, signal.SIG_DFL)
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+REAL_PROCESSES = [Path(__file__).parent / name for name in ("integration", "cluster", "molecule", "packaging")]
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.pluginmanager.register(ProcessorTime())
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """`--reruns` is for tests of real processes, which a busy machine delays; the others are right at once."""
+    for item in items:
+        if not any(directory in item.path.parents for directory in REAL_PROCESSES):
+            item.add_marker(pytest.mark.flaky(reruns=0))
