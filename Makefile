@@ -22,8 +22,9 @@ LONG ?=
 PYTEST := $(BIN)/python -m pytest $(if $(LONG),,-m "not long")
 # Tests of real processes wait more than they compute; more of them at a time than there are processors.
 WORKERS ?= 3
-# Real processes on a busy machine: what fails is tried once more, and what is broken fails again. Tests that share
-# something large (an installed wheel, a Vault) name it as their group, and go to one worker.
+# Real processes on a busy machine: what fails is tried once more, and what is broken fails again; tests/conftest.py says
+# which tests those are. Tests that share something large (an installed wheel, a Vault) name it as their group, and go to
+# one worker.
 PARALLEL := -n $(WORKERS) --dist loadgroup --reruns 1
 # The longest first: two go at a time.
 LINTERS := ansible-lint mypy runbooks yamllint ruff imports
@@ -42,7 +43,10 @@ demo: $(SANDBOX)  ## Update the sandbox under traffic; again: in the other direc
 site: $(SITE)  ## Build the HTML site of docs/ into site/: guides, runbooks in all languages, search, printable
 	properdocs build --clean --config-file .config/properdocs.yml
 
-test: lint tests  ## Run all that CI runs
+# How long it takes is decided by the time of the processors.
+test:  ## Run all that CI runs
+	@TIMEFORMAT='make test took %R s, and of the processors %U s + %S s (user + system)'; \
+	time $(MAKE) --no-print-directory lint tests
 
 # --- tests ------------------------------------------------------------------------------------------------------
 
@@ -62,7 +66,7 @@ integration: $(DEV)  ## Test whole updates, faults and kills on the sandbox
 cluster: $(DEV)  ## Test Kubernetes: PYRUNBOOK_TEST_KUBECONFIG, or the stand-in under tests/cluster
 	$(PYTEST) $(PARALLEL) tests/cluster $(PYTEST_ARGS)
 
-molecule: $(DEV)  ## Converge each role twice and look at what it did
+molecule: $(DEV)  ## Run every role's scenario: check mode, converge, idempotence, verify
 	$(PYTEST) $(PARALLEL) tests/molecule $(PYTEST_ARGS)
 
 packaging: $(DEV)  ## Build the wheel and use it from a fresh environment

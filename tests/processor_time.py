@@ -12,6 +12,7 @@ import resource
 from collections import Counter
 from collections.abc import Generator, Iterator
 from pathlib import Path
+from typing import cast
 
 import pytest
 
@@ -27,11 +28,20 @@ def used() -> float:
     return sum(one.ru_utime + one.ru_stime for one in both)
 
 
+def add(seconds: dict[str, float], name: str, more: float) -> None:
+    seconds[name] = seconds.get(name, 0.0) + more
+
+
+def most(seconds: dict[str, float]) -> list[tuple[str, float]]:
+    """The most expensive first."""
+    return sorted(seconds.items(), key=lambda entry: -entry[1])
+
+
 class ProcessorTime:
     """A pytest plugin: a worker measures, the process that prints adds up."""
 
     def __init__(self) -> None:
-        self.tests: Counter[str] = Counter()
+        self.tests: dict[str, float] = {}
         self.second_tries: Counter[str] = Counter()
         self._last = 0.0
 
@@ -47,22 +57,27 @@ class ProcessorTime:
         return report
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        self.tests[report.nodeid] += sum(value for key, value in report.user_properties if key == KEY)
+        for key, seconds in report.user_properties:
+            if key == KEY:
+                add(self.tests, report.nodeid, cast("float", seconds))
         if str(report.outcome) == "rerun":
             self.second_tries[report.nodeid] += 1
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         if path := os.environ.get(COSTS):
-            Path(path).write_text(json.dumps(dict(self.tests.most_common()), indent=1))
-        files: Counter[str] = Counter()
+            Path(path).write_text(json.dumps(dict(most(self.tests)), indent=1))
+        files: dict[str, float] = {}
         for test, seconds in self.tests.items():
-            files[test.partition("::")[0]] += seconds
+            add(files, test.partition("::")[0], seconds)
         terminalreporter.section("processor time")
         for line in self._lines(files):
             terminalreporter.write_line(line)
 
-    def _lines(self, files: Counter[str]) -> Iterator[str]:
-        yield f"{used():.0f} s in all, {files.total():.0f} s of it in tests; second tries: {self.second_tries.total()}"
-        yield from (f"second try: {test}" for test in self.second_tries)
-        for most in (files, self.tests):
-            yield from (f"{seconds:7.1f} s  {name}" for name, seconds in most.most_common(SHOWN) if seconds >= 1)
+    def _lines(self, files: dict[str, float]) -> Iterator[str]:
+        yield f"{used():.0f} s in all, {sum(files.values()):.0f} s of it in tests; second tries: {self.second_tries.total()}"
+        for test in self.second_tries:
+            yield f"second try: {test}"
+        for measured in (files, self.tests):
+            for name, seconds in most(measured)[:SHOWN]:
+                if seconds >= 1:
+                    yield f"{seconds:7.1f} s  {name}"

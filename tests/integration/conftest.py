@@ -20,5 +20,5 @@ def new_sandbox(tmp_path: Path) -> Iterator[Sandbox]:
 @pytest.fixture
 def sandbox(new_sandbox: Sandbox) -> Sandbox:
     """A running sandbox: blue serves 1.0.4, green is empty, 1.1.0 is the candidate."""
-    new_sandbox.up()
+    new_sandbox.start()
     return new_sandbox

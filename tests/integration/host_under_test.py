@@ -263,10 +263,6 @@ class HostMachine(Sandbox):
         words = [self.systemd.ctl(verb, unit).stdout.strip() for verb in ("is-active", "is-enabled")]
         return words[0], words[1]
 
-    def release(self, version: str, fault: str = "") -> None:
-        """Put a release on the machine and make it the next one."""
-        content.make_release(self.layout, version, fault)
-
     def stop(self) -> None:
         """End all of it."""
         self.systemd.remove(list(self.units.values()))

@@ -45,16 +45,12 @@ def maintain(sandbox: Sandbox, *args: str, code: int = 0) -> subprocess.Complete
 
 def runs(sandbox: Sandbox) -> list[dict[str, Any]]:
     """The journal's runs, newest first."""
-    done = sandbox.run("history", "--json", "--limit", "100")
-    assert done.returncode == 0, done.stderr
-    return [json.loads(line) for line in done.stdout.splitlines()]
+    return [json.loads(line) for line in sandbox.ask("history", "--json", "--limit", "100").splitlines()]
 
 
 def report(sandbox: Sandbox, run: str = "latest") -> dict[str, Any]:
     """One run, whole."""
-    done = sandbox.run("report", run, "--format", "json")
-    assert done.returncode == 0, done.stderr
-    found: dict[str, Any] = json.loads(done.stdout)
+    found: dict[str, Any] = json.loads(sandbox.ask("report", run, "--format", "json"))
     return found
 
 

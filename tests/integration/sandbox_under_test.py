@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import json
 import os
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import psutil
+import pytest
 
-from pyrunbook.sandbox import processes, state
+from pyrunbook.cli.main import main
+from pyrunbook.sandbox import content, processes, state
 from pyrunbook.sandbox.layout import Layout
 from pyrunbook.sandbox.supervision import Supervisor
 
@@ -49,10 +53,31 @@ class Sandbox:
         assert result.returncode == 0, result.stdout + result.stderr
         return result
 
+    def ask(self, *args: str, codes: tuple[int, ...] = (0,)) -> str:
+        """What `pyrunbook ARGS…` prints, without a process of its own: for what is not itself under test."""
+        out, err = io.StringIO(), io.StringIO()
+        with (
+            mock.patch.dict(os.environ, self.env, clear=True),
+            contextlib.redirect_stdout(out),
+            contextlib.redirect_stderr(err),
+            pytest.raises(SystemExit) as end,
+        ):
+            main(args)
+        assert end.value.code in codes, out.getvalue() + err.getvalue()
+        return out.getvalue()
+
+    def start(self) -> None:
+        """Have blue serve 1.0.4."""
+        self.ask("sandbox", "up")
+
     def status(self) -> dict[str, Any]:
         """What `pyrunbook sandbox status --json` prints."""
-        found: dict[str, Any] = json.loads(self.run("sandbox", "status", "--json").stdout)
+        found: dict[str, Any] = json.loads(self.ask("sandbox", "status", "--json", codes=(0, 3)))
         return found
+
+    def release(self, version: str, fault: str = "") -> None:
+        """Make a release and choose it as the next one."""
+        content.make_release(self.layout, version, fault)
 
     @property
     def settings(self) -> state.SandboxSettings:

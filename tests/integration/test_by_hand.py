@@ -62,7 +62,7 @@ def test_an_update_by_hand_swaps_the_colors_and_loses_no_request(
 
 def test_and_the_next_one_goes_the_other_way(sandbox: Sandbox, operator: Operator) -> None:
     for version, color in (("1.1.0", "green"), ("1.2.0", "blue")):
-        sandbox.run("sandbox", "release", version, check=True)
+        sandbox.release(version)
         with shell(sandbox) as typed:
             for block in operator.forward():
                 typed.do(block)

@@ -20,6 +20,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import operation
 import pytest
 import yaml
 from openbao_under_test import OpenBao
@@ -47,7 +48,7 @@ class Scene:
         self.secrets: dict[str, bytes] = {}
 
     def set_up(self) -> None:
-        self.sandbox.up()
+        self.sandbox.start()
         self.bao.start()
         self.bao.initialize()
         self.bao.set_up()
@@ -239,8 +240,7 @@ def test_the_watch_finds_what_is_leaked(tmp_path: Path, channel: str, seen: str)
 
 def runs(scene: Scene) -> list[str]:
     """The ids of the runs, the last one first."""
-    done = scene.sandbox.run("history", "--json", "--limit", "100")
-    return [json.loads(line)["id"] for line in done.stdout.splitlines()]
+    return [run["id"] for run in operation.runs(scene.sandbox)]
 
 
 def test_rotations_from_a_vault(scene: Scene) -> None:

@@ -29,7 +29,7 @@ def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
     """One running sandbox for all: a doctor changes nothing."""
     directory = tmp_path_factory.mktemp("doctor")
     made = Sandbox(directory / "home", directory / "sandbox")
-    made.up()
+    made.start()
     yield made
     made.destroy()
 
@@ -79,7 +79,7 @@ def test_a_good_machine_with_a_good_service(sandbox: Sandbox) -> None:
     found = findings(sandbox, code=0)
     assert not wrong(found)
     assert set(found["journal"]) == {"name", "good", "seen", "next_step"}
-    assert not json.loads(sandbox.run("history", "--json").stdout or "[]")
+    assert not sandbox.ask("history", "--json").strip()
 
 
 def test_a_configuration_in_a_directory_that_others_may_write_to(sandbox: Sandbox, tmp_path: Path) -> None:

@@ -34,7 +34,7 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
     """One sandbox for the file; each test leaves it signing."""
     directory = tmp_path_factory.mktemp("incident")
     made = Sandbox(directory / "home", directory / "sandbox")
-    made.up()
+    made.start()
     yield made
     made.destroy()
 

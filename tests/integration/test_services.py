@@ -25,7 +25,7 @@ def two(tmp_path: Path) -> Iterator[tuple[Sandbox, Sandbox]]:
     hosts = {}
     try:
         for sandbox in made:
-            sandbox.up()
+            sandbox.start()
             hosts[sandbox.directory.name] = host_variables(state.read(sandbox.directory, probe=False))
         decided = ROOT / "inventories/sandbox/group_vars/services.yml"
         (tmp_path / "group_vars").mkdir()
@@ -42,7 +42,7 @@ def two(tmp_path: Path) -> Iterator[tuple[Sandbox, Sandbox]]:
 def test_services_are_updated_one_after_another_until_one_fails(two: tuple[Sandbox, Sandbox], tmp_path: Path) -> None:
     web, shop = two
     hosts = ("-i", str(tmp_path / "hosts.json"))
-    web.run("sandbox", "release", "1.2.0", "--fault", "unhealthy", check=True)
+    web.release("1.2.0", "unhealthy")
     failed = maintain(web, *hosts, code=4)
     assert serves(web) == ("blue", "1.0.4")
     assert serves(shop) == ("blue", "1.0.4")
@@ -78,5 +78,5 @@ def test_a_single_step_is_guarded_and_recorded_and_claims_no_more_than_it_did(sa
     assert "s: only backup was done." in done.stdout
     assert "is gone" not in done.stdout
     assert "To undo" not in done.stdout
-    assert "there is nothing to undo" in sandbox.run("report", told["id"]).stdout
+    assert "there is nothing to undo" in sandbox.ask("report", told["id"])
     assert not (sandbox.directory / "state" / "lock.json").exists()

@@ -57,7 +57,7 @@ def test_an_update_a_failing_one_and_a_rollback_over_ssh(sandbox: Sandbox, machi
         assert serves(sandbox) == ("blue", "1.0.4")
     assert load.report.failed == 0, load.report
     assert list(sandbox.directory.glob("state/backups/*.tar.gz"))
-    sandbox.run("sandbox", "release", "1.2.0", "--fault", "errors-behind-proxy", check=True)
+    sandbox.release("1.2.0", "errors-behind-proxy")
     failing = maintain(operator, code=4)
     assert "blue serves 1.0.4" in failing.stdout
     assert serves(sandbox) == ("blue", "1.0.4")

@@ -28,7 +28,7 @@ def pair(tmp_path: Path) -> Iterator[tuple[Sandbox, Sandbox]]:
     made = [Sandbox(tmp_path / f"home-{n}", tmp_path / f"sandbox-{n}") for n in (1, 2)]
     try:
         for sandbox in made:
-            sandbox.up()
+            sandbox.start()
         yield made[0], made[1]
     finally:
         for sandbox in made:
@@ -56,8 +56,8 @@ def test_services_are_updated_one_after_the_other_and_the_first_failure_ends_it(
         step["started"] for step in told["second"]["steps"]
     )
 
-    first.run("sandbox", "release", "1.2.0", "--fault", "errors-behind-proxy", check=True)
-    second.run("sandbox", "release", "1.2.0", check=True)
+    first.release("1.2.0", "errors-behind-proxy")
+    second.release("1.2.0")
 
     def files() -> list[tuple[str, int]]:
         return sorted((str(path), path.lstat().st_mtime_ns) for path in second.directory.glob("s*/**/*"))

@@ -99,14 +99,14 @@ def test_a_controlled_stop_drains_first_and_then_deploys(sandbox: Sandbox) -> No
 
 
 def test_a_controlled_stop_that_fails_brings_back_what_it_stopped(sandbox: Sandbox) -> None:
-    sandbox.run("sandbox", "release", "1.2.0", "--fault", "unhealthy", check=True)
+    sandbox.release("1.2.0", "unhealthy")
     maintain(sandbox, "-e", "update_strategy=controlled_stop", code=4)
     assert serves(sandbox) == ("blue", "1.0.4")
 
 
 @pytest.mark.parametrize("fault", FAULTS)
 def test_every_fault_ends_in_exit_4_with_the_old_version_serving(sandbox: Sandbox, fault: str) -> None:
-    sandbox.run("sandbox", "release", "1.2.0", "--fault", fault, check=True)
+    sandbox.release("1.2.0", fault)
     with Load(sandbox.url, 50) as load:
         done = maintain(sandbox, "-e", "deploy_green_timeout=4", code=4)
         assert serves(sandbox) == ("blue", "1.0.4")
@@ -150,7 +150,7 @@ def test_a_service_whose_machine_does_not_know_the_names_is_put_back_without_bei
     there = subprocess.run(ask, env=sandbox.env, capture_output=True, check=False)
     assert b"gaierror" in there.stderr, "the name is known where it must not be, so nothing is tested"
     blue = sandbox.status()["colors"]["blue"]["pid"]
-    sandbox.run("sandbox", "release", "1.2.0", "--fault", "wrong-version", check=True)
+    sandbox.release("1.2.0", "wrong-version")
     with Load(sandbox.url, 50) as load:
         done = maintain(sandbox, "-i", str(inventory), code=4)
         assert serves(sandbox) == ("blue", "1.0.4")
@@ -161,7 +161,7 @@ def test_a_service_whose_machine_does_not_know_the_names_is_put_back_without_bei
 
 def _verified(sandbox: Sandbox, run: str) -> bool:
     """Whether the run got past its verification, which takes 0.1 s: then it is finished, not put back."""
-    told = json.loads(sandbox.run("report", run, "--format", "json").stdout)
+    told = report(sandbox, run)
     steps = [step for service in told["services"] for step in service["steps"] if step["step"] == "verify"]
     return any(step["outcome"] is not None for step in steps if step["attempt"] == 1)
 
@@ -196,7 +196,7 @@ def test_a_cleanup_that_fails_keeps_the_verified_release_until_somebody_finishes
     assert last["next_step"] == f"pyrunbook recover {run}"
     assert serves(sandbox) == ("green", "1.1.0")
     assert not lock(sandbox).exists()
-    assert f"pyrunbook recover {run}" in sandbox.run("report", run).stdout
+    assert f"pyrunbook recover {run}" in sandbox.ask("report", run)
     link.rmdir()
     finished = sandbox.run("recover", run)
     assert finished.returncode == 0, finished.stdout + finished.stderr
@@ -283,7 +283,7 @@ def test_an_interrupted_run_is_put_back(sandbox: Sandbox, number: signal.Signals
 
 
 def test_a_run_that_takes_too_long_is_put_back(sandbox: Sandbox) -> None:
-    sandbox.run("sandbox", "release", "1.3.0", "--fault", "never-ready", check=True)
+    sandbox.release("1.3.0", "never-ready")
     done = maintain(sandbox, "--timeout", "8s", "-e", "deploy_green_timeout=100", code=4)
     assert "Timed out and put back" in done.stdout
     assert serves(sandbox) == ("blue", "1.0.4")
@@ -315,7 +315,7 @@ def test_a_direct_ansible_playbook_has_the_same_guards(sandbox: Sandbox) -> None
     assert serves(sandbox) == ("green", "1.1.0")
     assert report(sandbox)["outcome"] == "succeeded"
 
-    sandbox.run("sandbox", "release", "1.2.0", "--fault", "errors-behind-proxy", check=True)
+    sandbox.release("1.2.0", "errors-behind-proxy")
     done = subprocess.run(DIRECT, env=sandbox.env, capture_output=True, text=True, check=False)
     assert done.returncode == 2
     assert serves(sandbox) == ("green", "1.1.0")
@@ -475,7 +475,7 @@ def test_a_killed_run_leaves_no_inputs_behind_once_it_is_recovered(sandbox: Sand
 
 
 def test_a_rollback_that_fails_says_so_keeps_the_lock_and_can_be_finished_later(sandbox: Sandbox) -> None:
-    sandbox.run("sandbox", "release", "1.2.0", "--fault", "errors-behind-proxy", check=True)
+    sandbox.release("1.2.0", "errors-behind-proxy")
     old, away = sandbox.directory / "releases" / "1.0.4", sandbox.directory / "away"
     with started(sandbox, "maintenance", "--window", "--yes") as process:
         run = until_step(process, "validate")["run"]

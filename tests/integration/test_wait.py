@@ -27,7 +27,7 @@ def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
     """One running sandbox for all: nothing here changes it, but one run that is interrupted."""
     directory = tmp_path_factory.mktemp("wait")
     made = Sandbox(directory / "home", directory / "sandbox")
-    made.up()
+    made.start()
     yield made
     made.destroy()
 

@@ -1,15 +1,22 @@
-"""Every role's molecule scenario: check mode, converge, idempotence and side effects on a sandbox of its own."""
+"""Every role's molecule scenario: check mode, converge, idempotence and side effects on a sandbox of its own.
+
+molecule runs in the worker's own process, and finds the sandbox there already: both save CI seconds of each scenario,
+and `molecule test` in the directory of a role does the same with processes of its own.
+"""
 
 from __future__ import annotations
 
+import contextlib
 import os
-import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from unittest import mock
 
 import pytest
-from _pytest.mark import ParameterSet
+from click.testing import CliRunner
+
+from pyrunbook.cli.main import root
 
 ROOT = Path(__file__).resolve().parents[2]
 SCENARIOS = sorted(ROOT.glob("roles/*/molecule/*/molecule.yml"))
@@ -17,80 +24,74 @@ SCENARIOS = sorted(ROOT.glob("roles/*/molecule/*/molecule.yml"))
 pytestmark = [pytest.mark.molecule, pytest.mark.timeout(600)]
 
 
-def environment(ephemeral: Path) -> dict[str, str]:
-    """The caller's environment without what would reach into the scenario."""
+@pytest.fixture
+def ephemeral(tmp_path: Path) -> Iterator[Path]:
+    """molecule's directory, with an environment that has nothing of the caller's that would reach into a scenario."""
+    directory = tmp_path / "molecule"
+    directory.mkdir()
     kept = {
         name: value
         for name, value in os.environ.items()
         if not name.startswith(("PYRUNBOOK_", "ANSIBLE_", "MOLECULE_", "PYTEST_"))
     }
-    return {
-        **kept,
+    own = {
         # molecule starts ansible-config and ansible-playbook by name
         "PATH": os.pathsep.join([str(Path(sys.executable).parent), kept["PATH"]]),
-        "HOME": str(ephemeral.parent),
-        "ANSIBLE_HOME": str(ephemeral.parent / "ansible"),
-        "MOLECULE_EPHEMERAL_DIRECTORY": str(ephemeral),
+        "HOME": str(tmp_path),
+        "ANSIBLE_HOME": str(tmp_path / "ansible"),
+        "MOLECULE_EPHEMERAL_DIRECTORY": str(directory),
         "NO_COLOR": "1",
     }
+    with mock.patch.dict(os.environ, {**kept, **own}, clear=True):
+        yield directory
 
 
 @pytest.fixture
-def ephemeral(tmp_path: Path) -> Iterator[Path]:
-    """A directory for the scenario; whatever of its sandbox molecule left is ended."""
-    directory = tmp_path / "molecule"
-    directory.mkdir()
-    yield directory
-    sandbox = directory / "sandbox"
-    if sandbox.exists():
-        down = [sys.executable, "-m", "pyrunbook", "sandbox", "down", "--directory", str(sandbox)]
-        subprocess.run(down, check=True, capture_output=True, timeout=60)
+def created(ephemeral: Path) -> Iterator[Path]:
+    """The same directory as create.yml leaves it: a sandbox, its inventory, and molecule's note that it is there."""
+    sandbox = ["--directory", str(ephemeral / "sandbox")]
+    up = CliRunner().invoke(root, ["sandbox", "up", *sandbox])
+    assert up.exit_code == 0, up.output
+    (ephemeral / "services").symlink_to(ROOT / "inventories" / "sandbox")
+    (ephemeral / "state.yml").write_text("created: true\ndriver: default\n")
+    yield ephemeral
+    down = CliRunner().invoke(root, ["sandbox", "down", "--purge", *sandbox])
+    assert down.exit_code == 0, down.output
 
 
-# molecule asks `ansible-playbook --version` before each of its playbooks, and does nothing with the answer: 0.5 s each.
-MOLECULE = """
-import sys
-from molecule.provisioner.ansible_playbook import AnsiblePlaybook
-from molecule.shell import main
-AnsiblePlaybook._validate_backend = lambda self, backend: None
-sys.argv[0] = "molecule"
-main()
-"""
+def molecule(role: Path, scenario: str, *options: str) -> int:
+    """`molecule test` in the directory of a role; the output is pytest's to capture."""
+    # Half a second of imports, for those workers alone that come here.
+    from molecule.app import get_app
+    from molecule.provisioner.ansible_playbook import AnsiblePlaybook
+    from molecule.shell import main
 
-
-def molecule(role: Path, scenario: str, ephemeral: Path, *command: str) -> subprocess.CompletedProcess[str]:
     config = ROOT / ".config" / "molecule" / "config.yml"
-    return subprocess.run(
-        [sys.executable, "-c", MOLECULE, "--base-config", str(config), *command, "--scenario-name", scenario],
-        cwd=role,
-        env=environment(ephemeral),
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        timeout=540,
-        check=False,
-    )
+    get_app.cache_clear()  # it remembers the environment
+    with (
+        contextlib.chdir(role),
+        # molecule asks `ansible-playbook --version` before each playbook, and does nothing with the answer: 0.5 s each.
+        mock.patch.object(AnsiblePlaybook, "_validate_backend"),
+        pytest.raises(SystemExit) as end,
+    ):
+        main(["--base-config", str(config), "test", "--scenario-name", scenario, *options])
+    return int(end.value.code or 0)
 
 
-LONG = {
-    *("certificate_state", "collect_evidence", "diagnose_vault", "escalate"),
-    *("rotate_signing_keys", "secure_mode", "test_rotation"),
-    *("backup", "cleanup", "conclude", "drain", "rollback_plan", "service_state", "switch_service"),
-}
-"""Roles whose effects tests/integration sees in whole runs in CI: test_security_incident.py, test_certificates.py and
-test_update.py."""
+def name(path: Path) -> str:
+    return f"{path.parents[2].name}-{path.parent.name}"
 
 
-def case(path: Path) -> ParameterSet:
-    role = path.parents[2].name
-    return pytest.param(path, id=f"{role}-{path.parent.name}", marks=[pytest.mark.long] if role in LONG else [])
+@pytest.mark.parametrize("scenario", SCENARIOS, ids=name)
+def test_scenario(scenario: Path, created: Path) -> None:
+    assert molecule(scenario.parents[2], scenario.parent.name, "--destroy", "never") == 0
 
 
-@pytest.mark.parametrize("scenario", [case(path) for path in SCENARIOS])
-def test_scenario(scenario: Path, ephemeral: Path) -> None:
-    done = molecule(scenario.parents[2], scenario.parent.name, ephemeral, "test")
-    assert done.returncode == 0, done.stdout[-6000:] + done.stderr[-2000:]
-    assert not (ephemeral / "sandbox").exists(), "the sandbox was not destroyed"
+@pytest.mark.long
+def test_a_scenario_by_itself_creates_its_sandbox_and_leaves_nothing(ephemeral: Path) -> None:
+    assert molecule(ROOT / "roles" / "unlock", "default") == 0
+    assert not (ephemeral / "sandbox").exists()
+    assert not (ephemeral / "services").is_symlink()
 
 
 def test_every_role_has_a_scenario() -> None:
@@ -98,24 +99,27 @@ def test_every_role_has_a_scenario() -> None:
     assert {path.parents[2].name for path in SCENARIOS} == roles
 
 
-def test_a_role_that_always_changes_something_is_caught(tmp_path: Path) -> None:
-    """molecule's idempotence check reads the output of the play: see that ours is one that it can read."""
-    role = tmp_path / "always"
-    default = role / "molecule" / "default"
-    default.mkdir(parents=True)
-    ephemeral = tmp_path / "molecule"
-    ephemeral.mkdir()
-    (default / "molecule.yml").write_text(
-        "---\n"
-        "provisioner: {inventory: {links: {group_vars: group_vars}}}\n"
-        f"ansible: {{env: {{ANSIBLE_CONFIG: {ROOT}/ansible.cfg}}}}\n"
-        "scenario: {test_sequence: [converge, idempotence]}\n"
-    )
-    (default / "group_vars").mkdir()
-    (default / "converge.yml").write_text(
-        "- hosts: localhost\n  gather_facts: false\n  tasks:\n"
-        "    - ansible.builtin.command: 'true'\n      changed_when: true\n"
-    )
-    done = molecule(role, "default", ephemeral, "test")
-    assert done.returncode != 0
-    assert "Idempotence test failed" in done.stdout + done.stderr, done.stdout + done.stderr
+@pytest.mark.parametrize(
+    ("task", "said"),
+    [
+        ("{ansible.builtin.command: 'true', changed_when: true}", "Idempotence test failed"),
+        ("{ansible.builtin.shell: date +%N > $PYRUNBOOK_SANDBOX/data/now, changed_when: false}", "sandbox/data/now"),
+        ("{ansible.builtin.shell: date > $PYRUNBOOK_SANDBOX/data/now, check_mode: false}", "sandbox/data/now"),
+    ],
+    ids=["always", "silently", "in check mode"],
+)
+def test_a_role_that_changes_what_it_must_not_is_caught(
+    task: str, said: str, created: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / ".config").symlink_to(ROOT / ".config")
+    role = tmp_path / "roles" / "wrong"
+    scenario = role / "molecule" / "default"
+    scenario.mkdir(parents=True)
+    sequence = "[check]" if "check_mode" in task else "[converge, idempotence]"
+    own = f"{{ANSIBLE_CONFIG: {ROOT}/ansible.cfg, ANSIBLE_ROLES_PATH: {tmp_path}/roles}}"
+    (scenario / "molecule.yml").write_text(f"ansible: {{env: {own}}}\nscenario: {{test_sequence: {sequence}}}\n")
+    (role / "tasks").mkdir()
+    (role / "tasks" / "main.yml").write_text(f"---\n- {task}\n")
+    assert molecule(role, "default", "--destroy", "never") != 0
+    out, error = capfd.readouterr()
+    assert said in out + error

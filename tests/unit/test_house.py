@@ -97,7 +97,7 @@ def steps() -> set[str]:
 def test_a_role_has_what_the_contract_asks_for(role: str) -> None:
     wanted = [
         "README.md", "meta/argument_specs.yml", "tasks/main.yml",
-        "molecule/default/molecule.yml", "molecule/default/converge.yml", "molecule/default/verify.yml",
+        "molecule/default/molecule.yml", "molecule/default/verify.yml",
         *(["meta/step.yml"] if role in steps() else []),
     ]  # fmt: skip
     assert [name for name in wanted if not (CHECKOUT / "roles" / role / name).is_file()] == []
