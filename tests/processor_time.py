@@ -74,7 +74,8 @@ class ProcessorTime:
             terminalreporter.write_line(line)
 
     def _lines(self, files: dict[str, float]) -> Iterator[str]:
-        yield f"{used():.0f} s in all, {sum(files.values()):.0f} s of it in tests; second tries: {self.second_tries.total()}"
+        tests, again = sum(files.values()), self.second_tries.total()
+        yield f"{used():.0f} s in all, {tests:.0f} s of it in tests; second tries: {again}"
         for test in self.second_tries:
             yield f"second try: {test}"
         for measured in (files, self.tests):

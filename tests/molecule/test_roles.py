@@ -109,7 +109,12 @@ def test_every_role_has_a_scenario() -> None:
     ids=["always", "silently", "in check mode"],
 )
 def test_a_role_that_changes_what_it_must_not_is_caught(
-    task: str, said: str, created: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+    task: str,
+    said: str,
+    created: Path,
+    tmp_path: Path,
+    capfd: pytest.CaptureFixture[str],
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     (tmp_path / ".config").symlink_to(ROOT / ".config")
     role = tmp_path / "roles" / "wrong"
@@ -121,5 +126,4 @@ def test_a_role_that_changes_what_it_must_not_is_caught(
     (role / "tasks").mkdir()
     (role / "tasks" / "main.yml").write_text(f"---\n- {task}\n")
     assert molecule(role, "default", "--destroy", "never") != 0
-    out, error = capfd.readouterr()
-    assert said in out + error
+    assert said in capfd.readouterr().out + caplog.text

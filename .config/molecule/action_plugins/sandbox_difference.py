@@ -61,6 +61,10 @@ class ActionModule(ActionBase):
         if "since" not in self._task.args:
             return {"changed": False, "state": state}
         since = self._task.args["since"]
-        different = sorted(key for key in state.keys() | since.keys() if state.get(key) != since.get(key))
+        expected = self._task.args.get("expected", [])
+        keys = (state.keys() | since.keys()) - set(expected)
+        different = sorted(key for key in keys if state.get(key) != since.get(key))
+        if different:
+            self._display.display(f"different now: {', '.join(different)}")
         failed = bool(different) and self._task.check_mode
         return {"changed": bool(different), "failed": failed, "different": different, "msg": ", ".join(different)}
