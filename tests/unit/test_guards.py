@@ -106,3 +106,15 @@ def test_a_user_whom_the_machine_does_not_know_is_named_by_number(
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setattr("getpass.getuser", fails)
     assert guards.operator() == f"uid {os.getuid()}"
+
+
+def test_a_play_that_nobody_records_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The callback gives the play its run's id; under the CLI there is one, even where no callback is enabled."""
+    monkeypatch.delenv(guards.ENV_RUN_ID, raising=False)
+    with pytest.raises(Refused, match="pyrunbook_journal is not enabled"):
+        guards.require_journal("manual", of_runbook=True)
+    monkeypatch.setenv(guards.ENV_RUN_ID, "0000beef")
+    with pytest.raises(Refused, match="This play does not write the journal"):
+        guards.require_journal("0000beef", of_runbook=True)
+    _begin("0000beef")
+    guards.require_journal("0000beef", of_runbook=True)
