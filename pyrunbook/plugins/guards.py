@@ -81,9 +81,10 @@ def ended_runs(run_id: str, service: str) -> list[str]:
         Refused: an earlier run has not come to its end.
     """
     with Journal.open() as journal:
-        own = journal.get(run_id)
         others = [run for run in journal.unfinished(service) if run.id != run_id and not run.check_mode]
-        earlier = [run for run in others if run.changed or (run.started, run.id) < (own.started, own.id)]
+        # A role that is used by itself has no run of its own to compare with.
+        own = journal.get(run_id) if others else None
+        earlier = [run for run in others if run.changed or (own and (run.started, run.id) < (own.started, own.id))]
         ended = [run.id for run in journal.history(ENDED_RUNS, service=service) if run.finished]
     if earlier:
         raise _unfinished(earlier[0], service)
