@@ -6,6 +6,7 @@ mend is raised as `CallFailed`.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 
@@ -20,3 +21,12 @@ class CallFailed(Exception):
     def __init__(self, msg: str, **result: Any) -> None:
         super().__init__(msg)
         self.result = dict(result, msg=msg, failed=True)
+
+
+def run(kind: Any, function: Callable[..., dict[str, Any]], spec: dict[str, Any], **more: Any) -> None:
+    """Be a module, of the class `AnsibleModule` as `kind`: the function gets its arguments and gives its result."""
+    module = kind(argument_spec=spec, supports_check_mode=True, **more)
+    try:
+        module.exit_json(**function(**module.params, check_mode=module.check_mode))
+    except CallFailed as error:
+        module.fail_json(**error.result)

@@ -25,7 +25,7 @@ author: [pyrunbook]
 """
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.calls import CallFailed
+from ansible.module_utils.calls import run
 from ansible.module_utils.calls.lock import lock
 
 SPEC = {
@@ -41,19 +41,16 @@ SPEC = {
 
 def main() -> None:
     """Run the module."""
-    module = AnsibleModule(
-        argument_spec=SPEC,
+    run(
+        AnsibleModule,
+        lock,
+        SPEC,
         required_if=[
             ("state", "held", ["holder", "operator", "machine"]),
             ("state", "free", ["holder"]),
             ("state", "broken", ["holder"]),
         ],
-        supports_check_mode=True,
     )
-    try:
-        module.exit_json(**lock(**module.params, check_mode=module.check_mode))
-    except CallFailed as error:
-        module.fail_json(**error.result)
 
 
 if __name__ == "__main__":

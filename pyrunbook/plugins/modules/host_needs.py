@@ -23,7 +23,7 @@ options:
     elements: dict
     default: []
   service:
-    description: Where the slots are.
+    description: Where the slots are; see M(host_state).
     type: dict
     required: true
     suboptions:
@@ -32,21 +32,13 @@ options:
       upstream_file: {description: The file that the proxy's upstream reads., type: path, required: true}
       manager: {description: The process manager., type: str, required: true, choices: [systemd, supervisor]}
       supervisor_config: {description: Path of supervisord.conf., type: str, default: ""}
-      supervisor_command:
-        description: Argv prefix that runs supervisorctl.
-        type: list
-        elements: str
-        default: []
-      systemctl_command:
-        description: Argv prefix that runs systemctl.
-        type: list
-        elements: str
-        default: []
+      supervisor_command: {description: Argv prefix of supervisorctl., type: list, elements: str, default: []}
+      systemctl_command: {description: Argv prefix of systemctl., type: list, elements: str, default: []}
 author: [pyrunbook]
 """
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.calls import CallFailed
+from ansible.module_utils.calls import run
 from ansible.module_utils.calls.needs import needs
 from ansible.module_utils.slots import SERVICE
 
@@ -62,11 +54,7 @@ SPEC = {
 
 def main() -> None:
     """Run the module."""
-    module = AnsibleModule(argument_spec=SPEC, supports_check_mode=True)
-    try:
-        module.exit_json(**needs(**module.params, check_mode=module.check_mode))
-    except CallFailed as error:
-        module.fail_json(**error.result)
+    run(AnsibleModule, needs, SPEC)
 
 
 if __name__ == "__main__":

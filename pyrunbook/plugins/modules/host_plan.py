@@ -13,7 +13,7 @@ author: [pyrunbook]
 """
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.calls import CallFailed
+from ansible.module_utils.calls import run
 from ansible.module_utils.calls.plan import plan
 
 SPEC = {"path": {"type": "path", "required": True}, "content": {"type": "str"}}
@@ -21,11 +21,7 @@ SPEC = {"path": {"type": "path", "required": True}, "content": {"type": "str"}}
 
 def main() -> None:
     """Run the module."""
-    module = AnsibleModule(argument_spec=SPEC, supports_check_mode=True)
-    try:
-        module.exit_json(**plan(**module.params, check_mode=module.check_mode))
-    except CallFailed as error:
-        module.fail_json(**error.result)
+    run(AnsibleModule, plan, SPEC)
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ author: [pyrunbook]
 """
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.calls import CallFailed
+from ansible.module_utils.calls import run
 from ansible.module_utils.calls.private_files import private_files
 
 SPEC = {"paths": {"type": "list", "elements": "path", "required": True}}
@@ -23,11 +23,7 @@ SPEC = {"paths": {"type": "list", "elements": "path", "required": True}}
 
 def main() -> None:
     """Run the module."""
-    module = AnsibleModule(argument_spec=SPEC, supports_check_mode=True)
-    try:
-        module.exit_json(**private_files(**module.params, check_mode=module.check_mode))
-    except CallFailed as error:
-        module.fail_json(**error.result)
+    run(AnsibleModule, private_files, SPEC)
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ options:
   plan: {description: The C(host) section of a rollback plan., type: dict, required: true}
   preview: {description: Bring the other color back to what it was instead., type: bool, default: false}
   service:
-    description: Where the slots are.
+    description: Where the slots are; see M(host_state).
     type: dict
     required: true
     suboptions:
@@ -20,21 +20,13 @@ options:
       upstream_file: {description: The file that the proxy's upstream reads., type: path, required: true}
       manager: {description: The process manager., type: str, required: true, choices: [systemd, supervisor]}
       supervisor_config: {description: Path of supervisord.conf., type: str, default: ""}
-      supervisor_command:
-        description: Argv prefix that runs supervisorctl; found beside Python or on PATH when empty.
-        type: list
-        elements: str
-        default: []
-      systemctl_command:
-        description: Argv prefix that runs systemctl, with C(sudo) or C(--user) where wanted; C(systemctl) when empty.
-        type: list
-        elements: str
-        default: []
+      supervisor_command: {description: Argv prefix of supervisorctl., type: list, elements: str, default: []}
+      systemctl_command: {description: Argv prefix of systemctl., type: list, elements: str, default: []}
 author: [pyrunbook]
 """
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.calls import CallFailed
+from ansible.module_utils.calls import run
 from ansible.module_utils.calls.put_back import put_back
 from ansible.module_utils.slots import SERVICE
 
@@ -43,11 +35,7 @@ SPEC = {"service": SERVICE, "plan": {"type": "dict", "required": True}, "preview
 
 def main() -> None:
     """Run the module."""
-    module = AnsibleModule(argument_spec=SPEC, supports_check_mode=True)
-    try:
-        module.exit_json(**put_back(**module.params, check_mode=module.check_mode))
-    except CallFailed as error:
-        module.fail_json(**error.result)
+    run(AnsibleModule, put_back, SPEC)
 
 
 if __name__ == "__main__":

@@ -18,7 +18,7 @@ author: [pyrunbook]
 """
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.calls import CallFailed
+from ansible.module_utils.calls import run
 from ansible.module_utils.calls.secure_mode import secure_mode
 
 SPEC = {
@@ -31,11 +31,7 @@ SPEC = {
 
 def main() -> None:
     """Run the module."""
-    module = AnsibleModule(argument_spec=SPEC, supports_check_mode=True)
-    try:
-        module.exit_json(**secure_mode(**module.params, check_mode=module.check_mode))
-    except CallFailed as error:
-        module.fail_json(**error.result)
+    run(AnsibleModule, secure_mode, SPEC)
 
 
 if __name__ == "__main__":

@@ -21,7 +21,7 @@ options:
   release: {description: The release that runs., type: str}
   stable_seconds: {description: Seconds that a started process must stay up., type: float, default: 0}
   service:
-    description: Where the slots are.
+    description: Where the slots are; see M(host_state).
     type: dict
     required: true
     suboptions:
@@ -30,21 +30,13 @@ options:
       upstream_file: {description: The file that the proxy's upstream reads., type: path, required: true}
       manager: {description: The process manager., type: str, required: true, choices: [systemd, supervisor]}
       supervisor_config: {description: Path of supervisord.conf., type: str, default: ""}
-      supervisor_command:
-        description: Argv prefix that runs supervisorctl; found beside Python or on PATH when empty.
-        type: list
-        elements: str
-        default: []
-      systemctl_command:
-        description: Argv prefix that runs systemctl, with C(sudo) or C(--user) where wanted; C(systemctl) when empty.
-        type: list
-        elements: str
-        default: []
+      supervisor_command: {description: Argv prefix of supervisorctl., type: list, elements: str, default: []}
+      systemctl_command: {description: Argv prefix of systemctl., type: list, elements: str, default: []}
 author: [pyrunbook]
 """
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.calls import CallFailed
+from ansible.module_utils.calls import run
 from ansible.module_utils.calls.slot import slot
 from ansible.module_utils.slots import SERVICE
 
@@ -60,15 +52,7 @@ SPEC = {
 
 def main() -> None:
     """Run the module."""
-    module = AnsibleModule(
-        argument_spec=SPEC,
-        required_if=[("state", "started", ["release"]), ("state", "serving", ["release"])],
-        supports_check_mode=True,
-    )
-    try:
-        module.exit_json(**slot(**module.params, check_mode=module.check_mode))
-    except CallFailed as error:
-        module.fail_json(**error.result)
+    run(AnsibleModule, slot, SPEC, required_if=[("state", "started", ["release"]), ("state", "serving", ["release"])])
 
 
 if __name__ == "__main__":

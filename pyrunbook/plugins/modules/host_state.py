@@ -31,7 +31,7 @@ author: [pyrunbook]
 """
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.calls import CallFailed
+from ansible.module_utils.calls import run
 from ansible.module_utils.calls.state import state
 from ansible.module_utils.slots import SERVICE
 
@@ -40,11 +40,7 @@ SPEC = {"service": SERVICE}
 
 def main() -> None:
     """Run the module."""
-    module = AnsibleModule(argument_spec=SPEC, supports_check_mode=True)
-    try:
-        module.exit_json(**state(**module.params, check_mode=module.check_mode))
-    except CallFailed as error:
-        module.fail_json(**error.result)
+    run(AnsibleModule, state, SPEC)
 
 
 if __name__ == "__main__":
