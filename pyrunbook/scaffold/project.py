@@ -69,6 +69,8 @@ def _project_files(today: date) -> dict[str, str]:
 
 def _templates(directory: Traversable, prefix: str, today: date) -> Iterator[tuple[str, str]]:
     for entry in sorted(directory.iterdir(), key=lambda each: each.name):
+        if entry.name == "__pycache__":
+            continue
         if entry.is_dir():
             yield from _templates(entry, f"{prefix}{entry.name}/", today)
         elif entry.name.endswith(".j2"):

@@ -123,7 +123,7 @@ def role_files(step: StepDraft, draft: RunbookDraft | None = None) -> dict[str, 
     names = ["tasks/main.yml"]
     if draft is None or draft.automated:  # else the notes are all there is; who automates it adds what it needs
         names.append("meta/argument_specs.yml")
-        names += [f"molecule/default/{name}.yml" for name in ("molecule", "converge", "verify")]
+        names += [f"molecule/default/{name}.yml" for name in ("molecule", "verify")]
     home = f"roles/{step.role}"
     files = {f"{home}/{name}": render(f"role/{name}.j2", **values) for name in names}
     return files | _beside(f"{home}/meta/step.yml", *step_notes_text(step))

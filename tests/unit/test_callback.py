@@ -622,6 +622,17 @@ def test_modules_write_no_arguments_to_the_syslog_of_their_machine(
     assert "canary" not in told.read_text()
 
 
+# What `validate` does, without a service.
+PERFORM = """
+from pyrunbook.plugins.step_action import StepAction
+from pyrunbook.rollout import verification
+class ActionModule(StepAction):
+    ARGUMENTS = {"url": {"type": "str"}, "checks": {"type": "list"}, "hooks": {"type": "list", "default": []}}
+    CHANGES = False
+    def act(self, arguments, task_vars):
+        work = verification.read(arguments["checks"], arguments["hooks"])
+        return {"changed": False, **verification.verify(work, arguments["url"], {}, self.secrets)}
+"""
 HOOK = """
 import base64, os, sys
 from urllib.parse import quote
@@ -658,9 +669,10 @@ def test_secrets_of_an_inventory_are_written_and_shown_nowhere(play: Play, tmp_p
         [vault, "encrypt_string", *with_password, planted["vaulted"]], capture_output=True, text=True, check=True
     )
     (tmp_path / "hook.py").write_text(HOOK)
+    (tmp_path / "actions/perform.py").write_text(PERFORM)
     for role, task in {
-        "look": {"ignore_errors": True, "checks": {"url": "{{ echo }}", "checks": ["{{ look }}"]}},
-        "hook": {"checks": {"url": "{{ echo }}", "checks": [], "hooks": ["{{ hook }}"]}},
+        "look": {"ignore_errors": True, "perform": {"url": "{{ echo }}", "checks": ["{{ look }}"]}},
+        "hook": {"perform": {"url": "{{ echo }}", "checks": [], "hooks": ["{{ hook }}"]}},
     }.items():
         (tmp_path / "roles" / role / "tasks").mkdir(parents=True)
         (tmp_path / "roles" / role / "tasks/main.yml").write_text(json.dumps([{"name": "Check", **task}]))
@@ -716,30 +728,15 @@ def test_a_plan_refers_to_the_secrets_of_checks_and_a_rollback_takes_them_from_t
     server = ThreadingHTTPServer(("127.0.0.1", 0), Echo)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     url = f"http://127.0.0.1:{server.server_port}"
-    of_plan = {"id": "7f3a0001", "service": "{{ inventory_hostname }}"}
-    again = {"url": url, "checks": "{{ kept.content.verify }}", "inventory": "service_checks"}
-    for role, tasks in {
-        "note": [
-            {
-                "rollback_plan": {
-                    **of_plan, "state": "recorded", "runbook": "a/b", "platform": "host", "active": "blue",
-                    "preview": "green", "release": "1", "verify": "{{ service_checks }}",
-                    "host": {"ready": {"url": f"{url}{{{{ service_ready_check.path }}}}"}},
-                }
-            },
-        ],
-        "back": [
-            {
-                "rollback_plan": {**of_plan, "state": "read", "ready_check": "service_ready_check"},
-                "register": "kept",
-            },
-            {"ansible.builtin.uri": {"url": "{{ kept.content.host.ready.url }}"}, "when": "ready is defined"},
-            {"checks": again},
-        ],
-    }.items():  # fmt: skip
-        (tmp_path / "roles" / role / "tasks").mkdir(parents=True)
-        named = [{"name": "Do it", **task} for task in tasks]
-        (tmp_path / "roles" / role / "tasks/main.yml").write_text(json.dumps(named))
+    for role in ("rollback_plan", "rollback"):
+        (tmp_path / "roles" / role).symlink_to(ROOT / "roles" / role)
+        # The machine of the service: it answers that all was done, and shows what it was given.
+        (tmp_path / "actions" / f"{role}.py").write_text(
+            f"from pyrunbook.plugins.action import {role}\n"
+            f"class ActionModule({role}.ActionModule):\n"
+            "    def on_target(self, name, arguments, task_vars):\n"
+            "        return {'changed': True, 'detail': str(arguments), 'evidence': {name: arguments}}\n"
+        )
     (tmp_path / "group_vars").mkdir()
     checks = [
         {
@@ -751,30 +748,51 @@ def test_a_plan_refers_to_the_secrets_of_checks_and_a_rollback_takes_them_from_t
         {"name": "plain", "path": "/y"},
     ]
 
+    color = {"url": url, "address": "127.0.0.1:1", "unit": "web"}
+    service = {
+        "service_url": url, "service_root": str(tmp_path / "web"), "service_manager": "systemd",
+        "service_maintenance_address": "127.0.0.1:2", "service_active_color": "blue", "service_preview_color": "green",
+        "service_colors": {"blue": color, "green": {"url": url, "address": "127.0.0.1:3", "unit": "web-green"}},
+        "service_state": {
+            "active": "blue",
+            "colors": {"blue": {"release": "1", "running": True}, "green": {"release": None, "running": False}},
+        },
+        "rollback_plan_id": "7f3a0001", "rollback_keeps": False,
+    }  # fmt: skip
+
     def book(role: str) -> str:
         task = {"ansible.builtin.import_role": {"name": role}}
         return json.dumps([{"hosts": "web", "gather_facts": False, "vars": {"runbook_id": "a/b"}, "tasks": [task]}])
 
     inventory = tmp_path / "group_vars/services.yml"
-    values = {"api_key": canary, "service_ready_check": {"path": f"/r?of={canary}"}, "service_checks": checks}
+    values = {
+        **service,
+        "api_key": canary,
+        "service_ready_check": {"path": f"/r?of={canary}"},
+        "service_checks": checks,
+    }
     inventory.write_text(json.dumps(values))
-    noted = play(book("note"), "-v")
+    noted = play(book("rollback_plan"), "-v")
+    first = tmp_path / f"home/plans/{noted.run.id}/web.json"
+    assert canary not in first.read_text() + noted.out
+    assert json.loads(first.read_text())["plan"]["host"]["ready"]["url"] == f"{url}/r"
     plan = tmp_path / "home/plans/7f3a0001/web.json"
-    assert canary not in plan.read_text() + noted.out
-    assert json.loads(plan.read_text())["plan"]["host"]["ready"]["url"] == f"{url}/r"
-    back = play(book("back"), "-v", "-e", "ready=true")
+    plan.parent.mkdir()
+    plan.write_text(Plan(**json.loads(first.read_text())["plan"] | {"id": "7f3a0001"}).sealed())
+    back = play(book("rollback"), "-v")
     details = [step.detail for run in back.runs for service in run.services for step in service.steps]
-    assert any(detail.startswith("2 checks passed") for detail in details), details
-    assert canary not in back.out
+    assert any("2 checks passed" in detail for detail in details), details
+    assert canary not in back.out + json.dumps(back.events)
+    assert f"/r?of={MASK}" in back.out, "the machine was given the query of the inventory"
 
     inventory.write_text(json.dumps({**values, "api_key": "{{ nobody_knows }}", "service_ready_check": {"path": "/r"}}))
-    back = play(book("back"))
+    back = play(book("rollback"))
     details = [step.detail for run in back.runs for service in run.services for step in service.steps]
     assert any("1 of 1 good answers" in one and "; not performed: asked (" in one for one in details), details
     assert any("ready is asked without its query" in one for one in details), details
 
     only = json.loads(plan.read_text())["plan"] | {"verify": json.loads(plan.read_text())["plan"]["verify"][:1]}
     plan.write_text(Plan(**only).sealed())
-    back = play(book("back"), code=2)
+    back = play(book("rollback"), code=2)
     assert "No check can be performed, so nothing can be said to be good; not performed: asked (" in back.out
     server.shutdown()

@@ -75,6 +75,7 @@ def platform(machine: Machine, url: str = "http://127.0.0.1:1", active: str = "b
     assert isinstance(service, HostService)
     given = {"id": "1", "service": "shop", "check_mode": False, "on_target": machine, "active": "blue", "state": state}
     known = Run.__dataclass_fields__
+    given["shell"] = lambda script: (1, "")
     return HostPlatform(service, Run(**{key: value for key, value in {**given, **run}.items() if key in known}))
 
 

@@ -257,9 +257,12 @@ def test_the_settings_of_a_project_are_those_of_the_package(project: Path) -> No
     assert str(CHECKOUT) not in (project / "ansible.cfg").read_text() + (project / ".envrc").read_text()
 
 
-@pytest.mark.parametrize("name", ["config.yml", "create.yml", "destroy.yml"])
-def test_a_project_has_our_molecule_configuration(project: Path, name: str) -> None:
-    assert (project / ".config/molecule" / name).read_bytes() == (CHECKOUT / ".config/molecule" / name).read_bytes()
+def test_a_project_has_our_molecule_configuration(project: Path) -> None:
+    def files(top: Path) -> dict[str, bytes]:
+        found = {path.relative_to(top): path for path in top.rglob("*") if path.suffix in (".yml", ".py")}
+        return {str(name): path.read_bytes() for name, path in found.items()}
+
+    assert files(project / ".config/molecule") == files(CHECKOUT / ".config/molecule")
 
 
 def test_a_project_is_linted_as_we_are(project: Path) -> None:
