@@ -7,7 +7,6 @@ Ansible reads the same file. Ours is the `runbook` block inside the spec.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from datetime import date
 from pathlib import Path
 from typing import Any, Literal, Protocol
@@ -302,12 +301,8 @@ class ArgumentSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     seealso: list[Any] = []
 
 
-def read_metadata(file: Path, open_file: Callable[[Path], Document] = read) -> tuple[str, ArgumentSpec]:
+def read_metadata(file: Path) -> tuple[str, ArgumentSpec]:
     """Read a runbook's metadata.
-
-    Args:
-        file: its path.
-        open_file: gives its nodes; for whoever wants to keep them.
 
     Returns:
         the name of the spec, which is the name of its play, and the spec.
@@ -315,7 +310,7 @@ def read_metadata(file: Path, open_file: Callable[[Path], Document] = read) -> t
     Raises:
         InvalidFile: with every mistake in the file.
     """
-    document = open_file(file)
+    document = read(file)
     problems: list[Problem] = []
     found = _find_spec(document, problems)
     spec = None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import cached_property
@@ -18,7 +18,6 @@ from pyrunbook.catalog.playbook import STRATEGIES, Phase, Play, Playbook, read_p
 from pyrunbook.catalog.step_notes import NOTES, StepNotes, read_step_notes
 from pyrunbook.catalog.values import NO_TIME, Duration, Text
 from pyrunbook.errors import BadInput
-from pyrunbook.project.document import Document, read
 from pyrunbook.project.problem import InvalidFile, Problem
 from pyrunbook.project.role_places import shipped_roles
 
@@ -299,14 +298,13 @@ def plain(value: Any) -> Any:
     return value if value is None or isinstance(value, (bool, int, float)) else str(value)
 
 
-def read_runbook(runbook_id: str, playbook: Path, roles: Path, open_file: Callable[[Path], Document] = read) -> Runbook:
+def read_runbook(runbook_id: str, playbook: Path, roles: Path) -> Runbook:
     """Read a runbook.
 
     Args:
         runbook_id: `<category>/<name>`.
         playbook: its path.
         roles: the directory with the roles.
-        open_file: gives the nodes of the metadata; for whoever wants to keep them.
 
     Raises:
         InvalidFile: with every mistake in the playbook and in the metadata.
@@ -321,7 +319,7 @@ def read_runbook(runbook_id: str, playbook: Path, roles: Path, open_file: Callab
         problems += error.problems
     if file.is_file():
         try:
-            spec_name, spec = read_metadata(file, open_file)
+            spec_name, spec = read_metadata(file)
         except InvalidFile as error:
             problems += error.problems
     else:

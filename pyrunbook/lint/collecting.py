@@ -8,7 +8,6 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from pyrunbook.catalog.metadata import read_metadata
 from pyrunbook.catalog.settings import FILE
 from pyrunbook.errors import BadInput
 from pyrunbook.lint.context import Project
@@ -18,7 +17,7 @@ from pyrunbook.lint.from_role import is_notes, read_role
 from pyrunbook.lint.from_runbook import from_playbook
 from pyrunbook.lint.subject import Subject
 from pyrunbook.project.playbooks import find_playbooks, is_metadata, need_playbooks
-from pyrunbook.project.problem import InvalidFile, Spot
+from pyrunbook.project.problem import Spot
 from pyrunbook.project.tasks import plays_of
 
 _PAGES = (".md", ".markdown")
@@ -139,15 +138,8 @@ def alert_subjects(project: Project) -> list[Subject]:
 
 def named_alerts(project: Project) -> dict[str, Spot]:
     """The alerts that the metadata of the project's runbooks name."""
-    found: dict[str, Spot] = {}
-    for playbook in project.runbooks.values():
-        file = playbook.with_suffix(".meta.yml")
-        try:
-            _, spec = read_metadata(file)
-        except InvalidFile:
-            continue
-        found |= {name: Spot(file, 1, 1) for name in spec.runbook.alerts}
-    return found
+    read = {playbook.with_suffix(".meta.yml"): project.metadata(playbook) for playbook in project.runbooks.values()}
+    return {name: Spot(file, 1, 1) for file, known in read.items() if known for name in known.alerts}
 
 
 def _playbook_of(path: Path) -> Path | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from difflib import get_close_matches
@@ -11,7 +12,7 @@ from functools import cached_property
 from pathlib import Path
 
 from pyrunbook.catalog.catalog import playbooks_of
-from pyrunbook.catalog.metadata import ArgumentSpec, read_metadata
+from pyrunbook.catalog.metadata import Metadata, read_metadata
 from pyrunbook.catalog.settings import LintSettings, Settings
 from pyrunbook.lint.shell_syntax import Fault, faults
 from pyrunbook.lint.subject import Alert, Command, Place, Subject
@@ -43,10 +44,10 @@ class Project:
         self.services = services or []
         self._loose: dict[Path, Document] = {}
         self.role_subjects: dict[Path, Subject] = {}
-        self._prerequisites: dict[Path, frozenset[str] | None] = {}
+        self._metadata: dict[Path, Metadata | None] = {}
         self._close: dict[str, str] = {}
         self._places = RolePlaces(root)
-        self._role_homes: dict[Path, list[Path]] = {}
+        self._shipped = shipped_roles(root)
         self._roles: dict[tuple[str, Path], Path | None] = {}
         self._lines: dict[Path, list[str]] = {}
         self._tags: dict[Path, frozenset[str]] = {}
@@ -81,13 +82,8 @@ class Project:
 
     def roles(self, playbook: Path) -> list[Path]:
         """The directories in which a playbook's roles are looked for."""
-        beside = playbook.parent
-        if beside not in self._role_homes:
-            found = [beside / "roles", *(parent / "roles" for parent in beside.parents), self.root / "roles"]
-            if shipped := shipped_roles(self.root):
-                found.append(shipped)
-            self._role_homes[beside] = [path for path in dict.fromkeys(found) if path.is_dir()]
-        return self._role_homes[beside]
+        own = (*(parent / "roles" for parent in playbook.parents), self.root / "roles")
+        return [path for path in dict.fromkeys((*own, self._shipped)) if path is not None and path.is_dir()]
 
     def role(self, name: str, playbook: Path) -> Path | None:
         """The directory of a role."""
@@ -121,19 +117,13 @@ class Project:
             self._close[name] = next(iter(get_close_matches(name.replace("-", "_"), self.runbooks, 1)), "")
         return self._close[name]
 
-    def prerequisites(self, playbook: Path) -> frozenset[str] | None:
-        """The ids of a runbook's prerequisites; `None` where its metadata cannot be read."""
-        if playbook not in self._prerequisites:
-            try:
-                _, spec = read_metadata(playbook.with_suffix(".meta.yml"))
-                self.note_prerequisites(playbook, spec)
-            except InvalidFile:
-                self._prerequisites[playbook] = None
-        return self._prerequisites[playbook]
-
-    def note_prerequisites(self, playbook: Path, spec: ArgumentSpec) -> None:
-        """Remember a runbook's prerequisites, so that its metadata is not read again for them."""
-        self._prerequisites[playbook] = frozenset(each.id for each in spec.runbook.prerequisites)
+    def metadata(self, playbook: Path) -> Metadata | None:
+        """The metadata of a runbook; `None` where it cannot be read."""
+        if playbook not in self._metadata:
+            self._metadata[playbook] = None
+            with suppress(InvalidFile):
+                self._metadata[playbook] = read_metadata(playbook.with_suffix(".meta.yml"))[1].runbook
+        return self._metadata[playbook]
 
     def role_names(self, playbook: Path) -> frozenset[str]:
         """The roles that a playbook applies."""

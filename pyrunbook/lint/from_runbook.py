@@ -49,24 +49,18 @@ def from_playbook(playbook: Path, project: Project) -> Subject:
     document: Document | None = None
     if file.is_file():
         subject.files[file] = None
-        opened: list[Document] = []
-
-        def keep(path: Path) -> Document:
-            opened.append(read(path))
-            return opened[-1]
-
         try:
-            runbook = read_runbook(name, playbook, (project.roles(playbook) or [project.root / "roles"])[0], keep)
+            runbook = read_runbook(name, playbook, (project.roles(playbook) or [project.root / "roles"])[0])
         except InvalidFile as error:
             subject.problems += error.problems
-        document = opened[0] if opened else None
+        with suppress(InvalidFile):
+            document = read(file)
     window_at = _add_metadata(subject, document, project) if document else None
     loose = project.read(playbook)
     if not file.is_file():
         subject.problems += loose.problems
     _add_tasks(subject, playbook, project)
     if runbook is not None and document is not None:
-        project.note_prerequisites(playbook, runbook.spec)
         block = document.get(spec_of(document), "runbook") or document.root
         add_translations(subject, document, block, runbook.metadata, project)
         add_titles_and_inputs(subject, runbook, document, project)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 import stat
 from collections.abc import Iterator
+from functools import lru_cache
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -279,7 +280,7 @@ def _opened(file: Path, *, lenient: bool) -> Document:
         document.complain_at(1, 1, "is nested too deeply")
         return document
     try:
-        document.roots = _composed(text)
+        document.roots = [*_composed(text)]
         document.documents = max(1, len(document.roots))
     except yaml.YAMLError as error:
         _complain_of(document, error, text)
@@ -309,8 +310,10 @@ def _decoded(raw: bytes) -> tuple[str, list[tuple[int, str]]]:
     return text, complaints
 
 
-def _composed(text: str) -> list[yaml.Node]:
-    return [root for root in yaml.compose_all(text, Loader=LOADER) if root is not None and root.tag != NULL]
+@lru_cache(maxsize=64)
+def _composed(text: str) -> tuple[yaml.Node, ...]:
+    """The nodes of a text; nobody changes them. A few texts are kept: strict and lenient readers share them."""
+    return tuple(root for root in yaml.compose_all(text, Loader=LOADER) if root is not None and root.tag != NULL)
 
 
 def _complain_of(document: Document, error: yaml.YAMLError, text: str) -> None:

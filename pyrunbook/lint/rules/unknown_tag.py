@@ -26,9 +26,8 @@ def check(subject: Subject, context: Context) -> Iterator[Finding]:
         name = f"{playbook.parent.name}/{playbook.stem}"
         if call.steps:
             yield from _missing(call.steps, project.tags_of(playbook) | project.role_names(playbook), "step", name)
-        prerequisites = project.prerequisites(playbook) if call.attested else None
-        if prerequisites is not None:
-            yield from _missing(call.attested, prerequisites, "prerequisite", name)
+        if call.attested and (metadata := project.metadata(playbook)):
+            yield from _missing(call.attested, {each.id for each in metadata.prerequisites}, "prerequisite", name)
 
 
 def _missing(named: list[tuple[str, Spot]], known: Set[str], what: str, where: str) -> Iterator[Finding]:
