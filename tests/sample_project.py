@@ -5,6 +5,9 @@ from __future__ import annotations
 import textwrap
 from pathlib import Path
 
+from pyrunbook.docs.target import Target, choose
+from pyrunbook.project.inventory import read_services
+
 UPDATE, SLOW = "maintenance/update", "incidents/slow_answers"
 
 FILES = {
@@ -340,3 +343,8 @@ def edit(file: Path, before: str, after: str) -> None:
     if before not in text:
         raise AssertionError(f"{file} does not say {before!r}")
     file.write_text(text.replace(before, after), encoding="utf-8")
+
+
+def read_target(project: Path, inventory: Path | None, service: str = "") -> Target:
+    """The target of pages with the values of an inventory; without values where there is none."""
+    return choose(project, inventory, read_services(inventory), service) if inventory else Target(project)

@@ -77,9 +77,7 @@ class PlaybookImport:
     """An entry that stands for another playbook.
 
     Attributes:
-        target: the playbook, as written.
         path: its file; `None` where it was not followed.
-        entries: what is in it.
     """
 
     target: str
@@ -99,7 +97,6 @@ class OutlineRole:
 
     Attributes:
         name: as it is first applied.
-        path: its directory.
         tasks_from: the file of its tasks, as written; empty for its `main`.
         dependencies: the roles that are applied before it.
         tasks: in order.
@@ -119,7 +116,6 @@ class Outline:
     """A playbook.
 
     Attributes:
-        file: its path.
         project: the directory that nothing was read outside of. This and all paths below are absolute, links resolved.
         entries: its plays and imports in order.
         roles: those of the project that it applies, each with each file of its tasks, in the order in which it does.

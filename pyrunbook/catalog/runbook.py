@@ -196,10 +196,7 @@ class Runbook:
         return STRATEGIES if len(variants) > 1 else STRATEGIES[:1]
 
     def steps(self, strategy: str = STRATEGIES[0]) -> list[Step]:
-        """The steps in the order of the playbook.
-
-        Args:
-            strategy: `update_strategy` of the service.
+        """The steps of a strategy (`update_strategy` of the service) in the order of the playbook.
 
         Raises:
             BadInput: there is no such strategy, or the notes of a role are malformed.
@@ -226,9 +223,6 @@ class Runbook:
 
         Each step of a selection means the same by itself. So what moves the traffic, and what comes after it, is done
         by a whole run only: it is verified there, and what it left is found.
-
-        Args:
-            chosen: ids of steps.
 
         Raises:
             BadInput: there is no such step, or it cannot be run by itself.
@@ -299,12 +293,7 @@ def plain(value: Any) -> Any:
 
 
 def read_runbook(runbook_id: str, playbook: Path, roles: Path) -> Runbook:
-    """Read a runbook.
-
-    Args:
-        runbook_id: `<category>/<name>`.
-        playbook: its path.
-        roles: the directory with the roles.
+    """Read a runbook; its id is `<category>/<name>`.
 
     Raises:
         InvalidFile: with every mistake in the playbook and in the metadata.

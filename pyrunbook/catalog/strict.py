@@ -28,14 +28,7 @@ _BAD = _Bad()
 
 
 def read_struct(document: Document, node: yaml.Node, kind: type[T], where: str, problems: list[Problem]) -> T | None:
-    """Read a mapping as a struct.
-
-    Args:
-        document: that the node is of.
-        node: the mapping.
-        kind: the struct; fields that it does not have are mistakes.
-        where: path of the node in the document, for messages.
-        problems: gets every mistake.
+    """Read a mapping as a struct, and add every mistake to `problems`; `where` is the mapping's path in the document.
 
     Returns:
         `None` when anything in it was wrong.

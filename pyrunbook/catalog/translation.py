@@ -26,13 +26,7 @@ def translations_of(file: Path) -> dict[str, Path]:
 
 
 def add_translations(file: Path, base: msgspec.Struct, problems: list[Problem]) -> None:
-    """Give the texts of a struct their words in the other languages.
-
-    Args:
-        file: that the struct was read from.
-        base: gets the words.
-        problems: gets every mistake of the translations: a key that the file does not have, a list of another length.
-    """
+    """Give the texts of a struct the words of the translations beside its file; their mistakes go to `problems`."""
     for language, path in translations_of(file).items():
         try:
             document = read(path)

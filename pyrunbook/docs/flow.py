@@ -17,10 +17,6 @@ _WORDS = {
 def flowchart(steps: Iterable[tuple[Step, str]], language: str) -> str:
     """The diagram, without its fence.
 
-    Args:
-        steps: the steps in their order, with their titles in words.
-        language: `en` or `fr`.
-
     Steps that come before the procedure refuse; a step of the procedure that fails leads to the rollback, where the
     playbook has one, and both ways lead through what is done in any case.
     """

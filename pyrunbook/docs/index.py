@@ -15,14 +15,7 @@ INDEX = "README"
 
 @dataclass(frozen=True)
 class IndexEntry:
-    """A page in the index.
-
-    Attributes:
-        name: id of the runbook.
-        category: its folder; empty at the top.
-        title: in the language of the index.
-        path: of the file below the output directory.
-    """
+    """A page in the index."""
 
     name: str
     category: str
@@ -41,14 +34,7 @@ def file_name(name: str, language: str, languages: tuple[str, ...]) -> str:
 
 
 def index(entries: Iterable[IndexEntry], language: str, languages: tuple[str, ...], inventory: str = "") -> str:
-    """The index page.
-
-    Args:
-        entries: the pages of one language.
-        language: of the index.
-        languages: all in which pages are written.
-        inventory: whose values the pages show, as a path.
-    """
+    """The index page of one language."""
     listed = sorted(entries, key=lambda entry: entry.name)
     t = partial(label, language=language)
     lines = [f"<!-- {t('made', code('playbooks/'))} -->", "", f"# {t('index')}", ""]

@@ -10,12 +10,7 @@ from pyrunbook.docs.target import Target
 
 
 class RunCommands:
-    """The commands. What only the operator knows stands in them as a blank in capitals: `-e release=RELEASE`.
-
-    Args:
-        runbook: that is run.
-        target: whose inventory they name.
-    """
+    """The commands. What only the operator knows stands in them as a blank in capitals: `-e release=RELEASE`."""
 
     def __init__(self, runbook: Runbook, target: Target) -> None:
         inventory, path = shlex.quote(target.inventory_name), shlex.quote(target.inventory_path)

@@ -70,15 +70,7 @@ _NOT_RECOVERING = "not recovers"
 
 
 class Steps:
-    """Makes them.
-
-    Args:
-        runbook: whose steps they are.
-        target: whose values the page shows.
-        platforms: that it is about.
-        wording_of: how the page speaks about a step.
-        past_runs: what a journal says, if it is asked.
-    """
+    """Makes the steps of a page."""
 
     def __init__(
         self,

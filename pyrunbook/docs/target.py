@@ -13,7 +13,7 @@ from pyrunbook.catalog.contacts import Channel, Contact, contacts_of
 from pyrunbook.catalog.roles import Role, read_role
 from pyrunbook.errors import BadInput
 from pyrunbook.project.document import VAULTED
-from pyrunbook.project.inventory import Origin, Service, is_vaulted, read_services
+from pyrunbook.project.inventory import Origin, Service, is_vaulted
 
 
 @dataclass(frozen=True)
@@ -75,26 +75,12 @@ class Target:
         return posixpath.basename(path) if posixpath.dirname(path) == "inventories" else path
 
 
-def read_target(project: Path, inventory: Path | None, service: str = "") -> Target:
-    """The target of pages.
-
-    Args:
-        project: its directory.
-        inventory: of the project, or elsewhere; `None` for pages without values.
-        service: which one of the inventory; the first when empty.
+def choose(project: Path, inventory: Path, services: list[Service], service: str = "") -> Target:
+    """The target of pages: a service of the inventory, the first where none is named.
 
     Raises:
-        NotStatic: the inventory has to be run to be read.
-        InvalidFile: it is malformed.
-        BadInput: there is no such inventory or service.
+        BadInput: there is no such service.
     """
-    if inventory is None:
-        return Target(project)
-    return choose(project, inventory, read_services(inventory), service)
-
-
-def choose(project: Path, inventory: Path, services: list[Service], service: str = "") -> Target:
-    """The target for services that are known already; arguments and errors as of `read_target`."""
     names = tuple(found.name for found in services)
     chosen = next((found for found in services if found.name == (service or names[0])), None)
     if chosen is None:
@@ -120,12 +106,7 @@ def refuse_vaulted(source: Path) -> None:
 
 
 def told_by_ansible(source: Path, variables: Mapping[str, Mapping[str, Any]]) -> list[Service]:
-    """Services as `ansible-inventory` tells them, which has to be asked where a plugin makes the inventory.
-
-    Args:
-        source: the inventory; see `refuse_vaulted`.
-        variables: name of each service to its variables.
-    """
+    """Services, by their names, as `ansible-inventory` tells them: it is asked where a plugin makes the inventory."""
     return [
         Service(name, {key: _plain(value) for key, value in said.items()}, dict.fromkeys(said, Origin(source, 1, 1)))
         for name, said in variables.items()

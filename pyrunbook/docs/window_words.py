@@ -24,12 +24,7 @@ _WORDS = {
 
 
 def window_in_words(spec: str, language: str) -> str:
-    """A window in words.
-
-    Args:
-        spec: as `pyrunbook.windows.parse` reads it.
-        language: `en` or `fr`.
-    """
+    """A window, as `pyrunbook.windows.parse` reads it, in words."""
     words = _WORDS[language]
     if spec.strip().lower() == "always":
         return words["always"]

@@ -14,12 +14,7 @@ from pyrunbook.redaction import MASK, redact, redact_text
 
 
 class Wording:
-    """How a page speaks.
-
-    Args:
-        values: what templates are filled with.
-        language: `en` or `fr`.
-    """
+    """How a page speaks: its language, and the values that fill its templates."""
 
     def __init__(self, values: Values, language: str) -> None:
         self.values = values

@@ -32,7 +32,6 @@ class Collection:
     """What is linted.
 
     Attributes:
-        subjects: in the order of the paths.
         only: the files whose findings are wanted; all when empty. Of a step's notes the runbooks are read that use it.
     """
 

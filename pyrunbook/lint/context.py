@@ -32,7 +32,6 @@ class Project:
     """A directory with playbooks and roles. Nothing of it is executed; its files are read when a rule asks, and once.
 
     Attributes:
-        root: the directory.
         settings: of `.pyrunbook.yml` or `pyproject.toml`.
         services: of the inventory; none where there is none.
         role_subjects: the roles that were read, by their directory.

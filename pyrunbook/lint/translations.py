@@ -33,15 +33,7 @@ def role_of(block: type[msgspec.Struct], field: str | int) -> Role:
 def add_translations(
     subject: Subject, document: Document, node: yaml.Node, known: Metadata | StepNotes, project: Project
 ) -> None:
-    """Note the texts of the translations beside a file, and those that are missing there.
-
-    Args:
-        subject: that gets them.
-        document: the file in English.
-        node: what of it is translated.
-        known: the same as it was read.
-        project: that it is of.
-    """
+    """Note the texts of the translations beside a file, and those that are missing there."""
     for path in translations_of(document.file).values():
         subject.files[path] = None
     for leaf in leaves(document, node, type(known)):
@@ -57,14 +49,7 @@ def add_translations(
 
 
 def add_titles_and_inputs(subject: Subject, runbook: Runbook, document: Document, project: Project) -> None:
-    """Note the steps without a title, and the inputs without a meaning, in a language of the project.
-
-    Args:
-        subject: that gets them.
-        runbook: which.
-        document: its metadata.
-        project: that it is of.
-    """
+    """Note the steps without a title, and the inputs without a meaning, in a language of the project."""
     beside = _read(document.file)
     steps = {(item.id, str(item.phase)): None for item in runbook.playbook.imports}
     for language in _others(project):

@@ -28,12 +28,7 @@ def _parser() -> MarkdownIt:
 
 
 def read_page(text: str, file: Path) -> Page:
-    """Read a page.
-
-    Args:
-        text: the Markdown. YAML front matter is skipped.
-        file: its name, kept for messages; it is not opened.
-    """
+    """Read a page of Markdown; YAML front matter is skipped. The file is named in messages, and is not opened."""
     lines = text.replace("\r\n", "\n").replace("\r", "\n").removeprefix("\N{BYTE ORDER MARK}").split("\n")
     return _page(lines, file, offset=0, depth=0)
 

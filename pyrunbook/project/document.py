@@ -42,7 +42,6 @@ class Document:
     """A YAML file.
 
     Attributes:
-        file: its path.
         lines: of its text; none where it could not be read.
         roots: the top node of each document in it; of each entry of the top list where only some of it is YAML.
         documents: how many documents the file has.

@@ -56,7 +56,6 @@ class Service:
     """A service as its inventory declares it.
 
     Attributes:
-        name: of the host.
         variables: as written: a template stays one, a vaulted value is `VAULTED`.
         origins: where each variable gets its value.
     """

@@ -40,12 +40,7 @@ class RolePlaces:
         self._found: dict[tuple[str, Path], Path | None] = {}
 
     def find(self, name: str, playbook: Path) -> Path | None:
-        """The directory of a role; `None` where the project does not have it.
-
-        Args:
-            name: of the role.
-            playbook: whose neighbour `roles/` is looked into first.
-        """
+        """The directory of a role, beside the playbook first; `None` where the project does not have it."""
         key = (name, playbook.parent)
         if key not in self._found:
             self._found[key] = self._look(name.removeprefix(self._collection), playbook.parent)

@@ -27,8 +27,6 @@ class Written:
     """A play, a task or a block as it is written.
 
     Attributes:
-        document: the file.
-        node: of the entry.
         entries: its keywords: name to the nodes of the key and of the value.
         where: its path in the file, for messages.
     """

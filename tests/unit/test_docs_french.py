@@ -10,6 +10,7 @@ from typing import Any
 
 import msgspec
 import pytest
+from sample_project import read_target
 
 from pyrunbook import catalog
 from pyrunbook.catalog import STRATEGIES, Runbook, Text
@@ -17,7 +18,6 @@ from pyrunbook.catalog.roles import read_role
 from pyrunbook.catalog.runbook import Step
 from pyrunbook.docs.collection import collect
 from pyrunbook.docs.labels import _LABELS
-from pyrunbook.docs.target import read_target
 
 ROOT = Path(__file__).parents[2]
 RUNBOOKS = {runbook.id: runbook for runbook in catalog.load()}

@@ -10,10 +10,10 @@ from typing import Any
 
 import click
 import pytest
+from sample_project import read_target
 
 from pyrunbook.cli.main import root
 from pyrunbook.docs.collection import collect
-from pyrunbook.docs.target import read_target
 from pyrunbook.on_target import units
 from pyrunbook.on_target.units import Systemd, UnitError
 

@@ -18,7 +18,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
-from sample_project import UPDATE, write
+from sample_project import UPDATE, read_target, write
 
 from pyrunbook.catalog import Runbook, StepNotes, Text, Trouble
 from pyrunbook.catalog.contacts import Contact
@@ -26,7 +26,7 @@ from pyrunbook.catalog.runbook import Step, read_runbook
 from pyrunbook.docs.collection import collect
 from pyrunbook.docs.markdown_text import cell, code, fence, link, plain_text
 from pyrunbook.docs.page import Page
-from pyrunbook.docs.target import Target, read_target
+from pyrunbook.docs.target import Target
 
 MARKDOWN = MarkdownIt("commonmark").enable("table")
 NASTY = [
@@ -238,7 +238,7 @@ def test_neither_hash_seed_nor_locale_nor_zone_nor_directory_show(tmp_path: Path
     program = textwrap.dedent("""
         import json, pathlib, sys
         from pyrunbook.docs.collection import collect
-        from pyrunbook.docs.target import read_target
+        from sample_project import read_target
         project = pathlib.Path(sys.argv[1])
         made = collect(read_target(project, project / "inventories/production"), ("en", "fr"))
         print(json.dumps(made.files))

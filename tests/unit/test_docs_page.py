@@ -8,14 +8,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sample_project import SLOW, UPDATE, edit, write
+from sample_project import SLOW, UPDATE, edit, read_target, write
 
 from pyrunbook.catalog import load
 from pyrunbook.catalog.settings import read_settings
 from pyrunbook.catalog.step_notes import read_step_notes
 from pyrunbook.docs.collection import collect
 from pyrunbook.docs.page import Page
-from pyrunbook.docs.target import Target, read_target
+from pyrunbook.docs.target import Target
 
 LANGUAGES = ("en", "fr")
 FIRST_SCREEN = {

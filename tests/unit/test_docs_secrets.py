@@ -5,10 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from sample_project import FILES, UPDATE, edit, write
+from sample_project import FILES, UPDATE, edit, read_target, write
 
 from pyrunbook.docs.collection import collect
-from pyrunbook.docs.target import read_target
 
 VARIABLES = "inventories/production/group_vars/services.yml"
 CANARY = "c4n4ry"

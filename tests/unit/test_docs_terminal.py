@@ -13,11 +13,10 @@ from pathlib import Path
 
 import pytest
 from click import unstyle
-from sample_project import UPDATE, write
+from sample_project import UPDATE, read_target, write
 
 from pyrunbook.cli.page_view import MOST_COLUMNS, rendered
 from pyrunbook.docs.collection import collect
-from pyrunbook.docs.target import read_target
 
 ROOT = Path(__file__).parents[2]
 

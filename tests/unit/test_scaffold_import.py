@@ -12,12 +12,12 @@ import pytest
 import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from sample_project import SLOW, UPDATE, write
+from sample_project import SLOW, UPDATE, read_target, write
 
 from pyrunbook.catalog import Catalog, Phase
 from pyrunbook.catalog.templates import Values
 from pyrunbook.docs.page import Page
-from pyrunbook.docs.target import Target, read_target
+from pyrunbook.docs.target import Target
 from pyrunbook.errors import BadInput
 from pyrunbook.markdown import read_page
 from pyrunbook.scaffold.files import blanks

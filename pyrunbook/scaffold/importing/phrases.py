@@ -67,12 +67,7 @@ def language_of(text: str) -> str:
 
 
 class Wording:
-    """Puts texts of a page into a file.
-
-    Args:
-        language: of the page.
-        definitions: of targets that its links refer to.
-    """
+    """Puts texts of a page into a file, the targets that its links refer to among them."""
 
     def __init__(self, language: str, definitions: Iterable[Definition]) -> None:
         self.language = language

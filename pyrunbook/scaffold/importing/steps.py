@@ -64,15 +64,7 @@ class _Said:
 
 
 class Steps:
-    """Makes steps of parts; no two of a runbook have the same role or tag.
-
-    Args:
-        runbook: name of the runbook, with which the names of its roles begin.
-        file: name of the page, for where a step comes from.
-        wording: of the page.
-        placed: is told which lines have found their place.
-        taken: roles that there are already; those of this runbook are added.
-    """
+    """Makes steps of parts; no two have the same role or tag. `taken`, the roles that there are, gets the new ones."""
 
     def __init__(self, runbook: str, file: str, wording: Wording, placed: Placed, taken: set[str]) -> None:
         self._runbook = runbook

@@ -15,14 +15,7 @@ from pyrunbook.scaffold.rendering import runbook_files
 def import_page(
     file: Path, project: Path, category: str | None, name: str | None, *, dry_run: bool
 ) -> tuple[Import, dict[str, str]]:
-    """Turn a page into runbooks of a project.
-
-    Args:
-        file: the Markdown.
-        project: the directory of `playbooks/` and `roles/`.
-        category: of the runbooks; guessed when `None`.
-        name: of the runbook, where there is only one; from its title when `None`.
-        dry_run: write nothing.
+    """Turn a page into runbooks of a project; arguments as of `read_runbooks`. A dry run writes nothing.
 
     Returns:
         what the page became, and the files: name relative to the project to text.
