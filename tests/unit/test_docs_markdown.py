@@ -238,9 +238,11 @@ def test_neither_hash_seed_nor_locale_nor_zone_nor_directory_show(tmp_path: Path
     program = textwrap.dedent("""
         import json, pathlib, sys
         from pyrunbook.docs.collection import collect
-        from sample_project import read_target
+        from pyrunbook.docs.target import choose
+        from pyrunbook.project.inventory import read_services
         project = pathlib.Path(sys.argv[1])
-        made = collect(read_target(project, project / "inventories/production"), ("en", "fr"))
+        source = project / "inventories/production"
+        made = collect(choose(project, source, read_services(source)), ("en", "fr"))
         print(json.dumps(made.files))
     """)
     seen = set()
