@@ -92,9 +92,7 @@ def lint(
     services, broken = _services(root, settings.docs.inventory if inventory is None else inventory)
     tested = None
     if journal:
-        from pyrunbook.lint.last_runs import last_tested  # loads the database's library
-
-        tested = last_tested()
+        tested = _last_tested()
 
     def look() -> tuple[Collection, list[linting.Reported]]:
         fresh = Project(root, settings, services)
@@ -127,6 +125,16 @@ def lint(
         click.echo(where + formats.summary(found, subjects))
     if any(strict or each.level != "note" for each in found):
         ctx.exit(ExitCode.FINDINGS)
+
+
+def _last_tested() -> dict[str, date]:
+    """Runbook to the day (UTC) of its last run that was no dry run and succeeded."""
+    from pyrunbook.journal import Journal  # loads the database's library
+
+    if not Journal.exists():
+        raise BadInput("there is no journal yet, so nobody knows what was tested", next_step="leave --journal out")
+    with Journal.open() as journal:
+        return {run.runbook: run.ended.date() for run in reversed(journal.practised()) if run.ended}
 
 
 def _names(given: tuple[str, ...]) -> list[str]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pyrunbook.catalog.values import LANGUAGES
+
 _LABELS: dict[str, tuple[str, str]] = {
     # key: (English, French)
     "made": ("Made by `pyrunbook docs build` from {0}. Change that, not this page.",
@@ -217,8 +219,6 @@ _LABELS: dict[str, tuple[str, str]] = {
     "tags": ("Tags", "Tags"),
     "broken": ("Could not be read", "Illisibles"),
 }  # fmt: skip
-
-LANGUAGES = ("en", "fr")
 
 
 def label(key: str, *values: object, language: str) -> str:

@@ -7,14 +7,13 @@ from datetime import timedelta
 from statistics import median
 from typing import TYPE_CHECKING
 
-from pyrunbook.journal import Outcome
 from pyrunbook.windows import format_duration
 
 if TYPE_CHECKING:
     from pyrunbook.journal import Journal
 
 RUNS = 1000
-"""How many of the latest runs are read."""
+"""How many of the latest runs that succeeded are read."""
 
 
 class PastRuns:
@@ -28,8 +27,8 @@ class PastRuns:
         self._ended: dict[str, str] = {}
         self._runs: dict[str, list[float]] = defaultdict(list)
         self._steps: dict[tuple[str, str], list[float]] = defaultdict(list)
-        for listed in journal.history(limit=RUNS):
-            if listed.outcome is not Outcome.SUCCEEDED or listed.check_mode or listed.ended is None:
+        for listed in journal.practised(RUNS):
+            if listed.ended is None:
                 continue
             self._ended.setdefault(listed.runbook, f"{listed.ended:%Y-%m-%d}")
             self._runs[listed.runbook].append((listed.ended - listed.started).total_seconds())

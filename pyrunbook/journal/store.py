@@ -292,6 +292,10 @@ class Journal:
         with self._reading() as connection:
             return self._load(connection, connection.execute(query.limit(limit)).all(), whole=False)
 
+    def practised(self, limit: int | None = None) -> list[Run]:
+        """The runs that were no dry run and succeeded, newest first; arguments as of `history`."""
+        return [run for run in self.history(limit, outcome=Outcome.SUCCEEDED) if not run.check_mode]
+
     def unfinished(self, service: str | None = None) -> list[Run]:
         """Unfinished runs, newest first, whole; also those that could not be put back.
 

@@ -114,22 +114,13 @@ class _Reader:
 
     def read(self) -> None:
         """Go through the page in its order."""
-        self._front_matter()
+        for entry in self._page.front_matter():
+            self._reviewed(entry.name, entry.text, entry.line)
         self._section(self._page.root, frozenset())
 
-    def _front_matter(self) -> None:
-        lines = self._page.lines
-        if not lines or lines[0].rstrip() != "---":
-            return
-        for number, line in enumerate(lines[1:60], 2):
-            if line.rstrip() in ("---", "..."):
-                return
-            key, colon, value = line.partition(":")
-            if colon and _UPDATED.fullmatch(plain(key)):
-                self._updated(value, number)
-
-    def _updated(self, value: str, line: int) -> None:
-        found = _DATE.search(value)
+    def _reviewed(self, name: str, value: str, line: int) -> None:
+        """Note the day of the last review, where the name says that the value is one."""
+        found = _DATE.search(value) if _UPDATED.fullmatch(plain(name)) else None
         if found and self._subject.updated is None:
             try:
                 day = date(int(found[1]), int(found[2]), int(found[3]))
@@ -166,16 +157,15 @@ class _Reader:
         names = recognised(label.name)
         for name in names:
             self._subject.sections.setdefault(name, Spot(self._file, label.line, label.column))
-        if _UPDATED.fullmatch(plain(label.name)):
-            self._updated(label.text, label.line)
+        self._reviewed(label.name, label.text, label.line)
         return frozenset(names) or within
 
     def _words(self, item: Item, within: frozenset[SectionName]) -> None:
         if isinstance(item, Table):
             lines = [*item.row_lines]
             for number, row in zip(item.row_lines, item.rows, strict=True):
-                if len(row) > 1 and _UPDATED.fullmatch(plain(row[0])):
-                    self._updated(row[1], number)
+                if len(row) > 1:
+                    self._reviewed(row[0], row[1], number)
         elif isinstance(item, ListItem):
             lines = list(range(item.line, item.line + max(item.source.count("\n"), 0) + 1))
         else:

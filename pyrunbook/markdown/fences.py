@@ -8,6 +8,7 @@ each fence of the page would be taken for its opposite.
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 _FENCE = re.compile(r"(?P<before>[ \t]*(?:(?:[-*+]|\d{1,9}[.)])[ \t]+)*)(?P<marks>`{3,}|~{3,})(?P<info>.*)")
 _MARKDOWN = ("markdown", "md")
@@ -15,16 +16,15 @@ _MARKDOWN = ("markdown", "md")
 
 def prepared(lines: list[str]) -> list[str]:
     """The lines with front matter blanked and the fences around nested ones made longer."""
-    return _with_longer_fences(_without_front_matter(lines))
+    front = front_matter_length(lines)
+    return _with_longer_fences([""] * front + lines[front:])
 
 
-def _without_front_matter(lines: list[str]) -> list[str]:
+def front_matter_length(lines: Sequence[str]) -> int:
+    """How many lines the front matter has, with those that open and close it; 0 where there is none."""
     if not lines or lines[0].rstrip() != "---":
-        return lines
-    for number, line in enumerate(lines[1:], 1):
-        if line.rstrip() in ("---", "..."):
-            return [""] * (number + 1) + lines[number + 1 :]
-    return lines
+        return 0
+    return next((number for number, line in enumerate(lines[1:], 2) if line.rstrip() in ("---", "...")), 0)
 
 
 def _with_longer_fences(lines: list[str]) -> list[str]:

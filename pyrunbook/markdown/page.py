@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+
+from pyrunbook.markdown.fences import front_matter_length
+
+_ENTRY = re.compile(r"([A-Za-z][\w -]*?)\s*:\s*(\S.*?)\s*")
+"""An entry of the front matter."""
 
 
 @dataclass(frozen=True)
@@ -215,6 +221,13 @@ class Page:
     lines: tuple[str, ...]
     root: Section
     definitions: tuple[Definition, ...] = ()
+
+    def front_matter(self) -> Iterator[Label]:
+        """The entries `key: value` of the front matter that have a line of their own, as if they were labels."""
+        for number, line in enumerate(self.lines[1 : front_matter_length(self.lines)], 2):
+            if entry := _ENTRY.fullmatch(line):
+                value = entry[2].strip("'\"")
+                yield Label(entry[1].replace("_", " "), value, value, number, 1, number)
 
     def walk(self) -> Iterator[Section]:
         """All sections in the order of the page, the one of level 0 first; not those of embedded pages."""

@@ -26,6 +26,11 @@ FRENCH_TITLES = {
 """Of the steps that stand around those of the author in every playbook."""
 
 
+def blank(english: str, french: str) -> Words:
+    """A blank in both languages that says what belongs there."""
+    return {"en": f"{BLANK}: {english}", "fr": f"{BLANK} : {french}"}
+
+
 @dataclass(frozen=True)
 class Deed:
     """Something to do by hand: what for, the commands, what they should show."""
@@ -33,16 +38,6 @@ class Deed:
     text: Words
     commands: str = ""
     expected: Words | None = None
-
-
-@dataclass(frozen=True)
-class TroubleDraft:
-    """A known error."""
-
-    error: str
-    cause: Words
-    solution: Words
-    commands: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -66,7 +61,6 @@ class StepDraft:
     by_hand: tuple[Deed, ...] = ()
     undo_text: Words = ""
     undo: tuple[Deed, ...] = ()
-    troubleshooting: tuple[TroubleDraft, ...] = ()
     verifies: bool = False
     condition: str = ""
     origin: str = ""

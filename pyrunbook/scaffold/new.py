@@ -10,7 +10,7 @@ from typing import Any
 from pyrunbook import places
 from pyrunbook.catalog import CATEGORIES
 from pyrunbook.errors import BadInput
-from pyrunbook.scaffold.draft import BLANK, Deed, RunbookDraft, StepDraft, Words
+from pyrunbook.scaffold.draft import BLANK, Deed, RunbookDraft, StepDraft, blank
 from pyrunbook.scaffold.files import write_new
 from pyrunbook.scaffold.rendering import runbook_files
 
@@ -89,30 +89,30 @@ def blank_runbook(category: str, name: str, today: date) -> RunbookDraft:
     title = name.replace("_", " ").capitalize()
     metadata: dict[str, Any] = {
         "title": {"en": title, "fr": f"{BLANK} : {title}"},
-        "summary": _blank("what it is for, in a sentence", "à quoi il sert, en une phrase"),
-        "frequency": _blank("how often it is run: daily, weekly, on demand", "quotidien, hebdo, à la demande"),
+        "summary": blank("what it is for, in a sentence", "à quoi il sert, en une phrase"),
+        "frequency": blank("how often it is run: daily, weekly, on demand", "quotidien, hebdo, à la demande"),
         "window": {"required": category == "maintenance"},
-        "impact": _blank("what users notice", "ce que les utilisateurs remarquent"),
-        "when_to_ignore": _blank("when nothing has to be done now", "quand il n'y a rien à faire pour l'instant"),
-        "verification": _blank("how one sees that it worked", "à quoi l'on voit que c'est réussi"),
+        "impact": blank("what users notice", "ce que les utilisateurs remarquent"),
+        "when_to_ignore": blank("when nothing has to be done now", "quand il n'y a rien à faire pour l'instant"),
+        "verification": blank("how one sees that it worked", "à quoi l'on voit que c'est réussi"),
         "prerequisites": [
             {
                 "id": "access",
-                "text": _blank("what must hold before the first change", "ce qui doit être vrai avant de commencer"),
+                "text": blank("what must hold before the first change", "ce qui doit être vrai avant de commencer"),
                 "check": "attested",
-                "how": _blank("how the operator finds out", "comment l'opérateur le vérifie"),
+                "how": blank("how the operator finds out", "comment l'opérateur le vérifie"),
             }
         ],
-        "rollback": _blank(
+        "rollback": blank(
             "how what was there is put back, by the run itself and by hand",
             "comment l'existant est rétabli, par l'exécution elle-même et à la main",
         ),
-        "escalation": [{"to": "L2", "when": _blank("what has happened then", "ce qui s'est passé alors")}],
+        "escalation": [{"to": "L2", "when": blank("what has happened then", "ce qui s'est passé alors")}],
         "troubleshooting": [
             {
                 "error": f"{BLANK}: the words of the message",
-                "cause": _blank("why it happens", "pourquoi cela arrive"),
-                "solution": _blank("what to do", "que faire"),
+                "cause": blank("why it happens", "pourquoi cela arrive"),
+                "solution": blank("what to do", "que faire"),
             }
         ],
         "contacts": ["L1", "slack"],
@@ -120,7 +120,7 @@ def blank_runbook(category: str, name: str, today: date) -> RunbookDraft:
     if category == "incidents":
         metadata["frequency"] = {"en": "On alert", "fr": "Sur alerte"}
         metadata["severity"] = "high"
-        metadata["symptoms"] = [_blank("what one sees", "ce que l'on constate")]
+        metadata["symptoms"] = [blank("what one sees", "ce que l'on constate")]
         metadata["alerts"] = [BLANK]
     return RunbookDraft(
         category=category,
@@ -141,18 +141,14 @@ def blank_step(role: str) -> StepDraft:
         role=role,
         tag=role,
         title=role.replace("_", " ").capitalize(),
-        purpose=_blank("what the step does and why", "ce que fait l'étape, et pourquoi"),
-        expected=_blank("what is so when it has succeeded", "ce qui est vrai quand elle a réussi"),
+        purpose=blank("what the step does and why", "ce que fait l'étape, et pourquoi"),
+        expected=blank("what is so when it has succeeded", "ce qui est vrai quand elle a réussi"),
         by_hand=(
             Deed(
-                _blank("what the commands are for", "à quoi servent les commandes"),
+                blank("what the commands are for", "à quoi servent les commandes"),
                 f"false  # {BLANK}: the commands that do it by hand\n",
-                _blank("what they show", "ce qu'elles affichent"),
+                blank("what they show", "ce qu'elles affichent"),
             ),
         ),
-        undo_text=_blank("how to undo it, or that nothing has to be", "comment l'annuler, ou que ce n'est pas à faire"),
+        undo_text=blank("how to undo it, or that nothing has to be", "comment l'annuler, ou que ce n'est pas à faire"),
     )
-
-
-def _blank(english: str, french: str) -> Words:
-    return {"en": f"{BLANK}: {english}", "fr": f"{BLANK} : {french}"}

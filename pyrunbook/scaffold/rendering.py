@@ -140,12 +140,6 @@ def step_notes_text(step: StepDraft) -> tuple[str, str]:
     after["undo_text"] = step.undo_text
     if step.undo:
         after["undo"] = _both(step.undo)
-    if step.troubleshooting:
-        after["troubleshooting"] = [
-            {"error": t.error, "cause": t.cause, "solution": t.solution}
-            | ({"commands": list(t.commands)} if t.commands else {})
-            for t in step.troubleshooting
-        ]
     after["check_mode"] = "full"
     said, french = in_two(notes | after)
     text = "---\n" + MODELINE.format(up="../../../", name="step") + dumped({name: said[name] for name in notes})

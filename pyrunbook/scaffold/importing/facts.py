@@ -9,7 +9,7 @@ from typing import Any
 from pyrunbook.markdown import CodeBlock, Html, Item, Label, ListItem, Paragraph, Section, Table
 from pyrunbook.markdown.page import flattened
 from pyrunbook.markdown.section_names import plain
-from pyrunbook.scaffold.draft import BLANK, RunbookDraft, Words, free, identifier
+from pyrunbook.scaffold.draft import BLANK, RunbookDraft, Words, blank, free, identifier
 from pyrunbook.scaffold.importing.phrases import (
     Wording,
     bare_title,
@@ -163,12 +163,12 @@ class Facts:
             "error": verbatim(bare_title(error) or BLANK),
             "cause": self._words("\n".join(said["cause"]))
             if said["cause"]
-            else _blank("why it happens", "pourquoi cela arrive"),
+            else blank("why it happens", "pourquoi cela arrive"),
             "solution": self._words("\n".join(said["solution"]))
             if said["solution"]
             else {"en": "Do what the commands say.", "fr": "Faire ce que disent les commandes."}
             if commands
-            else _blank("what to do", "que faire"),
+            else blank("what to do", "que faire"),
         }
         return entry | ({"commands": [verbatim(command) for command in commands]} if commands else {})
 
@@ -241,7 +241,3 @@ def _joined(earlier: str, said: Words, language: str) -> Words:
         return f"{earlier}\n{said}"
     text = f"{earlier}\n{said[language]}"
     return {"en": f"{BLANK} (English): {text}", language: text}
-
-
-def _blank(english: str, french: str) -> Words:
-    return {"en": f"{BLANK}: {english}", "fr": f"{BLANK} : {french}"}

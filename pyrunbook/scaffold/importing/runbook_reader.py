@@ -14,7 +14,6 @@ from pyrunbook.markdown.section_names import SectionName, plain
 from pyrunbook.redaction import redact_text
 from pyrunbook.scaffold.draft import BLANK, RunbookDraft, free, identifier
 from pyrunbook.scaffold.importing.facts import Facts
-from pyrunbook.scaffold.importing.front_matter import FrontMatter, read_front_matter
 from pyrunbook.scaffold.importing.phrases import Wording, bare_title, category_in, first_sentence, language_of, verbatim
 from pyrunbook.scaffold.importing.placed import Leftover, Placed
 from pyrunbook.scaffold.importing.procedures import Part, Procedure, is_fact, parts, procedures
@@ -79,15 +78,20 @@ def read_runbooks(file: Path, category: str | None, name: str | None, taken_role
     remarks: list[Remark] = []
     names: set[str] = set()
     drafts = []
-    front = read_front_matter(page) if len(found) == 1 else FrontMatter()
+    front = list(page.front_matter()) if len(found) == 1 else []
+    titled = next((each for each in front if each.name.lower() == "title"), None)
     for procedure in found:
-        title = bare_title(procedure.section.title) or bare_title(front.title(placed))
+        title = bare_title(procedure.section.title)
+        if not title and titled is not None:
+            title = bare_title(titled.text)
+            placed.line(titled.line)
         title = title or bare_title(file.stem.replace("-", " ").replace("_", " "))
         runbook = free(name or identifier(title) or "imported", names)
         kind = category or _category(procedure, title, remarks)
         reader = _Reader(page, procedure, kind, runbook, title, placed, taken_roles)
-        for label in front.facts:
-            reader.fact(label)
+        for label in front:
+            if is_fact(label.name):
+                reader.fact(label)
         drafts.append(reader.draft())
     remarks += _conditions(drafts)
     _place_around(page, found, placed)

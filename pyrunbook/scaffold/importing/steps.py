@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from pyrunbook.markdown import CodeBlock, Html, Item, Label, ListItem, Paragraph, Section, Table
 from pyrunbook.markdown.code import SHELLS, looks_like_shell, typed_in
 from pyrunbook.markdown.section_names import SectionName, plain
-from pyrunbook.scaffold.draft import BLANK, Deed, StepDraft, Words, free, identifier
+from pyrunbook.scaffold.draft import BLANK, Deed, StepDraft, Words, blank, free, identifier
 from pyrunbook.scaffold.importing.inline import has_commands, inline_commands
 from pyrunbook.scaffold.importing.phrases import (
     Wording,
@@ -254,8 +254,7 @@ class Steps:
 
     def _blank(self, english: str, french: str) -> Words:
         """A blank in the languages of the page: a page in English needs no French one."""
-        said = f"{BLANK}: {english}"
-        return said if self._wording.language == "en" else {"en": said, "fr": f"{BLANK} : {french}"}
+        return f"{BLANK}: {english}" if self._wording.language == "en" else blank(english, french)
 
     def _words(self, text: str) -> Words:
         return self._wording.words(" ".join(text.split("\n")))
