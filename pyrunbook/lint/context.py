@@ -47,7 +47,6 @@ class Project:
         self._close: dict[str, str] = {}
         self._places = RolePlaces(root)
         self._shipped = shipped_roles(root)
-        self._roles: dict[tuple[str, Path], Path | None] = {}
         self._lines: dict[Path, list[str]] = {}
         self._tags: dict[Path, frozenset[str]] = {}
 
@@ -86,11 +85,8 @@ class Project:
 
     def role(self, name: str, playbook: Path) -> Path | None:
         """The directory of a role."""
-        key = (name, playbook.parent)
-        if key not in self._roles:
-            found = [self._places.find(name, playbook), *(directory / name for directory in self.roles(playbook))]
-            self._roles[key] = next((path for path in found if path is not None and path.is_dir()), None)
-        return self._roles[key]
+        elsewhere = (directory / name for directory in self.roles(playbook))
+        return self._places.find(name, playbook) or next((path for path in elsewhere if path.is_dir()), None)
 
     @cached_property
     def required_roles(self) -> frozenset[str]:
