@@ -33,6 +33,7 @@ from typing import Any
 from pyrunbook.catalog.metadata import ROLLBACK
 from pyrunbook.catalog.page_certificates import page_certificates, page_signers
 from pyrunbook.catalog.playbook import STRATEGIES
+from pyrunbook.catalog.roles import read_role
 from pyrunbook.catalog.templates import Blank, Values
 from pyrunbook.project.document import read
 from pyrunbook.project.inventory import Service
@@ -89,12 +90,15 @@ def page_values(
 
 
 def read_role_defaults(roles: Path) -> dict[str, Any]:
-    """The defaults of all roles of a directory; their names begin with their role's, so they do not collide.
+    """The defaults of all roles of a directory: of `defaults/main.yml`, and of the spec where that says nothing.
+
+    Their names begin with their role's, so they do not collide.
 
     Raises:
         InvalidFile: with every file that is no mapping of YAML.
     """
-    defaults: dict[str, Any] = {}
+    specs = (read_role(roles, file.parent.parent.name) for file in sorted(roles.glob("*/meta/argument_specs.yml")))
+    defaults: dict[str, Any] = {name: value for role in specs for name, value in role.defaults.items()}
     problems: list[Problem] = []
     for file in sorted(roles.glob("*/defaults/main.yml")):
         try:

@@ -32,7 +32,7 @@ class Role:
         summary: the first paragraph of its README; empty where there is none.
         details: the paragraphs of the spec's `description`, where it has a `short_description` too.
         inputs: what `meta/argument_specs.yml` declares for `tasks/main.yml`.
-        defaults: of `defaults/main.yml`, plain values, templates as written.
+        defaults: of `defaults/main.yml`, else of the spec; plain values, templates as written.
         problems: what of all this is malformed; the rest was read.
     """
 
@@ -81,7 +81,7 @@ def read_role(roles: Path, name: str, project: Path | None = None) -> Role:
         _first_paragraph(path / "README.md") if inside(path / "README.md", boundary) else "",
         details,
         inputs,
-        defaults,
+        {name: each.default for name, each in inputs.items() if each.default is not None} | defaults,
         (*(spec_file.problems if spec_file else ()), *of_defaults),
     )
 

@@ -9,6 +9,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar
 
+from ansible.errors import AnsibleConnectionFailure, AnsibleError
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible.plugins.action import ActionBase
 
@@ -49,6 +50,8 @@ class StepAction(ActionBase):
     CHANGES: ClassVar[bool] = True
     """Whether the action can change the service. Such an action fails while the journal cannot be written,
     so that nothing happens that is not recorded; those that restore set this to `False`."""
+    CONCLUDES: ClassVar[bool] = False
+    """Whether the action ends the play: its failure is the play's, never a finding."""
     TRANSFERS_FILES = False
 
     @abstractmethod
@@ -150,6 +153,54 @@ class StepAction(ActionBase):
             raise FailedOnTarget(result)
         return result
 
+    def document(
+        self, file: str, config_map: Mapping[str, Any], content: dict[str, Any], **unless: dict[str, Any]
+    ) -> dict[str, Any]:
+        """Keep a small JSON document where the service reads it.
+
+        It needs no more of the inventory than where that is: a mistake in the colors must not stop a containment.
+
+        Args:
+            file: on platform `host`.
+            config_map: on platform `kubernetes`, its name (`config_map`) and its key (`file`).
+            content: the new document.
+            unless: `unless` and `missing`, see the module `host_document`.
+
+        Returns:
+            `changed`, `before` and `now`.
+
+        Raises:
+            BadInput: the inventory does not say where.
+            FailedOnTarget, ClusterError: it cannot be written.
+        """
+        if self.variable("service_platform") == "host":
+            return self.on_target("host_document", {"path": file, "content": content, **unless}, self.variables)
+        from pyrunbook.kubernetes.client import connect
+        from pyrunbook.kubernetes.document import document
+
+        if not config_map.get("config_map") or not config_map.get("file"):
+            raise BadInput(
+                "service_secure_mode does not name config_map and file, by which the service learns of secure mode.",
+                next_step="name them in the inventory (docs/pki/README.md, Secure mode)",
+            )
+        kubeconfig, context, namespace = (
+            self.variable(f"service_{name}") or None for name in ("kubeconfig", "context", "namespace")
+        )
+        cluster = connect(kubeconfig, context, namespace)
+        name, key = config_map["config_map"], config_map["file"]
+        return document(cluster, name, key, content, **unless, check_mode=self.check_mode)
+
+    @property
+    def findings(self) -> list[dict[str, str]]:
+        """What earlier steps have found bad while the play went on (`failures_are_findings`): `step` and `said`."""
+        registered = (self.variables[name] for name in self.variables if name.startswith("__"))
+        return [plain(it["finding"]) for it in registered if isinstance(it, Mapping) and it.get("finding")]
+
+    @property
+    def contained(self) -> bool:
+        """Whether the step `secure_mode` has seen the service in secure mode."""
+        return bool((self.variable("__secure_mode") or {}).get("contained"))
+
     def _shell(self, script: str) -> tuple[int, str]:
         done = self._low_level_execute_command(script)
         return int(done["rc"]), str(done["stderr"])
@@ -179,14 +230,31 @@ class StepAction(ActionBase):
         return found, why
 
     def run(self, tmp: Any = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
-        """Called by Ansible, in a forked worker."""
+        """Called by Ansible, in a forked worker.
+
+        Where the play says so (`failures_are_findings`), a failure is a finding: the journal has it as a failure, and
+        the play goes on. An incident must not stop halfway.
+        """
+        self.variables: dict[str, Any] = task_vars or {}
+        self._found_secrets: set[str] = set()
+        goes_on = not self.CONCLUDES and self.variable("failures_are_findings")
+        try:
+            result = self._perform(tmp, task_vars)
+        except AnsibleError as error:
+            if not goes_on or isinstance(error, AnsibleConnectionFailure):
+                raise
+            result = {"failed": True, "msg": str(error)}
+        if goes_on and result.get("failed"):
+            finding = {"step": self._task._role.get_name(), "said": result["msg"]}
+            result.update(failed=False, finding=finding, _ansible_verbose_always=True)  # ansible-playbook shows it, too
+        return result
+
+    def _perform(self, tmp: Any, task_vars: dict[str, Any] | None) -> dict[str, Any]:
         result: dict[str, Any] = super().run(tmp, task_vars)
         broken = os.environ.get(ENV_JOURNAL_BROKEN)
         if broken and self.CHANGES and not self.check_mode:
             result.update(failed=True, msg=f"The journal cannot be written ({broken}), so nothing more is changed.")
             return result
-        self.variables: dict[str, Any] = task_vars or {}
-        self._found_secrets: set[str] = set()
         _, arguments = self.validate_argument_spec(argument_spec=self.ARGUMENTS)
         try:
             if self.ROLE_INPUTS:

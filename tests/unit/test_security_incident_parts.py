@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from pyrunbook.errors import BadInput
-from pyrunbook.kubernetes import secure_mode
+from pyrunbook.kubernetes.document import document
 from pyrunbook.kubernetes.errors import ClusterError, Conflict
 from pyrunbook.pki import backup, issuer_health, rotation_trial, served, service_signature, signing_rotation
 from pyrunbook.pki.age_lock import Passphrase
@@ -231,7 +231,7 @@ def test_a_backup_takes_what_is_not_on_this_disk(tmp_path: Path) -> None:
 
 
 class Cluster:
-    """What `secure_mode.switch` needs of a cluster; `conflicts` writes are refused first."""
+    """What `document` needs of a cluster; `conflicts` writes are refused first."""
 
     namespace = "shop"
 
@@ -250,27 +250,34 @@ class Cluster:
         self.data, self.written = obj["data"], self.written + 1
 
 
-def switch(cluster: Cluster, on: bool, **given: Any) -> secure_mode.Switched:
-    return secure_mode.switch(cluster, "mode", "mode.json", on=on, reason="why", by="ada", **given)  # type: ignore[arg-type]
+def switch(cluster: Cluster, on: bool, **given: Any) -> dict[str, Any]:
+    content = {"on": on, "by": "ada"}
+    return document(cluster, "mode", "mode.json", content, unless={"on": on}, missing={"on": False}, **given)  # type: ignore[arg-type]
 
 
 def test_the_key_is_written_beside_the_others_and_once() -> None:
     cluster = Cluster({"other": "kept"}, conflicts=2)
-    assert switch(cluster, True, check=True).changed
+    assert switch(cluster, True, check_mode=True)["changed"]
     assert cluster.written == 0
-    assert switch(cluster, True).changed
+    assert switch(cluster, True)["changed"]
     assert cluster.data is not None
     assert cluster.data["other"] == "kept"
     assert json.loads(cluster.data["mode.json"])["by"] == "ada"
-    assert not switch(cluster, True).changed
-    assert switch(cluster, False).changed
+    assert not switch(cluster, True)["changed"]
+    assert switch(cluster, False)["changed"]
     assert json.loads(cluster.data["mode.json"])["on"] is False
 
 
-def test_a_key_that_nobody_understands_is_on_and_is_replaced() -> None:
-    cluster = Cluster({"mode.json": "yes"})
-    assert switch(cluster, True).before == {"on": True, "broken": True}
-    assert json.loads((cluster.data or {})["mode.json"])["on"] is True
+@pytest.mark.parametrize("on", [True, False])
+@pytest.mark.parametrize("text", ["yes", "[]", '{"on": 1}', '{"on": 0}', "{}"])
+def test_a_key_that_nobody_understands_is_replaced(text: str, on: bool) -> None:
+    cluster = Cluster({"mode.json": text})
+    assert switch(cluster, on)["changed"]
+    assert json.loads((cluster.data or {})["mode.json"])["on"] is on
+
+
+def test_a_key_that_is_not_there_is_off() -> None:
+    assert not switch(Cluster({}), False)["changed"]
 
 
 def test_a_config_map_that_is_not_there_or_always_changes_is_an_error() -> None:

@@ -35,7 +35,6 @@ class ActionModule(StepAction):
         "url": {"type": "str", "required": True},
         "paths": {"type": "list", "elements": "str", "default": []},
         "certificates": {"type": "list", "elements": "dict", "default": []},
-        "findings": {"type": "list", "elements": "dict", "default": []},
         "files": {"type": "list", "elements": "str", "default": []},
         "directory": {"type": "str", "default": ""},
     }
@@ -55,7 +54,7 @@ class ActionModule(StepAction):
         parts: dict[str, Callable[[], Any]] = {
             "run.md": self._run,
             "history.json": lambda: self._history(given["service"]),
-            "findings.json": lambda: given["findings"],
+            "findings.json": lambda: self.findings,
             "machine.json": _machine,
             "served.json": lambda: _served(given),
             "answers.json": lambda: _answers(given["url"], given["paths"]),

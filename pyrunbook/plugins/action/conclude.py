@@ -14,22 +14,63 @@ class ActionModule(StepAction):
 
     ROLE_INPUTS = True
     CHANGES = False
+    CONCLUDES = True
 
     def act(self, inputs: dict[str, Any], task_vars: dict[str, Any]) -> Iterator[dict[str, Any]]:
         """Free the lock, except where something was left that nobody may build on, and record the outcome."""
-        outcome, cause = Outcome(inputs["conclude_outcome"]), inputs["conclude_cause"]
+        end = inputs if inputs["conclude_incident"] == "none" else {**inputs, **self._of_incident(inputs)}
+        outcome, cause = Outcome(end["conclude_outcome"]), end["conclude_cause"]
         if inputs["conclude_locked"] and outcome != Outcome.ROLLBACK_FAILED:
             yield self.platform.unlock()
         # The place of the notifications: they come after the lock is free, and never fail a run.
         then = "" if self.run_id == "manual" else next_step(outcome, self.run_id)
         result = {
             "changed": False,
-            "detail": inputs["conclude_detail"],
-            "conclusion": {"outcome": str(outcome), "cause": cause, "detail": inputs["conclude_detail"]},
+            "detail": end["conclude_detail"],
+            "conclusion": {"outcome": str(outcome), "cause": cause, "detail": end["conclude_detail"]},
             "evidence": {"outcome": str(outcome)},
             "next_step": then,
         }
-        if outcome not in inputs["conclude_good"]:
+        if outcome not in end["conclude_good"]:
             first = cause.strip().split("\n")[0]  # the step that failed has told the rest
             result |= {"failed": True, "msg": f"{outcome}: {first}" + (f"\nNext: {then}" if then else "")}
         yield result
+
+    def _of_incident(self, inputs: dict[str, Any]) -> dict[str, Any]:
+        """How an incident's run ends: what counts is whether the service was seen in secure mode."""
+        mode = "secure mode is on" if self.contained else "secure mode was NOT seen"
+        tags = self.variable("ansible_run_tags")
+        partly = ""
+        if self.check_mode:
+            partly = "this was a dry run"
+        elif "all" not in tags:
+            partly = f"only {', '.join(tags)} was done"
+        if inputs["conclude_incident"] == "leave":
+            cause = str((self.variable("ansible_failed_result") or {}).get("msg") or "")
+            failed = Outcome.ROLLED_BACK if self.contained else Outcome.NOT_CONTAINED
+            return {
+                "conclude_outcome": failed if cause else Outcome.SUCCEEDED,
+                "conclude_cause": cause,
+                "conclude_detail": mode if cause and not self.check_mode else partly or "the service signs again",
+            }
+        findings, judged = self.findings, self.variable("__escalate") or {}
+        cause = judged.get("cause", "; ".join(each["said"] for each in findings))
+        bad = f"; bad: {', '.join(each['step'] for each in findings)}" if findings else ""
+        if partly:
+            outcome = Outcome.FAILED if findings else Outcome.SUCCEEDED
+        elif not self.contained:
+            outcome = Outcome.NOT_CONTAINED
+        else:
+            outcome = Outcome(judged.get("outcome", Outcome.CONTAINED))
+        good = [Outcome.SUCCEEDED]
+        if self.variable("recovers"):
+            ended_as = Outcome(inputs["conclude_outcome"])
+            if self.contained and not partly:
+                outcome = Outcome.CONTAINED if ended_as == Outcome.ROLLED_BACK else ended_as
+            good += [Outcome.CONTAINED, Outcome.CANCELED, Outcome.TIMED_OUT, Outcome.UNREACHABLE]
+        return {
+            "conclude_outcome": outcome,
+            "conclude_cause": "; ".join(each["said"] for each in findings) if partly else cause,
+            "conclude_detail": partly or mode + bad,
+            "conclude_good": good,
+        }

@@ -477,6 +477,8 @@ class CallbackModule(CallbackBase):
             self._hide(facts)
         if step is None:
             return
+        if data.get("finding"):  # the play goes on
+            outcome = "failed"
         if data.get("conclusion"):  # the run was concluded; what fails with it is the play
             outcome = "ok"
         error = _message(data) if outcome in ("failed", "unreachable") else None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 from pyrunbook import catalog
@@ -14,26 +13,20 @@ from pyrunbook.plugins.step_action import StepAction
 class ActionModule(StepAction):
     """Calls nobody itself: the notification comes after the lock is free (role `conclude`)."""
 
-    ARGUMENTS = {
-        "runbook": {"type": "str", "required": True},
-        "contacts": {"type": "raw", "default": []},
-        "channels": {"type": "raw", "default": {}},
-        "findings": {"type": "list", "elements": "dict", "default": []},
-        "contained": {"type": "bool", "required": True},
-    }
+    ROLE_INPUTS = True
     CHANGES = False
 
-    def act(self, arguments: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
+    def act(self, inputs: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
         """Name them, the first to be called first; judge the findings."""
-        given = json.loads(json.dumps(arguments))  # Ansible's values carry tags
-        contacts, channels = given["contacts"], given["channels"]
+        runbook = inputs["escalate_runbook"] or self.variable("runbook_id")
+        contacts, channels = self.variable("runbook_contacts") or [], self.variable("runbook_channels") or {}
         if not isinstance(contacts, list) or not all(isinstance(each, dict) for each in contacts):
             raise _unreadable("runbook_contacts is not a list of contacts")
         if not isinstance(channels, dict):
             raise _unreadable("runbook_channels does not give each channel its name")
         levels = {str(each.get("level")): each for each in contacts}
         called, unknown = [], []
-        for wanted in catalog.load().get(given["runbook"]).metadata.escalation:
+        for wanted in catalog.load().get(runbook).metadata.escalation:
             after = f" after {wanted.after}" if wanted.after else " now"
             if wanted.to in levels:
                 person = levels[wanted.to]
@@ -46,24 +39,26 @@ class ActionModule(StepAction):
                 called.append({"to": wanted.to, "who": place, "reach": "", "when": after.strip()})
             else:
                 unknown.append(wanted.to)
-        findings = given["findings"]
+        findings = self.findings
         said = [f"{each['step']}: {str(each['said']).partition(chr(10))[0]}" for each in findings]
-        evidence = {"call": called, "not_in_inventory": unknown, "findings": findings, "contained": given["contained"]}
+        evidence = {"call": called, "not_in_inventory": unknown, "findings": findings, "contained": self.contained}
         if not called:
             raise BadInput(
-                f"the inventory names none of those whom {given['runbook']} calls: {', '.join(unknown) or 'nobody'}",
+                f"the inventory names none of those whom {runbook} calls: {', '.join(unknown) or 'nobody'}",
                 means="Nobody knows whom to call.",
                 next_step="name them in runbook_contacts or runbook_channels",
             )
         outcome = Outcome.SUCCEEDED if not findings else Outcome.CONTAINED
-        if not given["contained"]:
+        if not self.contained:
             outcome = Outcome.NOT_CONTAINED
         people = [f"{each['who']} ({each['reach'] or each['to']}) {each['when']}" for each in called]
+        detail = "call " + ", ".join(people) + (f"; not in the inventory: {', '.join(unknown)}" if unknown else "")
         return {
             "changed": False,
-            "detail": "call "
-            + ", ".join(people)
-            + (f"; not in the inventory: {', '.join(unknown)}" if unknown else ""),
+            "detail": detail,
+            # For those who run ansible-playbook, which shows nothing else of a task that is well.
+            "msg": detail,
+            "_ansible_verbose_always": True,
             "evidence": evidence,
             "outcome": str(outcome),
             "cause": "; ".join(said),
