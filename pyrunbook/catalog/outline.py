@@ -145,12 +145,7 @@ def _plays(entries: tuple[OutlinePlay | PlaybookImport, ...]) -> Iterator[Outlin
 
 
 def read_outline(file: Path, project: Path) -> Outline:
-    """Read a playbook. Never raises for what is in the files.
-
-    Args:
-        file: the playbook.
-        project: the directory that it belongs to; nothing outside of it is read, links followed.
-    """
+    """Read a playbook; nothing outside of the project is read, links followed. What is in the files raises nothing."""
     project = project.resolve()
     if not inside(file, project):
         outside = Problem(file, 1, 1, "", f"stands outside of the project {project} and was not read")

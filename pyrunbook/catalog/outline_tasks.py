@@ -109,12 +109,7 @@ def key_values(text: str) -> dict[str, str]:
 
 
 class Tasks:
-    """Reads the tasks of a project's playbooks; a file is read once.
-
-    Args:
-        project: the directory that nothing is read outside of, links resolved.
-        places: where its roles stand.
-    """
+    """Reads the tasks of a project's playbooks, each file once; nothing outside of the project is read."""
 
     def __init__(self, project: Path, places: RolePlaces) -> None:
         self._project = project
@@ -170,13 +165,7 @@ class Tasks:
         return tuple(found)
 
     def of_role(self, folder: Path, name: str, playbook: Path) -> tuple[Item, ...]:
-        """The tasks, or the handlers, of a role.
-
-        Args:
-            folder: `tasks` or `handlers` of the role.
-            name: of the file in it, as `tasks_from` names one.
-            playbook: that applies the role.
-        """
+        """The tasks, or the handlers, of a role: `folder` is the one or the other, `name` a file in it."""
         candidates = [folder / name, *(folder / f"{name}{suffix}" for suffix in (".yml", ".yaml"))]
         file = next((path.resolve() for path in candidates if not is_template(name) and is_file(path)), None)
         return () if file is None or not file.is_relative_to(self._project) else self._of_file(file, (playbook,))

@@ -47,13 +47,7 @@ class Role:
 
 
 def read_role(roles: Path, name: str, project: Path | None = None) -> Role:
-    """Read what a role says about itself; what is malformed is listed.
-
-    Args:
-        roles: the directory with the roles.
-        name: of the role.
-        project: what links must not lead out of; `roles` when `None`.
-    """
+    """Read what a role says about itself; mistakes are listed. No link may lead out of `project`, or `roles`."""
     boundary = project or roles
     path = roles / name
     try:

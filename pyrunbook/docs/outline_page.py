@@ -28,16 +28,7 @@ _LONGEST = 100
 
 
 class OutlinePage:
-    """A page.
-
-    Args:
-        name: of the page: its path below the output directory, without extension.
-        path: of the playbook.
-        target: the project, and whose inventory its commands name.
-        language: `en` or `fr`.
-        languages: all in which pages are written; the first has no suffix.
-        broken: why the metadata, or the notes of a step, cannot be used.
-    """
+    """A page; `broken` says why the metadata, or the notes of a step, cannot be used."""
 
     def __init__(
         self,

@@ -33,7 +33,6 @@ class Import:
     """What a page becomes.
 
     Attributes:
-        drafts: a runbook for each procedure, in the order of the page.
         leftovers: what found no place, in the order of the page.
         remarks: guesses, steps that are done only at times, and commands that seem to hold a secret.
     """
