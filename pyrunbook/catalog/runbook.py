@@ -184,6 +184,10 @@ class Runbook:
         """The plays of the playbook."""
         return self.playbook.plays
 
+    def applies(self, role: str) -> bool:
+        """Whether a step of the runbook, in any strategy, is this role."""
+        return any(item.role == role for item in self.playbook.imports)
+
     @property
     def automated(self) -> bool:
         """Whether a run can do anything; what was imported from a page refuses until its steps are written."""

@@ -25,7 +25,7 @@ def plan(runbook: str, inventory: tuple[str, ...], limit: str, as_json: bool) ->
     sources = options.inventory_sources(inventory)
     now = datetime.now(UTC)
     for name, variables in services(sources, limit).items():
-        service.read(name, variables, sources, complete=found.id == UPDATE)
+        service.read(name, variables, sources, complete=found.applies("switch_service"))
         strategy = str(variables.get("update_strategy", "zero_downtime"))
         decision = windows.decide(found.schedule(variables), now)
         steps = found.steps(strategy)

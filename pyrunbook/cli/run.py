@@ -204,8 +204,8 @@ def _wait(runbook: catalog.Runbook, sources: tuple[str, ...], given: dict[str, A
         pass
     services = inventory.services(sources, given["limit"])
     for name, variables in services.items():  # what would be refused hours later is refused now
-        service.read(name, {**variables, **extra}, sources, complete=runbook.id == UPDATE)
-    if runbook.id == certificates.ROTATION:
+        service.read(name, {**variables, **extra}, sources, complete=runbook.applies("switch_service"))
+    if runbook.applies("rotate_certs"):
         for name in certificates.cannot_wait(sources, services, extra):
             click.echo(f"{name}: this rotation does not wait: nothing is due, or it would expire", err=True)
             del services[name]

@@ -148,10 +148,10 @@ def _color(name: str, variables: dict[str, Any], state: dict[str, Any]) -> Itera
         return
     silence, address = state["colors"][active]["silence"], given.get("address")
     yield Finding(
-        f"{name}: {active} over there",
+        f"{name}: {active} on its machine",
         not silence,
         f"{address}: {silence or 'accepts connections'}",
-        f"start it over there, or correct service_colors.{active}.address" if silence else "",
+        f"start it on its machine, or correct service_colors.{active}.address" if silence else "",
     )
     url = {"service_url": given.get("url", ""), "service_ready_check": variables.get("service_ready_check")}
     yield _guarded(f"{name}: {active} from here", partial(_url, name, url, f"{active} from here"))

@@ -159,7 +159,7 @@ def test_a_color_is_looked_at_from_both_sides(sandbox: Sandbox, tmp_path: Path) 
     (sandbox.directory / "proxy/upstream").write_text("127.0.0.1:1\n")
     service["service_colors"]["blue"]["address"] = "127.0.0.1:1"
     try:
-        found = findings(sandbox, "-i", services(tmp_path, **service))["web: blue over there"]
+        found = findings(sandbox, "-i", services(tmp_path, **service))["web: blue on its machine"]
     finally:
         (sandbox.directory / "proxy/upstream").write_text(sandbox.settings.addresses["blue"] + "\n")
     assert (found["good"], found["seen"]) == (False, "127.0.0.1:1: Connection refused")
