@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
@@ -12,6 +11,7 @@ from pyrunbook.docs.markdown_text import anchor, code, fence, link, plain_text
 from pyrunbook.docs.past_runs import PastRuns
 from pyrunbook.docs.run_commands import RunCommands
 from pyrunbook.docs.target import Target
+from pyrunbook.docs.tasks_sum import tasks_sum
 from pyrunbook.docs.wording import Wording
 from pyrunbook.redaction import redact_text
 from pyrunbook.windows import format_duration
@@ -123,15 +123,9 @@ class Steps:
         )
 
     def _tasks(self, step: Step) -> str:
-        """The sum is of what is done: not of comments, and not of the files for a platform that is not shown."""
         folder = self._runbook.role_home(step.role) / step.role / "tasks"
-        others = tuple(set(PLATFORMS) - set(self._platforms))
-        sum_of = hashlib.sha256()
-        for file in sorted(file for file in folder.rglob("*.y*ml") if not file.stem.startswith(others)):
-            for line in file.read_text(encoding="utf-8", errors="replace").splitlines():
-                if line.strip() and not line.lstrip().startswith("#"):
-                    sum_of.update(f"{line.rstrip()}\n".encode())
-        return f"`roles/{step.role}/tasks` {sum_of.hexdigest()[:12]}" if folder.is_dir() else ""
+        others = set(PLATFORMS) - set(self._platforms)
+        return f"`roles/{step.role}/tasks` {tasks_sum(folder, self._platforms, others)}" if folder.is_dir() else ""
 
     def _facts(self, step: Step, wording: Wording) -> str:
         t = wording.t
