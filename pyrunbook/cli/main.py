@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import gc
 import importlib
 import io
 import os
@@ -97,8 +96,6 @@ def main(argv: Sequence[str] | None = None) -> None:
         argv: arguments without the program's name; those of the process when `None`.
     """
     _open_closed()
-    # Python would look for garbage a hundred times while it imports what a run needs: 0.12 of 0.75 s of processor time.
-    gc.set_threshold(100_000)
     # Where the ansible.cfg of a user's own project finds the plugins and the shipped roles.
     os.environ[places.ENV_PACKAGE] = str(places.package())
     if threading.current_thread() is threading.main_thread():
