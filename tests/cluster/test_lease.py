@@ -159,7 +159,7 @@ def test_what_was_taken_while_the_api_went_away_is_given_back(
             "service_colors": colors,
         },
     )
-    run = Run(id="7f3a0001", check_mode=False, on_target=lambda *_: {})
+    run = Run(id="7f3a0001", service="shop", check_mode=False, on_target=lambda *_: {}, shell=lambda _: (1, ""))
     standin_api.faults.fail("lost", verb="create", resource="leases", seconds=1.0)
     with pytest.raises(BadInput, match=r"did not do it within 0.5 s"):
         list(platform_of(contract, run).lock("ada", "maintenance/production_update", [], []))

@@ -90,7 +90,9 @@ def test_a_run_that_is_killed_and_put_back_over_ssh(sandbox: Sandbox, machine: S
     hook.write_text(hook.read_text() + SYSLOG)
     python = tmp_path / "python"
     marked = " ".join(f"{name}={shlex.quote(text)}" for name, text in there.environment.items())
-    python.write_text(f'#!/bin/sh\nexec env {marked} {PYTHON} "$@"\n')
+    # A step's program starts Python without site, where the hook of the watch is: here it has it.
+    isolated = 'while case "$1" in -E | -s | -S) true ;; *) false ;; esac; do shift; done'
+    python.write_text(f'#!/bin/sh\n{isolated}\nexec env {marked} {PYTHON} "$@"\n')
     python.chmod(0o755)
     service["ansible_python_interpreter"] = str(python)
     inventory = write_inventory(tmp_path / "inventory/hosts.yml", {"agent-factory": service})
