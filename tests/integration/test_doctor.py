@@ -73,7 +73,7 @@ def test_a_good_machine_with_a_good_service(sandbox: Sandbox) -> None:
     assert "reachable, its state can be read" in lines[6]
     assert "has what an update needs: rights, space, ports" in lines[7]
     blue = sandbox.settings.addresses["blue"]
-    assert lines[8].split() == ["✓", "agent-factory:", "blue", "over", "there", f"{blue}:", "accepts", "connections"]
+    assert lines[8].split() == f"✓ agent-factory: blue on its machine {blue}: accepts connections".split()
     assert f"http://{blue}: 1 of 1 good answers" in lines[9]
     assert f"{sandbox.url}: 1 of 1 good answers" in lines[10]
     found = findings(sandbox, code=0)

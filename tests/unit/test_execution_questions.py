@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import sys
@@ -9,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 from ansible.parsing.vault import VaultLib, VaultSecret
 
@@ -106,8 +108,9 @@ def test_the_answers_reach_the_inventory_and_the_play_and_nobody_else(
 
     def look() -> bool:
         for process in leftovers.find("0000abcd"):
-            if "ansible-playbook" in " ".join(process.cmdline()):
-                seen.append(json.dumps([process.cmdline(), process.environ()]))
+            with contextlib.suppress(psutil.NoSuchProcess):  # it has ended meanwhile
+                if "ansible-playbook" in " ".join(process.cmdline()):
+                    seen.append(json.dumps([process.cmdline(), process.environ()]))
         seen.extend(file.read_text(errors="replace") for file in places.home().rglob("*") if file.is_file())
         return False
 
