@@ -119,14 +119,16 @@ class StepAction(ActionBase):
             name: of the variable.
             known: more variables, for its template.
         """
-        if name not in self.variables:
-            return None
+        return self._templated(name, self.variables[name], known) if name in self.variables else None
+
+    def _templated(self, name: str, value: Any, known: dict[str, Any]) -> Any:
+        """A value as plain data. What is secret in it, by itself or by its name, is remembered."""
         templar = self._templar
         if known:
             templar = templar.copy_with_new_env(available_variables={**self.variables, **known})
-        value = templar.template(self.variables[name])
-        self._found_secrets.update(secret_values({name: value}))
-        return plain(value)
+        found = templar.template(value)
+        self._found_secrets.update(secret_values({name: found}))
+        return plain(found)
 
     @property
     def secrets(self) -> list[str]:
@@ -216,17 +218,13 @@ class StepAction(ActionBase):
         """
         found: list[dict[str, Any]] = []
         why = ""
-        templar = self._templar
-        if others:
-            templar = templar.copy_with_new_env(available_variables={**self.variables, **others})
         for each in value if isinstance(value, list) else [value]:
             try:
-                told = templar.template(each)
+                checks = self._templated("checks", each, others)
             except Exception as error:
                 why = str(error).splitlines()[0]
                 continue
-            self._found_secrets.update(secret_values({"checks": told}))
-            found += plain(told) if isinstance(told, list) else [plain(told)] if told else []
+            found += checks if isinstance(checks, list) else [checks] if checks else []
         return found, why
 
     def run(self, tmp: Any = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
