@@ -14,12 +14,12 @@ from ansible.errors import AnsibleConnectionFailure, AnsibleError
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
 from pyrunbook import catalog, service, windows
-from pyrunbook.errors import BadInput, FailedAndPutBack, PyrunbookError, Refused
+from pyrunbook.errors import BadInput, PyrunbookError, Refused
 from pyrunbook.platforms import Deployment, other
 from pyrunbook.plugins import guards
 from pyrunbook.plugins.role_inputs import role_inputs
 from pyrunbook.plugins.step_action import StepAction
-from pyrunbook.rollout import hooks, service_address
+from pyrunbook.rollout import service_address, verification
 from pyrunbook.rollout.checks import HttpCheck
 from pyrunbook.run_contract import ENV_MODE
 
@@ -38,8 +38,9 @@ class ActionModule(StepAction):
         asked = {name.removeprefix("preflight_"): value for name, value in inputs.items()}
         name = str(task_vars["inventory_hostname"])
         guards.require_journal(self.run_id, of_runbook="runbook_id" in task_vars)
-        runbook = catalog.load().get(asked["runbook"])
-        catalog.load().get(runbook.metadata.undone_by)
+        runbooks = catalog.load()
+        runbook = runbooks.get(asked["runbook"])
+        runbooks.get(runbook.metadata.undone_by)
         selected = task_vars.get("ansible_run_tags") or []
         if "all" not in selected:
             runbook.refuse_selection(selected)
@@ -158,10 +159,7 @@ class ActionModule(StepAction):
         """Refuse checks and hooks that could not be performed after the switch."""
         named = ("validate_preview_hooks", "validate_service_hooks")
         scripts = [hook for name in named for hook in self.variable(name, validate_release=release) or []]
-        for hook in scripts:
-            hooks.check_startable(hooks.Hook.parse(hook))
-        if not self._checks(release) and not scripts:
-            raise FailedAndPutBack("There is nothing to check, so nothing can be said to be good.")
+        verification.read(self.variable("service_checks", validate_release=release) or [], scripts)
 
     def _check_inventory(self, name: str, *, complete: bool, recovery: bool) -> None:
         """Read what the inventory says of the service; where something is put back, only what is missing counts."""
