@@ -152,24 +152,14 @@ class KubernetesPlatform(Platform[KubernetesService]):
         if state["active"] != self.active:
             yield {"changed": False, "release": state["colors"][self.preview]["release"]}
             return
-        manifests = apply.read_manifests([path for path in deployment.manifests if path])
-        prepared = apply.prepare(
-            self.cluster, self.target, self.preview, manifests,
-            minimum_replicas=1, release=deployment.release or None,
-        )  # fmt: skip
-        release, replicas = apply.release_and_replicas(prepared, self.target, self.preview)
-        done = apply.apply(
-            self.cluster, prepared,
-            force_conflicts=deployment.force_conflicts, check=True, heartbeat=no_heartbeat,
-        )  # fmt: skip
+        judged = self._apply(
+            self.preview, deployment.manifests, deployment.release, deployment.force_conflicts, replicas=1, check=True
+        )
+        release = judged["evidence"]["release"]
         serves = release == state["colors"].get(self.active, {}).get("release")
         again = f" · {release} serves already and is deployed once more" if serves else ""
-        yield {
-            "changed": False,
-            "release": release,
-            "detail": f"the API would take {len(prepared)} manifests of {release}, {replicas} replicas{again}",
-            "evidence": {"release": release, "replicas": replicas, "applied": done["applied"]},
-        }
+        detail = judged["detail"] + again
+        yield {"changed": False, "release": release, "detail": detail, "evidence": judged["evidence"]}
 
     def check_reached(self, ready: HttpCheck) -> Iterator[Result]:
         """See `Platform.check_reached`: the API has told whether pods are ready; the checks come from outside."""
@@ -216,26 +206,35 @@ class KubernetesPlatform(Platform[KubernetesService]):
         switched = self.known["active"] == color
         names = [self.target.deployments[color]]
         if not switched:
-            applied = self._apply(color, wanted)
+            replicas = max(self._recorded_replicas(), int(self.known["colors"][other(color)]["replicas"]))
+            applied = self._apply(
+                color, wanted.manifests, wanted.name, wanted.force_conflicts,
+                replicas=replicas, check=self.run.check_mode,
+            )  # fmt: skip
             names = applied["deployments"] or names
             yield applied
         yield self._rolled_out(names, wanted, self.run.deployed if switched else {})
 
-    def _apply(self, color: str, wanted: Release) -> Result:
-        """Read the manifests, check them, have the API check them, apply them."""
-        check = self.run.check_mode
+    def _apply(
+        self, color: str, files: Sequence[str], name: str, force_conflicts: bool, *, replicas: int, check: bool
+    ) -> Result:
+        """Read the manifests of a release, check them, have the API check them; then apply them, unless `check`.
+
+        Args:
+            color: to which they are applied.
+            files: and directories with the manifests.
+            name: of the release; empty where the manifests say it.
+            force_conflicts: see `Release`.
+            replicas: the least that the color gets.
+            check: whether the API is only asked whether it would take them.
+        """
+        manifests = apply.read_manifests([path for path in files if path])
         prepared = apply.prepare(
-            self.cluster,
-            self.target,
-            color,
-            apply.read_manifests([path for path in wanted.manifests if path]),
-            minimum_replicas=max(self._recorded_replicas(), int(self.known["colors"][other(color)]["replicas"])),
-            release=wanted.name or None,
+            self.cluster, self.target, color, manifests, minimum_replicas=replicas, release=name or None
         )
         release, replicas = apply.release_and_replicas(prepared, self.target, color)
-        done = apply.apply(
-            self.cluster, prepared, force_conflicts=wanted.force_conflicts, check=check, heartbeat=self.heartbeat
-        )
+        heartbeat = no_heartbeat if check else self.heartbeat
+        done = apply.apply(self.cluster, prepared, force_conflicts=force_conflicts, check=check, heartbeat=heartbeat)
         if not check:
             done["changed"] |= switch.point_preview(self.cluster, self.target, color)
         said = "the API would take" if check else "applied"
