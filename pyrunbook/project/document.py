@@ -139,7 +139,14 @@ class Document:
         Raises:
             ValueError: it looks like a date or a number and is none, or contains itself.
         """
-        return construct(node)
+        if node.tag == "tag:yaml.org,2002:str" and isinstance(node, yaml.ScalarNode):
+            return node.value  # most values are texts, and this is what the constructor makes of them
+        try:
+            return _Loader("").construct_document(node)
+        except yaml.YAMLError as error:
+            raise ValueError(getattr(error, "problem", None) or str(error)) from None
+        except RecursionError:
+            raise ValueError("contains itself") from None
 
     def written(self, node: yaml.Node) -> str:
         """A node as text: a scalar's value, anything else as it stands in the file, on one line."""
@@ -213,22 +220,6 @@ def _construct_unknown(loader: Any, suffix: str, node: yaml.Node) -> Any:
 
 
 _Loader.add_multi_constructor("!", _construct_unknown)
-
-
-def construct(node: yaml.Node) -> Any:
-    """The plain data of a node; tags that YAML does not know are ignored.
-
-    Raises:
-        ValueError: it looks like a date or a number and is none, or contains itself.
-    """
-    if node.tag == "tag:yaml.org,2002:str" and isinstance(node, yaml.ScalarNode):
-        return node.value  # most values are texts, and this is what the constructor makes of them
-    try:
-        return _Loader("").construct_document(node)
-    except yaml.YAMLError as error:
-        raise ValueError(getattr(error, "problem", None) or str(error)) from None
-    except RecursionError:
-        raise ValueError("contains itself") from None
 
 
 # --- reading -----------------------------------------------------------------------------------------------------
