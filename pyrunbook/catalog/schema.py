@@ -11,14 +11,14 @@ import inspect
 import re
 from collections.abc import Callable, Iterator
 from functools import partial
-from typing import Any, get_args, get_origin
+from typing import Any
 
 import msgspec
 
 from pyrunbook.catalog.metadata import ArgumentSpec, Metadata, Prerequisite
 from pyrunbook.catalog.settings import Settings
 from pyrunbook.catalog.step_notes import StepNotes
-from pyrunbook.catalog.strict import without_none
+from pyrunbook.catalog.strict import fields_of, is_struct, taken_apart
 from pyrunbook.catalog.translation import KEYS, NAMED
 from pyrunbook.catalog.values import LANGUAGES, Text, schema_of
 
@@ -82,17 +82,17 @@ def translation_schema(kind: type[msgspec.Struct]) -> dict[str, Any]:
 
 def _words_of(kind: Any) -> dict[str, Any]:
     """What a translation may hold of a type; nothing where there is nothing to translate."""
-    kind, _ = without_none(kind)
+    kind, _, origin, arguments = taken_apart(kind)
     if kind is Text:
         return _WORDS
-    if get_origin(kind) is tuple:
-        items = _words_of(get_args(kind)[0])
+    if origin is tuple:
+        items = _words_of(arguments[0])
         return {"type": "array", "items": items} if items else {}
-    if not (isinstance(kind, type) and issubclass(kind, msgspec.Struct)):
+    if not is_struct(kind):
         return {}
-    fields = {field.encode_name: field.type for field in msgspec.structs.fields(kind)}
+    fields = fields_of(kind)
     named = {"type": "object", "additionalProperties": _WORDS}
-    found = {name: named if name in NAMED else _words_of(of) for name, of in fields.items()}
+    found = {name: named if name in NAMED else _words_of(field.type) for name, field in fields.items()}
     found = {name: words for name, words in found.items() if words}
     if not found:
         return {}

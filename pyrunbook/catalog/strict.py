@@ -49,7 +49,7 @@ class _Reader:
     def struct(self, node: yaml.Node, kind: type[T], where: str) -> T | _Bad:
         if not isinstance(node, yaml.MappingNode):
             return self._complain(node, where, f"expected a mapping, got {_named(node)}")
-        fields = _fields(kind)
+        fields = fields_of(kind)
         values: dict[str, Any] = {}
         for name, key, value in self._document.items(node):
             path = f"{where}.{name}".lstrip(".")
@@ -73,10 +73,10 @@ class _Reader:
             return self._complain(node, where, str(error))
 
     def value(self, node: yaml.Node, kind: Any, where: str) -> Any:
-        kind, optional, origin, arguments = _taken_apart(kind)
+        kind, optional, origin, arguments = taken_apart(kind)
         if optional and node.tag == "tag:yaml.org,2002:null":
             return None
-        if isinstance(kind, type) and issubclass(kind, msgspec.Struct):
+        if is_struct(kind):
             return self.struct(node, kind, where)
         if origin in (list, tuple):
             return self._sequence(node, origin, arguments[0], where)
@@ -102,24 +102,26 @@ class _Reader:
         return _BAD if any(isinstance(value, _Bad) for value in values.values()) else values
 
 
+def is_struct(kind: Any) -> bool:
+    """Whether a type is a struct."""
+    return isinstance(kind, type) and issubclass(kind, msgspec.Struct)
+
+
 @cache
-def _fields(kind: type[msgspec.Struct]) -> dict[str, msgspec.structs.FieldInfo]:
+def fields_of(kind: type[msgspec.Struct]) -> dict[str, msgspec.structs.FieldInfo]:
+    """The fields of a struct, by the names that a file has for them."""
     return {field.encode_name: field for field in msgspec.structs.fields(kind)}
 
 
 @cache
-def _taken_apart(kind: Any) -> tuple[Any, bool, Any, tuple[Any, ...]]:
-    kind, optional = without_none(kind)
-    return kind, optional, get_origin(kind), get_args(kind)
-
-
-def without_none(kind: Any) -> tuple[Any, bool]:
-    """A type without its `| None`, and whether it had one."""
+def taken_apart(kind: Any) -> tuple[Any, bool, Any, tuple[Any, ...]]:
+    """A type without its `| None`, whether it had one, its origin (`list`, `tuple`, `dict`) and its members' types."""
+    optional = False
     if get_origin(kind) in (Union, types.UnionType):
         left = [part for part in get_args(kind) if part is not type(None)]
-        if len(left) < len(get_args(kind)):
-            return (left[0] if len(left) == 1 else Union[tuple(left)]), True  # noqa: UP007 - built from a list
-    return kind, False
+        optional = len(left) < len(get_args(kind))
+        kind = left[0] if len(left) == 1 else Union[tuple(left)]  # noqa: UP007 - built from a list
+    return kind, optional, get_origin(kind), get_args(kind)
 
 
 def _named(node: yaml.Node) -> str:

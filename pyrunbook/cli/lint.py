@@ -12,7 +12,7 @@ from pyrunbook.cli import project as projects
 from pyrunbook.errors import BadInput, ExitCode
 
 if TYPE_CHECKING:
-    from pyrunbook.lint.collecting import Collection
+    from pyrunbook.lint.collecting import Linted
     from pyrunbook.lint.context import Context, Project
     from pyrunbook.lint.subject import Subject
     from pyrunbook.project.inventory import Service
@@ -94,7 +94,7 @@ def lint(
     if journal:
         tested = _last_tested()
 
-    def look() -> tuple[Collection, list[linting.Reported]]:
+    def look() -> tuple[Linted, list[linting.Reported]]:
         fresh = Project(root, settings, services)
         collection = collecting.collect(paths, fresh)
         collection.subjects += broken
@@ -164,7 +164,7 @@ def _services(root: Path, inventory: str) -> tuple[list[Service], list[Subject]]
         return [], [Subject("inventory", file, file.name, Spot(file, 1, 1), problems=list(error.problems))]
 
 
-def _context(project: Project, collection: Collection, today: date, tested: dict[str, date] | None) -> Context:
+def _context(project: Project, collection: Linted, today: date, tested: dict[str, date] | None) -> Context:
     from pyrunbook.lint.collecting import alert_subjects, named_alerts
     from pyrunbook.lint.context import Context
 

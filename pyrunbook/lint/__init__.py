@@ -1,1 +1,1 @@
-"""Reads runbooks and Markdown pages for what will hurt at night: one rule, one module."""
+"""Reads runbooks and Markdown pages for what will hurt at night."""

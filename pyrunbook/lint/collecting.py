@@ -28,7 +28,7 @@ _MARKS = (FILE, "pyproject.toml", "playbooks", "roles", ".git")
 
 
 @dataclass
-class Collection:
+class Linted:
     """What is linted.
 
     Attributes:
@@ -48,13 +48,13 @@ def project_of(path: Path) -> Path:
     return start if start.is_dir() else start.parent
 
 
-def collect(paths: Sequence[Path], project: Project) -> Collection:
+def collect(paths: Sequence[Path], project: Project) -> Linted:
     """What is at some paths; all playbooks of the project where there are none.
 
     Raises:
         BadInput: a path is not there, or is nothing that can be linted; there is nothing at all.
     """
-    found = Collection()
+    found = Linted()
     playbooks: dict[Path, None] = {}
     others: dict[Path, None] = {}
     whole: set[Path] = set()

@@ -7,7 +7,6 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
-from difflib import get_close_matches
 from functools import cached_property
 from pathlib import Path
 
@@ -15,7 +14,7 @@ from pyrunbook.catalog.catalog import playbooks_of
 from pyrunbook.catalog.metadata import Metadata, read_metadata
 from pyrunbook.catalog.settings import LintSettings, Settings
 from pyrunbook.lint.shell_syntax import Fault, faults
-from pyrunbook.lint.subject import Alert, Command, Place, Subject
+from pyrunbook.lint.subject import Alert, Command, Subject
 from pyrunbook.project.document import Document, read_leniently
 from pyrunbook.project.inventory import Service
 from pyrunbook.project.problem import InvalidFile, Spot
@@ -44,7 +43,6 @@ class Project:
         self._loose: dict[Path, Document] = {}
         self.role_subjects: dict[Path, Subject] = {}
         self._metadata: dict[Path, Metadata | None] = {}
-        self._close: dict[str, str] = {}
         self._places = RolePlaces(root)
         self._shipped = shipped_roles(root)
         self._lines: dict[Path, list[str]] = {}
@@ -106,12 +104,6 @@ class Project:
             return self.runbooks[wanted]
         return next((path for each, path in self.runbooks.items() if each.partition("/")[2] == wanted), None)
 
-    def close_runbook(self, name: str) -> str:
-        """The id of a runbook that is named like this one; empty where none is."""
-        if name not in self._close:
-            self._close[name] = next(iter(get_close_matches(name.replace("-", "_"), self.runbooks, 1)), "")
-        return self._close[name]
-
     def metadata(self, playbook: Path) -> Metadata | None:
         """The metadata of a runbook; `None` where it cannot be read."""
         if playbook not in self._metadata:
@@ -155,7 +147,6 @@ class Context:
         alerts: of the alert rules; `None` where no rules are known.
         runbook_alerts: alerts that the metadata of the project's runbooks name, with the place of each.
         last_tested: runbook to the date of its last successful run that was no dry run; `None` without `--journal`.
-        bad_waivers: what is wrong with waivers; known after all other rules were applied.
         answers: what a URL answered, see `pyrunbook.lint.online`; `None` without `--online`.
     """
 
@@ -166,7 +157,6 @@ class Context:
     runbook_alerts: dict[str, Spot] = field(default_factory=dict)
     last_tested: dict[str, date] | None = None
     answers: Callable[[str], str | None] | None = None
-    bad_waivers: list[Place] = field(default_factory=list)
 
     @property
     def now(self) -> datetime:

@@ -84,9 +84,8 @@ def changes(command: Invocation) -> bool:
     if any(word.startswith("--dry-run") and word != "--dry-run=none" for word in texts):
         return False
     name, verb = command.program, verb_of(command)
-    special = _SPECIAL.get(name)
-    if special is not None:
-        return special(command)
+    if name in _SPECIAL:
+        return _SPECIAL[name](command)
     if name in _SQL:
         return _SQL_CHANGES.search(" ".join((*texts, command.given))) is not None
     if f"{name} {verb}" in _SECOND:
@@ -115,16 +114,13 @@ def needs_a_way_back(command: Invocation) -> bool:
     if name == "helm":
         return verb != "rollback"
     if name == "rm":  # a file or two may be the step's own; a tree is not
-        return _takes_a_tree(command) and not all(word.startswith(_SCRATCH) for word in _operands(command))
+        return takes_a_tree(command) and not all(word.startswith(_SCRATCH) for word in command.operands)
     return name in ("terraform", "tofu", "mv", "sed", "sysctl", "iptables", "nft") or name in _SQL
 
 
-def _takes_a_tree(command: Invocation) -> bool:
-    return any(re.match(r"-\w*[rR]|--recursive", word) for word in command.texts)
-
-
-def _operands(command: Invocation) -> list[str]:
-    return [word for word in command.texts if not word.startswith("-")]
+def takes_a_tree(command: Invocation) -> bool:
+    """Whether it goes down into directories."""
+    return command.has(r"-\w*[rR]|--recursive")
 
 
 def can_fail(command: Invocation) -> bool:
@@ -145,26 +141,14 @@ def verb_of(command: Invocation) -> str:
 
 def after(command: Invocation, word: str) -> str:
     """The word behind a sub-command, options left out."""
-    words = [each for each in command.texts if not each.startswith("-")]
+    words = command.operands
     return words[words.index(word) + 1] if word in words[:-1] else ""
-
-
-def _tee(command: Invocation) -> bool:
-    return any(not word.startswith(("-", "/dev/")) for word in command.texts)
 
 
 def _find(command: Invocation) -> bool:
     words = command.texts
     started = {words[at + 1].rpartition("/")[2] for at, w in enumerate(words[:-1]) if w in ("-exec", "-execdir")}
     return "-delete" in words or bool(started & _CALLING_A_PROGRAM)
-
-
-def _sed(command: Invocation) -> bool:
-    return any(re.match(r"-[a-zA-Z]*i|--in-place", word) for word in command.texts)
-
-
-def _iptables(command: Invocation) -> bool:
-    return not any(re.match(r"-\w*[LS]|--list", word) for word in command.texts)
 
 
 def _git(command: Invocation) -> bool:
@@ -181,25 +165,17 @@ def _sends(command: Invocation) -> bool:
     return False
 
 
-def _service(command: Invocation) -> bool:
-    return command.texts[1:2] in (("start",), ("stop",), ("restart",), ("reload",))
-
-
-def _aws(command: Invocation) -> bool:
-    verbs = r"(delete|create|put|update|modify|terminate|reboot|stop|start|rm|mv|sync|cp)\b"
-    return any(re.match(verbs, word) for word in command.texts[1:2])
-
-
+_AWS = re.compile(r"(delete|create|put|update|modify|terminate|reboot|stop|start|rm|mv|sync|cp)\b")
 _SPECIAL: dict[str, Callable[[Invocation], bool]] = {
-    "tee": _tee,
+    "tee": lambda command: any(not word.startswith(("-", "/dev/")) for word in command.texts),
     "find": _find,
-    "sed": _sed,
-    "iptables": _iptables,
+    "sed": lambda command: command.has(r"-[a-zA-Z]*i|--in-place"),
+    "iptables": lambda command: not command.has(r"-\w*[LS]|--list"),
     "mount": lambda command: bool(command.texts),
     "git": _git,
     "curl": _sends,
     "wget": _sends,
-    "service": _service,
-    "aws": _aws,
+    "service": lambda command: any(word in ("start", "stop", "restart", "reload") for word in command.texts[1:2]),
+    "aws": lambda command: any(map(_AWS.match, command.texts[1:2])),
     "ansible-playbook": lambda command: not _ONLY_LOOKS & set(command.texts),
 }

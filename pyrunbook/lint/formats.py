@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from pyrunbook import __version__, places
 from pyrunbook.catalog.settings import Level
@@ -104,7 +105,7 @@ def _rule(rule: Rule, level: Level) -> dict[str, Any]:
 def _result(each: Reported, order: Mapping[str, int]) -> dict[str, Any]:
     name = places.from_here(each.at.file)
     path = Path(name)
-    uri = path.as_uri() if path.is_absolute() else _relative_uri(path)
+    uri = path.as_uri() if path.is_absolute() else quote(path.as_posix())
     return {
         "ruleId": each.rule,
         "ruleIndex": order[each.rule],
@@ -119,9 +120,3 @@ def _result(each: Reported, order: Mapping[str, int]) -> dict[str, Any]:
             }
         ],
     }
-
-
-def _relative_uri(path: Path) -> str:
-    from urllib.parse import quote
-
-    return quote(path.as_posix())

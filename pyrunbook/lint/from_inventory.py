@@ -10,7 +10,7 @@ import yaml
 from pyrunbook.catalog.contacts import CHANNELS, CONTACTS
 from pyrunbook.catalog.runbook import Runbook
 from pyrunbook.lint.context import Project
-from pyrunbook.lint.subject import Reach, Subject, Window
+from pyrunbook.lint.subject import Reach, RunSchedule, Subject
 from pyrunbook.project.document import VAULTED
 from pyrunbook.project.inventory import Service
 from pyrunbook.project.problem import Spot
@@ -20,14 +20,14 @@ def add_inventory(subject: Subject, runbook: Runbook, project: Project, at: Spot
     """The contacts and windows that hold for a runbook; `at` is where its metadata speaks of its window."""
     declared = runbook.metadata.window
     if declared.spec is not None:
-        subject.windows.append(Window(partial(runbook.schedule, {}), at))
+        subject.windows.append(RunSchedule(partial(runbook.schedule, {}), at))
     for service in project.services:
         subject.contacts += _reaches(service)
         given = [name for name in declared.variables if service.variables.get(name)]
         if given and "{{" not in str([service.variables[name] for name in given]):
             origin = service.origins[given[0]]
             at = Spot(origin.file, origin.line, origin.column)
-            subject.windows.append(Window(partial(runbook.schedule, service.variables), at, service.name))
+            subject.windows.append(RunSchedule(partial(runbook.schedule, service.variables), at, service.name))
 
 
 def names_of(service: Service) -> set[str]:

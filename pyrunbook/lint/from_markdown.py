@@ -15,7 +15,7 @@ from pyrunbook.catalog.values import LANGUAGES
 from pyrunbook.lint import page_steps
 from pyrunbook.lint.anchors import anchors_of
 from pyrunbook.lint.masks import masked, without_code
-from pyrunbook.lint.subject import Block, Command, Line, Link, Place, Reach, Role, Subject, Text
+from pyrunbook.lint.subject import Block, Command, Line, Link, Passage, Purpose, Reach, Subject
 from pyrunbook.markdown import CodeBlock, Html, Item, Label, ListItem, Page, Paragraph, Section, Table, read_page
 from pyrunbook.markdown.code import SHELLS, looks_like_shell, typed_in
 from pyrunbook.markdown.page import flattened
@@ -174,10 +174,8 @@ class _Reader:
         found = tuple(self._line(number) for number in lines if number <= len(self._page.lines))
         if not found:
             return
-        role = (
-            Role.INSTRUCTION if within & _ACTING and isinstance(item, (ListItem, Paragraph, Label)) else Role.STATEMENT
-        )
-        self._subject.texts.append(Text(found, role))
+        instructs = within & _ACTING and isinstance(item, (ListItem, Paragraph, Label))
+        self._subject.texts.append(Passage(found, Purpose.INSTRUCTION if instructs else Purpose.STATEMENT))
         self._open_code(lines)
         if within & _CALLING:
             for line in found:
@@ -191,7 +189,7 @@ class _Reader:
             column = found.start() - (text.rfind("\n", 0, found.start()) + 1)
             if looks_like_shell(found[1]):
                 place = Spot(self._file, lines[0] + row, column + 1)
-                self._subject.open_code.append(Place(place, shorten(found[1], 60, placeholder=" …")))
+                self._subject.open_code.append(Line(place, shorten(found[1], 60, placeholder=" …")))
 
     def _line(self, number: int) -> Line:
         raw = self._page.lines[number - 1]

@@ -10,9 +10,9 @@ import yaml
 from pyrunbook.catalog import Text
 from pyrunbook.catalog.step_notes import NOTES, StepNotes, notes_of
 from pyrunbook.lint.context import Project
-from pyrunbook.lint.risky_tasks import note_risks
-from pyrunbook.lint.subject import Command, ManualAction, Mention, Subject, WrittenStep
-from pyrunbook.lint.translations import add_role_inputs, add_translations, role_of
+from pyrunbook.lint.subject import Command, ManualAction, Subject, WrittenStep
+from pyrunbook.lint.task_notes import note_task
+from pyrunbook.lint.translations import add_role_inputs, add_translations, purpose_of
 from pyrunbook.lint.yaml_passages import add_text, command_of, leaves
 from pyrunbook.markdown.section_names import SectionName
 from pyrunbook.project.document import Document, read
@@ -60,10 +60,7 @@ def _add_tasks(subject: Subject, role: Path, project: Project) -> None:
         loose = project.read(file)
         subject.problems += loose.problems
         for task in tasks_of_file(loose):
-            note_risks(subject, task, project)
-            named = task.role()
-            if named is not None and "{{" not in named[0] and named[0].count(".") < 2:
-                subject.mentions.append(Mention("role", named[0], named[1]))
+            note_task(subject, task, project)
 
 
 def _add_notes(subject: Subject, document: Document, project: Project) -> None:
@@ -76,7 +73,7 @@ def _add_notes(subject: Subject, document: Document, project: Project) -> None:
     trouble: list[Command] = []
     for leaf in leaves(document, root, StepNotes):
         if leaf.kind is Text:
-            add_text(subject, document, leaf.node, role_of(StepNotes, leaf.path[-1]), source)
+            add_text(subject, document, leaf.node, purpose_of(StepNotes, leaf.path[-1]), source)
         elif leaf.path[0] == "troubleshooting" and "commands" in leaf.path:
             command = command_of(document, leaf.node, source, flow="")
             trouble += [command] if command else []

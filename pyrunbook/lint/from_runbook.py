@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import suppress
 from datetime import date
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import yaml
 
@@ -15,10 +15,10 @@ from pyrunbook.catalog.runbook import Runbook, read_runbook
 from pyrunbook.lint.context import Project
 from pyrunbook.lint.from_inventory import add_inventory
 from pyrunbook.lint.from_role import read_role
-from pyrunbook.lint.risky_tasks import note_risks
-from pyrunbook.lint.subject import Link, Mention, Place, Subject, WrittenStep
-from pyrunbook.lint.translations import add_titles_and_inputs, add_translations, role_of, spec_of
-from pyrunbook.lint.yaml_passages import add_command, add_text, leaves
+from pyrunbook.lint.subject import Link, Mention, Subject, WrittenStep
+from pyrunbook.lint.task_notes import note_prompt, note_task
+from pyrunbook.lint.translations import add_titles_and_inputs, add_translations, purpose_of, spec_of
+from pyrunbook.lint.yaml_passages import add_text, command_of, leaves
 from pyrunbook.markdown.section_names import SectionName
 from pyrunbook.project.document import Document, read
 from pyrunbook.project.problem import InvalidFile, Spot
@@ -41,9 +41,9 @@ def from_playbook(playbook: Path, project: Project) -> Subject:
     """A playbook with its metadata, the notes of the roles that it applies, and what the inventory says to it."""
     file = playbook.with_suffix(".meta.yml")
     of_catalog = playbook.parent.name in CATEGORIES and playbook.parent.parent.name == "playbooks"
-    kind = "runbook" if file.is_file() or of_catalog else "playbook"
+    kind: Literal["runbook", "playbook"] = "runbook" if file.is_file() or of_catalog else "playbook"
     name = f"{playbook.parent.name}/{playbook.stem}"
-    subject = Subject(kind, playbook, name, Spot(playbook, 1, 1), metadata=file.is_file())  # type: ignore[arg-type]
+    subject = Subject(kind, playbook, name, Spot(playbook, 1, 1), metadata=file.is_file())
     subject.files[playbook] = None
     runbook: Runbook | None = None
     document: Document | None = None
@@ -59,6 +59,8 @@ def from_playbook(playbook: Path, project: Project) -> Subject:
     loose = project.read(playbook)
     if not file.is_file():
         subject.problems += loose.problems
+        what = "who owns it, what it needs, how to go back"
+        subject.note("without-metadata", subject.at, f"the playbook has no metadata: {what} ({file.name})")
     _add_tasks(subject, playbook, project)
     if runbook is not None and document is not None:
         block = document.get(spec_of(document), "runbook") or document.root
@@ -84,9 +86,10 @@ def _add_metadata(subject: Subject, document: Document, project: Project) -> Spo
                 subject.sections[_SECTIONS[key]] = document.spot(where)
         for leaf in leaves(document, node, Metadata):
             if leaf.kind is Text:
-                add_text(subject, document, leaf.node, role_of(Metadata, leaf.path[-1]), source)
+                add_text(subject, document, leaf.node, purpose_of(Metadata, leaf.path[-1]), source)
             elif leaf.path[0] == "troubleshooting" and "commands" in leaf.path:
-                add_command(subject, document, leaf.node, source, flow="")
+                command = command_of(document, leaf.node, source, flow="")
+                subject.commands += [command] if command else []
             else:
                 _add_value(subject, document, leaf.path, leaf.node)
     return window_at
@@ -116,12 +119,8 @@ def _add_tasks(subject: Subject, playbook: Path, project: Project) -> None:
     for play in plays_of(project.read(playbook)):
         _add_play(subject, play)
         for task in play.tasks():
-            note_risks(subject, task, project)
-            role = task.role()
-            if role is None or "{{" in role[0] or role[0].count(".") >= 2:
-                continue
-            subject.mentions.append(Mention("role", role[0], role[1]))
-            directory = project.role(role[0], playbook)
+            role = note_task(subject, task, project)
+            directory = project.role(role, playbook) if role else None
             if directory is not None:
                 subject.roles.setdefault(directory, set()).add(task.section)
                 if directory not in seen:
@@ -133,7 +132,7 @@ def _add_play(subject: Subject, play: Play) -> None:
     if "vars_prompt" in play.entries:
         key, value = play.entries["vars_prompt"]
         asked = value.value[0] if isinstance(value, yaml.SequenceNode) and value.value else key
-        subject.prompts.append(Place(play.spot(asked), "vars_prompt"))
+        note_prompt(subject, play.spot(asked), "vars_prompt")
     if play.imports and "{{" not in play.imports and "$" not in play.imports:
         subject.mentions.append(Mention("playbook", play.imports, play.spot()))
 

@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
 
 from pyrunbook.catalog.settings import Level, LintSettings
 from pyrunbook.errors import BadInput
-from pyrunbook.lint.collecting import Collection
+from pyrunbook.lint.collecting import Linted
 from pyrunbook.lint.context import Context
 from pyrunbook.lint.rule import Edit, Finding, Rule
-from pyrunbook.lint.rules import rules
-from pyrunbook.lint.subject import Place, Subject
+from pyrunbook.lint.rules import WAIVERS, rules
+from pyrunbook.lint.subject import Subject
 from pyrunbook.lint.waivers import Waiver, in_page, in_yaml
 from pyrunbook.project.problem import Spot
-
-WAIVERS = "bad-waiver"
-"""The rule that is asked last: it is about what the others found."""
 
 
 @dataclass(frozen=True, order=True)
@@ -71,7 +68,7 @@ def rule_named(name: str, where: str = "") -> Rule:
     raise BadInput(f"{where}there is no rule {name!r}{hint}", next_step="pyrunbook lint --rules")
 
 
-def lint(collection: Collection, context: Context, chosen: Mapping[Rule, Level]) -> list[Reported]:
+def lint(collection: Linted, context: Context, chosen: Mapping[Rule, Level]) -> list[Reported]:
     """What the rules find, in the order of files and lines; the same thing once, however many runbooks share it."""
     found: dict[tuple[Spot, str, str], Reported] = {}
 
@@ -83,17 +80,14 @@ def lint(collection: Collection, context: Context, chosen: Mapping[Rule, Level])
     waivers = _waivers(collection.subjects, context)
     last = rules()[WAIVERS]
     for rule in chosen:
-        if rule is not last:
-            for subject in collection.subjects:
-                for finding in rule.check(subject, context):
-                    report(rule, finding)
+        for subject in collection.subjects:
+            for finding in rule.check(subject, context):
+                report(rule, finding)
     left = [each for each in found.values() if not _waived(each, waivers)]
     if last in chosen:
         found.clear()
-        context.bad_waivers = list(_bad(waivers, chosen))
-        for subject in collection.subjects[:1]:
-            for finding in last.check(subject, context):
-                report(last, finding)
+        for finding in _bad(waivers, chosen):
+            report(last, finding)
         left += found.values()
     return sorted(left, key=lambda each: (each.at, each.rule, each.message))
 
@@ -123,19 +117,15 @@ def _waived(reported: Reported, waivers: Mapping[Path, Sequence[Waiver]]) -> boo
     return hit
 
 
-def _bad(waivers: Mapping[Path, Sequence[Waiver]], chosen: Mapping[Rule, Level]) -> list[Place]:
+def _bad(waivers: Mapping[Path, Sequence[Waiver]], chosen: Mapping[Rule, Level]) -> Iterator[Finding]:
     asked = {rule.id for rule in chosen}
-    found = []
     for waiver in (each for file in waivers.values() for each in file):
         try:
             rule_named(waiver.rule)
         except BadInput as error:
-            found.append(Place(waiver.at, f"{error.seen}, so this waives nothing"))
+            yield Finding(waiver.at, f"{error.seen}, so this waives nothing")
             continue
         if not waiver.reason:
-            found.append(
-                Place(waiver.at, f"the waiver of {waiver.rule} gives no reason (… because REASON), so it is none")
-            )
+            yield Finding(waiver.at, f"the waiver of {waiver.rule} gives no reason (… because REASON), so it is none")
         elif not waiver.used and waiver.rule in asked:
-            found.append(Place(waiver.at, f"{waiver.rule} finds nothing here: take the waiver away"))
-    return found
+            yield Finding(waiver.at, f"{waiver.rule} finds nothing here: take the waiver away")

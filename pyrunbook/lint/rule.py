@@ -1,4 +1,4 @@
-"""A rule: one question to a runbook or a page. Each stands in a module of its own under `pyrunbook.lint.rules`."""
+"""A rule: one question to a runbook or a page. `pyrunbook.lint.rules` has them; a module there imports this one."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ from pyrunbook.catalog.settings import Level
 from pyrunbook.lint.context import Context
 from pyrunbook.lint.subject import Subject
 from pyrunbook.project.problem import Spot
+
+__all__ = ["Context", "Edit", "Finding", "Rule", "Subject", "page_of", "rule"]
 
 
 class Edit(NamedTuple):
@@ -50,6 +52,11 @@ class Rule:
     level: Level
     summary: str
     check: Check
+
+
+def rule(level: Level, summary: str) -> Callable[[Check], Rule]:
+    """Make a rule of the function `check` of a module, whose name is the rule's."""
+    return lambda check: Rule(check.__module__.rpartition(".")[2].replace("_", "-"), level, summary, check)
 
 
 def page_of(rule_id: str) -> Path:

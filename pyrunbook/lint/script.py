@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 
 TEMPLATE = "\ue000"
@@ -64,6 +65,15 @@ class Invocation:
     def texts(self) -> tuple[str, ...]:
         """The arguments as texts."""
         return tuple(word.text for word in self.arguments)
+
+    @property
+    def operands(self) -> list[str]:
+        """The arguments that are no options."""
+        return [text for text in self.texts if not text.startswith("-")]
+
+    def has(self, pattern: str) -> bool:
+        """Whether an argument begins with what a regular expression describes."""
+        return any(re.match(pattern, text) for text in self.texts)
 
 
 @dataclass(frozen=True)

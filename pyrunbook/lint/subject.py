@@ -18,13 +18,13 @@ from pyrunbook.windows.schedule import Schedule
 
 
 class Line(NamedTuple):
-    """A line of a text as the file has it, or the part of it that belongs to the text."""
+    """Words of one line of a file, or words about that place."""
 
     at: Spot
     words: str
 
 
-class Role(StrEnum):
+class Purpose(StrEnum):
     """What a text is for."""
 
     INSTRUCTION = "instruction"
@@ -34,7 +34,7 @@ class Role(StrEnum):
 
 
 @dataclass(frozen=True)
-class Text:
+class Passage:
     """Words for readers.
 
     Attributes:
@@ -43,13 +43,8 @@ class Text:
     """
 
     lines: tuple[Line, ...]
-    role: Role
+    purpose: Purpose
     language: str = ""
-
-    @property
-    def at(self) -> Spot:
-        """Where it begins."""
-        return self.lines[0].at
 
 
 @dataclass(frozen=True)
@@ -136,17 +131,13 @@ class Link:
     at: Spot
 
 
-Kind = Literal["role", "tag", "step", "runbook", "playbook", "prerequisite", "contact", "alert", "inventory"]
-
-
 @dataclass(frozen=True)
 class Mention:
-    """The name of something that has to exist elsewhere. `within` is what it should be in: the playbook of a tag."""
+    """The name of something that has to exist elsewhere."""
 
-    kind: Kind
+    kind: Literal["role", "runbook", "playbook", "contact", "alert"]
     name: str
     at: Spot
-    within: str = ""
 
 
 @dataclass(frozen=True)
@@ -159,7 +150,7 @@ class Reach:
 
 
 @dataclass(frozen=True)
-class Window:
+class RunSchedule:
     """When a runbook may run; `service` is named where the inventory says it."""
 
     schedule: Callable[[], Schedule]
@@ -175,14 +166,6 @@ class Alert:
     runbook_url: str
     at: Spot
     url_at: Spot
-
-
-@dataclass(frozen=True)
-class Place:
-    """A place with a word to it: what is asked, why a failure is ignored, which languages are missing."""
-
-    at: Spot
-    word: str = ""
 
 
 @dataclass
@@ -202,6 +185,7 @@ class Subject:
         roles: the directories of these roles, each with the sections of the play in which it is applied.
         raw: the lines of a page outside of its code, markup left in.
         open_code: code among words that has no end: where it begins, and its first words.
+        noted: what was noticed while it was read, by the id of the rule that says so.
         incident: whether it begins with symptoms.
         files: all that it was read from, in order; the keys of a dict.
         problems: what is wrong with these files.
@@ -219,9 +203,9 @@ class Subject:
     files: dict[Path, None] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
     sections: dict[SectionName, Spot] = field(default_factory=dict)
-    texts: list[Text] = field(default_factory=list)
+    texts: list[Passage] = field(default_factory=list)
     raw: list[str] = field(default_factory=list)
-    open_code: list[Place] = field(default_factory=list)
+    open_code: list[Line] = field(default_factory=list)
     commands: list[Command] = field(default_factory=list)
     before: list[Command] = field(default_factory=list)
     roles: dict[Path, set[str]] = field(default_factory=dict)
@@ -230,14 +214,16 @@ class Subject:
     links: list[Link] = field(default_factory=list)
     mentions: list[Mention] = field(default_factory=list)
     contacts: list[Reach] = field(default_factory=list)
-    windows: list[Window] = field(default_factory=list)
+    windows: list[RunSchedule] = field(default_factory=list)
     alerts: list[Alert] = field(default_factory=list)
-    untranslated: list[Place] = field(default_factory=list)
-    prompts: list[Place] = field(default_factory=list)
-    ignored_errors: list[Place] = field(default_factory=list)
+    noted: dict[str, list[Line]] = field(default_factory=dict)
     updated: tuple[date, Spot] | None = None
     anchors: frozenset[str] = frozenset()
     metadata: bool = True
+
+    def note(self, rule: str, at: Spot, message: str) -> None:
+        """Note what a rule without a module of its own is to say."""
+        self.noted.setdefault(rule, []).append(Line(at, message))
 
     @property
     def is_runbook(self) -> bool:

@@ -16,18 +16,19 @@ from pyrunbook.catalog.runbook import Runbook
 from pyrunbook.catalog.step_notes import StepNotes
 from pyrunbook.catalog.translation import translations_of
 from pyrunbook.lint.context import Project
-from pyrunbook.lint.subject import Place, Role, Subject
+from pyrunbook.lint.subject import Purpose, Subject
 from pyrunbook.lint.yaml_passages import add_text, leaves
 from pyrunbook.project.document import Document, read
-from pyrunbook.project.problem import InvalidFile, Problem
+from pyrunbook.project.problem import InvalidFile, Problem, Spot
 
 _INSTRUCTIONS = ("how", "solution", "rollback", "text", "undo_text")
+_NAMES = {"en": "English", "fr": "French"}
 
 
-def role_of(block: type[msgspec.Struct], field: str | int) -> Role:
+def purpose_of(block: type[msgspec.Struct], field: str | int) -> Purpose:
     """What a text is for, by the field of the metadata or of the notes that it stands in."""
     prerequisite = block is Metadata and field == "text"
-    return Role.INSTRUCTION if field in _INSTRUCTIONS and not prerequisite else Role.STATEMENT
+    return Purpose.INSTRUCTION if field in _INSTRUCTIONS and not prerequisite else Purpose.STATEMENT
 
 
 def add_translations(
@@ -39,13 +40,14 @@ def add_translations(
     for leaf in leaves(document, node, type(known)):
         if leaf.kind is Text:
             given = _at(known, leaf.path).languages
-            missing = [language for language in project.settings.docs.languages if language not in given]
-            subject.untranslated += [Place(document.spot(leaf.node), language) for language in missing]
+            for wanted in project.settings.docs.languages:
+                if wanted not in given:
+                    _note(subject, document.spot(leaf.node), wanted, "the text")
     for language, beside in _read(document.file).items():
         for leaf in leaves(beside, beside.root, type(known)):
             if leaf.kind is Text:
-                role = role_of(type(known), leaf.path[-1])
-                add_text(subject, beside, leaf.node, role, project.lines(beside.file), language)
+                purpose = purpose_of(type(known), leaf.path[-1])
+                add_text(subject, beside, leaf.node, purpose, project.lines(beside.file), language)
 
 
 def add_titles_and_inputs(subject: Subject, runbook: Runbook, document: Document, project: Project) -> None:
@@ -58,11 +60,10 @@ def add_titles_and_inputs(subject: Subject, runbook: Runbook, document: Document
         at = (translation.key_spot(translation.root, "titles") if translation else None) or subject.at
         for step, phase in steps:
             if step not in titles and f"{phase}.{step}" not in titles:
-                subject.untranslated.append(Place(at, f"{language} the title of the step {step}"))
+                _note(subject, at, language, f"the title of the step {step}")
     names = [name for step, phase in steps for name in (step, f"{phase}.{step}")]
     subject.problems += _unknown(beside, "titles", names, "the playbook has no such step")
-    options = document.get(spec_of(document), "options")
-    subject.untranslated += _missing(document, options, runbook.metadata.inputs, project)
+    _note_inputs(subject, document, document.get(spec_of(document), "options"), runbook.metadata.inputs, project)
     subject.problems += _unknown(beside, "inputs", list(runbook.inputs), "there is no such input")
 
 
@@ -77,26 +78,29 @@ def add_role_inputs(subject: Subject, role: Path, notes: Path, known: StepNotes,
         subject.problems += error.problems
         return
     subject.files[file] = None
-    options = document.get(document.get(document.get(document.root, "argument_specs"), "main"), "options")
-    subject.untranslated += _missing(document, options, known.inputs, project)
-    names = [name for name, _, _ in document.items(options)] if options is not None else []
+    options = document.get(document.root, "argument_specs", "main", "options")
+    _note_inputs(subject, document, options, known.inputs, project)
+    names = list(document.entries(options))
     subject.problems += _unknown(_read(notes), "inputs", names, "the role has no such input")
 
 
-def _missing(
-    document: Document, options: yaml.Node | None, known: dict[str, dict[str, str]], project: Project
-) -> Iterator[Place]:
-    for name, key, _ in document.items(options) if options is not None else ():
+def _note(subject: Subject, at: Spot, language: str, what: str) -> None:
+    message = f"{what} is missing in {_NAMES.get(language, language)} ({language})"
+    subject.note("missing-translation", at, message)
+
+
+def _note_inputs(
+    subject: Subject, document: Document, options: yaml.Node | None, known: dict[str, dict[str, str]], project: Project
+) -> None:
+    for name, key, _ in document.items(options):
         for language in _others(project):
             if name not in known.get(language, {}):
-                at = document.spot(key)
-                yield Place(at, f"{language} the meaning of the input {name}")
+                _note(subject, document.spot(key), language, f"the meaning of the input {name}")
 
 
 def _unknown(beside: dict[str, Document], block: str, names: Collection[str], why: str) -> Iterator[Problem]:
     for document in beside.values():
-        said = document.get(document.root, block)
-        for name, key, _ in document.items(said) if said is not None else ():
+        for name, key, _ in document.items(document.get(document.root, block)):
             if name not in names:
                 yield document.problem(key, f"{block}.{name}", why)
 

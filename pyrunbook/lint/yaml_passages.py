@@ -7,15 +7,13 @@ field means is said once, in the catalog, and no new field can be forgotten here
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from functools import cache
-from typing import Any, NamedTuple, get_args, get_origin
+from typing import Any, NamedTuple
 
-import msgspec
 import yaml
 
-from pyrunbook.catalog.strict import without_none
+from pyrunbook.catalog.strict import fields_of, is_struct, taken_apart
 from pyrunbook.lint.masks import masked
-from pyrunbook.lint.subject import Command, Line, Role, Subject, Text
+from pyrunbook.lint.subject import Command, Line, Passage, Purpose, Subject
 from pyrunbook.project.document import Document
 from pyrunbook.project.problem import Spot
 
@@ -32,34 +30,24 @@ class Leaf(NamedTuple):
 
 def leaves(document: Document, node: yaml.Node, kind: Any, path: Path = ()) -> Iterator[Leaf]:
     """The values of a struct in the order of the file; what does not fit the struct is left out."""
-    kind, fields, members = _shape(kind)
-    if fields is not None:
+    kind, _, origin, arguments = taken_apart(kind)
+    if is_struct(kind):
+        fields = fields_of(kind)
         for name, _, value in document.items(node):
             if name in fields:
-                yield from leaves(document, value, fields[name], (*path, name))
-    elif members is not None and isinstance(node, yaml.SequenceNode):
+                yield from leaves(document, value, fields[name].type, (*path, name))
+    elif origin in (list, tuple) and isinstance(node, yaml.SequenceNode):
         for index, item in enumerate(node.value):
-            yield from leaves(document, item, members, (*path, index))
-    elif members is not None and isinstance(node, yaml.MappingNode):
+            yield from leaves(document, item, arguments[0], (*path, index))
+    elif origin is dict and isinstance(node, yaml.MappingNode):
         for name, _, value in document.items(node):
-            yield from leaves(document, value, members, (*path, name))
+            yield from leaves(document, value, arguments[1], (*path, name))
     else:
         yield Leaf(path, node, kind)
 
 
-@cache
-def _shape(kind: Any) -> tuple[Any, dict[str, Any] | None, Any]:
-    """A type without its `None`; the types of a struct's fields; the type of the members of a list or a mapping."""
-    kind, _ = without_none(kind)
-    if isinstance(kind, type) and issubclass(kind, msgspec.Struct):
-        return kind, {field.encode_name: field.type for field in msgspec.structs.fields(kind)}, None
-    if get_origin(kind) in (list, tuple):
-        return kind, None, get_args(kind)[0]
-    return kind, None, get_args(kind)[1] if get_origin(kind) is dict else None
-
-
 def add_text(
-    subject: Subject, document: Document, node: yaml.Node, role: Role, source: Sequence[str], language: str = "en"
+    subject: Subject, document: Document, node: yaml.Node, purpose: Purpose, source: Sequence[str], language: str = "en"
 ) -> None:
     """A text in one language, or in several of which each is named."""
     given = [(language, node)]
@@ -67,17 +55,7 @@ def add_text(
         given = [(name, value) for name, _, value in document.items(node)]
     for said_in, value in given:
         if isinstance(value, yaml.ScalarNode):
-            subject.texts.append(Text(source_lines(document, value, source), role, said_in))
-
-
-def add_command(
-    subject: Subject, document: Document, node: yaml.Node, source: Sequence[str], *, flow: str
-) -> Command | None:
-    """A scalar with commands."""
-    command = command_of(document, node, source, flow)
-    if command is not None:
-        subject.commands.append(command)
-    return command
+            subject.texts.append(Passage(source_lines(document, value, source), purpose, said_in))
 
 
 def command_of(document: Document, node: yaml.Node, source: Sequence[str], flow: str) -> Command | None:

@@ -13,7 +13,7 @@ import pytest
 
 from pyrunbook.catalog.settings import Settings
 from pyrunbook.errors import BadInput
-from pyrunbook.lint.collecting import Collection, collect
+from pyrunbook.lint.collecting import Linted, collect
 from pyrunbook.lint.context import Context, Project
 from pyrunbook.lint.fixing import fix
 from pyrunbook.lint.from_markdown import from_page
@@ -330,7 +330,7 @@ def test_a_file_that_cannot_be_written_is_named(found: Callable[..., list[Report
 
 def test_nothing_to_lint_is_nothing_found(tmp_path: Path) -> None:
     project = Project(tmp_path, Settings())
-    assert lint(Collection(), Context(project, date(2026, 1, 1)), chosen_rules(project.lint)) == []
+    assert lint(Linted(), Context(project, date(2026, 1, 1)), chosen_rules(project.lint)) == []
 
 
 def test_a_long_message_is_cut_between_words(found: Callable[..., list[Reported]]) -> None:

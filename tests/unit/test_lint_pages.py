@@ -91,11 +91,11 @@ def test_the_index_names_every_rule() -> None:
 def test_a_module_that_is_no_rule_is_noticed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from pyrunbook.lint import rules as package
 
-    (tmp_path / "misnamed.py").write_text("from pyrunbook.lint.rules.obsolete import RULE\n")
+    (tmp_path / "misnamed.py").write_text("from pyrunbook.lint.rules.obsolete import check\n")
     monkeypatch.setattr(package, "__path__", [str(tmp_path)])
     rules.cache_clear()
     try:
-        with pytest.raises(TypeError, match=r"misnamed\.py: RULE has to be a Rule with the id of its module"):
+        with pytest.raises(TypeError, match=r"misnamed\.py: check has to be a Rule with the id of its module"):
             rules()
     finally:
         rules.cache_clear()

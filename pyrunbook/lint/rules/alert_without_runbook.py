@@ -6,11 +6,10 @@ from collections.abc import Iterator
 from urllib.parse import urlsplit
 
 from pyrunbook.catalog import CATEGORIES
-from pyrunbook.lint.context import Context
-from pyrunbook.lint.rule import Finding, Rule
-from pyrunbook.lint.subject import Subject
+from pyrunbook.lint.rule import Context, Finding, Subject, rule
 
 
+@rule("warning", "An alert leads to no runbook.")
 def check(subject: Subject, context: Context) -> Iterator[Finding]:
     """Alerts without `runbook_url` that no runbook names either; URLs that name a runbook that is not there."""
     for alert in subject.alerts:
@@ -24,6 +23,3 @@ def check(subject: Subject, context: Context) -> Iterator[Finding]:
         name = f"{parts[-2]}/{parts[-1].removesuffix('.md').removesuffix('.html')}"
         if context.project.runbook(name) is None:
             yield Finding(alert.url_at, f"the runbook_url of {alert.name} names {name}, which does not exist")
-
-
-RULE = Rule("alert-without-runbook", "warning", "An alert leads to no runbook.", check)

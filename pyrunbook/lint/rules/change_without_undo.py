@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from pyrunbook.lint.context import Context
 from pyrunbook.lint.effects import needs_a_way_back
-from pyrunbook.lint.rule import Finding, Rule
+from pyrunbook.lint.rule import Context, Finding, Subject, rule
 from pyrunbook.lint.shell import parse
-from pyrunbook.lint.subject import Subject
 
 
+@rule("warning", "A step changes something and nothing says how to undo it.")
 def check(subject: Subject, context: Context) -> Iterator[Finding]:
     """The first command of a step that changes something, where nothing says how to undo it."""
     if not subject.is_runbook or (subject.kind == "role" and context.goes_back(subject)):
@@ -26,6 +25,3 @@ def check(subject: Subject, context: Context) -> Iterator[Finding]:
                 message = f"{what}, and nothing says how to undo it{on}"
                 yield Finding(command.spot(change.row, change.column), message)
                 break
-
-
-RULE = Rule("change-without-undo", "warning", "A step changes something and nothing says how to undo it.", check)

@@ -6,12 +6,11 @@ import json
 import re
 from collections.abc import Iterator
 
-from pyrunbook.lint.context import Context
-from pyrunbook.lint.rule import Edit, Finding, Rule
-from pyrunbook.lint.subject import Subject
+from pyrunbook.lint.rule import Context, Edit, Finding, Subject, rule
 from pyrunbook.markdown.code import PROMPT, looks_like_shell
 
 
+@rule("warning", "A block of code does not say its language.")
 def check(subject: Subject, _context: Context) -> Iterator[Finding]:
     """Each fence without a language; with its language where the content leaves no doubt."""
     for block in subject.blocks:
@@ -46,6 +45,3 @@ def _certain(text: str) -> str:
             return ""
         return "json"
     return ""
-
-
-RULE = Rule("code-without-language", "warning", "A block of code does not say its language.", check)

@@ -5,10 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from pyrunbook.lint.context import Context
 from pyrunbook.lint.from_inventory import names_of
-from pyrunbook.lint.rule import Finding, Rule
-from pyrunbook.lint.subject import Subject
+from pyrunbook.lint.rule import Context, Finding, Subject, rule
 
 _DEAD = (
     (
@@ -24,6 +22,7 @@ _DEAD = (
 )  # fmt: skip
 
 
+@rule("error", "A contact cannot be reached, or is nobody.")
 def check(subject: Subject, context: Context) -> Iterator[Finding]:
     """Reaches that lead nowhere, and names that the inventory does not know."""
     for reach in subject.contacts:
@@ -38,6 +37,3 @@ def check(subject: Subject, context: Context) -> Iterator[Finding]:
             if mention.kind == "contact" and mention.name not in known:
                 there = f"it has {', '.join(sorted(known))}" if known else "it names nobody (runbook_contacts)"
                 yield Finding(mention.at, f"the inventory of {service.name} knows no {mention.name}; {there}")
-
-
-RULE = Rule("dead-contact", "error", "A contact cannot be reached, or is nobody.", check)

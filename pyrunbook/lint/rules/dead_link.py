@@ -9,9 +9,7 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from pyrunbook.lint.anchors import anchors_of_file
-from pyrunbook.lint.context import Context
-from pyrunbook.lint.rule import Finding, Rule
-from pyrunbook.lint.subject import Subject
+from pyrunbook.lint.rule import Context, Finding, Subject, rule
 
 _KINDS = (".md", ".markdown", ".mdx", ".rst", ".adoc", ".html", ".erb", ".md.erb", ".html.erb")
 _NAMES = ("", ".html", "/index", "/index.html", "/_index", "/README")
@@ -19,6 +17,7 @@ _PAGES = ("", *(f"{name}{kind}" for name in _NAMES for kind in _KINDS))
 """What stands in a site's source behind the link to a page."""
 
 
+@rule("error", "A link leads to nothing.")
 def check(subject: Subject, context: Context) -> Iterator[Finding]:
     """Files and headings that are not there; pages of the web only where they are to be asked."""
     for link in subject.links:
@@ -86,6 +85,3 @@ def _found(bases: list[Path], path: str) -> Path | None:
 
 def _templated(target: str) -> bool:
     return any(mark in target for mark in ("{{", "{%", "${", "<", "%="))
-
-
-RULE = Rule("dead-link", "error", "A link leads to nothing.", check)

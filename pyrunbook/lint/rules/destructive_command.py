@@ -6,12 +6,10 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from pyrunbook.lint.context import Context
-from pyrunbook.lint.effects import after, verb_of
-from pyrunbook.lint.rule import Finding, Rule
+from pyrunbook.lint.effects import after, takes_a_tree, verb_of
+from pyrunbook.lint.rule import Context, Finding, Subject, rule
 from pyrunbook.lint.script import BLANK, TEMPLATE, Invocation, Pipeline, Word
 from pyrunbook.lint.shell import parse
-from pyrunbook.lint.subject import Subject
 
 _DELETING = re.compile(
     r"\b(?:(drop)\s+(?:table|database|schema|index|view|user|role)|(truncate)(?:\s+table)?\s+\w)", re.I
@@ -25,6 +23,7 @@ _REMOVING = frozenset(("rm", "rmi", "delete", "remove", "destroy", "terminate", 
 """Programs and sub-commands that take away what they are given."""
 
 
+@rule("error", "A command can destroy far more than it is meant to.")
 def check(subject: Subject, _context: Context) -> Iterator[Finding]:
     """Recursive deletion without a sure root, deletion of everything, and the like."""
     before: list[str] = []
@@ -77,10 +76,9 @@ def _piped(pipe: Pipeline) -> str:
     first, last = pipe.members[0], pipe.members[-1]
     if first is None or last is None or "xargs" not in last.through:
         return ""
-    words = (last.program, *(word for word in last.texts if not word.startswith("-")))
-    if not _REMOVING.intersection(words[:3]):
+    if not _REMOVING.intersection((last.program, *last.operands[:2])):
         return ""
-    listed = [word for word in first.texts if not word.startswith("-")]
+    listed = first.operands
     if first.program == "ls":
         bare = bool(listed) and "-d" not in first.texts and not any(re.search(r"[*?\[]", word) for word in listed)
         if last.program == "rm" and bare:
@@ -92,17 +90,16 @@ def _piped(pipe: Pipeline) -> str:
 
 def _lists_all(command: Invocation) -> bool:
     """Whether it lists without a choice."""
-    words = command.texts
-    if any(re.match(r"(-l|--selector|--filter|-f|--field-selector)(=|$)", word) for word in words):
+    if command.has(r"(-l|--selector|--filter|-f|--field-selector)(=|$)"):
         return False
     if command.program in ("docker", "podman"):
-        return any(re.match(r"-\w*q", word) for word in words)
-    return command.program == "ls" and not any(re.search(r"[*?\[]", word) for word in words)
+        return command.has(r"-\w*q")
+    return command.program == "ls" and not command.has(r".*[*?\[]")
 
 
 def _verdict(command: Invocation, known: _Known) -> str:
     words, name = command.texts, command.program
-    if name == "rm" and any(re.match(r"-\w*[rR]|--recursive", word) for word in words):
+    if name == "rm" and takes_a_tree(command):
         targets = [word for word in command.arguments if not word.text.startswith("-")]
         return next((f"rm -r {why}" for word in targets if (why := _unsure(word, known, glob=True))), "")
     if name == "find" and ("-delete" in words or ("-exec" in words and "rm" in words)):
@@ -111,22 +108,14 @@ def _verdict(command: Invocation, known: _Known) -> str:
             if word.text.startswith(("-", "(", "!")):
                 break
             roots.append(word)
-        chosen = any(
-            re.match(r"-(i?name|i?path|i?regex|mtime|mmin|ctime|atime|newer|user|size)", word) for word in words
-        )
+        chosen = command.has(r"-(i?name|i?path|i?regex|mtime|mmin|ctime|atime|newer|user|size)")
         sure = ("/tmp", "/tmp/", "/var/tmp") if chosen else ()  # noqa: S108 - looked for, not written to
         why = next((why for word in roots if word.text not in sure and (why := _unsure(word, known, glob=False))), "")
-        return (
-            f"find -delete {why}"
-            if why
-            else ""
-            if roots
-            else "find -delete begins where the reader stands; name an absolute directory"
-        )
+        if not roots:
+            return "find -delete begins where the reader stands; name an absolute directory"
+        return f"find -delete {why}" if why else ""
     if "delete_series" in " ".join(words):
-        ranged = re.search(r"[?&](start|end)=", " ".join(words)) or any(
-            re.match(r"(start|end)=", word) for word in words
-        )
+        ranged = command.has(r"(?s)(.*[?&])?(start|end)=")
         return "" if ranged else "delete_series without start or end deletes all history of the series; give end"
     if name in ("kubectl", "oc") and verb_of(command) == "delete" and "--all" in words:
         kind = after(command, "delete") or "object"
@@ -142,14 +131,14 @@ def _verdict(command: Invocation, known: _Known) -> str:
         if re.search(rf"\b{name}\b.*\bplan\b", known.above):
             return ""
         return f"{verb_of(command)} -auto-approve does it without showing what; look at the plan first"
-    if name in ("docker", "podman") and "prune" in words and any(re.match(r"-\w*f|--force", word) for word in words):
+    if name in ("docker", "podman") and "prune" in words and command.has(r"-\w*f|--force"):
         return "prune -f removes what it finds without asking; name what is to go"
     if name == "aws" and words[:2] == ("s3", "rm") and "--recursive" in words and "--dryrun" not in words:
         return "s3 rm --recursive without --dryrun first; show what goes before it goes"
     seen = re.search(r"\b(lsblk|blkid|fdisk -l|parted)\b", known.above) is not None
     if seen and (name.startswith("mkfs") or name == "dd"):
         return ""
-    if name.startswith("mkfs") or (name == "dd" and any(re.match(r"of=/dev/(?!null)", word) for word in words)):
+    if name.startswith("mkfs") or (name == "dd" and command.has(r"of=/dev/(?!null)")):
         return "this overwrites a device; a step before it has to show that it is the right one"
     return ""
 
@@ -185,6 +174,3 @@ def _unsure(word: Word, known: _Known, *, glob: bool) -> str:
             return ""
         return f"of {text} is relative: it deletes wherever the reader stands; name an absolute directory"
     return ""
-
-
-RULE = Rule("destructive-command", "error", "A command can destroy far more than it is meant to.", check)

@@ -6,12 +6,11 @@ import re
 from collections.abc import Iterator
 from itertools import pairwise
 
-from pyrunbook.lint.context import Context
 from pyrunbook.lint.effects import verb_of
-from pyrunbook.lint.rule import Finding, Rule
+from pyrunbook.lint.rule import Context, Finding, Subject, rule
 from pyrunbook.lint.script import Invocation, Statement
 from pyrunbook.lint.shell import parse
-from pyrunbook.lint.subject import Command, Subject
+from pyrunbook.lint.subject import Command
 
 _STOPPED = re.compile(r"ctrl|\bstop (it|this|the)\b|interrupt|\barrêt", re.IGNORECASE)
 """Words of a comment that tell the reader to end a command before the next one."""
@@ -19,6 +18,7 @@ _ENDING = ("head", "grep", "sed", "awk")
 """Programs that may end a pipe, and with it the program that feeds it."""
 
 
+@rule("error", "A command waits for something that never comes.")
 def check(subject: Subject, _context: Context) -> Iterator[Finding]:
     """`kubectl wait` for a deployment that is not available; what does not end in front of further commands."""
     for command in subject.commands:
@@ -56,10 +56,9 @@ def _endless(statement: Statement) -> str:
 
 
 def _leaves_early(command: Invocation) -> bool:
-    words = command.texts
     if command.program == "grep":
-        return any(re.match(r"-\w*[mq]|--max-count|--quiet", word) for word in words)
-    return command.program == "head" or any(re.search(r"\bq\b|\bexit\b", word) for word in words)
+        return command.has(r"-\w*[mq]|--max-count|--quiet")
+    return command.program == "head" or command.has(r"(?s).*\b(q|exit)\b")
 
 
 _FOLLOWING = {"journalctl": "", "tail": "", "kubectl": "logs", "oc": "logs", "docker": "logs", "podman": "logs",
@@ -76,7 +75,7 @@ def _follows(command: Invocation) -> str:
     name, words, verb = command.program, command.texts, verb_of(command)
     wanted = _FOLLOWING.get(name)
     if wanted is not None and (not wanted or wanted in words):
-        if any(re.match(r"jobs?(\.batch)?/", word) for word in words):
+        if command.has(r"jobs?(\.batch)?/"):
             return ""  # the log of a job ends with it
         behind = words[words.index(wanted) + 1 :] if wanted else words  # `docker compose -f x.yml logs`
         flag = next((word for word in behind if re.fullmatch(r"-\w*[fF]\w*|--follow(=true)?", word)), "")
@@ -89,6 +88,3 @@ def _follows(command: Invocation) -> str:
 def _told_to_stop(command: Command, statement: Statement, following: Statement) -> bool:
     between = command.source.split("\n")[statement.row : following.row + 1]
     return any(_STOPPED.search(comment) for row in between for comment in re.findall(r"#(.*)", row))
-
-
-RULE = Rule("endless-wait", "error", "A command waits for something that never comes.", check)

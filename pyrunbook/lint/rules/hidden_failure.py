@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from pyrunbook.lint.context import Context
 from pyrunbook.lint.effects import can_fail, changes
-from pyrunbook.lint.rule import Finding, Rule
+from pyrunbook.lint.rule import Context, Finding, Subject, rule
 from pyrunbook.lint.script import Chain, Pipeline
 from pyrunbook.lint.shell import parse
-from pyrunbook.lint.subject import Subject
 
 _IGNORING = ("true", ":")
 _KEEPS = ("gzip", "bzip2", "xz", "zstd", "gpg", "openssl", "tee", "tar", "cpio", "pv", "base64", "dd", "split")
@@ -18,6 +16,7 @@ _SOURCES = ("cat", "echo", "printf", "yes", "seq", "ls", "grep", "awk", "sed", "
 """Programs whose failure in front of a pipe shows by what comes out of it."""
 
 
+@rule("warning", "A command fails and nobody sees it.")
 def check(subject: Subject, _context: Context) -> Iterator[Finding]:
     """`;` before or behind a change, `|| true`, and pipes whose first program may fail unseen."""
     for command in subject.commands:
@@ -64,6 +63,3 @@ def _lost(pipe: Pipeline) -> str:
     if kept or last.program in _RUNS or changes(last) or changes(first):
         return first.program
     return ""
-
-
-RULE = Rule("hidden-failure", "warning", "A command fails and nobody sees it.", check)

@@ -6,11 +6,10 @@ import re
 from collections.abc import Iterator
 
 from pyrunbook.lint.blanks import Surroundings, speaks_for_itself
-from pyrunbook.lint.context import Context
 from pyrunbook.lint.masks import BLANKS
-from pyrunbook.lint.rule import Finding, Rule
+from pyrunbook.lint.rule import Context, Finding, Subject, rule
 from pyrunbook.lint.shell_syntax import DANGLING, goes_on
-from pyrunbook.lint.subject import Command, Subject
+from pyrunbook.lint.subject import Command
 
 _TO_DO = re.compile(
     r"(?<![\w./-])(?:TODO|FIXME|TBD|CHANGE[_-]?ME|REPLACE[_-]?ME|YOUR[_-][A-Z_-]+|your-[a-z-]+-here)(?!\w)"
@@ -19,6 +18,7 @@ _TO_DO = re.compile(
 )
 
 
+@rule("warning", "A command has a blank to fill in, or does not end.")
 def check(subject: Subject, context: Context) -> Iterator[Finding]:
     """Blanks, each once; words that stand for a blank, and a last line that goes on behind the end."""
     said: set[str] = set()
@@ -33,7 +33,7 @@ def check(subject: Subject, context: Context) -> Iterator[Finding]:
             message = f"the command goes on behind {dangling[1]}, and there is nothing"
             yield Finding(command.spot(len(rows) - 1, dangling.start()), message)
     for place in subject.open_code:
-        yield Finding(place.at, f"the code that begins here with ` is never closed: {place.word}")
+        yield Finding(place.at, f"the code that begins here with ` is never closed: {place.words}")
 
 
 def _blanks(command: Command, subject: Subject, context: Context, said: set[str]) -> Iterator[Finding]:
@@ -99,6 +99,3 @@ def _elsewhere(subject: Subject, command: Command) -> Iterator[str]:
 
 def _without_comment(line: str) -> str:
     return re.sub(r"(?:^|(?<=\s))#.*", "", line)
-
-
-RULE = Rule("incomplete-command", "warning", "A command has a blank to fill in, or does not end.", check)

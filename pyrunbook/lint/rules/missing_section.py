@@ -5,11 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from pyrunbook.lint.context import Context
 from pyrunbook.lint.effects import needs_a_way_back
-from pyrunbook.lint.rule import Finding, Rule
+from pyrunbook.lint.rule import Context, Finding, Subject, rule
 from pyrunbook.lint.shell import parse
-from pyrunbook.lint.subject import Subject
 from pyrunbook.markdown.section_names import SectionName, plain
 
 _NEEDED = {
@@ -58,6 +56,7 @@ _SAID = {
 """The words of a page that tell a part without a heading for it; without accents."""
 
 
+@rule("warning", "A runbook lacks a part that a reader needs.")
 def check(subject: Subject, _context: Context) -> Iterator[Finding]:
     """One finding for each section that is missing, at the runbook's beginning."""
     if not subject.is_runbook or subject.kind == "role" or not subject.metadata:
@@ -111,6 +110,3 @@ def _wanted(subject: Subject) -> Iterator[SectionName]:
     yield SectionName.CONTACTS
     if subject.kind == "runbook":
         yield SectionName.ESCALATION
-
-
-RULE = Rule("missing-section", "warning", "A runbook lacks a part that a reader needs.", check)

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from pyrunbook.lint.context import Context
-from pyrunbook.lint.rule import Finding, Rule
-from pyrunbook.lint.subject import Subject
+from pyrunbook.lint.rule import Context, Finding, Subject, rule
 from pyrunbook.markdown.section_names import SectionName
 from pyrunbook.windows.duration import format_duration
 
 
+@rule("warning", "A runbook was not reviewed, or not run, for too long.")
 def check(subject: Subject, context: Context) -> Iterator[Finding]:
     """Compares the date of the review, and with a journal that of the last run, with what the settings allow."""
     if not subject.is_runbook or subject.kind == "role":
@@ -35,6 +34,3 @@ def check(subject: Subject, context: Context) -> Iterator[Finding]:
         elif context.today - tested > settings.tested_within:
             days = (context.today - tested).days
             yield Finding(subject.at, f"{subject.name} ran {days} days ago; {allowed} are allowed (tested_within)")
-
-
-RULE = Rule("obsolete", "warning", "A runbook was not reviewed, or not run, for too long.", check)

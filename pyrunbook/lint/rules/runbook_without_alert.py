@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from pyrunbook.lint.context import Context
-from pyrunbook.lint.rule import Finding, Rule
-from pyrunbook.lint.subject import Subject
+from pyrunbook.lint.rule import Context, Finding, Subject, rule
 
 
+@rule("warning", "No alert leads to the runbook of an incident.")
 def check(subject: Subject, context: Context) -> Iterator[Finding]:
     """Asked only where alert rules are known."""
     if context.alerts is None:
@@ -28,6 +27,3 @@ def _linked(ending: str, context: Context) -> bool:
         if path.removesuffix(".md").removesuffix(".html").endswith((ending, ending.replace("_", "-"))):
             return True
     return False
-
-
-RULE = Rule("runbook-without-alert", "warning", "No alert leads to the runbook of an incident.", check)

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from pyrunbook.lint.context import Context
-from pyrunbook.lint.rule import Finding, Rule
+from pyrunbook.lint.rule import Context, Finding, Subject, rule
 from pyrunbook.lint.shell import parse
 from pyrunbook.lint.shell_syntax import goes_on
-from pyrunbook.lint.subject import Command, Subject
+from pyrunbook.lint.subject import Command
 from pyrunbook.markdown.code import looks_like_shell
 from pyrunbook.markdown.output import looks_like_output
 
 
+@rule("error", "A command is not shell: Bash would refuse it.")
 def check(subject: Subject, context: Context) -> Iterator[Finding]:
     """The first mistake of each command."""
     for command in subject.commands:
@@ -36,6 +36,3 @@ def _first_output(command: Command) -> int | None:
     rows = command.source.split("\n")
     begun = {each.row for each in parse(command.text).invocations}
     return next((row for row, line in enumerate(rows) if row in begun and looks_like_output(line)), None)
-
-
-RULE = Rule("shell-syntax", "error", "A command is not shell: Bash would refuse it.", check)

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from pyrunbook.lint.context import Context
-from pyrunbook.lint.rule import Finding, Rule
-from pyrunbook.lint.subject import Subject
+from pyrunbook.lint.rule import Context, Finding, Subject, rule
 
 
+@rule("warning", "A step does not say what is so when it has succeeded.")
 def check(subject: Subject, _context: Context) -> Iterator[Finding]:
     """Steps without any expected result, and commands of a step whose result is not described."""
     for step in subject.steps:
@@ -21,6 +20,3 @@ def check(subject: Subject, _context: Context) -> Iterator[Finding]:
             for action in step.actions:
                 if action.commands and not action.expected:
                     yield Finding(action.at, f"the step {step.title} does not say what these commands should show")
-
-
-RULE = Rule("step-without-result", "warning", "A step does not say what is so when it has succeeded.", check)

@@ -6,10 +6,8 @@ import re
 from collections import defaultdict
 from collections.abc import Iterator
 
-from pyrunbook.lint.context import Context
-from pyrunbook.lint.rule import Finding, Rule
+from pyrunbook.lint.rule import Context, Finding, Subject, rule
 from pyrunbook.lint.shell import parse
-from pyrunbook.lint.subject import Subject
 
 _OF_THE_SHELL = frozenset([
     "BASH", "BASH_SOURCE", "BASH_VERSION", "CDPATH", "COLUMNS", "DISPLAY", "EDITOR", "EUID", "FUNCNAME",
@@ -25,6 +23,7 @@ _GUARDS = (":-", ":=", "-", "=", ":?", "?", ":+", "+")
 """Operators that say what happens when there is no value."""
 
 
+@rule("warning", "A command uses a variable that nothing before sets.")
 def check(subject: Subject, _context: Context) -> Iterator[Finding]:
     """Each variable once, where it is read first."""
     if subject.kind not in ("runbook", "page"):
@@ -63,6 +62,3 @@ def _told(name: str, prose: str) -> bool:
     """Whether the page itself says what the reader is to set: `NAME=…`, or the name among words."""
     word = name if re.fullmatch(r"[A-Z]+_[A-Z_]+", name) else rf"\${name}"
     return re.search(rf"`\$?\{{?{name}\}}?`|\b{name}=|\$\{{?{name}\b|(?<![\w-]){word}(?![\w-])", prose) is not None
-
-
-RULE = Rule("undefined-variable", "warning", "A command uses a variable that nothing before sets.", check)

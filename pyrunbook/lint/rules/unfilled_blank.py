@@ -6,9 +6,7 @@ import re
 from collections.abc import Iterator
 from textwrap import shorten
 
-from pyrunbook.lint.context import Context
-from pyrunbook.lint.rule import Finding, Rule
-from pyrunbook.lint.subject import Subject
+from pyrunbook.lint.rule import Context, Finding, Subject, rule
 from pyrunbook.project.problem import Spot
 
 _MARK = re.compile(
@@ -17,6 +15,7 @@ _MARK = re.compile(
 """A TODO list is a thing, and nothing to be done here."""
 
 
+@rule("warning", "Something is still to be filled in.")
 def check(subject: Subject, context: Context) -> Iterator[Finding]:
     """In a runbook's files also in comments; on a page only in its words."""
     if subject.kind == "page":
@@ -34,6 +33,3 @@ def _found(at: Spot, words: str) -> Iterator[Finding]:
         rest = " ".join(words[found.end() :].strip(" :\"'}").split())
         what = f": {shorten(rest, 80, placeholder=' …')}" if rest else ""
         yield Finding(at._replace(column=at.column + found.start()), f"{found[0]} is still to be done{what}")
-
-
-RULE = Rule("unfilled-blank", "warning", "Something is still to be filled in.", check)

@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from difflib import get_close_matches
 
-from pyrunbook.lint.context import Context
-from pyrunbook.lint.rule import Finding, Rule
-from pyrunbook.lint.subject import Subject
+from pyrunbook.lint.rule import Context, Finding, Subject, rule
 
 
+@rule("error", "A runbook names an alert that no rule raises.")
 def check(subject: Subject, context: Context) -> Iterator[Finding]:
     """Asked only where alert rules are known."""
     if context.alerts is None:
@@ -19,6 +18,3 @@ def check(subject: Subject, context: Context) -> Iterator[Finding]:
             close = get_close_matches(mention.name, context.alerts, 1)
             hint = f"; did you mean {close[0]}?" if close else ""
             yield Finding(mention.at, f"no rule raises the alert {mention.name}{hint}")
-
-
-RULE = Rule("unknown-alert", "error", "A runbook names an alert that no rule raises.", check)

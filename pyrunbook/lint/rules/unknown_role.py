@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from pyrunbook.lint.context import Context
-from pyrunbook.lint.rule import Finding, Rule
-from pyrunbook.lint.subject import Subject
+from pyrunbook.lint.rule import Context, Finding, Subject, rule
 
 
+@rule("error", "A playbook applies a role that does not exist.")
 def check(subject: Subject, context: Context) -> Iterator[Finding]:
     """Roles without a directory. Those of Galaxy (`author.role`) and of a requirements file come from elsewhere."""
     required = context.project.required_roles
@@ -16,6 +15,3 @@ def check(subject: Subject, context: Context) -> Iterator[Finding]:
         known = mention.kind != "role" or "." in mention.name or mention.name in required
         if not known and context.project.role(mention.name, subject.file) is None:
             yield Finding(mention.at, f"there is no role {mention.name}")
-
-
-RULE = Rule("unknown-role", "error", "A playbook applies a role that does not exist.", check)

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from difflib import get_close_matches
 
 from pyrunbook.lint.calls import playbook_calls, runbook_calls
-from pyrunbook.lint.context import Context
-from pyrunbook.lint.rule import Finding, Rule
-from pyrunbook.lint.subject import Subject
+from pyrunbook.lint.rule import Context, Finding, Subject, rule
 from pyrunbook.project.problem import Spot
 
 
+@rule("error", "A runbook or playbook is named that does not exist.")
 def check(subject: Subject, context: Context) -> Iterator[Finding]:
     """In `pyrunbook` and `ansible-playbook` commands, in `import_playbook`, and in `undone_by` of the metadata."""
     project = context.project
@@ -32,8 +32,5 @@ def check(subject: Subject, context: Context) -> Iterator[Finding]:
 
 
 def _missing(at: Spot, name: str, context: Context) -> Finding:
-    close = context.project.close_runbook(name)
-    return Finding(at, f"there is no runbook {name}" + (f"; did you mean {close}?" if close else ""))
-
-
-RULE = Rule("unknown-runbook", "error", "A runbook or playbook is named that does not exist.", check)
+    close = get_close_matches(name.replace("-", "_"), context.project.runbooks, 1)
+    return Finding(at, f"there is no runbook {name}" + (f"; did you mean {close[0]}?" if close else ""))

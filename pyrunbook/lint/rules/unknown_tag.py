@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Set
 
 from pyrunbook.lint.calls import playbook_calls, runbook_calls
-from pyrunbook.lint.context import ALWAYS_THERE, Context
-from pyrunbook.lint.rule import Finding, Rule
-from pyrunbook.lint.subject import Subject
+from pyrunbook.lint.context import ALWAYS_THERE
+from pyrunbook.lint.rule import Context, Finding, Subject, rule
 from pyrunbook.project.problem import Spot
 
 
+@rule("error", "A command names a tag, step or prerequisite that does not exist.")
 def check(subject: Subject, context: Context) -> Iterator[Finding]:
     """`--tags` and `--skip-tags` of ansible-playbook; `--step` and `--attest` of pyrunbook."""
     project = context.project
@@ -35,6 +35,3 @@ def _missing(named: list[tuple[str, Spot]], known: Set[str], what: str, where: s
         if name not in known:
             there = ", ".join(sorted(known - set(ALWAYS_THERE))) or "none"
             yield Finding(at, f"{where} has no {what} {name}; it has {there}")
-
-
-RULE = Rule("unknown-tag", "error", "A command names a tag, step or prerequisite that does not exist.", check)

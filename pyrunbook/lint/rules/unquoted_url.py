@@ -5,16 +5,15 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from pyrunbook.lint.context import Context
-from pyrunbook.lint.rule import Finding, Rule
+from pyrunbook.lint.rule import Context, Finding, Subject, rule
 from pyrunbook.lint.script import Word
 from pyrunbook.lint.shell import parse
-from pyrunbook.lint.subject import Subject
 
 _URL = re.compile(r"(?:https?|wss?|ftp)://", re.IGNORECASE)
 _BRACES = re.compile(r"\{[^{}]*(?:,|\.\.)[^{}]*\}")
 
 
+@rule("warning", "The shell changes a URL before its program sees it.")
 def check(subject: Subject, _context: Context) -> Iterator[Finding]:
     """Braces that become several words, patterns of file names, and `&`, which ends the command."""
     for command in subject.commands:
@@ -32,6 +31,3 @@ def _read_by_shell(word: Word) -> str:
     if re.search(r"[*\[\]]", word.bare):
         return "the shell takes * and [ ] in this URL for a pattern of file names"
     return "& ends the command within this URL, and what is behind it is lost" if word.cut else ""
-
-
-RULE = Rule("unquoted-url", "warning", "The shell changes a URL before its program sees it.", check)

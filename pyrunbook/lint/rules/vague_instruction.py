@@ -5,9 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from pyrunbook.lint.context import Context
-from pyrunbook.lint.rule import Finding, Rule
-from pyrunbook.lint.subject import Role, Subject
+from pyrunbook.lint.rule import Context, Finding, Subject, rule
+from pyrunbook.lint.subject import Purpose
 
 # An order, not "if you cannot resolve the issue" or "to resolve the issue, …": it begins its sentence.
 _FIRST = r"(?:(?<=^)|(?<=[.:;*] )|(?<=\d[.)] )|(?<=- )|(?<=then )|(?<=puis ))"
@@ -68,12 +67,13 @@ _PHRASES = {"en": _compiled(_ENGLISH), "fr": _compiled(_FRENCH)}
 _BOTH = [*_PHRASES["en"], *_PHRASES["fr"]]
 
 
+@rule("warning", "An instruction leaves open what to do, when or how long.")
 def check(subject: Subject, _context: Context) -> Iterator[Finding]:
     """Each vague phrase in a text that says what to do."""
     if not subject.is_runbook:
         return
     for text in subject.texts:
-        if text.role is not Role.INSTRUCTION:
+        if text.purpose is not Purpose.INSTRUCTION:
             continue
         for line in text.lines:
             words = line.words.replace("\N{RIGHT SINGLE QUOTATION MARK}", "'")
@@ -81,6 +81,3 @@ def check(subject: Subject, _context: Context) -> Iterator[Finding]:
                 for found in pattern.finditer(words):
                     at = line.at._replace(column=line.at.column + found.start())
                     yield Finding(at, f'"{found[0].strip()}" leaves the decision to the reader: {advice}')
-
-
-RULE = Rule("vague-instruction", "warning", "An instruction leaves open what to do, when or how long.", check)
