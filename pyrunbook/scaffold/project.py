@@ -53,8 +53,9 @@ def _project_files(today: date) -> dict[str, str]:
         for suffix in (".yml", ".meta.yml", ".meta.fr.yml"):
             name = f"playbooks/{runbook}{suffix}"
             found[name] = (content / name).read_text(encoding="utf-8")
-    for path in sorted((content / "inventories" / "sandbox").rglob("*.yml")):
-        found[path.relative_to(content).as_posix()] = path.read_text(encoding="utf-8")
+    for directory in ("inventories/sandbox", ".config/molecule"):
+        for path in sorted(each for kind in ("*.yml", "*.py") for each in (content / directory).rglob(kind)):
+            found[path.relative_to(content).as_posix()] = path.read_text(encoding="utf-8")
     for grant in GRANTS:
         name = f"docs/kubernetes/{grant}.yaml"
         found[name] = (content / name).read_text(encoding="utf-8")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 import tarfile
@@ -45,22 +46,25 @@ def test_the_sdist_is_complete(distributions: Distributions) -> None:
     assert _tracked() - there == set()
 
 
+def _is_scenario(name: str) -> bool:
+    """Whether a file proves a role: a project gets what scenarios share, the scenarios themselves stay here."""
+    return re.search(r"(^|/)roles/[^/]+/molecule/", name) is not None
+
+
 def test_the_wheel_has_all_content_and_nothing_else(distributions: Distributions) -> None:
     with zipfile.ZipFile(distributions.wheel) as archive:
         there = set(archive.namelist())
     wanted = {
         f"pyrunbook/content/{name}"
-        for name in _tracked("playbooks", "roles", "inventories")
-        if "/molecule/" not in name
+        for name in _tracked("playbooks", "roles", "inventories", ".config/molecule")
+        if not _is_scenario(name)
     }
     assert wanted - there == set()
     assert "pyrunbook/content/ansible.cfg" in there
     strays = [
         name
         for name in there
-        if ("/molecule/" in name and "/content/" in name)
-        or name.endswith(".pyc")
-        or not name.startswith(("pyrunbook/", "pyrunbook-"))
+        if _is_scenario(name) or name.endswith(".pyc") or not name.startswith(("pyrunbook/", "pyrunbook-"))
     ]
     assert strays == []
 

@@ -14,6 +14,7 @@ def test_a_project_uses_the_roles_of_the_wheel(installed: Installed, tmp_path: P
     project = tmp_path / "project"
     installed.ok("pyrunbook", "init", str(project))
     installed.ok("pyrunbook", "new", "incidents", "slow", "--role", "speed_up", "--project", str(project))
+    assert (project / ".config/molecule/action_plugins/sandbox_difference.py").is_file()
     here = {"PYRUNBOOK_CONTENT": str(project)}
     assert "incidents/slow" in installed.ok("pyrunbook", "list", **here)
     page = installed.ok("pyrunbook", "docs", "show", "maintenance/check_service", "--project", str(project))

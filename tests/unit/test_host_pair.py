@@ -7,6 +7,7 @@ import importlib.util
 import json
 import os
 import pkgutil
+import runpy
 import stat
 import sys
 import time
@@ -36,15 +37,11 @@ def in_process(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[st
     for found in pkgutil.walk_packages(pyrunbook.on_target.__path__, "pyrunbook.on_target."):
         shipped_as = found.name.replace("pyrunbook.on_target", "ansible.module_utils")
         monkeypatch.setitem(sys.modules, shipped_as, importlib.import_module(found.name))
-    spec = importlib.util.spec_from_file_location("host_pair", places.package() / "plugins/modules/host_pair.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
+    path = str(places.package() / "plugins/modules/host_pair.py")
 
     def call(check_mode: bool = False, **options: Any) -> dict[str, Any]:
         with patch_module_args({"_ansible_check_mode": check_mode, **options}), pytest.raises(SystemExit) as ended:
-            module.main()
+            runpy.run_path(path, run_name="__main__")
         text = capsys.readouterr().out
         assert "PRIVATE KEY" not in text
         result: dict[str, Any] = json.loads(text)

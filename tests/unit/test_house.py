@@ -7,6 +7,7 @@ import importlib
 import importlib.util
 import pkgutil
 import re
+import runpy
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,6 +16,7 @@ from typing import Any
 import click
 import pytest
 import yaml
+from ansible.module_utils import basic
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
 import pyrunbook.on_target
@@ -176,15 +178,11 @@ def modules() -> dict[str, Any]:
         found[path.stem] = argument_spec
         raise Asked
 
-    for path in (CHECKOUT / "pyrunbook/plugins/modules").glob("[!_]*.py"):
-        spec = importlib.util.spec_from_file_location(path.stem, path)
-        assert spec is not None
-        assert spec.loader is not None
-        module = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(module)
-        module.AnsibleModule = record  # type: ignore[attr-defined]
-        with pytest.raises(Asked):
-            module.main()
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(basic, "AnsibleModule", record)
+        for path in (CHECKOUT / "pyrunbook/plugins/modules").glob("[!_]*.py"):
+            with pytest.raises(Asked):
+                runpy.run_path(str(path), run_name="__main__")
     return found
 
 

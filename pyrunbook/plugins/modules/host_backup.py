@@ -21,11 +21,5 @@ SPEC = {
     "destination": {"type": "path", "required": True},
 }
 
-
-def main() -> None:
-    """Run the module."""
-    run(AnsibleModule, backup, SPEC)
-
-
 if __name__ == "__main__":
-    main()
+    run(AnsibleModule, backup, SPEC)

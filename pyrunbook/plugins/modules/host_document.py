@@ -1,8 +1,6 @@
 #!/usr/bin/python
 """Ansible module: a small JSON document in a file that the service reads. See DOCUMENTATION."""
 
-from __future__ import annotations
-
 DOCUMENTATION = r"""
 module: host_document
 short_description: Keep a small JSON document in a file that the service reads
@@ -28,11 +26,5 @@ SPEC = {
     "missing": {"type": "dict", "required": True},
 }
 
-
-def main() -> None:
-    """Run the module."""
-    run(AnsibleModule, document, SPEC)
-
-
 if __name__ == "__main__":
-    main()
+    run(AnsibleModule, document, SPEC)

@@ -1,8 +1,6 @@
 #!/usr/bin/python
 """Ansible module: the ends of a service's logs and its small state files. See DOCUMENTATION."""
 
-from __future__ import annotations
-
 DOCUMENTATION = r"""
 module: host_evidence
 short_description: Read the end of each file that a pattern finds
@@ -21,11 +19,5 @@ SPEC = {
     "bytes": {"type": "int", "default": 65536},
 }
 
-
-def main() -> None:
-    """Run the module."""
-    run(AnsibleModule, evidence, SPEC)
-
-
 if __name__ == "__main__":
-    main()
+    run(AnsibleModule, evidence, SPEC)

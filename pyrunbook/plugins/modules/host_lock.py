@@ -38,9 +38,7 @@ SPEC = {
     "predecessors": {"type": "list", "elements": "str", "default": []},
 }
 
-
-def main() -> None:
-    """Run the module."""
+if __name__ == "__main__":
     run(
         AnsibleModule,
         lock,
@@ -51,7 +49,3 @@ def main() -> None:
             ("state", "broken", ["holder"]),
         ],
     )
-
-
-if __name__ == "__main__":
-    main()

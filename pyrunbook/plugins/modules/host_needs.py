@@ -1,8 +1,6 @@
 #!/usr/bin/python
 """Ansible module: see whether a service's machine has what an update needs. See DOCUMENTATION."""
 
-from __future__ import annotations
-
 DOCUMENTATION = r"""
 module: host_needs
 short_description: See whether a service's machine has what an update needs, before anything is changed
@@ -22,18 +20,7 @@ options:
     type: list
     elements: dict
     default: []
-  service:
-    description: Where the slots are; see M(host_state).
-    type: dict
-    required: true
-    suboptions:
-      root: {description: The service's root directory., type: path, required: true}
-      colors: {description: Per color C(address) and C(unit)., type: dict, required: true}
-      upstream_file: {description: The file that the proxy's upstream reads., type: path, required: true}
-      manager: {description: The process manager., type: str, required: true, choices: [systemd, supervisor]}
-      supervisor_config: {description: Path of supervisord.conf., type: str, default: ""}
-      supervisor_command: {description: Argv prefix of supervisorctl., type: list, elements: str, default: []}
-      systemctl_command: {description: Argv prefix of systemctl., type: list, elements: str, default: []}
+  service: {description: Where the slots are; see M(host_state)., type: dict, required: true}
 author: [pyrunbook]
 """
 
@@ -51,11 +38,5 @@ SPEC = {
     "certificates": {"type": "list", "elements": "dict", "default": []},
 }
 
-
-def main() -> None:
-    """Run the module."""
-    run(AnsibleModule, needs, SPEC)
-
-
 if __name__ == "__main__":
-    main()
+    run(AnsibleModule, needs, SPEC)

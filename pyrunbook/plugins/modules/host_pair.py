@@ -1,8 +1,6 @@
 #!/usr/bin/python
 """Ansible module: the moves of a certificate and its key on the machine that serves them. See DOCUMENTATION."""
 
-from __future__ import annotations
-
 DOCUMENTATION = r"""
 module: host_pair
 short_description: Look at a certificate and its key, or make one move of their rotation
@@ -69,11 +67,5 @@ SPEC = {
     "seconds": {"type": "int", "default": 60},
 }
 
-
-def main() -> None:
-    """Run the module."""
-    run(AnsibleModule, pair, SPEC)
-
-
 if __name__ == "__main__":
-    main()
+    run(AnsibleModule, pair, SPEC)

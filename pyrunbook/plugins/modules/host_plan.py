@@ -18,11 +18,5 @@ from ansible.module_utils.calls.plan import plan
 
 SPEC = {"path": {"type": "path", "required": True}, "content": {"type": "str"}}
 
-
-def main() -> None:
-    """Run the module."""
-    run(AnsibleModule, plan, SPEC)
-
-
 if __name__ == "__main__":
-    main()
+    run(AnsibleModule, plan, SPEC)

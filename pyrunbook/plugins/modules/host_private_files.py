@@ -1,8 +1,6 @@
 #!/usr/bin/python
 """Ansible module: read files that hold keys. See DOCUMENTATION."""
 
-from __future__ import annotations
-
 DOCUMENTATION = r"""
 module: host_private_files
 short_description: Read files that hold keys, for an encrypted backup
@@ -20,11 +18,5 @@ from ansible.module_utils.calls.private_files import private_files
 
 SPEC = {"paths": {"type": "list", "elements": "path", "required": True}}
 
-
-def main() -> None:
-    """Run the module."""
-    run(AnsibleModule, private_files, SPEC)
-
-
 if __name__ == "__main__":
-    main()
+    run(AnsibleModule, private_files, SPEC)

@@ -10,18 +10,7 @@ description:
 options:
   plan: {description: The C(host) section of a rollback plan., type: dict, required: true}
   preview: {description: Bring the other color back to what it was instead., type: bool, default: false}
-  service:
-    description: Where the slots are; see M(host_state).
-    type: dict
-    required: true
-    suboptions:
-      root: {description: The service's root directory., type: path, required: true}
-      colors: {description: Per color C(address) and C(unit)., type: dict, required: true}
-      upstream_file: {description: The file that the proxy's upstream reads., type: path, required: true}
-      manager: {description: The process manager., type: str, required: true, choices: [systemd, supervisor]}
-      supervisor_config: {description: Path of supervisord.conf., type: str, default: ""}
-      supervisor_command: {description: Argv prefix of supervisorctl., type: list, elements: str, default: []}
-      systemctl_command: {description: Argv prefix of systemctl., type: list, elements: str, default: []}
+  service: {description: Where the slots are; see M(host_state)., type: dict, required: true}
 author: [pyrunbook]
 """
 
@@ -32,11 +21,5 @@ from ansible.module_utils.slots import SERVICE
 
 SPEC = {"service": SERVICE, "plan": {"type": "dict", "required": True}, "preview": {"type": "bool", "default": False}}
 
-
-def main() -> None:
-    """Run the module."""
-    run(AnsibleModule, put_back, SPEC)
-
-
 if __name__ == "__main__":
-    main()
+    run(AnsibleModule, put_back, SPEC)

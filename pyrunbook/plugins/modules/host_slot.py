@@ -1,8 +1,6 @@
 #!/usr/bin/python
 """Ansible module: bring one slot of a service into a state. See DOCUMENTATION."""
 
-from __future__ import annotations
-
 DOCUMENTATION = r"""
 module: host_slot
 short_description: Start a release in a slot, stop the slot, empty it, or see that it serves
@@ -20,18 +18,7 @@ options:
     type: str
   release: {description: The release that runs., type: str}
   stable_seconds: {description: Seconds that a started process must stay up., type: float, default: 0}
-  service:
-    description: Where the slots are; see M(host_state).
-    type: dict
-    required: true
-    suboptions:
-      root: {description: The service's root directory., type: path, required: true}
-      colors: {description: Per color C(address) and C(unit)., type: dict, required: true}
-      upstream_file: {description: The file that the proxy's upstream reads., type: path, required: true}
-      manager: {description: The process manager., type: str, required: true, choices: [systemd, supervisor]}
-      supervisor_config: {description: Path of supervisord.conf., type: str, default: ""}
-      supervisor_command: {description: Argv prefix of supervisorctl., type: list, elements: str, default: []}
-      systemctl_command: {description: Argv prefix of systemctl., type: list, elements: str, default: []}
+  service: {description: Where the slots are; see M(host_state)., type: dict, required: true}
 author: [pyrunbook]
 """
 
@@ -49,11 +36,5 @@ SPEC = {
     "stable_seconds": {"type": "float", "default": 0.0},
 }
 
-
-def main() -> None:
-    """Run the module."""
-    run(AnsibleModule, slot, SPEC, required_if=[("state", "started", ["release"]), ("state", "serving", ["release"])])
-
-
 if __name__ == "__main__":
-    main()
+    run(AnsibleModule, slot, SPEC, required_if=[("state", "started", ["release"]), ("state", "serving", ["release"])])

@@ -37,11 +37,5 @@ from ansible.module_utils.slots import SERVICE
 
 SPEC = {"service": SERVICE}
 
-
-def main() -> None:
-    """Run the module."""
-    run(AnsibleModule, state, SPEC)
-
-
 if __name__ == "__main__":
-    main()
+    run(AnsibleModule, state, SPEC)

@@ -27,11 +27,5 @@ SPEC = {
     "keep": {"type": "list", "elements": "str", "default": []},
 }
 
-
-def main() -> None:
-    """Run the module."""
-    run(AnsibleModule, upstream, SPEC)
-
-
 if __name__ == "__main__":
-    main()
+    run(AnsibleModule, upstream, SPEC)
