@@ -121,9 +121,7 @@ class Catalog:
     def _without_way_back(self, runbook: Runbook) -> InvalidFile:
         document = read(runbook.path.with_suffix(".meta.yml"))
         path = ("argument_specs", read_metadata(document.file)[0], "runbook", "undone_by")
-        node = document.root
-        for key in path:
-            node = document.get(node, key) or node
+        node = document.get(document.root, *path) or document.root
         message = f"there is no runbook {runbook.metadata.undone_by}; nothing would put back what a run has changed"
         return InvalidFile(
             [document.problem(node, ".".join(path), message)], next_step="name the id of one that pyrunbook list shows"

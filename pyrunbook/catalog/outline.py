@@ -8,18 +8,16 @@ wrong is listed with file, line and column, and the rest is read.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import yaml
 
-from pyrunbook.catalog.outline_tasks import Item, Kind, Tasks, is_template, key_values
+from pyrunbook.catalog.outline_tasks import Item, Tasks, is_template, key_values
 from pyrunbook.project.document import Document
 from pyrunbook.project.problem import Problem
 from pyrunbook.project.role_places import RolePlaces, inside, is_file
 from pyrunbook.project.tasks import IMPORTS, SECTIONS, Written
-
-__all__ = ["SECTIONS", "Item", "Kind", "Outline", "OutlinePlay", "PlaybookImport", "read_outline"]
 
 _MAX_IMPORTS = 20
 _SHOWN = (
@@ -39,7 +37,7 @@ class OutlinePlay:
         file: in which it stands; `line` and `column` count from 1.
         prompts: the variables that it asks for in the terminal.
         settings: keyword to what is written there, of `_SHOWN`.
-        pre_tasks: like the other sections, its items in order.
+        sections: those that have something, by name, in the order in which Ansible takes them.
     """
 
     name: str
@@ -53,17 +51,7 @@ class OutlinePlay:
     vars_files: tuple[str, ...] = ()
     prompts: tuple[str, ...] = ()
     settings: tuple[tuple[str, str], ...] = ()
-    pre_tasks: tuple[Item, ...] = ()
-    roles: tuple[Item, ...] = ()
-    tasks: tuple[Item, ...] = ()
-    post_tasks: tuple[Item, ...] = ()
-    handlers: tuple[Item, ...] = ()
-
-    @property
-    def sections(self) -> dict[str, tuple[Item, ...]]:
-        """The sections that have something, by name, in the order in which Ansible takes them."""
-        found = {section: getattr(self, section) for section in SECTIONS}
-        return {section: items for section, items in found.items() if items}
+    sections: dict[str, tuple[Item, ...]] = field(default_factory=dict)
 
     def walk(self) -> Iterator[Item]:
         """All items, those inside of others too."""
@@ -219,9 +207,9 @@ class _Playbooks:
             return None
         hosts, (file, line, column) = ",".join(document.texts(keyword("hosts"))), entry.spot()
         sections = {
-            section: self.tasks.items(document, keyword(section), section, f"{entry.where}.{section}", opened[-1:])
-            for section in SECTIONS
-        }
+            section: items for section in SECTIONS
+            if (items := self.tasks.items(document, keyword(section), section, f"{entry.where}.{section}", opened[-1:]))
+        }  # fmt: skip
         return OutlinePlay(
             entry.name or hosts, hosts, file, line, column, tags=entry.tags,
             serial=",".join(document.texts(keyword("serial"))) or None,
@@ -229,7 +217,7 @@ class _Playbooks:
             vars_files=document.texts(keyword("vars_files")),
             prompts=tuple(_prompts(document, keyword("vars_prompt"))),
             settings=tuple((key, document.brief(entry.entries[key][1])) for key in _SHOWN if key in entry.entries),
-            **sections,
+            sections=sections,
         )  # fmt: skip
 
     def _imported(self, entry: Written, target: str, opened: tuple[Path, ...]) -> Path | None:

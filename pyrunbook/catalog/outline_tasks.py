@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
+from typing import Any
 
 import yaml
 
@@ -209,10 +210,9 @@ class Tasks:
                 task.complain(f"more than {_MAX_BLOCKS} blocks in each other; this one was not read")
                 break
             parts[part] = self.items(task.document, task.keyword(part), part, f"{task.where}.{part}", opened, depth + 1)
-        return self._made(
-            Kind.BLOCK, task.name or "block", task,
-            children=parts.get("block", ()), rescue=parts.get("rescue", ()), always=parts.get("always", ()),
-        )  # fmt: skip
+        children, rescue, always = (parts.get(part, ()) for part in PARTS)
+        name = task.name or "block"
+        return self._made(Kind.BLOCK, name, task, children=children, rescue=rescue, always=always)
 
     def _task(self, task: Task, opened: tuple[Path, ...]) -> Item | None:
         written = self._module(task)
@@ -278,12 +278,9 @@ class Tasks:
             tasks_from=(arguments or {}).get("tasks_from", ""),
         )  # fmt: skip
 
-    def _made(
-        self, kind: Kind, title: str, task: Task,
-        *, module: str = "", role: str | None = None, role_path: Path | None = None, target: str | None = None,
-        children: tuple[Item, ...] = (), rescue: tuple[Item, ...] = (), always: tuple[Item, ...] = (),
-        tasks_from: str = "", asks: bool = False,
-    ) -> Item:  # fmt: skip
+    def _made(self, kind: Kind, title: str, task: Task, *, module: str = "", **attributes: Any) -> Item:
+        """An item with what its task says; `attributes` are further ones of `Item`."""
+
         def said(names: Iterable[str], entries: Entries = task.entries) -> list[tuple[str, str]]:
             return [(name, task.document.brief(entries[name][1])) for name in names if name in entries]
 
@@ -297,9 +294,8 @@ class Tasks:
         elif kind is Kind.ROLE:
             variables += said(key for key in task.entries if key not in _KEYWORDS and key not in _NAMES_A_ROLE)
         return Item(
-            kind, title, *task.spot(), module, role, role_path, target, tags=task.tags, when=task.conditions,
-            tasks_from=tasks_from, settings=tuple(settings), variables=tuple(variables), asks=asks,
-            children=children, rescue=rescue, always=always,
+            kind, title, *task.spot(), module, tags=task.tags, when=task.conditions, settings=tuple(settings),
+            variables=tuple(variables), **attributes,
         )  # fmt: skip
 
     def _included(self, task: Task, target: str, opened: tuple[Path, ...]) -> tuple[Item, ...]:

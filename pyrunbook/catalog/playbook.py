@@ -60,14 +60,16 @@ class Play:
 
 
 @dataclass(frozen=True)
-class Import:
+class AppliedRole:
     """A task that applies a role: what a step is made of.
 
     Attributes:
         id: the first tag that is not `always` or `never`; the role's name where there is none. The journal's callback
             names steps by the same rule.
-        title: the task's name, templates as written.
+        title: the task's name, templates such as `{{ service_preview_color }}` as written.
+        role: the name of its folder.
         conditions: the `when` of the task and of the blocks around it.
+        line: of the playbook, counting from 1.
         variables: what the play, the blocks and the task set for the role (`vars`), templates as written.
         tags: of the task and of what is around it.
     """
@@ -87,9 +89,9 @@ class Playbook:
     """What a playbook says."""
 
     plays: tuple[Play, ...]
-    imports: tuple[Import, ...]
+    imports: tuple[AppliedRole, ...]
 
-    def chosen(self, strategy: str) -> Iterator[Import]:
+    def chosen(self, strategy: str) -> Iterator[AppliedRole]:
         """The imports that a run of this strategy reaches, without the conditions that the strategy decides."""
         for item in self.imports:
             verdicts = [_verdict(condition, strategy) for condition in item.conditions]
@@ -143,7 +145,7 @@ class _Reader:
     def __init__(self, document: Document) -> None:
         self._document = document
         self.plays: list[Play] = []
-        self.imports: list[Import] = []
+        self.imports: list[AppliedRole] = []
 
     def play(self, play: WrittenPlay) -> None:
         for key in (play.entries[name][0] for name in IMPORTS if name in play.entries):
@@ -178,7 +180,7 @@ class _Reader:
                 step = next((tag for tag in inside.tags if tag not in ("always", "never")), role[0])
                 title, line = task.name or role[0], task.spot().line
                 variables, tags = inside.variables, inside.tags
-                self.imports.append(Import(step, title, role[0], phase, inside.conditions, line, variables, tags))
+                self.imports.append(AppliedRole(step, title, role[0], phase, inside.conditions, line, variables, tags))
 
     def _within(self, around: _Around, inner: Written) -> _Around:
         said = self._value(inner, "vars")
@@ -203,10 +205,10 @@ def _prompts(given: Any) -> Iterator[Prompt]:
             yield Prompt(str(item["name"]), str(item.get("prompt") or item["name"]), bool(item.get("private", True)))
 
 
-def _ambiguous(document: Document, imports: list[Import]) -> Iterator[Problem]:
+def _ambiguous(document: Document, imports: list[AppliedRole]) -> Iterator[Problem]:
     """Steps that a run could not tell apart; those of different strategies may share an id."""
     for strategy in STRATEGIES:
-        seen: dict[tuple[Phase, str], Import] = {}
+        seen: dict[tuple[Phase, str], AppliedRole] = {}
         for item in Playbook((), tuple(imports)).chosen(strategy):
             first = seen.setdefault((item.phase, item.id), item)
             if first is not item and first.line != item.line:
@@ -216,7 +218,7 @@ def _ambiguous(document: Document, imports: list[Import]) -> Iterator[Problem]:
             return
 
 
-def _unguarded(document: Document, imports: list[Import]) -> Iterator[Problem]:
+def _unguarded(document: Document, imports: list[AppliedRole]) -> Iterator[Problem]:
     """Guards that a run of one step would leave out. A playbook that is no runbook of ours has none."""
     if not any(item.role in GUARDS for item in imports):
         return

@@ -12,7 +12,7 @@ import msgspec
 import yaml
 
 from pyrunbook.catalog.metadata import Input
-from pyrunbook.project.document import Document, Entries, read_leniently
+from pyrunbook.project.document import Document, read_leniently
 from pyrunbook.project.problem import Problem
 from pyrunbook.project.role_places import inside, is_file
 
@@ -61,11 +61,9 @@ def read_role(roles: Path, name: str, project: Path | None = None) -> Role:
     description, inputs = "", {}
     details: tuple[str, ...] = ()
     if spec_file is not None:
-        entries = spec_file.entries(spec)
-        description = _line(spec_file, entries, "short_description") or _line(spec_file, entries, "description")
-        if {"short_description", "description"} <= entries.keys():
-            details = spec_file.texts(entries["description"][1])
-        inputs = dict(_inputs(spec_file, entries, defaults))
+        short, long = (spec_file.texts(spec_file.get(spec, key)) for key in ("short_description", "description"))
+        description, details = " ".join(short or long), long if short else ()
+        inputs = dict(_inputs(spec_file, spec, defaults))
     if not description:
         description = _galaxy_description(path, boundary)
     return Role(
@@ -93,29 +91,21 @@ def _main_spec(path: Path, boundary: Path) -> tuple[Document | None, yaml.Node |
     for name in ("argument_specs", "main"):
         file = _one_of(path / "meta", name, boundary)
         if file is not None:
-            loose = read_leniently(file)
-            for root in loose.roots:
-                _, specs = loose.entries(root).get("argument_specs", (None, None))
-                _, spec = loose.entries(specs).get("main", (None, None))
-                if spec is not None:
-                    return loose, spec
-            if name == "argument_specs":
-                return loose, None
+            document = read_leniently(file)
+            specs = (document.get(root, "argument_specs", "main") for root in document.roots)
+            spec = next((each for each in specs if each is not None), None)
+            if spec is not None or name == "argument_specs":
+                return document, spec
     return None, None
-
-
-def _line(loose: Document, entries: Entries, key: str) -> str:
-    return " ".join(loose.texts(entries[key][1])) if key in entries else ""
 
 
 def _galaxy_description(path: Path, boundary: Path) -> str:
     file = _one_of(path / "meta", "main", boundary)
     if file is None:
         return ""
-    loose = read_leniently(file)
-    for root in loose.roots:
-        _, info = loose.entries(root).get("galaxy_info", (None, None))
-        return _line(loose, loose.entries(info), "description")
+    document = read_leniently(file)
+    for root in document.roots[:1]:
+        return " ".join(document.texts(document.get(root, "galaxy_info", "description")))
     return ""
 
 
@@ -124,44 +114,44 @@ def differ(told: Any, default: Any) -> bool:
     return told is not None and "{{" not in str(default) and told != default and str(told) != str(default)
 
 
-def _inputs(loose: Document, spec: Entries, defaults: dict[str, Any]) -> Iterator[tuple[str, Input]]:
-    _, options = spec.get("options", (None, None))
-    for name, (_, node) in loose.entries(options, "argument_specs.main.options").items():
+def _inputs(document: Document, spec: yaml.Node | None, defaults: dict[str, Any]) -> Iterator[tuple[str, Input]]:
+    options = document.get(spec, "options")
+    for name, (_, node) in document.entries(options, "argument_specs.main.options").items():
         where = f"argument_specs.main.options.{name}"
         values: dict[str, Any] = {}
-        for key, (_, value) in loose.entries(node, where).items():
+        for key, (_, value) in document.entries(node, where).items():
             if key not in _INPUT:
-                loose.complain(value, f"{where}.{key}", "unknown field of an argument spec")
+                document.complain(value, f"{where}.{key}", "unknown field of an argument spec")
                 continue
             try:
-                values[_INPUT[key].name] = msgspec.convert(loose.value(value), _INPUT[key].type, strict=False)
+                values[_INPUT[key].name] = msgspec.convert(document.value(value), _INPUT[key].type, strict=False)
             except (msgspec.ValidationError, ValueError) as error:
-                loose.complain(value, f"{where}.{key}", str(error))
+                document.complain(value, f"{where}.{key}", str(error))
         made = Input(**values)
-        if name in defaults and differ(made.default, defaults[name]):
-            (_, told) = loose.entries(node)["default"]
+        said = document.get(node, "default")
+        if said is not None and name in defaults and differ(made.default, defaults[name]):
             means = f"is {made.default!r} here, and {defaults[name]!r} in defaults/main.yml, which is what a run has"
-            loose.complain(told, f"{where}.default", means)
+            document.complain(said, f"{where}.default", means)
         yield name, made
 
 
 def _defaults(path: Path, boundary: Path, problems: list[Problem]) -> dict[str, Any]:
     directory = path / "defaults"
     file = _one_of(directory, "main", boundary)
-    files = [file] if file else sorted((directory / "main").glob("**/*.y*ml")) if (directory / "main").is_dir() else []
+    files = [file] if file else sorted((directory / "main").glob("**/*.y*ml"))
     found: dict[str, Any] = {}
     for each in files:
         if not inside(each, boundary):
             continue
-        loose = read_leniently(each)
-        for root in loose.roots:
-            for name, (_, node) in loose.entries(root).items():
+        document = read_leniently(each)
+        for root in document.roots:
+            for name, (_, node) in document.entries(root).items():
                 try:
-                    found[name] = loose.value(node)
+                    found[name] = document.value(node)
                 except ValueError as error:
-                    loose.complain(node, name, str(error))
-                    found[name] = loose.written(node)
-        problems += loose.problems
+                    document.complain(node, name, str(error))
+                    found[name] = document.written(node)
+        problems += document.problems
     return found
 
 

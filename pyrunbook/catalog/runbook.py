@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import timedelta
 from functools import cached_property
 from pathlib import Path
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from pyrunbook.catalog.metadata import ArgumentSpec, Input, Metadata, Trouble, Variables, read_metadata
-from pyrunbook.catalog.playbook import STRATEGIES, Phase, Play, Playbook, read_playbook
+from pyrunbook.catalog.playbook import STRATEGIES, AppliedRole, Phase, Play, Playbook, read_playbook
 from pyrunbook.catalog.step_notes import NOTES, StepNotes, read_step_notes
 from pyrunbook.catalog.values import NO_TIME, Duration, Text
 from pyrunbook.errors import BadInput
@@ -34,30 +34,19 @@ _TEMPLATE = re.compile(r"""{{\s*(?P<name>\w+)(?:\s*\|\s*default\(['"](?P<default
 
 
 @dataclass(frozen=True)
-class Step:
-    """One step of a runbook.
+class Step(AppliedRole):
+    """One step of a runbook, without the conditions that the strategy decides.
 
     Attributes:
-        id: as in the journal.
-        title: as in the playbook, with templates such as `{{ service_preview_color }}`; see `spoken_title`.
-        role: that it applies; the name of its folder.
-        phase: where in the play it stands.
-        conditions: what else must hold for it to happen, as Ansible writes it.
-        line: of the playbook, counting from 1.
-        notes: of the role; `None` where it has none.
-        variables: what the playbook sets for the role, templates as written.
-        always: whether it is done also by a run of another step alone.
+        notes: of its role; `None` where it has none.
     """
 
-    id: str
-    title: str
-    role: str
-    phase: Phase
-    conditions: tuple[str, ...]
-    line: int
-    notes: StepNotes | None
-    variables: dict[str, Any] = field(default_factory=dict)
-    always: bool = False
+    notes: StepNotes | None = None
+
+    @property
+    def always(self) -> bool:
+        """Whether it is done also by a run of another step alone."""
+        return "always" in self.tags
 
     @property
     def estimate(self) -> Duration:
@@ -217,10 +206,7 @@ class Runbook:
                 problems += error.problems
         if problems:
             raise InvalidFile(problems)
-        return [
-            Step(i.id, i.title, i.role, i.phase, i.conditions, i.line, notes[i.role], i.variables, "always" in i.tags)
-            for i in self.playbook.chosen(strategy)
-        ]
+        return [Step(**vars(applied), notes=notes[applied.role]) for applied in self.playbook.chosen(strategy)]
 
     def refuse_selection(self, chosen: Iterable[str]) -> None:
         """Refuse to run only these steps, with the guards, where that would leave a service in the middle.

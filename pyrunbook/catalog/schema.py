@@ -20,7 +20,7 @@ from pyrunbook.catalog.settings import Settings
 from pyrunbook.catalog.step_notes import StepNotes
 from pyrunbook.catalog.strict import fields_of, is_struct, taken_apart
 from pyrunbook.catalog.translation import KEYS, NAMED
-from pyrunbook.catalog.values import LANGUAGES, Text, schema_of
+from pyrunbook.catalog.values import LANGUAGES, Text
 
 _DRAFT = "https://json-schema.org/draft/2020-12/schema"
 # A field and its words in a docstring, cleaned: those lines that follow and stand further right belong to it.
@@ -125,7 +125,7 @@ def _of(kind: type[msgspec.Struct]) -> tuple[dict[str, Any], dict[str, Any]]:
         if struct.__name__ in definitions:
             _describe(definitions[struct.__name__], struct)
     for value in values:
-        definitions[value.__name__] = {"description": _summary(value), **schema_of(value)}
+        definitions[value.__name__] = {"description": _summary(value), **value.SCHEMA}
     return reference, dict(sorted(definitions.items()))
 
 

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import json
 import re
 import tomllib
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, Literal
 
 import msgspec
+import yaml
 
 from pyrunbook.catalog.metadata import Struct
 from pyrunbook.catalog.strict import read_struct
-from pyrunbook.catalog.values import LANGUAGES, Duration, read_value
-from pyrunbook.project.document import read
+from pyrunbook.catalog.values import Duration
+from pyrunbook.project.document import LOADER, Document, read
 from pyrunbook.project.playbooks import SETTINGS
 from pyrunbook.project.problem import InvalidFile, Problem
 
@@ -70,7 +73,7 @@ def read_settings(project: Path) -> Settings:
     """The settings of a project; the defaults where it has none. `.pyrunbook.yml` goes before `pyproject.toml`.
 
     Raises:
-        InvalidFile: with every mistake in `.pyrunbook.yml`, or the first one in `pyproject.toml`.
+        InvalidFile: with every mistake in it.
     """
     file = project / FILE
     if file.is_file():
@@ -93,37 +96,21 @@ def _from_toml(file: Path) -> Settings:
         line, column = (int(found[1]), int(found[2])) if found else (1, 1)
         raise InvalidFile([Problem(file, line, column, "", f"not TOML: {error}")]) from None
 
-    def hook(kind: type[Any], given: Any) -> Any:
-        return read_value(kind, given, file.parent)
-
-    try:
-        return msgspec.convert(raw, Settings, dec_hook=hook)
-    except (msgspec.ValidationError, ValueError) as error:
-        where = re.search(r"`\$\.?([^`]*)`", str(error))
-        path = f"tool.pyrunbook.{where[1]}".rstrip(".") if where else "tool.pyrunbook"
-        message, value = str(error), re.search(r"Invalid enum value '([^']*)'", str(error))
-        line = _line(text, path)
-        if value is not None:
-            allowed = get_args(Level) if ".levels" in path else LANGUAGES
-            message = f"{value[1]!r} is none of {', '.join(allowed)}"
-            line = _line_of_value(text, value[1], line)
-        raise InvalidFile([Problem(file, line, 1, path, message)]) from None
+    # JSON is YAML: so both forms of the settings have one reader, and its messages.
+    node: Any = yaml.compose(json.dumps(raw, default=str), Loader=LOADER)
+    problems: list[Problem] = []
+    settings = read_struct(Document(file), node, Settings, "tool.pyrunbook", problems)
+    if settings is None:
+        raise InvalidFile([replace(each, line=_line(text, each.where), column=1) for each in problems])
+    return settings
 
 
 def _line(text: str, path: str) -> int:
-    """The line of the table or key that a path is about, as near as a file without marks allows."""
-    path = path.partition("[")[0]
-    key = path.rpartition(".")[2]
-    for number, line in enumerate(text.splitlines(), 1):
-        if re.match(rf"\s*{re.escape(key)}\s*=|\s*\[{re.escape(path)}\]", line):
-            return number
-    return next((n for n, line in enumerate(text.splitlines(), 1) if line.startswith("[tool.pyrunbook")), 1)
-
-
-def _line_of_value(text: str, value: str, first: int) -> int:
-    """The line in which a quoted value stands, from one on; that one where it stands in none."""
-    lines = list(enumerate(text.splitlines(), 1))[first - 1 :]
-    return next(
-        (n for n, line in lines if re.search(rf"=.*(['\"]){re.escape(value)}\1|^\s*(['\"]){re.escape(value)}\2", line)),
-        first,
-    )
+    """The line of a key, or of the nearest table or key around it: a TOML file is read without marks."""
+    names = re.sub(r"\[\d+\]", "", path).split(".")
+    for end in range(len(names), 0, -1):
+        begins = re.compile(rf"\s*{re.escape(names[end - 1])}\s*=|\s*\[{re.escape('.'.join(names[:end]))}\]")
+        for number, line in enumerate(text.splitlines(), 1):
+            if begins.match(line):
+                return number
+    return 1

@@ -236,8 +236,8 @@ def read(file: Path) -> Document:
         document.complain_at(1, 1, "the file is empty")
     elif len(document.roots) > 1:
         document.complain(document.roots[1], "", "not YAML: but found another document")
-    elif not document.problems and _has_duplicate_keys(document.root):
-        document.problems += _duplicate_keys(document, document.root, "", set())
+    elif not document.problems:
+        _complain_of_duplicate_keys(document)
     if document.problems:
         raise InvalidFile(document.problems)
     return document
@@ -366,39 +366,18 @@ def _many_brackets(text: str) -> bool:
     return left.count("[") + left.count("{") >= _MAX_DEPTH // 2
 
 
-def _has_duplicate_keys(root: yaml.Node) -> bool:
-    """A quick look without paths; a node that aliases name often is visited once."""
+def _complain_of_duplicate_keys(document: Document) -> None:
+    """Ask for the entries of every mapping, which lists what is there twice; aliases are followed once."""
     seen: set[int] = set()
-    left = [root]
+    left: list[tuple[yaml.Node, str]] = [(document.root, "")]
     while left:
-        node = left.pop()
+        node, where = left.pop()
         if isinstance(node, yaml.ScalarNode) or id(node) in seen:
             continue
         seen.add(id(node))
         if isinstance(node, yaml.MappingNode):
-            names = [str(key.value) for key, _ in node.value if key.value != "<<"]
-            if len(set(names)) < len(names):
-                return True
-            left += [value for _, value in node.value]
+            entries = document.entries(node, where).items()
+            left += [(value, f"{where}.{name}".lstrip(".")) for name, (_, value) in entries]
         else:
-            left += node.value
-    return False
-
-
-def _duplicate_keys(document: Document, node: yaml.Node, where: str, seen: set[int]) -> Iterator[Problem]:
-    if id(node) in seen:
-        return
-    seen.add(id(node))
-    if isinstance(node, yaml.SequenceNode):
-        for index, item in enumerate(node.value):
-            yield from _duplicate_keys(document, item, f"{where}[{index}]", seen)
-    elif isinstance(node, yaml.MappingNode):
-        first: dict[str, yaml.Node] = {}
-        for key, value in node.value:
-            name = str(key.value)
-            path = f"{where}.{name}".lstrip(".")
-            if name in first and name != "<<":
-                line = first[name].start_mark.line + 1
-                yield document.problem(key, path, f"the key is here twice, first in line {line}")
-            first.setdefault(name, key)
-            yield from _duplicate_keys(document, value, path, seen)
+            left += [(item, f"{where}[{index}]") for index, item in enumerate(node.value)]
+    document.problems.sort(key=lambda problem: (problem.line, problem.column))

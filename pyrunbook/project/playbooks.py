@@ -80,16 +80,12 @@ def no_playbooks(project: Path) -> Iterator[Problem]:
 
     Each is `elsewhere`: the file may be right, and has no page.
     """
-    for file in _below_playbooks(project):
+    for file in _yaml_files(project / PLAYBOOKS):
         if file.is_symlink() and not inside(file, project):
             continue
         kind, line = _top(file)
         if kind:
             yield Problem(file, line, 1, "", f"is no playbook, which is a list of plays: {kind}", elsewhere=True)
-
-
-def _below_playbooks(project: Path) -> Iterator[Path]:
-    return _yaml_files(project / PLAYBOOKS)
 
 
 def _top(file: Path) -> tuple[str, int]:
@@ -148,9 +144,12 @@ def _is_playbook(file: Path, *, or_broken: bool) -> bool:
         raw = file.read_bytes()
     except OSError:
         return False
-    text = raw.decode("utf-8-sig", errors="replace")
-    if or_broken and not _is_utf8(raw):
-        return True
+    try:
+        text = raw.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        if or_broken:
+            return True
+        text = raw.decode("utf-8-sig", errors="replace")
     if not or_broken and not any(mark in text for mark in _MARKS):
         return False
     try:
@@ -161,14 +160,6 @@ def _is_playbook(file: Path, *, or_broken: bool) -> bool:
         return False
     except yaml.YAMLError:
         return or_broken or _MARKED.search(text) is not None
-
-
-def _is_utf8(raw: bytes) -> bool:
-    try:
-        raw.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        return False
-    return True
 
 
 def _has_a_play(text: str) -> bool:

@@ -84,10 +84,8 @@ def _roles_path(project: Path) -> list[str]:
 
 
 def _collection(project: Path) -> str:
-    file = project / "galaxy.yml"
-    if not is_file(file):
-        return ""
-    document = read_leniently(file)
-    entries = document.entries(document.roots[0]) if document.roots else {}
-    names = [document.text(entries[key][1]) for key in ("namespace", "name") if key in entries]
-    return f"{names[0]}.{names[1]}." if len(names) == 2 else ""
+    document = read_leniently(project / "galaxy.yml")
+    for root in document.roots[:1]:
+        namespace, name = (document.text(document.get(root, key)) for key in ("namespace", "name"))
+        return f"{namespace}.{name}." if namespace and name else ""
+    return ""

@@ -383,7 +383,7 @@ argument_specs:
     [
         (("timeout: 5m\n      estimate", "estimate"), "the timeout is shorter than the estimate"),
         (("x: 1\n      estimate", "estimate"), "runbook.x: unknown field"),
-        (("schema: 1\n      schema", "schema"), "the key is here twice, first in line 11"),
+        (("schema: 1\n      schema", "schema"), "the key schema is here twice, first in line 11"),
     ],
 )
 def test_mistakes_between_fields(content: Content, change: tuple[str, str], said: str) -> None:

@@ -182,17 +182,17 @@ def test_settings_of_both_files(tmp_path: Path) -> None:
         (
             "pyproject.toml",
             "[tool.pyrunbook]\n[tool.pyrunbook.lint]\nx = 1\n",
-            "pyproject.toml:2:1: tool.pyrunbook.lint",
+            "pyproject.toml:3:1: tool.pyrunbook.lint.x: unknown field; the fields here are select",
         ),
         (
             "pyproject.toml",
             '[tool.pyrunbook.lint]\nlevels = { a = "note", b = "loud" }\n',
-            "pyproject.toml:2:1: tool.pyrunbook.lint.levels[...]: 'loud' is none of error, warning, note",
+            "pyproject.toml:2:1: tool.pyrunbook.lint.levels.b: Invalid enum value 'loud'; allowed",
         ),
         (
             "pyproject.toml",
             '[tool.pyrunbook.docs]\n\n[tool.pyrunbook.lint.levels]\na = "note"\nb = "loud"\n',
-            "pyproject.toml:5:1: tool.pyrunbook.lint.levels[...]: 'loud' is none of error, warning, note",
+            "pyproject.toml:5:1: tool.pyrunbook.lint.levels.b: Invalid enum value 'loud'; allowed",
         ),
         ("pyproject.toml", "[tool\n", "pyproject.toml:1:6: not TOML"),
     ],

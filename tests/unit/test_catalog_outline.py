@@ -13,7 +13,8 @@ import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from pyrunbook.catalog.outline import Item, Kind, Outline, PlaybookImport, read_outline
+from pyrunbook.catalog.outline import Outline, PlaybookImport, read_outline
+from pyrunbook.catalog.outline_tasks import Item, Kind
 from pyrunbook.catalog.roles import read_role
 from pyrunbook.project import document
 from pyrunbook.project.document import read_leniently
@@ -81,7 +82,7 @@ def outline(project: Path, text: str | bytes, name: str = "site.yml") -> Outline
 def tasks(project: Path, text: str) -> tuple[Item, ...]:
     """The tasks of a play, given as the lines of a list."""
     found = outline(project, "- hosts: all\n  tasks:\n" + "".join(f"    {line}\n" for line in text.splitlines()))
-    return found.plays[0].tasks
+    return found.plays[0].sections["tasks"]
 
 
 def said(found: Outline) -> list[str]:
@@ -103,15 +104,15 @@ def test_a_play_is_read_as_it_is_written(project: Path) -> None:
 
 def test_items_say_what_they_are(project: Path) -> None:
     (play,) = outline(project, SITE).plays
-    (out,) = play.pre_tasks
+    (out,) = play.sections["pre_tasks"]
     assert (out.title, out.module, out.when) == ("Take {{ inventory_hostname }} out", "command", ("not first",))
-    assert [(item.kind, item.role, item.role_path) for item in play.roles] == [
+    assert [(item.kind, item.role, item.role_path) for item in play.sections["roles"]] == [
         (Kind.ROLE, "common", project / "roles/common"),
         (Kind.ROLE, "nginx", project / "roles/nginx"),
         (Kind.ROLE, "{{ site_role }}", None),
     ]
-    assert (play.roles[1].tags, play.roles[1].when) == (("nginx",), ("with_nginx",))
-    (block,) = play.tasks
+    assert (play.sections["roles"][1].tags, play.sections["roles"][1].when) == (("nginx",), ("with_nginx",))
+    (block,) = play.sections["tasks"]
     assert (block.kind, block.title, block.when) == (Kind.BLOCK, "Change, or put back", ("a is defined", "b"))
     include, app, common = block.children
     assert (include.kind, include.target, include.children) == (Kind.INCLUDE, "tasks/{{ os }}.yml", ())
@@ -121,7 +122,7 @@ def test_items_say_what_they_are(project: Path) -> None:
     assert [item.title for item in block.rescue] == ["debug"], "arguments may be secret and make no title"
     (say,) = block.always
     assert (say.settings, say.module) == ((("with_items", "1"), ("ignore_errors", "yes")), "copy")
-    assert [item.module for item in (*play.post_tasks, *play.handlers)] == ["uri", "service"]
+    assert [item.module for item in (*play.sections["post_tasks"], *play.sections["handlers"])] == ["uri", "service"]
     assert [item.title for item in play.walk()][4:7] == ["Change, or put back", "tasks/{{ os }}.yml", "app"]
 
 
@@ -136,7 +137,7 @@ def test_playbooks_that_import_each_other_are_followed_in_order(project: Path) -
         "- include: playbooks/c.yml tags=z\n",
     )
     assert [play.hosts for play in found.plays] == ["a", "b", "c", "c"]
-    assert found.plays[2].roles[0].role_path == project / "roles/common"
+    assert found.plays[2].sections["roles"][0].role_path == project / "roles/common"
     first, templated, old = found.entries[1:]
     assert isinstance(first, PlaybookImport)
     assert isinstance(templated, PlaybookImport)
@@ -171,7 +172,7 @@ def test_roles_are_found_beside_the_playbook_by_ansible_cfg_and_by_the_collectio
     (project / "shared/roles/far").mkdir(parents=True)
     (project / "playbooks/roles/near").mkdir(parents=True)
     found = outline(project, "- hosts: a\n  roles: [near, far, our.things.app, their.things.app]\n", "playbooks/p.yml")
-    assert [item.role_path for item in found.plays[0].roles] == [
+    assert [item.role_path for item in found.plays[0].sections["roles"]] == [
         project / "playbooks/roles/near", project / "shared/roles/far", project / "roles/app", None,
     ]  # fmt: skip
     assert said(found) == ["p.yml:2:38: the role their.things.app is not in this project"]
@@ -239,7 +240,7 @@ def test_oddities_that_are_no_mistakes_stay_as_written(project: Path) -> None:
     found = outline(project, text.replace(b"{a: !vault |\r\n        $ANSIBLE_VAULT\r\n      }", b"!vault 616263"))
     (play,) = found.plays
     assert (play.hosts, play.name, play.line, play.column) == ("010", "{{ x }}", 1, 1 + len("- "))
-    assert (play.tasks[0].title, play.tasks[0].module) == ("2024-99-99", "{{ module }}")
+    assert (play.sections["tasks"][0].title, play.sections["tasks"][0].module) == ("2024-99-99", "{{ module }}")
     assert said(found) == []
 
 
