@@ -1,59 +1,62 @@
-"""A certificate and its key in a cluster: the moves of `on_target.certificate_pair`, on Secrets instead of a directory.
+"""A certificate and its key in a cluster: the moves of `on_target.rotation_moves` on two Secrets (`pair_secrets`).
 
-`pair_secrets` says which two Secrets. One of them keeps the records beside the keys, so that staging and concluding
-are one write each, and so that a Role can name both: no right to read any other Secret is needed, and none to delete.
-The pair that workloads read is replaced in one write whose condition is its resourceVersion; where there is nothing to
-go back to, its two values become empty. A pair that pyrunbook has not written is kept when the first rotation begins.
-
-What is refused is a `PairError`, in the same words as for a directory.
+One of them keeps the records beside the keys, so that staging and concluding are one write each, and so that a Role can
+name both: no right to read any other Secret is needed, and none to delete. The pair that workloads read is replaced in
+one write whose condition is its resourceVersion; where there is nothing to go back to, its two values become empty. A
+pair that pyrunbook has not written is kept when the first rotation begins.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import hashlib
+import json
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import replace
 from typing import Any
 
 from pyrunbook.kubernetes.client import Cluster
-from pyrunbook.kubernetes.pair_secrets import PairInCluster, PairSecrets, PemPair, Reader
+from pyrunbook.kubernetes.pair_secrets import (
+    LEDGER,
+    TLS,
+    PairInCluster,
+    PairReading,
+    as_json,
+    data_of,
+    ledger_name,
+    write,
+)
 from pyrunbook.kubernetes.restart import restart
 from pyrunbook.kubernetes.waiting import Heartbeat, no_heartbeat
 from pyrunbook.on_target import rotation_state as state
-from pyrunbook.on_target.certificate_pair import MARKS, VERSION
-from pyrunbook.on_target.rotation_state import (
-    ACTIVATED,
-    ACTIVATING,
-    FORWARD,
-    PROVEN,
-    PUT_BACK,
-    PUTTING_BACK,
-    STAGED,
-    PairError,
-)
+from pyrunbook.on_target.rotation_moves import VERSION, RotatingPair
+from pyrunbook.on_target.rotation_state import STAGED, PairError
+
+VERSION_ANNOTATION = "pyrunbook.io/version"
+"""For people; which version is deployed, the pair itself shows: others copy, edit and apply Secrets."""
+_CERTIFICATE, _KEY = "tls.crt", "tls.key"
+_ISSUED_BY_OTHERS = "cert-manager.io/certificate-name"
 
 
-@dataclass(frozen=True)
-class SecretPair:
+class SecretPair(RotatingPair[PairInCluster]):
     """The pair in a Secret.
 
-    Attributes:
+    Args:
         cluster: where.
         secret: name of the Secret that the workload reads.
-        read: reads serial and validity of a pair; passed in, because this package must not import `pki`.
+        read: looks into a certificate and a key, both PEM; passed in, because this package must not import `pki`.
     """
 
-    cluster: Cluster
-    secret: str
-    read: Reader
-
-    @property
-    def secrets(self) -> PairSecrets:
-        """The two Secrets."""
-        return PairSecrets(self.cluster, self.secret, self.read)
+    def __init__(self, cluster: Cluster, secret: str, read: Callable[[bytes, bytes], PairReading]) -> None:
+        self.cluster = cluster
+        self.secret = secret
+        self.read = read
+        self.ledger = ledger_name(secret)
 
     @property
     def place(self) -> str:
         """`Secret agent-factory/agent-factory-tls`."""
-        return self.secrets.place
+        return f"Secret {self.cluster.namespace}/{self.secret}"
 
     def look(self) -> dict[str, Any]:
         """Everything that decides what may be done next, as plain data; see `on_target.certificate_look.look`.
@@ -61,184 +64,13 @@ class SecretPair:
         Raises:
             PairError: the Secret is of another type, or the records cannot be read.
         """
-        found = self.secrets.look()
+        found = self.records()
         pairs = dict(found.versions) | ({found.current: found.deployed} if found.deployed else {})
-        return {
-            "standing": found.standing,
-            "retired": found.retired,
-            "pairs": {version: self._described(pair) for version, pair in pairs.items()},
-        }
-
-    def stage(
-        self, run: str, version: str, certificate: bytes, key: bytes, about: dict[str, Any] | None = None
-    ) -> bool:
-        """Keep a new pair beside the deployed one, in one write; nothing that serves changes.
-
-        Args:
-            run: id of the run that rotates.
-            version: name of the new version: the serial of its certificate.
-            certificate: PEM, the leaf and its chain.
-            key: PEM.
-            about: JSON-able facts to keep with the rotation; no secrets.
-
-        Returns:
-            whether anything changed: False when this run has staged or deployed this version already.
-
-        Raises:
-            PairError: another rotation is under way, the version exists, or the Secret cannot be replaced.
-        """
-        if not VERSION.fullmatch(version):
-            raise PairError(f"{version!r} is not a name for a version")
-        found = self.secrets.look()
-        if self._has_begun(found, run, version):
-            return False
-        if version in found.versions or version == found.current:
-            raise PairError(f"version {version} exists already in {self.place}")
-        self._begin(found, {version: (certificate, key)}, {"run": run, "new": version, "about": about or {}})
-        return True
-
-    def reinstate(self, run: str, version: str, undoes: str = "", about: dict[str, Any] | None = None) -> bool:
-        """Begin a rotation to a version that was replaced and is still kept, as if it had been staged.
-
-        Args:
-            run: id of the run that goes back.
-            version: to deploy again.
-            undoes: the run that this rotation undoes.
-            about: as of `stage`.
-
-        Returns:
-            whether anything changed.
-
-        Raises:
-            PairError: another rotation is under way, or the version was revoked or is not kept.
-        """
-        found = self.secrets.look()
-        if self._has_begun(found, run, version):
-            return False
-        kept = [each["version"] for each in found.retired if each["version"] in found.versions]
-        if version not in kept:
-            there = ", ".join(kept) or "none"
-            raise PairError(f"version {version} was revoked or is not kept; there are: {there}")
-        self._begin(found, {}, {"run": run, "new": version, "about": about or {}, "kept": True, "undoes": undoes})
-        return True
-
-    def take_over(self, run: str, by: str) -> bool:
-        """Make what `run` has staged the rotation of another run, which deploys it and is the one to put it back.
-
-        Returns:
-            whether anything changed.
-
-        Raises:
-            PairError: nothing is staged by `run`, or it has gone further already.
-        """
-        found = self.secrets.look()
-        if found.rotation is not None and found.rotation["run"] == by:
-            return False
-        found, rotation = self._of_run(run)
-        if rotation["step"] != STAGED:
-            raise PairError(found.standing["seen"])
-        self.secrets.record(found, rotation=dict(rotation, run=by))
-        return True
-
-    def activate(self, run: str) -> bool:
-        """Deploy what `run` has staged: one write. Workloads that read the pair at their start do not know yet.
-
-        Returns:
-            whether anything changed.
-
-        Raises:
-            PairError: nothing is staged by this run, it goes back already, or something else changed the Secret.
-        """
-        found, rotation = self._of_run(run)
-        if rotation["step"] not in FORWARD[1:]:
-            raise PairError(found.standing["seen"])
-        new = found.kept(rotation["new"])
-        problem = self.read(*new).mismatch
-        if problem:
-            raise PairError(f"version {rotation['new']}: {problem}")
-        if found.current == rotation["new"]:
-            if rotation["step"] in (STAGED, ACTIVATING):
-                self.secrets.record(found, rotation=dict(rotation, step=ACTIVATED))
-            return False
-        self._expect(found.current, rotation["previous"])
-        self.secrets.require_replaceable(found)
-        noted = self.secrets.record(found, rotation=dict(rotation, step=ACTIVATING))
-        self.secrets.deploy(noted, new, rotation["new"])
-        self.secrets.record(noted, rotation=dict(rotation, step=ACTIVATED))
-        return True
-
-    def mark(self, run: str, step: str) -> bool:
-        """Record that the workload was restarted (`reloaded`), or that the new certificate was seen (`proven`).
-
-        Returns:
-            whether anything changed.
-
-        Raises:
-            PairError: the steps before it have not happened.
-        """
-        found, rotation = self._of_run(run)
-        if rotation["step"] == step:
-            return False
-        if rotation["step"] != MARKS.get(step) or found.current != rotation["new"]:
-            raise PairError(found.standing["seen"])
-        self.secrets.record(found, rotation=dict(rotation, step=step))
-        return True
-
-    def put_back(self, run: str) -> bool:
-        """Deploy again what was deployed before `run`; where there was nothing, empty the Secret.
-
-        Returns:
-            whether the Secret changed.
-
-        Raises:
-            PairError: there is no rotation of this run, or something else changed the Secret.
-        """
-        found, rotation = self._of_run(run)
-        previous = rotation["previous"]
-        changes = found.current != previous
-        if changes and found.current:
-            self._expect(found.current, rotation["new"])
-        pair = found.kept(previous) if previous else (b"", b"")
-        if changes:
-            self.secrets.require_replaceable(found)
-        noted = self.secrets.record(found, rotation=dict(rotation, step=PUTTING_BACK))
-        if changes:
-            self.secrets.deploy(noted, pair, previous)
-        self.secrets.record(noted, rotation=dict(rotation, step=PUT_BACK))
-        return bool(changes)
-
-    def conclude(self, run: str) -> list[str]:
-        """End the rotation, in one write: after `proven` the previous pair is kept, after `put_back` the new one goes.
-
-        Returns:
-            the versions that were removed; see `rotation_state.ended`.
-
-        Raises:
-            PairError: the rotation has come to neither end.
-        """
-        found = self.secrets.look()
-        if found.rotation is None:
-            return []
-        found, rotation = self._of_run(run)
-        if rotation["step"] not in (PROVEN, PUT_BACK):
-            raise PairError(found.standing["seen"])
-        self._expect(found.current, rotation["previous"] if rotation["step"] == PUT_BACK else rotation["new"])
-        retired, removed = state.ended(rotation, found.current, sorted(found.versions), found.retired)
-        left = {name: pair for name, pair in found.versions.items() if name not in removed}
-        self.secrets.record(found, rotation=None, retired=retired, versions=left)
-        return removed
-
-    def settle(self, version: str) -> bool:
-        """Note that a retired version has been revoked, or has expired. The next rotation may remove its pair.
-
-        Returns:
-            whether anything changed.
-        """
-        found = self.secrets.look()
-        left = [each for each in found.retired if each["version"] != version]
-        if left != found.retired:
-            self.secrets.record(found, retired=left)
-        return left != found.retired
+        described = {}
+        for version, pair in pairs.items():
+            seen, certificate = self.read(*pair), pair[0].decode("ascii", "replace")
+            described[version] = {"certificate": certificate, "matches": seen.matches, "problem": seen.problem}
+        return {"standing": found.standing, "retired": found.retired, "pairs": described}
 
     def reload(self, deployments: list[str], *, timeout: float, heartbeat: Heartbeat = no_heartbeat) -> dict[str, Any]:
         """Restart the Deployments that read the pair at their start, one after the other, and wait for each.
@@ -256,52 +88,117 @@ class SecretPair:
         Raises:
             ClusterError: a rollout did not finish, or none of the Deployments is there.
         """
-        found = self.secrets.look()
+        found = self.records()
         why = f"by run {found.rotation['run']}" if found.rotation else f"at {state.now()}"
-        return restart(
-            self.cluster,
-            deployments,
-            f"{self.secret} {found.current or 'nothing'} {why}",
-            timeout=timeout,
-            heartbeat=heartbeat,
-        )
+        reason = f"{self.secret} {found.current or 'nothing'} {why}"
+        return restart(self.cluster, deployments, reason, timeout=timeout, heartbeat=heartbeat)
 
-    # --- parts --------------------------------------------------------------------------------------------------
+    # --- see `RotatingPair` --------------------------------------------------------------------------------------
 
-    def _of_run(self, run: str) -> tuple[PairInCluster, dict[str, Any]]:
-        found = self.secrets.look()
-        if found.rotation is None:
-            raise PairError(f"run {run} has begun no rotation in {self.place}")
-        if found.rotation["run"] != run:
-            raise PairError(f"run {run} is no part of this: {found.standing['seen']}")
-        return found, found.rotation
+    def locked(self) -> AbstractContextManager[object]:
+        """Nothing to hold: each write is on the condition that nothing else has written since the records were read."""
+        return nullcontext()
 
-    def _expect(self, current: str, wanted: str) -> None:
-        if current != wanted:
-            raise PairError(
-                f"{self.place}: {current or 'nothing'} is deployed where {wanted or 'nothing'} was expected; "
-                "something else has changed it"
-            )
-
-    def _has_begun(self, found: PairInCluster, run: str, version: str) -> bool:
-        """Whether `run` has begun to deploy that version already.
+    def records(self) -> PairInCluster:
+        """Read both Secrets.
 
         Raises:
-            PairError: another rotation is under way, or the Secret cannot be replaced.
+            PairError: one of them is of another type, or a record in the ledger cannot be read.
         """
-        if found.rotation is not None:
-            if (found.rotation["run"], found.rotation["new"]) == (run, version):
-                return True
-            raise PairError(found.standing["seen"])
-        self.secrets.require_replaceable(found)
-        return False
+        main, ledger = self.cluster.get("Secret", self.secret), self.cluster.get("Secret", self.ledger)
+        if main is not None and main.get("type") != TLS:
+            raise PairError(
+                f"{self.place} is of type {main.get('type')}, not {TLS}, and the type of a Secret never changes: "
+                "give the certificate a Secret of its own"
+            )
+        if ledger is not None and ledger.get("type") != LEDGER:
+            raise PairError(
+                f"there is a Secret {self.ledger} that is not pyrunbook's: its type is {ledger.get('type')}"
+            )
+        kept = data_of(ledger)
+        names = [name.removesuffix(".crt") for name in kept if name.endswith(".crt")]
+        versions = {name: (kept[f"{name}.crt"], kept[f"{name}.key"]) for name in names if f"{name}.key" in kept}
+        data = data_of(main)
+        pair = (data.get(_CERTIFICATE, b""), data.get(_KEY, b""))
+        where = f"Secret {self.cluster.namespace}/{self.ledger}:"
+        return PairInCluster(
+            main=main,
+            ledger=ledger,
+            deployed=pair if any(pair) else None,
+            current=self._version_of(pair, versions) if any(pair) else "",
+            rotation=state.as_rotation(as_json(kept, "rotation.json"), f"{where} rotation.json"),
+            retired=state.as_retired(as_json(kept, "retired.json"), f"{where} retired.json"),
+            versions=versions,
+        )
 
-    def _begin(self, found: PairInCluster, more: dict[str, PemPair], rotation: dict[str, Any]) -> None:
-        adopted = {found.current: found.deployed} if found.deployed else {}
-        begun = {**rotation, "previous": found.current, "since": state.now(), "step": STAGED}
-        self.secrets.record(found, rotation=begun, versions={**adopted, **found.versions, **more})
+    def add(self, found: PairInCluster, rotation: dict[str, Any], certificate: bytes, key: bytes) -> None:
+        """In one write."""
+        new = {rotation["new"]: (certificate, key)}
+        self._record(found, rotation=dict(rotation, step=STAGED), versions={**_kept(found), **new})
 
-    def _described(self, pair: PemPair) -> dict[str, Any]:
-        seen = self.read(*pair)
-        certificate = pair[0].decode("ascii", "replace")
-        return {"certificate": certificate, "matches": seen.matches, "problem": seen.problem}
+    def record(self, found: PairInCluster, rotation: dict[str, Any]) -> PairInCluster:
+        """Where a rotation begins, the deployed pair is kept too."""
+        versions = found.versions if found.rotation else _kept(found)
+        return self._record(found, rotation=rotation, versions=versions)
+
+    def record_retired(self, found: PairInCluster, retired: list[dict[str, str]]) -> None:
+        """In one write."""
+        self._record(found, retired=retired)
+
+    def mismatch(self, found: PairInCluster, version: str) -> str:
+        """By what `read` says of the pair that is kept."""
+        seen = self.read(*found.kept(version))
+        return "the private key does not belong to the certificate" if seen.matches is False else seen.problem
+
+    def deploy(self, found: PairInCluster, version: str) -> None:
+        """Write the pair into the Secret that the workload reads; other data in it stay."""
+        certificate, key = found.kept(version) if version else (b"", b"")
+        data = {**data_of(found.main), _CERTIFICATE: certificate, _KEY: key}
+        write(self.cluster, self.secret, TLS, found.main, data, {VERSION_ANNOTATION: version})
+
+    def end(self, found: PairInCluster, retired: list[dict[str, str]], removed: list[str]) -> None:
+        """In one write."""
+        left = {name: pair for name, pair in found.versions.items() if name not in removed}
+        self._record(found, rotation=None, retired=retired, versions=left)
+
+    def require_deployable(self, found: PairInCluster, version: str) -> None:
+        """Refuse a Secret that is immutable, on its way out or another program's, and a version that is not kept."""
+        metadata = (found.main or {}).get("metadata") or {}
+        problem = ""
+        if (found.main or {}).get("immutable"):
+            problem = "is immutable"
+        elif metadata.get("deletionTimestamp"):
+            problem = "is being deleted"
+        elif _ISSUED_BY_OTHERS in (metadata.get("annotations") or {}):
+            problem = "is cert-manager's, which would replace the pair again"
+        if problem:
+            raise PairError(f"{self.place} {problem}: give the certificate a Secret of its own")
+        if version:
+            found.kept(version)
+
+    def _record(self, found: PairInCluster, **changes: Any) -> PairInCluster:
+        """Write the ledger with changes of `rotation`, `retired` or `versions`; returns what is there then."""
+        after = replace(found, **changes)
+        data = {f"{name}.crt": pair[0] for name, pair in after.versions.items()}
+        data |= {f"{name}.key": pair[1] for name, pair in after.versions.items()}
+        records = {"rotation.json": after.rotation, "retired.json": after.retired or None}
+        for name, record in records.items():
+            if record is not None:
+                data[name] = json.dumps(record, sort_keys=True, indent=1).encode()
+        return replace(after, ledger=write(self.cluster, self.ledger, LEDGER, found.ledger, data))
+
+    def _version_of(self, pair: tuple[bytes, bytes], versions: dict[str, tuple[bytes, bytes]]) -> str:
+        """The version that a deployed pair is: a kept one, or a name for one that something else has written."""
+        for version, kept in versions.items():
+            if kept == pair:
+                return version
+        digest = hashlib.sha256(pair[0] + b"\0" + pair[1]).hexdigest()[:12]
+        serial = self.read(*pair).serial
+        if not VERSION.fullmatch(serial):
+            return f"unreadable-{digest}"
+        return f"{serial}-{digest}" if serial in versions else serial
+
+
+def _kept(found: PairInCluster) -> dict[str, tuple[bytes, bytes]]:
+    """The versions that are kept, and the deployed one."""
+    return ({found.current: found.deployed} if found.deployed else {}) | found.versions

@@ -1,135 +1,118 @@
-"""The pair on this machine's disk: what is deployed, how far a rotation has come, and its moves.
+"""Pairs that are moved from this machine, as the flow of a rotation sees them: one on its disk, one in a cluster.
 
-The moves are in `on_target.certificate_pair`, which also runs on a service's own machine; this adds what needs
-cryptography, and words its refusals as errors of pyrunbook.
+The moves are in `on_target.rotation_moves`; this adds what needs cryptography, and makes refusals errors of pyrunbook.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from pyrunbook.errors import PyrunbookError, Refused
-from pyrunbook.on_target import certificate_look, rotation_state
-from pyrunbook.on_target import certificate_pair as disk
+from pyrunbook.on_target import certificate_look
+from pyrunbook.on_target.certificate_pair import PairInDirectory
+from pyrunbook.on_target.rotation_moves import RotatingPair
+from pyrunbook.on_target.rotation_state import CERTIFICATE, KEY, PairError
 from pyrunbook.pki.errors import NotDeployed
 from pyrunbook.pki.issuers import Issued
 from pyrunbook.pki.pair_state import PairState
 
+NEXT = "pyrunbook certs status"
 
-@dataclass(frozen=True)
-class Pair:
-    """A directory that holds a pair.
 
-    Attributes:
-        directory: of the pair.
-        owner: user id that the server reads as; -1: the caller.
-        group: group id; -1: the caller's.
-        key_mode: permission bits of the key: 0600, or 0640 for a group.
+class DirectStore:
+    """What `rotation.PairStore` has in common for pairs that are moved from this machine.
+
+    Args:
+        pair: the place and its moves.
     """
 
-    directory: Path
-    owner: int = -1
-    group: int = -1
-    key_mode: int = 0o600
-
-    @property
-    def certificate_file(self) -> Path:
-        """What the server's configuration names as its certificate (leaf and chain)."""
-        return self.directory / "current" / rotation_state.CERTIFICATE
-
-    @property
-    def key_file(self) -> Path:
-        """What the server's configuration names as its key."""
-        return self.directory / "current" / rotation_state.KEY
+    def __init__(self, pair: RotatingPair[Any]) -> None:
+        self._pair = pair
 
     @property
     def place(self) -> str:
-        """For messages and the journal: where it is."""
-        return str(self.directory)
-
-    def read(self) -> PairState:
-        """What is deployed, what is kept, and how far a rotation has come.
-
-        Raises:
-            NotDeployed: the directory or its state file cannot be read.
-        """
-        with self._worded():
-            return PairState.of(certificate_look.look(str(self.directory), self.key_mode), self.place)
+        """See `PairStore.place`."""
+        return self._pair.place
 
     def stage(self, run: str, issued: Issued, about: dict[str, Any] | None = None) -> bool:
-        """Write a new pair beside the deployed one; nothing that serves changes. Its version is its serial.
-
-        Args:
-            run: id of the run that rotates.
-            issued: the pair, which has passed `check.require`.
-            about: JSON-able facts to keep with the rotation; no secrets.
-
-        Returns:
-            whether anything changed.
-
-        Raises:
-            Refused: another rotation is under way, or the directory is no place for a key.
-            NotDeployed: it cannot be written.
-        """
+        """See `PairStore.stage`; `issued` has passed `check.require`."""
         with self._worded(Refused):
-            return disk.stage(
-                str(self.directory), run, issued.serial, issued.certificate_pem, issued.key.pem(),
-                self.owner, self.group, self.key_mode, about,
-            )  # fmt: skip
+            return self._pair.stage(run, issued.serial, issued.certificate_pem, issued.key.pem(), about)
 
     def reinstate(self, run: str, version: str, undoes: str = "", about: dict[str, Any] | None = None) -> bool:
-        """Begin a rotation back to a version that is still kept. See `certificate_pair.reinstate`.
-
-        Raises:
-            Refused: another rotation is under way, or the version was revoked or is not kept.
-        """
+        """See `PairStore.reinstate`."""
         with self._worded(Refused):
-            return disk.reinstate(str(self.directory), run, version, undoes, about)
+            return self._pair.reinstate(run, version, undoes, about)
 
     def take_over(self, run: str, by: str) -> bool:
-        """Make what `run` has staged the rotation of another run. See `certificate_pair.take_over`.
-
-        Raises:
-            Refused: nothing is staged by `run`.
-        """
+        """See `PairStore.take_over`."""
         with self._worded(Refused):
-            return disk.take_over(str(self.directory), run, by)
+            return self._pair.take_over(run, by)
 
     def activate(self, run: str) -> bool:
-        """Deploy what was staged, in one move. See `certificate_pair.activate`."""
+        """See `PairStore.activate`."""
         with self._worded():
-            return disk.activate(str(self.directory), run)
+            return self._pair.activate(run)
 
     def mark(self, run: str, step: str) -> bool:
-        """Note that the server was `reloaded`, or the new certificate `proven`. See `certificate_pair.mark`."""
+        """See `PairStore.mark`."""
         with self._worded():
-            return disk.mark(str(self.directory), run, step)
+            return self._pair.mark(run, step)
 
     def put_back(self, run: str) -> bool:
-        """Deploy again what was deployed before. See `certificate_pair.put_back`."""
+        """See `PairStore.put_back`."""
         with self._worded():
-            return disk.put_back(str(self.directory), run)
+            return self._pair.put_back(run)
 
     def conclude(self, run: str) -> list[str]:
-        """End the rotation. See `certificate_pair.conclude`."""
+        """See `PairStore.conclude`."""
         with self._worded():
-            return disk.conclude(str(self.directory), run)
+            return self._pair.conclude(run)
 
     def settle(self, version: str) -> bool:
-        """Note that a retired version has been revoked, or has expired. See `certificate_pair.settle`."""
+        """See `PairStore.settle`."""
         with self._worded():
-            return disk.settle(str(self.directory), version)
+            return self._pair.settle(version)
 
     @contextmanager
     def _worded(self, kind: type[PyrunbookError] = NotDeployed) -> Iterator[None]:
         try:
             yield
-        except rotation_state.PairError as error:
-            raise kind(str(error), next_step="pyrunbook certs status") from None
+        except PairError as error:
+            raise kind(str(error), next_step=NEXT) from None
         except OSError as error:
-            where = error.filename or self.directory
-            raise NotDeployed(f"{where}: {error.strerror}", next_step="pyrunbook certs status") from None
+            raise NotDeployed(f"{error.filename or self.place}: {error.strerror}", next_step=NEXT) from None
+
+
+class Pair(DirectStore):
+    """A pair on this machine's disk, without the server that reads it.
+
+    Args:
+        directory: of the pair, see `on_target.certificate_pair`.
+        owner: user id that the server reads as; -1: the caller.
+        group: group id; -1: the caller's.
+        key_mode: permission bits of the key: 0600, or 0640 for a group.
+    """
+
+    def __init__(self, directory: Path, owner: int = -1, group: int = -1, key_mode: int = 0o600) -> None:
+        super().__init__(PairInDirectory(str(directory), owner, group, key_mode))
+        self.directory = directory
+        self._key_mode = key_mode
+
+    @property
+    def certificate_file(self) -> Path:
+        """What the server's configuration names as its certificate (leaf and chain)."""
+        return self.directory / "current" / CERTIFICATE
+
+    @property
+    def key_file(self) -> Path:
+        """What the server's configuration names as its key."""
+        return self.directory / "current" / KEY
+
+    def read(self) -> PairState:
+        """See `PairStore.read`."""
+        with self._worded():
+            return PairState.of(certificate_look.look(str(self.directory), self._key_mode), self.place)

@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Protocol
 
 from pyrunbook.errors import BadInput
-from pyrunbook.on_target import certificate_pair, durable, rotation_state
+from pyrunbook.on_target import durable, rotation_state
+from pyrunbook.on_target.certificate_pair import PairInDirectory
 from pyrunbook.sandbox.layout import CERTIFICATE_NAMES, Layout
 
 RUN = "sandbox-up"
@@ -59,18 +60,19 @@ def create(layout: Layout, issuing: Issuing) -> None:
     if not (layout.signing_keys / "versions.json").exists():
         issuing.signing_key(layout)
     directory = str(layout.certificate)
+    deployed = PairInDirectory(directory)
     try:
         interrupted = first_is_unproven(layout)  # an `up` was killed, or what it started did not serve
         if rotation_state.linked(directory):
             if interrupted:
-                certificate_pair.activate(directory, RUN)
+                deployed.activate(RUN)
             return
         if interrupted:  # what it staged may be half there
-            certificate_pair.put_back(directory, RUN)
-            certificate_pair.conclude(directory, RUN)
+            deployed.put_back(RUN)
+            deployed.conclude(RUN)
         pair = issuing.certificate(layout)
-        certificate_pair.stage(directory, RUN, pair.serial, pair.certificate, pair.key)
-        certificate_pair.activate(directory, RUN)
+        deployed.stage(RUN, pair.serial, pair.certificate, pair.key)
+        deployed.activate(RUN)
     except rotation_state.PairError as error:
         raise BadInput(
             f"no certificate is deployed in {directory}, and none can be: {error}",
@@ -102,14 +104,15 @@ def look(layout: Layout, address: str) -> str:
         return error.strerror or str(error)
     if not first_is_unproven(layout):
         return ""
-    directory = str(layout.certificate)
-    begun = rotation_state.standing(directory)["rotation"]
+    deployed = PairInDirectory(str(layout.certificate))
+    begun = rotation_state.rotation(deployed.directory)
+    assert begun is not None  # noqa: S101  # it is unproven
     if seen != int(begun["new"], 16):
         return f"it serves serial {seen:x}, not {begun['new']}"
     for step in (rotation_state.RELOADED, rotation_state.PROVEN):
         if rotation_state.FORWARD.index(begun["step"]) < rotation_state.FORWARD.index(step):
-            certificate_pair.mark(directory, RUN, step)
-    certificate_pair.conclude(directory, RUN)
+            deployed.mark(RUN, step)
+    deployed.conclude(RUN)
     return ""
 
 

@@ -28,8 +28,7 @@ from secrets_under_test import (
 from pyrunbook.errors import PyrunbookError
 from pyrunbook.kubernetes.client import Cluster
 from pyrunbook.kubernetes.errors import Rejected, Unreachable
-from pyrunbook.kubernetes.pair_secrets import VERSION_ANNOTATION
-from pyrunbook.kubernetes.tls_secret import SecretPair
+from pyrunbook.kubernetes.tls_secret import VERSION_ANNOTATION, SecretPair
 from pyrunbook.on_target.rotation_state import PairError
 from pyrunbook.pki.issuers import Issued
 from pyrunbook.pki.issuers.local_ca import LocalAuthority
@@ -473,7 +472,7 @@ def test_no_key_is_said_or_shown(standin_api: Api, issuer: LocalAuthority) -> No
     pair = pair_in(standin_api.cluster())
     issued = [issue(issuer) for _ in range(3)]
     rotate(pair, "run1", issued[0])
-    said = [repr(pair), repr(pair.secrets.look()), repr(pair.look())]
+    said = [repr(pair), repr(pair.records()), repr(pair.look())]
     staged(pair, "run2", issued[1])
     refusals: list[Callable[[], object]] = [
         lambda: staged(pair, "run3", issued[2]),

@@ -11,7 +11,6 @@ import time
 import urllib.request
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -57,7 +56,6 @@ def rotate(sandbox: Sandbox) -> int:
     return serving(sandbox)
 
 
-@dataclass(frozen=True)
 class Here(Pair):
     """The sandbox's pair, moved by this process."""
 
@@ -89,7 +87,8 @@ def rotate_here(variables: dict[str, Any], sandbox: Sandbox) -> int:
     run = new_run_id()
     with Issuers(variables["certificate_issuers"]) as issuers:
         (wanted,) = read_certificates(variables["service_certificates"], issuers.names, "host")
-        here = Here(sandbox.layout.certificate, argv=wanted.reload)
+        here = Here(sandbox.layout.certificate)
+        here.argv = wanted.reload
         rotation.stage(wanted, here, issuers, run)
         rotation.deploy(wanted, here, run)
         rotation.conclude(here)

@@ -12,9 +12,9 @@ import pytest
 from pki_pairs import authority, hand_made, issue
 
 from pyrunbook.errors import Refused
-from pyrunbook.on_target import certificate_pair as disk
 from pyrunbook.on_target import durable, rotation_state
 from pyrunbook.on_target.certificate_look import mismatch
+from pyrunbook.on_target.certificate_pair import PairInDirectory
 from pyrunbook.pki import certificate as certificates
 from pyrunbook.pki.errors import NotDeployed
 from pyrunbook.pki.issuers import Issued
@@ -434,4 +434,4 @@ def test_an_encrypted_key_is_an_error_and_no_question(tmp_path: Path) -> None:
 @pytest.mark.parametrize("version", ["", "../x", "a/b", ".hidden", "A", "x" * 81])
 def test_a_version_is_a_plain_name(tmp_path: Path, version: str) -> None:
     with pytest.raises(rotation_state.PairError, match="not a name"):
-        disk.stage(str(tmp_path), "run1", version, b"", b"")
+        PairInDirectory(str(tmp_path)).stage("run1", version, b"", b"")

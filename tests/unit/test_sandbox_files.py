@@ -20,7 +20,8 @@ from click.testing import CliRunner
 
 from pyrunbook.cli.main import root as command
 from pyrunbook.errors import BadInput, Refused
-from pyrunbook.on_target import certificate_pair, rotation_state
+from pyrunbook.on_target import rotation_state
+from pyrunbook.on_target.certificate_pair import PairInDirectory
 from pyrunbook.pki.issuers import CertificateRequest
 from pyrunbook.pki.issuers.local_ca import LocalAuthority
 from pyrunbook.sandbox import agent_factory, configuration, content, credentials, layout, processes, state
@@ -236,7 +237,7 @@ def test_an_up_that_was_killed_right_after_it_deployed_is_taken_up(
 
 def test_the_rotation_of_a_run_is_none_of_ups_business(made: Layout, issuing_of: Callable[[], Issuing]) -> None:
     pair = issuing_of().pair
-    certificate_pair.stage(str(made.certificate), "00decade", pair.serial, pair.certificate, pair.key)
+    PairInDirectory(str(made.certificate)).stage("00decade", pair.serial, pair.certificate, pair.key)
     with pytest.raises(BadInput, match="00decade"):
         credentials.create(made, issuing_of())
     assert rotation_state.standing(str(made.certificate))["rotation"]["step"] == "staged"

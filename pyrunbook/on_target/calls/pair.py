@@ -57,22 +57,22 @@ def _make(
         return {"changed": False, "held": held, "obstacle": _obstacle(directory, owner, group, list(argv))}
     if move == "reload":
         return {"changed": True, "detail": _reload(list(argv), seconds)}
+    user, owners = permissions.identities(owner, group)
+    rotating = certificate_pair.PairInDirectory(directory, user, owners, key_mode)
     if move == "conclude":
-        return {"changed": True, "removed": certificate_pair.conclude(directory, run)}
+        return {"changed": True, "removed": rotating.conclude(run)}
     if move == "stage":
-        user, owners = permissions.identities(owner, group)
-        pem, key_pem = certificate.encode(), key.encode()
-        changed = certificate_pair.stage(directory, run, version, pem, key_pem, user, owners, key_mode, about or {})
+        changed = rotating.stage(run, version, certificate.encode(), key.encode(), about)
     elif move == "take_over":
-        changed = certificate_pair.take_over(directory, run, by)
+        changed = rotating.take_over(run, by)
     elif move == "mark":
-        changed = certificate_pair.mark(directory, run, step)
+        changed = rotating.mark(run, step)
     elif move == "reinstate":
-        changed = certificate_pair.reinstate(directory, run, version, undoes, about or {})
+        changed = rotating.reinstate(run, version, undoes, about)
     elif move == "settle":
-        changed = certificate_pair.settle(directory, version)
+        changed = rotating.settle(version)
     else:
-        changed = {"activate": certificate_pair.activate, "put_back": certificate_pair.put_back}[move](directory, run)
+        changed = {"activate": rotating.activate, "put_back": rotating.put_back}[move](run)
     return {"changed": changed}
 
 
