@@ -86,7 +86,6 @@ def require(cluster: Cluster, secrets: Iterable[str] = ()) -> int:
     """See that the user has all that is needed.
 
     Args:
-        cluster: where.
         secrets: those of the service's certificates, where they are to be rotated.
 
     Returns:

@@ -7,7 +7,6 @@ the API takes every one of them.
 from __future__ import annotations
 
 import copy
-import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +15,7 @@ from typing import Any
 import yaml
 
 from pyrunbook.errors import BadInput
-from pyrunbook.kubernetes.client import Cluster
+from pyrunbook.kubernetes.client import Cluster, tries
 from pyrunbook.kubernetes.errors import Conflict
 from pyrunbook.kubernetes.export import plain
 from pyrunbook.kubernetes.kinds import MANAGED, Manifest, api_version
@@ -24,7 +23,6 @@ from pyrunbook.kubernetes.ownership import ADOPTED, adopt
 from pyrunbook.kubernetes.remove import wait_until_gone
 from pyrunbook.kubernetes.state import read_service, release_of, selector_of
 from pyrunbook.kubernetes.target import Target, other
-from pyrunbook.kubernetes.waiting import Heartbeat, no_heartbeat
 
 _TRIES = 5
 _NOT_OURS = (
@@ -46,7 +44,6 @@ class Source:
     """A manifest and where it was read.
 
     Args:
-        obj: the manifest.
         at: `file:line`.
     """
 
@@ -119,10 +116,6 @@ def prepare(
     `minimum_replicas`.
 
     Args:
-        cluster: where.
-        target: which service.
-        color: the preview color.
-        sources: see `read_manifests`.
         minimum_replicas: what the active color had when the run began.
         release: the release that the manifests must be of, where that is known.
 
@@ -132,7 +125,6 @@ def prepare(
     Raises:
         BadInput: names the file and line of the manifest that may not be applied, and why.
     """
-    target.check_color(color)
     live_selector = selector_of(read_service(cluster, target.service))
     if live_selector.get(target.color_label) == color:
         raise BadInput(f"{color} serves; manifests are only applied to the color that does not")
@@ -199,17 +191,13 @@ def apply(
     force_conflicts: bool = False,
     check: bool = False,
     timeout: float = 120.0,
-    heartbeat: Heartbeat = no_heartbeat,
 ) -> dict[str, Any]:
     """Apply what `prepare` returned, after a dry run of all of it.
 
     Args:
-        cluster: where.
-        prepared: see `prepare`.
         force_conflicts: take fields over from other managers.
         check: only the dry run.
         timeout: seconds for the end of a deletion that is under way of an object that shall be there.
-        heartbeat: see `waiting`.
 
     Returns:
         `changed`, `applied` (`Kind/name` to `created`, `configured` or `unchanged`), `deployments` (names).
@@ -222,12 +210,12 @@ def apply(
     after = [_apply_one(cluster, s, force_conflicts, dry_run=True) for s in prepared]
     if not check:
         for source, live in zip(prepared, before, strict=True):
-            _make_way(cluster, source.obj, live, timeout, heartbeat)
+            _make_way(cluster, source.obj, live, timeout)
         after = [_apply_one(cluster, s, force_conflicts, dry_run=False) for s in prepared]
     applied = {}
     for source, old, new in zip(prepared, before, after, strict=True):
         kind, name = source.obj["kind"], source.obj["metadata"]["name"]
-        same = old is not None and plain({**old, "kind": kind}) == plain({**new, "kind": kind})
+        same = old is not None and plain(old) == plain(new)
         applied[f"{kind}/{name}"] = "created" if old is None else "unchanged" if same else "configured"
     return {
         "changed": any(word != "unchanged" for word in applied.values()),
@@ -236,22 +224,21 @@ def apply(
     }
 
 
-def _make_way(cluster: Cluster, wanted: Manifest, live: Manifest | None, timeout: float, heartbeat: Heartbeat) -> None:
+def _make_way(cluster: Cluster, wanted: Manifest, live: Manifest | None, timeout: float) -> None:
     """See that the live object becomes the manifest: that it is not on its way out, and that no old field stays."""
     kind, name = wanted["kind"], wanted["metadata"]["name"]
     if live is not None and live["metadata"].get("deletionTimestamp"):
-        wait_until_gone(cluster, kind, name, timeout=timeout, heartbeat=heartbeat)
+        wait_until_gone(cluster, kind, name, timeout=timeout)
     elif live is not None and kind != "Service":
         adopt(cluster, kind, name, live)
 
 
 def _apply_one(cluster: Cluster, source: Source, force: bool, *, dry_run: bool) -> Manifest:
-    for attempt in range(_TRIES):
+    for _ in tries(_TRIES):
         try:
             return cluster.apply(source.obj, force=force, dry_run=dry_run)
         except Conflict as conflict:
             if not conflict.causes:  # another client wrote at the same moment
-                time.sleep(0.05 * (attempt + 1))
                 continue
             if all(_is_ours(cause) for cause in conflict.causes):
                 force = True

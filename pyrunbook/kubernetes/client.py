@@ -10,8 +10,9 @@ import importlib
 import os
 import random
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
 import httpx2
@@ -68,6 +69,8 @@ _OPERATIONS = (
     "writers",
 )
 T = TypeVar("T")
+Heartbeat = Callable[[], None]
+"""Renews the lock of the run, and raises when it is lost."""
 
 
 @dataclass
@@ -111,7 +114,7 @@ def connect(
         BadInput: the kubeconfig is unreadable or has no such context.
     """
     prepared = _client(kubeconfig, context)
-    return Cluster(prepared.client, prepared.config, namespace or prepared.config.namespace, patience=patience)
+    return Cluster(prepared.client, prepared.config, namespace or prepared.config.namespace, patience)
 
 
 def _client(kubeconfig: str | None, context: str | None) -> _Prepared:
@@ -137,6 +140,18 @@ def _client(kubeconfig: str | None, context: str | None) -> _Prepared:
     return entry
 
 
+def tries(count: int) -> Iterator[int]:
+    """Count the tries of a write that another one may come before; each but the first begins with a short pause."""
+    for attempt in range(count):
+        time.sleep(0.05 * attempt)
+        yield attempt
+
+
+def no_heartbeat() -> None:
+    """The heartbeat of a connection whose user holds no lock."""
+
+
+@dataclass(frozen=True)
 class Cluster:
     """One namespace of a cluster. Objects are dicts as the API has them.
 
@@ -145,23 +160,34 @@ class Cluster:
         config: what it was built from.
         namespace: the only namespace that this connection reads or writes.
         patience: seconds during which a failing request is tried again.
+        heartbeat: called over and over while something is waited for.
     """
 
-    def __init__(self, client: Client, config: SingleConfig, namespace: str, *, patience: float) -> None:
-        self._client = client
-        self._server = config.cluster.server
-        self._context = config.context_name
-        self._config = config
-        self.namespace = namespace
-        self.patience = patience
+    client: Client = field(repr=False)
+    config: SingleConfig = field(repr=False)
+    namespace: str
+    patience: float
+    heartbeat: Heartbeat = no_heartbeat
+
+    @property
+    def _server(self) -> str:
+        return str(self.config.cluster.server)
+
+    @property
+    def _context(self) -> str:
+        return str(self.config.context_name)
 
     def within(self, seconds: float) -> Cluster:
         """The same connection with no more patience than this: for what is good to know and not worth a wait."""
-        return Cluster(self._client, self._config, self.namespace, patience=min(self.patience, seconds))
+        return replace(self, patience=min(self.patience, seconds))
 
     def at_least(self, seconds: float) -> Cluster:
         """The same connection with no less patience than this: for what must not be given up half-way."""
-        return Cluster(self._client, self._config, self.namespace, patience=max(self.patience, seconds))
+        return replace(self, patience=max(self.patience, seconds))
+
+    def keeping(self, heartbeat: Heartbeat) -> Cluster:
+        """The same connection with a heartbeat."""
+        return replace(self, heartbeat=heartbeat)
 
     def get(self, kind: str, name: str) -> Manifest | None:
         """The object, or `None` when it is not there."""
@@ -213,11 +239,9 @@ class Cluster:
 
     def merge_patch(self, kind: str, name: str, patch: Manifest) -> Manifest:
         """JSON merge patch (RFC 7386), without a condition."""
-        for attempt in range(_RACES):
-            try:
+        for _ in tries(_RACES):
+            with suppress(Conflict):  # a race inside the API: no condition was set
                 return self._patch(kind, name, patch, PatchType.MERGE)
-            except Conflict:  # a race inside the API: no condition was set
-                time.sleep(0.05 * (attempt + 1))
         return self._patch(kind, name, patch, PatchType.MERGE)
 
     def json_patch(self, kind: str, name: str, operations: list[Manifest]) -> Manifest:
@@ -232,8 +256,6 @@ class Cluster:
         """Ask for the deletion of the object; `False` when it is not there.
 
         Args:
-            kind: of the object.
-            name: of the object.
             propagation: `Background` or `Foreground` (the object goes after what it owns).
         """
         try:
@@ -257,37 +279,14 @@ class Cluster:
             subresource="log",
         )
 
-    def _patch(
-        self,
-        kind: str,
-        name: str,
-        body: Any,
-        patch_type: PatchType,
-        *,
-        force: bool = False,
-        dry_run: bool = False,
-    ) -> Manifest:
-        return dict(
-            self._send(
-                "patch",
-                kind,
-                name,
-                lambda c: c.patch(
-                    RESOURCES[kind],
-                    name,
-                    body,
-                    namespace=self.namespace,
-                    patch_type=patch_type,
-                    force=force,
-                    dry_run=dry_run,
-                ),
-            )
-        )
+    def _patch(self, kind: str, name: str, body: Any, patch_type: PatchType, **options: bool) -> Manifest:
+        where: dict[str, Any] = {"namespace": self.namespace, "patch_type": patch_type, **options}
+        return dict(self._send("patch", kind, name, lambda c: c.patch(RESOURCES[kind], name, body, **where)))
 
     def _send(self, verb: str, kind: str, name: str | None, call: Callable[[Any], T], *, subresource: str = "") -> T:
         """Send until there is an answer that counts, or patience ends."""
         for entry in _prepared.values():
-            if entry.client is self._client:
+            if entry.client is self.client:
                 entry.used_by = os.getpid()
         resource = resource_name(kind) + (f"/{subresource}" if subresource else "")
         what = f"{verb} {resource}{f' {name}' if name else ''} in namespace {self.namespace}"
@@ -295,7 +294,7 @@ class Cluster:
         pause = 0.1
         while True:
             try:
-                return call(self._client)
+                return call(self.client)
             except (httpx2.HTTPError, msgspec.MsgspecError, KeyError, ConfigError) as error:
                 last, retry_after, denied = self._temporary(error, what, verb, resource)
             wait = max(pause * random.uniform(0.8, 1.2), min(retry_after, 5.0))  # noqa: S311

@@ -25,13 +25,9 @@ def document(
     """Write the key, unless it says what is wanted already; the other keys stay.
 
     Args:
-        cluster: where.
         config_map: its name; it must be there, because a pod that mounts none would never see it.
-        key: of its data.
-        content: the new document.
         unless: keys and values; a document that has them stays as it is.
         missing: what a key that is not there counts as.
-        check_mode: write nothing.
 
     Returns:
         `changed`, `before` (`None` where it was no JSON object) and `now`.

@@ -20,7 +20,7 @@ from pyrunbook.kubernetes.export import color_objects
 from pyrunbook.kubernetes.serving import require_serving
 from pyrunbook.kubernetes.state import pods_of, read_service, selector_of
 from pyrunbook.kubernetes.target import Target, other
-from pyrunbook.kubernetes.waiting import Heartbeat, no_heartbeat, wait_until
+from pyrunbook.kubernetes.waiting import wait_until
 from pyrunbook.kubernetes.writers import written_by
 
 _SCALE_TRIES = 5
@@ -36,21 +36,16 @@ def drain(
     stops_traffic: bool = False,
     deployed: Mapping[str, Any] | None = None,
     check: bool = False,
-    heartbeat: Heartbeat = no_heartbeat,
 ) -> dict[str, Any]:
     """Drain a color. One that does not exist, or has zero replicas and no pods, is drained already.
 
     Args:
-        cluster: where.
-        target: which service.
-        color: the color to drain.
         timeout: seconds until no pod may be left, counted after the delay.
         delay: seconds between the switch of the traffic and the scaling down, in which proxies learn the new
             endpoints and requests under way finish (Argo Rollouts: `scaleDownDelaySeconds`).
         stops_traffic: the color may be the one that serves; draining it stops the service.
         deployed: what the other color must still run before this one is scaled down, see `serving.require_serving`.
         check: only say whether it would change.
-        heartbeat: see `waiting`.
 
     Returns:
         `changed`, `replicas_before`, `pods_before`, `autoscalers_removed` (names), `seconds`.
@@ -61,7 +56,6 @@ def drain(
         ClusterError: something keeps scaling it up again.
         TimedOut: names the pods that are left.
     """
-    target.check_color(color)
     selector = selector_of(read_service(cluster, target.service))
     if not stops_traffic and not check:
         _refuse_serving(target, color, selector)
@@ -86,12 +80,12 @@ def drain(
         return result
     started = time.monotonic()
     if replicas:
-        _sleep(delay, heartbeat)
+        _sleep(cluster, delay)
 
     def refuse_outage() -> None:
         if not stops_traffic:
             _refuse_serving(target, color, selector_of(read_service(cluster, target.service)))
-            require_serving(cluster, target, other(color), deployed, heartbeat=heartbeat)
+            require_serving(cluster, target, other(color), deployed)
 
     refuse_outage()
     for name in scalers:
@@ -123,10 +117,10 @@ def drain(
         return (None if left else True), f"{len(left)} pods left: {', '.join(left[:5])}"
 
     wait_until(
+        cluster,
         look,
         what=f"the drain of {color} (no pod left)",
         timeout=timeout,
-        heartbeat=heartbeat,
         next_step=f"kubectl -n {cluster.namespace} describe pods, and look for finalizers and grace periods",
     )
     return {**result, "seconds": round(time.monotonic() - started, 3)}
@@ -142,9 +136,9 @@ def _refuse_serving(target: Target, color: str, selector: Mapping[str, str]) -> 
         )
 
 
-def _sleep(seconds: float, heartbeat: Heartbeat) -> None:
+def _sleep(cluster: Cluster, seconds: float) -> None:
     """Let the delay pass, with a heartbeat every second."""
     end = time.monotonic() + seconds
     while (left := end - time.monotonic()) > 0:
-        heartbeat()
+        cluster.heartbeat()
         time.sleep(min(left, 1.0))

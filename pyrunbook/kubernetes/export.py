@@ -8,6 +8,7 @@ act on that Deployment.
 from __future__ import annotations
 
 import copy
+import json
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -67,9 +68,6 @@ def color_objects(cluster: Cluster, target: Target, color: str, selector: Mappin
     """The live objects of a color, as the API has them, in the order in which they are applied; terminating ones too.
 
     Args:
-        cluster: where.
-        target: which service.
-        color: the owner of the objects.
         selector: the Service's selector, of whichever color.
     """
     scope = target.scope(selector, color)
@@ -114,15 +112,13 @@ def export(cluster: Cluster, target: Target) -> dict[str, list[Manifest]]:
         services.append(preview)
     selector = selector_of(service)
     colors = {c: [plain(o) for o in color_objects(cluster, target, c, selector)] for c in COLORS}
-    return {"service": [plain(_typed(s, "Service")) for s in services], **colors}
+    return {"service": [plain(s) for s in services], **colors}
 
 
 def backup(cluster: Cluster, target: Target, destination: Path) -> dict[str, Any]:
     """Write the manifests of the service into one archive, and prove it by a restore.
 
     Args:
-        cluster: where.
-        target: which service.
         destination: path of the archive (`.tar.gz`); one that is there and sound is kept.
 
     Returns:
@@ -146,28 +142,17 @@ def backup(cluster: Cluster, target: Target, destination: Path) -> dict[str, Any
                 path.write_text(yaml.safe_dump(obj, sort_keys=True))
         try:
             summary = archive.create(str(root), ["manifests"], str(destination))
-            archive.restore(str(destination), "manifests", str(_made(root / "restored")))
+            (root / "restored").mkdir()
+            archive.restore(str(destination), "manifests", str(root / "restored"))
         except (archive.ArchiveError, OSError) as error:
             raise ClusterError(f"the backup could not be made: {error}") from error
         for group, objects in manifests.items():
             restored = [yaml.safe_load(p.read_text()) for p in (root / "restored/manifests" / group).iterdir()]
-            if sorted(map(repr, map(_ordered, restored))) != sorted(map(repr, map(_ordered, objects))):
+            if sorted(map(_canonical, restored)) != sorted(map(_canonical, objects)):
                 destination.unlink()
                 raise ClusterError(f"the backup does not give back the manifests of {group}; it was not kept")
     return summary
 
 
-def _made(path: Path) -> Path:
-    path.mkdir()
-    return path
-
-
-def _typed(obj: Manifest, kind: str) -> Manifest:
-    return {**obj, "kind": kind}
-
-
-def _ordered(value: Any) -> Any:
-    """The same value with the keys of every mapping in order, to compare what YAML gave back."""
-    if isinstance(value, dict):
-        return {key: _ordered(value[key]) for key in sorted(value)}
-    return [_ordered(item) for item in value] if isinstance(value, list) else value
+def _canonical(obj: Manifest) -> str:
+    return json.dumps(obj, sort_keys=True, default=repr)

@@ -10,15 +10,15 @@ import getpass
 import socket
 import time
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from pyrunbook.errors import Refused
-from pyrunbook.kubernetes.client import Cluster
+from pyrunbook.kubernetes.client import Cluster, Heartbeat, no_heartbeat, tries
 from pyrunbook.kubernetes.errors import ClusterError, Conflict, Missing
 from pyrunbook.kubernetes.kinds import Manifest
-from pyrunbook.kubernetes.waiting import Heartbeat
 
 DURATION = 60
 """Seconds without a renewal after which a lock counts as stale."""
@@ -80,18 +80,14 @@ def acquire(
     *,
     operator: str = "",
     predecessors: Iterable[str] = (),
-    duration: int = DURATION,
     check: bool = False,
 ) -> tuple[Lock, bool]:
     """Take the lock, or see that this run holds it already.
 
     Args:
-        cluster: where.
-        service: the service that it locks.
         holder: id of the run.
         operator: who started the run; the user of this process by default.
         predecessors: ids of the unfinished runs that this run recovers; it may take their lock over.
-        duration: seconds without renewal until it counts as stale.
         check: only say whether it would have to be taken.
 
     Returns:
@@ -103,7 +99,7 @@ def acquire(
     name = lease_name(service)
     allowed = {holder, *predecessors}
     taken = False
-    for attempt in range(_TRIES):
+    for _ in tries(_TRIES):
         live = cluster.get("Lease", name)
         lock = _lock(name, live)
         if lock.holder and lock.holder not in allowed:
@@ -115,7 +111,7 @@ def acquire(
             return lock, not mine
         now = _timestamp(_now())
         spec = dict((live or {}).get("spec") or {})
-        spec |= {"holderIdentity": holder, "leaseDurationSeconds": duration, "renewTime": now}
+        spec |= {"holderIdentity": holder, "leaseDurationSeconds": DURATION, "renewTime": now}
         if not mine:
             spec["acquireTime"] = now
             spec["leaseTransitions"] = int(spec.get("leaseTransitions") or 0) + (1 if live else 0)
@@ -130,7 +126,6 @@ def acquire(
                 live["metadata"]["annotations"] = {**kept, **({} if mine else about)}
                 written = cluster.replace({**live, "spec": spec})
         except (Conflict, Missing):
-            time.sleep(0.05 * (attempt + 1))
             continue
         return _lock(name, written), taken
     raise ClusterError(f"the Lease {name} in namespace {cluster.namespace} changed {_TRIES} times while it was taken")
@@ -142,8 +137,8 @@ def renew(cluster: Cluster, service: str, holder: str) -> Lock:
     Raises:
         Refused: the run does not hold the lock (any more): it must not change the service.
     """
-    for attempt in range(_TRIES):
-        name = lease_name(service)
+    name = lease_name(service)
+    for _ in tries(_TRIES):
         live = cluster.get("Lease", name)
         lock = _lock(name, live)
         if live is None or lock.holder != holder:
@@ -152,11 +147,9 @@ def renew(cluster: Cluster, service: str, holder: str) -> Lock:
                 means="the lock was broken; another run may be changing the service",
                 next_step="see that no other run is under way, then: pyrunbook recover",
             )
-        try:
+        with suppress(Conflict):
             return _lock(name, cluster.replace({**live, "spec": {**live["spec"], "renewTime": _timestamp(_now())}}))
-        except Conflict:
-            time.sleep(0.05 * (attempt + 1))
-    raise ClusterError(f"the Lease {lease_name(service)} changed {_TRIES} times while it was renewed")
+    raise ClusterError(f"the Lease {name} changed {_TRIES} times while it was renewed")
 
 
 def keeper(cluster: Cluster, service: str, holder: str) -> Heartbeat:
@@ -169,7 +162,7 @@ def keeper(cluster: Cluster, service: str, holder: str) -> Heartbeat:
     """
     lock = show(cluster, service)
     if not lock.holder:
-        return lambda: None
+        return no_heartbeat
     if lock.holder != holder:
         raise _held(lock, service)
     last: list[float] = []
@@ -185,28 +178,22 @@ def keeper(cluster: Cluster, service: str, holder: str) -> Heartbeat:
 def release(cluster: Cluster, service: str, holder: str) -> bool:
     """Free the lock if this run holds it; `False` when it does not, and the lock is left as it is."""
     try:
-        return _free(cluster, service, holder)
+        return break_lock(cluster, service, holder)
     except Refused:
         return False
 
 
 def break_lock(cluster: Cluster, service: str, holder: str) -> bool:
-    """Free the lock of another run, on an operator's explicit word.
+    """Free the lock of the run that was shown to the operator.
 
-    Args:
-        cluster: where.
-        service: the service that it locks.
-        holder: the run that was shown to the operator; a lock that has changed hands since is not broken.
+    Returns:
+        whether it was held.
 
     Raises:
         Refused: a different run holds it by now.
     """
-    return _free(cluster, service, holder)
-
-
-def _free(cluster: Cluster, service: str, holder: str) -> bool:
     name = lease_name(service)
-    for attempt in range(_TRIES):
+    for attempt in tries(_TRIES):
         live = cluster.get("Lease", name)
         lock = _lock(name, live)
         if live is None or not lock.holder:
@@ -216,12 +203,9 @@ def _free(cluster: Cluster, service: str, holder: str) -> bool:
         spec = {k: v for k, v in live["spec"].items() if k not in ("holderIdentity", "acquireTime", "renewTime")}
         annotations = live["metadata"].get("annotations") or {}
         live["metadata"]["annotations"] = {k: v for k, v in annotations.items() if k not in (_OPERATOR, _HOST, _SINCE)}
-        try:
+        with suppress(Conflict, Missing):
             cluster.replace({**live, "spec": spec})
-        except (Conflict, Missing):
-            time.sleep(0.05 * (attempt + 1))
-            continue
-        return True
+            return True
     raise ClusterError(f"the Lease {name} changed {_TRIES} times while it was freed")
 
 

@@ -8,10 +8,10 @@ as `kubectl apply --server-side` does with what `kubectl apply` had set.
 
 from __future__ import annotations
 
-import time
+from contextlib import suppress
 from typing import Any
 
-from pyrunbook.kubernetes.client import FIELD_MANAGER, Cluster
+from pyrunbook.kubernetes.client import FIELD_MANAGER, Cluster, tries
 from pyrunbook.kubernetes.errors import ClusterError, Conflict
 from pyrunbook.kubernetes.kinds import Manifest, api_version
 
@@ -23,20 +23,14 @@ _TRIES = 5
 def adopt(cluster: Cluster, kind: str, name: str, live: Manifest) -> bool:
     """Make our applies the owner of the fields that whole manifests have set.
 
-    Args:
-        cluster: where.
-        kind: of the object.
-        name: of the object.
-        live: the object as it was read.
-
     Returns:
         whether there was anything to take over.
 
     Raises:
         ClusterError: something keeps writing the object.
     """
-    found: Manifest | None = live
-    for attempt in range(_TRIES):
+    for attempt in tries(_TRIES):
+        found = cluster.get(kind, name) if attempt else live
         entries = adopted(kind, (found or {}).get("metadata", {}).get("managedFields") or [])
         if found is None or entries is None:
             return attempt > 0
@@ -45,13 +39,9 @@ def adopt(cluster: Cluster, kind: str, name: str, live: Manifest) -> bool:
             # The condition: the API refuses a patch whose outcome has an older version than the object.
             {"op": "replace", "path": "/metadata/resourceVersion", "value": found["metadata"]["resourceVersion"]},
         ]
-        try:
+        with suppress(Conflict):
             cluster.json_patch(kind, name, operations)
-        except Conflict:
-            time.sleep(0.05 * (attempt + 1))
-            found = cluster.get(kind, name)
-            continue
-        return True
+            return True
     raise ClusterError(
         f"{kind} {name} changed {_TRIES} times while its fields were taken over",
         means="something else keeps writing it",

@@ -13,11 +13,10 @@ from __future__ import annotations
 import base64
 import binascii
 import json
-import time
 from dataclasses import dataclass
 from typing import Any
 
-from pyrunbook.kubernetes.client import Cluster
+from pyrunbook.kubernetes.client import Cluster, tries
 from pyrunbook.kubernetes.errors import ClusterError, Conflict, Missing
 from pyrunbook.kubernetes.kinds import Manifest
 from pyrunbook.on_target.rotation_moves import Records
@@ -101,7 +100,7 @@ def write(
     encoded = {key: base64.b64encode(value).decode() for key, value in data.items()}
     before = None if live is None else live.get("data") or {}
     writers = f"kubectl -n {cluster.namespace} get secret {name} -o jsonpath='{{.metadata.managedFields}}'"
-    for attempt in range(_TRIES):
+    for _ in tries(_TRIES):
         metadata = dict((live or {}).get("metadata") or {"name": name})
         metadata["annotations"] = {**(metadata.get("annotations") or {}), **(annotations or {})}
         metadata["annotations"].pop(_APPLIED, None)  # it holds the key that was applied
@@ -120,7 +119,6 @@ def write(
                 f"Secret {cluster.namespace}/{name} was {happened} by something else at the same time; "
                 f"see what writes it: {writers}"
             )
-        time.sleep(0.05 * (attempt + 1))
     raise ClusterError(
         f"Secret {cluster.namespace}/{name} changed {_TRIES} times while it was written",
         means="something else keeps writing its labels or annotations",

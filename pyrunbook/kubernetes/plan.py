@@ -9,12 +9,12 @@ import base64
 import binascii
 import gzip
 import hashlib
-import time
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any
 
 from pyrunbook.errors import BadInput
-from pyrunbook.kubernetes.client import Cluster
+from pyrunbook.kubernetes.client import Cluster, tries
 from pyrunbook.kubernetes.errors import ClusterError, Conflict
 from pyrunbook.kubernetes.export import export
 from pyrunbook.kubernetes.kinds import Manifest
@@ -112,9 +112,6 @@ def store(cluster: Cluster, service: str, plan_id: str, text: str) -> bool:
     """Keep a plan in the cluster; the first one stored for a run stays.
 
     Args:
-        cluster: where.
-        service: name of the Service.
-        plan_id: id of the run.
         text: the whole plan, as the local file has it.
 
     Returns:
@@ -153,16 +150,13 @@ def store(cluster: Cluster, service: str, plan_id: str, text: str) -> bool:
                 next_step="keep large ConfigMaps of the colors smaller, or out of them",
             )
         obj["binaryData"] = {_PACKED: packed}
-    for attempt in range(_TRIES):
+    for attempt in tries(_TRIES):
         if cluster.get("ConfigMap", name) is not None:
             fetch(cluster, service, plan_id)
             return attempt > 0  # it was written by us after all, and the answer was lost
-        try:
+        with suppress(Conflict):
             cluster.create(obj)
-        except Conflict:
-            time.sleep(0.05 * (attempt + 1))
-            continue
-        return True
+            return True
     raise ClusterError(f"ConfigMap {name} could not be created in {_TRIES} tries, and is not there")
 
 
@@ -170,8 +164,6 @@ def fetch(cluster: Cluster, service: str, plan_id: str = "latest") -> str:
     """The text of a plan kept in the cluster.
 
     Args:
-        cluster: where.
-        service: name of the Service.
         plan_id: id of the run, or `latest`.
 
     Raises:
@@ -239,12 +231,7 @@ def _age(config_map: Manifest) -> tuple[str, str]:
     return str(metadata.get("creationTimestamp") or ""), (metadata.get("annotations") or {}).get(_CREATED, "")
 
 
-def delete(cluster: Cluster, service: str, plan_id: str) -> bool:
-    """Delete a plan from the cluster; whether it was there."""
-    return cluster.delete("ConfigMap", config_map_name(service, plan_id))
-
-
 def prune(cluster: Cluster, service: str, keep: int) -> list[str]:
     """Delete all plans of a service but the newest `keep` (at least one); returns the ids of those deleted."""
     old = [entry["id"] for entry in stored(cluster, service)[max(keep, 1) :]]
-    return [plan_id for plan_id in old if delete(cluster, service, plan_id)]
+    return [plan_id for plan_id in old if cluster.delete("ConfigMap", config_map_name(service, plan_id))]

@@ -6,7 +6,7 @@ import copy
 import time
 from typing import Any
 
-from pyrunbook.kubernetes.client import Cluster
+from pyrunbook.kubernetes.client import Cluster, tries
 from pyrunbook.kubernetes.errors import ClusterError, Conflict, Missing
 from pyrunbook.kubernetes.export import autoscales, color_objects, plain
 from pyrunbook.kubernetes.kinds import MANAGED, Manifest
@@ -15,7 +15,6 @@ from pyrunbook.kubernetes.remove import remove, wait_until_gone
 from pyrunbook.kubernetes.rollout import REFUSED_SECONDS, wait_for_rollout
 from pyrunbook.kubernetes.switch import ready_pods, wait_for_endpoints
 from pyrunbook.kubernetes.target import other
-from pyrunbook.kubernetes.waiting import Heartbeat, no_heartbeat
 
 _TRIES = 8
 _DEGRADED_TIMEOUT = 30.0
@@ -29,7 +28,6 @@ def restore(
     *,
     timeout: float = 300.0,
     check: bool = False,
-    heartbeat: Heartbeat = no_heartbeat,
 ) -> dict[str, Any]:
     """Have the traffic served again by the color that served when the plan was recorded.
 
@@ -41,7 +39,6 @@ def restore(
         section: see `plan.capture`.
         timeout: seconds, for each wait.
         check: only say what would change.
-        heartbeat: see `waiting`.
 
     Returns:
         `changed`, `done` (a line for each thing that was put back), `active`, `endpoints`, `seconds`.
@@ -55,20 +52,20 @@ def restore(
     started = time.monotonic()
     active = section["active"]
     objects = section["objects"][active]
-    done = _put_back_all(cluster, objects, check=check, timeout=timeout, heartbeat=heartbeat)
+    done = _put_back_all(cluster, objects, check=check, timeout=timeout)
     running = [o["metadata"]["name"] for o in objects if o["kind"] == "Deployment" and o["spec"].get("replicas", 1)]
     service = section["service"]
     if not check:
         for name in running:
             try:
-                done += _ready(cluster, name, service["selector"], timeout, heartbeat)
+                done += _ready(cluster, name, service["selector"], timeout)
             except ClusterError as error:
                 if "exceeded quota" not in error.seen:
                     raise
                 done += _make_room(cluster, section)
                 # The controller tries again by itself, at growing intervals.
-                done += _ready(cluster, name, service["selector"], timeout, heartbeat, refused_seconds=timeout)
-    done += _put_back_all(cluster, [service["object"]], check=check, timeout=timeout, heartbeat=heartbeat)
+                done += _ready(cluster, name, service["selector"], timeout, refused_seconds=timeout)
+    done += _put_back_all(cluster, [service["object"]], check=check, timeout=timeout)
     endpoints = 0
     if running and not check:
         endpoints = wait_for_endpoints(
@@ -77,7 +74,6 @@ def restore(
             service["selector"],
             what=f"traffic back on {active}",
             timeout=timeout,
-            heartbeat=heartbeat,
         )
     seconds = round(time.monotonic() - started, 3)
     return {"changed": bool(done), "done": done, "active": active, "endpoints": endpoints, "seconds": seconds}
@@ -89,16 +85,13 @@ def restore_preview(
     *,
     timeout: float = 120.0,
     check: bool = False,
-    heartbeat: Heartbeat = no_heartbeat,
 ) -> dict[str, Any]:
     """Bring the other color, and the preview Service, back to what they were; `restore` comes first.
 
     Args:
-        cluster: where.
         section: see `plan.capture`.
         timeout: seconds.
         check: only say what would change.
-        heartbeat: see `waiting`.
 
     Returns:
         `changed`, `done`, `seconds`.
@@ -117,12 +110,12 @@ def restore_preview(
     # What served before may have been scaled to zero on purpose; otherwise one ready pod of each Deployment is enough.
     served = [o for o in section["objects"][section["active"]] if o["kind"] == "Deployment"]
     removed = remove(
-        cluster, target_of(section), color, timeout=timeout, keep=keep, check=check, heartbeat=heartbeat,
+        cluster, target_of(section), color, timeout=timeout, keep=keep, check=check,
         deployed={o["metadata"]["name"]: {"ready": min(1, int(o["spec"].get("replicas", 1)))} for o in served},
     )  # fmt: skip
     done = [f"{name} removed" for name in removed["removed"]]
     preview = [section["preview"]["object"]] if section.get("preview") else []
-    done += _put_back_all(cluster, [*objects, *preview], check=check, timeout=timeout, heartbeat=heartbeat)
+    done += _put_back_all(cluster, [*objects, *preview], check=check, timeout=timeout)
     return {"changed": bool(done), "done": done, "seconds": round(time.monotonic() - started, 3)}
 
 
@@ -141,7 +134,6 @@ def _ready(
     deployment: str,
     selector: dict[str, str],
     timeout: float,
-    heartbeat: Heartbeat,
     *,
     refused_seconds: float = REFUSED_SECONDS,
 ) -> list[str]:
@@ -156,7 +148,6 @@ def _ready(
             deployment,
             timeout=min(timeout, _DEGRADED_TIMEOUT) if some else timeout,
             refused_seconds=refused_seconds,
-            heartbeat=heartbeat,
         )
     except ClusterError as error:
         some = ready_pods(cluster.list_all("Pod", selector))
@@ -166,9 +157,7 @@ def _ready(
     return []
 
 
-def _put_back_all(
-    cluster: Cluster, objects: list[Manifest], *, check: bool, timeout: float, heartbeat: Heartbeat
-) -> list[str]:
+def _put_back_all(cluster: Cluster, objects: list[Manifest], *, check: bool, timeout: float) -> list[str]:
     order = list(MANAGED)
     done = []
     scaled = {
@@ -177,48 +166,43 @@ def _put_back_all(
         if o["kind"] == "HorizontalPodAutoscaler" and autoscales(o, o["spec"]["scaleTargetRef"].get("name", ""))
     }
     for obj in sorted(objects, key=lambda o: order.index(o["kind"])):
-        heartbeat()
+        cluster.heartbeat()
         word = _put_back(
             cluster,
             obj,
             autoscaled=obj["kind"] == "Deployment" and obj["metadata"]["name"] in scaled,
             check=check,
             timeout=timeout,
-            heartbeat=heartbeat,
         )
         if word:
             done.append(f"{obj['kind']}/{obj['metadata']['name']} {word}")
     return done
 
 
-def _put_back(
-    cluster: Cluster, planned: Manifest, *, autoscaled: bool, check: bool, timeout: float, heartbeat: Heartbeat
-) -> str:
+def _put_back(cluster: Cluster, planned: Manifest, *, autoscaled: bool, check: bool, timeout: float) -> str:
     """Make the live object equal to the planned one; says `created`, `replaced`, or nothing."""
     kind, name = planned["kind"], planned["metadata"]["name"]
-    for attempt in range(_TRIES):
+    for _ in tries(_TRIES):
         live = cluster.get(kind, name)
         if live is not None and live["metadata"].get("deletionTimestamp") and not check:
-            wait_until_gone(cluster, kind, name, timeout=timeout, heartbeat=heartbeat)
+            wait_until_gone(cluster, kind, name, timeout=timeout)
             live = None
         if live is None:
             try:
                 if not check:
                     cluster.apply(planned, force=True)
             except Conflict:
-                time.sleep(0.05 * (attempt + 1))
                 continue
             return "created"
         wanted = copy.deepcopy(planned)
         if autoscaled and live["spec"].get("replicas", 1) > 0:
             wanted["spec"]["replicas"] = live["spec"].get("replicas", 1)
-        if plain({**live, "kind": kind}) == wanted:
+        if plain(live) == wanted:
             return ""
         if not check:
             try:
                 cluster.replace(_onto(live, wanted))
             except (Conflict, Missing):  # changed, or deleted, since it was read
-                time.sleep(0.05 * (attempt + 1))
                 continue
         return "replaced"
     raise ClusterError(

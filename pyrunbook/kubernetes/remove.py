@@ -14,7 +14,7 @@ from pyrunbook.kubernetes.kinds import MANAGED, Manifest
 from pyrunbook.kubernetes.serving import require_serving
 from pyrunbook.kubernetes.state import pods_of, read_service, selector_of
 from pyrunbook.kubernetes.target import Target, other
-from pyrunbook.kubernetes.waiting import Heartbeat, no_heartbeat, wait_until
+from pyrunbook.kubernetes.waiting import wait_until
 from pyrunbook.kubernetes.writers import written_by
 
 
@@ -24,24 +24,17 @@ def remove(
     color: str,
     *,
     timeout: float = 120.0,
-    propagation: str = "Foreground",
     keep: Mapping[str, set[str]] | None = None,
     deployed: Mapping[str, Any] | None = None,
     check: bool = False,
-    heartbeat: Heartbeat = no_heartbeat,
 ) -> dict[str, Any]:
     """Delete the objects of a color and wait until they and its pods are gone.
 
     Args:
-        cluster: where.
-        target: which service.
-        color: the owner of the objects.
         timeout: seconds.
-        propagation: `Foreground` (an object goes after what it owns) or `Background`.
         keep: kind to names of objects that stay (a rollback keeps what was there before).
         deployed: what the other color must still run before each deletion, see `serving.require_serving`.
         check: only say what would be deleted.
-        heartbeat: see `waiting`.
 
     Returns:
         `changed`, `removed` (`Kind/name`), `seconds`.
@@ -52,7 +45,6 @@ def remove(
         ClusterError: something has created an object again; says who.
         TimedOut: names what is left.
     """
-    target.check_color(color)
     selector = selector_of(read_service(cluster, target.service)) if check else _refuse_active(cluster, target, color)
 
     def left() -> list[Manifest]:
@@ -71,8 +63,8 @@ def remove(
     order = list(MANAGED)
     for obj in sorted(found, key=lambda o: -order.index(o["kind"])):
         _refuse_active(cluster, target, color)
-        require_serving(cluster, target, other(color), deployed, heartbeat=heartbeat)
-        cluster.delete(obj["kind"], obj["metadata"]["name"], propagation=propagation)
+        require_serving(cluster, target, other(color), deployed)
+        cluster.delete(obj["kind"], obj["metadata"]["name"], propagation="Foreground")
     deleted = {obj["metadata"]["uid"] for obj in found}
     scope = target.scope(selector, color)
     pods_stay = target.deployments[color] in (keep or {}).get("Deployment", set())
@@ -88,10 +80,10 @@ def remove(
         return (None if names else True), f"left: {', '.join(names[:6])}"
 
     wait_until(
+        cluster,
         look,
         what=f"the removal of {color}",
         timeout=timeout,
-        heartbeat=heartbeat,
         next_step=f"kubectl -n {cluster.namespace} get all -l {target.color_label}={color}, and look for finalizers",
     )
     return {**result, "seconds": round(time.monotonic() - started, 3)}
@@ -113,9 +105,7 @@ def _created(cluster: Cluster, obj: Manifest, *, again: bool) -> ClusterError:
     )
 
 
-def wait_until_gone(
-    cluster: Cluster, kind: str, name: str, *, timeout: float, heartbeat: Heartbeat = no_heartbeat
-) -> None:
+def wait_until_gone(cluster: Cluster, kind: str, name: str, *, timeout: float) -> None:
     """Wait for the end of a deletion under way, so that the object can be created anew.
 
     Raises:
@@ -128,7 +118,7 @@ def wait_until_gone(
             return True, "it is gone"
         return None, f"it is still being deleted (finalizers: {', '.join(metadata.get('finalizers') or []) or 'none'})"
 
-    wait_until(look, what=f"the deletion of {kind} {name}", timeout=timeout, heartbeat=heartbeat)
+    wait_until(cluster, look, what=f"the deletion of {kind} {name}", timeout=timeout)
 
 
 def _refuse_active(cluster: Cluster, target: Target, color: str) -> dict[str, str]:

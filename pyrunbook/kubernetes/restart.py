@@ -8,23 +8,18 @@ from typing import Any
 from pyrunbook.kubernetes.client import Cluster
 from pyrunbook.kubernetes.errors import ClusterError, Missing
 from pyrunbook.kubernetes.rollout import wait_for_rollout
-from pyrunbook.kubernetes.waiting import Heartbeat, no_heartbeat
 
 ANNOTATION = "pyrunbook.io/restarted-for"
 """On the pod template: what its pods were started for. A change of it is what makes the controller replace them."""
 
 
-def restart(
-    cluster: Cluster, deployments: list[str], reason: str, *, timeout: float, heartbeat: Heartbeat = no_heartbeat
-) -> dict[str, Any]:
+def restart(cluster: Cluster, deployments: list[str], reason: str, *, timeout: float) -> dict[str, Any]:
     """Replace the pods of each Deployment as its own strategy says, one Deployment after the other.
 
     Args:
-        cluster: where.
         deployments: their names. One that is not there is passed over: of a blue/green service one color often is not.
         reason: goes into the pod template; one that it holds already means that it was restarted for this before.
         timeout: seconds, for all together.
-        heartbeat: see `waiting`.
 
     Returns:
         `changed`, `deployments` (of each what `wait_for_rollout` saw), `absent` (names), `seconds`.
@@ -60,5 +55,5 @@ def restart(
                 raise ClusterError(f"Deployment {name} was deleted while it was to be restarted") from None
             result["changed"] = True
         left = max(1.0, timeout - (time.monotonic() - started))
-        result["deployments"][name] = wait_for_rollout(cluster, name, timeout=left, heartbeat=heartbeat)
+        result["deployments"][name] = wait_for_rollout(cluster, name, timeout=left)
     return {**result, "seconds": round(time.monotonic() - started, 3)}

@@ -12,7 +12,7 @@ from pyrunbook.kubernetes.kinds import Manifest
 from pyrunbook.kubernetes.serving import images_of
 from pyrunbook.kubernetes.state import pods_of
 from pyrunbook.kubernetes.switch import ready_pods
-from pyrunbook.kubernetes.waiting import Heartbeat, no_heartbeat, wait_until
+from pyrunbook.kubernetes.waiting import wait_until
 
 FATAL_REASONS = frozenset(
     {
@@ -43,17 +43,13 @@ def wait_for_rollout(
     timeout: float,
     stable_seconds: float = 0.0,
     refused_seconds: float = REFUSED_SECONDS,
-    heartbeat: Heartbeat = no_heartbeat,
 ) -> dict[str, Any]:
     """Wait until the Deployment runs its newest template alone, and stays so.
 
     Args:
-        cluster: where.
-        deployment: its name.
         timeout: seconds.
         stable_seconds: how long all its pods must stay ready without a restart.
         refused_seconds: how long pods may be refused (by a quota, a webhook) before that is taken as final.
-        heartbeat: see `waiting`.
 
     Returns:
         `replicas`, `ready`, `pods` (names), `images`, `looks` (how often it was read), `seconds`.
@@ -93,10 +89,10 @@ def wait_for_rollout(
 
     try:
         result = wait_until(
+            cluster,
             look,
             what=f"the rollout of Deployment {deployment}",
             timeout=timeout,
-            heartbeat=heartbeat,
             next_step=f"kubectl -n {cluster.namespace} describe deployment {deployment}",
         )
     except TimedOut as error:

@@ -12,7 +12,7 @@ from pyrunbook.kubernetes.kinds import Manifest
 from pyrunbook.kubernetes.state import pods_of, read_service, selector_of
 from pyrunbook.kubernetes.switch import ready_pods
 from pyrunbook.kubernetes.target import Target
-from pyrunbook.kubernetes.waiting import Heartbeat, no_heartbeat, wait_until
+from pyrunbook.kubernetes.waiting import wait_until
 
 PATIENCE = 10.0
 """Seconds for pods that are being replaced, while others are ready."""
@@ -29,18 +29,12 @@ def require_serving(
     target: Target,
     color: str,
     deployed: Mapping[str, Any] | None = None,
-    *,
-    heartbeat: Heartbeat = no_heartbeat,
 ) -> None:
     """See that the traffic goes to a color whose Deployments run what was deployed, with as many ready pods.
 
     Args:
-        cluster: where.
-        target: which service.
-        color: that must serve.
         deployed: name of each Deployment to `{"ready": pods, "images": […]}`, as `wait_for_rollout` saw it. Without,
             one ready pod of the color's Deployment is enough. Where an autoscaler decides, its minimum is.
-        heartbeat: see `waiting`.
 
     Raises:
         NoLongerServes: says what is not so.
@@ -55,7 +49,7 @@ def require_serving(
         return (None if short else True), "; ".join(short)
 
     try:
-        wait_until(look, what=f"{color} to serve as it was verified", timeout=PATIENCE, heartbeat=heartbeat)
+        wait_until(cluster, look, what=f"{color} to serve as it was verified", timeout=PATIENCE)
     except TimedOut as error:
         raise _lost(cluster, str(error.evidence["seen_last"])) from None
 

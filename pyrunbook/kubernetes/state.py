@@ -57,17 +57,10 @@ def color_of(target: Target, selector: Mapping[str, str], service: str) -> str:
     return color
 
 
-def active_color(cluster: Cluster, target: Target) -> str:
-    """The color that the live Service chooses."""
-    return color_of(target, selector_of(read_service(cluster, target.service)), target.service)
-
-
 def read(cluster: Cluster, target: Target, *, for_rollback: bool = False) -> dict[str, Any]:
     """The live state of a service, as `service_state` of CONTRIBUTING.md.
 
     Args:
-        cluster: where.
-        target: which service.
         for_rollback: give `none` as the active color where the Service is missing or selects neither color. A
             rollback needs no more than its plan, and puts that right.
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 
-from pyrunbook.kubernetes.client import Cluster
+from pyrunbook.kubernetes.client import Cluster, tries
 from pyrunbook.kubernetes.errors import ClusterError, Conflict, Missing
 from pyrunbook.kubernetes.kinds import Manifest
 from pyrunbook.kubernetes.state import (
@@ -19,22 +20,18 @@ from pyrunbook.kubernetes.state import (
     slice_endpoints,
 )
 from pyrunbook.kubernetes.target import Target, other
-from pyrunbook.kubernetes.waiting import Heartbeat, no_heartbeat, wait_until
+from pyrunbook.kubernetes.waiting import wait_until
 from pyrunbook.kubernetes.writers import written_by
 
 _TRIES = 8
 
 
-def replace_selector(
-    cluster: Cluster, name: str, wanted: Mapping[str, str], *, expected: Mapping[str, str] | None
-) -> bool:
+def replace_selector(cluster: Cluster, name: str, wanted: Mapping[str, str], *, expected: Mapping[str, str]) -> bool:
     """Replace the whole selector of a Service.
 
     Args:
-        cluster: where.
-        name: of the Service.
         wanted: the selector that it shall have; no other key stays.
-        expected: the selector that it must have now; `None` when any will do (a rollback).
+        expected: the selector that it must have now.
 
     Returns:
         whether it had to be changed.
@@ -42,12 +39,12 @@ def replace_selector(
     Raises:
         ClusterError: the Service is missing, or its selector is neither the wanted nor the expected one.
     """
-    for attempt in range(_TRIES):
+    for attempt in tries(_TRIES):
         live = read_service(cluster, name)
         selector = selector_of(live)
         if selector == dict(wanted):
             return attempt > 0  # after a conflict it was our own write, whose answer was lost
-        if expected is not None and selector != dict(expected):
+        if selector != dict(expected):
             raise ClusterError(
                 f"the selector of Service {name} is {selector}, expected {dict(expected)}; last written"
                 f"{written_by(live) or ' by an unknown manager'}",
@@ -56,12 +53,9 @@ def replace_selector(
                 evidence={"selector": selector, "expected": dict(expected), "wanted": dict(wanted)},
             )
         live["spec"] = {**live["spec"], "selector": dict(wanted)}
-        try:
+        with suppress(Conflict, Missing):  # read again: it has changed, or was deleted and created anew
             cluster.replace(live)
-        except (Conflict, Missing):  # read again: it has changed, or was deleted and created anew
-            time.sleep(0.05 * (attempt + 1))
-            continue
-        return True
+            return True
     raise ClusterError(
         f"Service {name} changed {_TRIES} times while its selector was replaced",
         means="something else keeps writing it",
@@ -74,10 +68,8 @@ def switch(
     target: Target,
     color: str,
     *,
-    expected_color: str | None = None,
     timeout: float = 60.0,
     check: bool = False,
-    heartbeat: Heartbeat = no_heartbeat,
 ) -> dict[str, Any]:
     """Send the traffic to a color, and wait until only its ready pods get it.
 
@@ -85,13 +77,8 @@ def switch(
     the color that does not serve any more.
 
     Args:
-        cluster: where.
-        target: which service.
-        color: the color that shall serve.
-        expected_color: the color that must serve now; the other one by default.
         timeout: seconds for the endpoints to follow.
         check: only say whether it would change.
-        heartbeat: see `waiting`.
 
     Returns:
         `changed`, `previous_selector`, `selector`, `endpoints` (how many ready pods get the traffic), `seconds`.
@@ -100,15 +87,8 @@ def switch(
         ClusterError: no ready pod of the color, or the Service was switched by something else.
         TimedOut: the endpoints did not follow.
     """
-    target.check_color(color)
     before = selector_of(read_service(cluster, target.service))
     live_color = color_of(target, before, target.service)
-    if live_color != color and live_color != (expected_color or other(color)):
-        raise ClusterError(
-            f"Service {target.service} serves {live_color}, but this run expected {expected_color} to serve",
-            means="something else has switched the Service since this run read it",
-            next_step="find out what writes it (GitOps, an operator, a colleague), then run again",
-        )
     wanted = target.scope(before, color)
     ready = ready_pods(cluster.list_all("Pod", wanted))
     if not ready and not check:
@@ -121,12 +101,9 @@ def switch(
         return {**result, "changed": before != wanted}
     started = time.monotonic()
     changed = replace_selector(cluster, target.service, wanted, expected=before)
-    count = wait_for_endpoints(
-        cluster, target.service, wanted, what=f"traffic on {color}", timeout=timeout, heartbeat=heartbeat
-    )
+    count = wait_for_endpoints(cluster, target.service, wanted, what=f"traffic on {color}", timeout=timeout)
     result |= {"endpoints": count, "seconds": round(time.monotonic() - started, 3)}
-    if target.preview_service:
-        changed |= point_preview(cluster, target, other(color))
+    changed |= point_preview(cluster, target, other(color))
     return {**result, "changed": changed}
 
 
@@ -149,7 +126,6 @@ def wait_for_endpoints(
     *,
     what: str,
     timeout: float,
-    heartbeat: Heartbeat = no_heartbeat,
 ) -> int:
     """Wait until the EndpointSlices of a Service hold all ready pods of the selector and no others.
 
@@ -188,10 +164,10 @@ def wait_for_endpoints(
         return (len(serving) if settled else None), seen
 
     return wait_until(
+        cluster,
         look,
         what=f"{what}: only ready pods of {_query(selector)} behind Service {service}",
         timeout=timeout,
-        heartbeat=heartbeat,
         next_step=f"kubectl -n {cluster.namespace} get endpointslices -l kubernetes.io/service-name={service} -o yaml",
     )
 

@@ -15,7 +15,7 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from typing import Any
 
-from pyrunbook.kubernetes.client import Cluster
+from pyrunbook.kubernetes.client import Cluster, Heartbeat, no_heartbeat
 from pyrunbook.kubernetes.pair_secrets import (
     LEDGER,
     TLS,
@@ -27,7 +27,6 @@ from pyrunbook.kubernetes.pair_secrets import (
     write,
 )
 from pyrunbook.kubernetes.restart import restart
-from pyrunbook.kubernetes.waiting import Heartbeat, no_heartbeat
 from pyrunbook.on_target import rotation_state as state
 from pyrunbook.on_target.rotation_moves import VERSION, RotatingPair
 from pyrunbook.on_target.rotation_state import STAGED, PairError
@@ -42,7 +41,6 @@ class SecretPair(RotatingPair[PairInCluster]):
     """The pair in a Secret.
 
     Args:
-        cluster: where.
         secret: name of the Secret that the workload reads.
         read: looks into a certificate and a key, both PEM; passed in, because this package must not import `pki`.
     """
@@ -80,7 +78,7 @@ class SecretPair(RotatingPair[PairInCluster]):
         Args:
             deployments: their names; those that are not there are passed over. Empty: the workload reads by itself.
             timeout: seconds, for all together.
-            heartbeat: see `waiting`.
+            heartbeat: renews the lock of the run meanwhile.
 
         Returns:
             see `restart.restart`.
@@ -91,7 +89,7 @@ class SecretPair(RotatingPair[PairInCluster]):
         found = self.records()
         why = f"by run {found.rotation['run']}" if found.rotation else f"at {state.now()}"
         reason = f"{self.secret} {found.current or 'nothing'} {why}"
-        return restart(self.cluster, deployments, reason, timeout=timeout, heartbeat=heartbeat)
+        return restart(self.cluster.keeping(heartbeat), deployments, reason, timeout=timeout)
 
     # --- see `RotatingPair` --------------------------------------------------------------------------------------
 

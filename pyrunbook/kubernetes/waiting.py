@@ -6,34 +6,22 @@ import time
 from collections.abc import Callable
 from typing import TypeVar
 
+from pyrunbook.kubernetes.client import Cluster
 from pyrunbook.kubernetes.errors import TimedOut
 
 T = TypeVar("T")
 
-Heartbeat = Callable[[], None]
-"""Called at every look; renews the lock, and raises when it is lost."""
-
-
-def no_heartbeat() -> None:
-    """The heartbeat of a wait that holds no lock."""
-
 
 def wait_until(
-    look: Callable[[], tuple[T | None, str]],
-    *,
-    what: str,
-    timeout: float,
-    heartbeat: Heartbeat = no_heartbeat,
-    next_step: str = "",
+    cluster: Cluster, look: Callable[[], tuple[T | None, str]], *, what: str, timeout: float, next_step: str = ""
 ) -> T:
     """Look until the state is there.
 
     Args:
+        cluster: whose heartbeat is called before every look.
         look: returns (result, what was seen); a result of `None` means not yet. What it raises ends the wait.
         what: what is waited for, for the error.
         timeout: seconds. It looks once more when they have passed.
-        heartbeat: called before every look.
-        next_step: of the error.
 
     Raises:
         TimedOut: names what it waited for and what it saw last.
@@ -41,7 +29,7 @@ def wait_until(
     start = time.monotonic()
     pause = 0.1
     while True:
-        heartbeat()
+        cluster.heartbeat()
         late = time.monotonic() - start >= timeout
         result, seen = look()
         if result is not None:

@@ -20,7 +20,6 @@ class Link:
     Attributes:
         text: its visible text, or an image's alternative text.
         target: as CommonMark resolves it: percent-encoded, the target of a reference looked up.
-        image: whether it is one.
     """
 
     text: str
@@ -66,7 +65,6 @@ class Label:
     Attributes:
         name: the word, without its colon: `Cause`.
         text: the value without markup; may be empty, then what follows is meant.
-        source: the value as written.
     """
 
     name: str
@@ -88,7 +86,6 @@ class CodeBlock:
         line: of the first line of the content.
         column: where that begins in the source.
         fence_line: of the opening fence; the content's own line for an indented block.
-        fenced: whether it has fences.
         closed: whether the closing fence is there; CommonMark lets a block end with its document.
         page: of a block of Markdown: that text read as a page, with the lines of this file.
     """
@@ -143,7 +140,6 @@ class ListItem:
         checked: of an item with a checkbox: whether it is ticked; `None` for others.
         number: of an item of an ordered list, as written.
         label: where the text begins with a word in bold type and a colon.
-        bold: whether all of the text is set in bold type.
         items: what else is in it: further paragraphs, code, lists.
         end: the last line of all that.
     """

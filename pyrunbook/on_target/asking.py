@@ -16,7 +16,6 @@ def reason(error: BaseException, seconds: float | None = None) -> str:
     """Why there was no answer, as an operator says it.
 
     Args:
-        error: what a connection or a request raised.
         seconds: how long was waited, where that is known.
     """
     within = getattr(error, "reason", None)

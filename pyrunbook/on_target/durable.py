@@ -20,7 +20,6 @@ def write(path: str, content: bytes, mode: int = 0o600) -> None:
 
     Args:
         path: the file; its directory must exist.
-        content: the whole new content.
         mode: permission bits of the new file.
 
     Raises:

@@ -145,10 +145,8 @@ def of_update(
     """All obstacles to an update.
 
     Args:
-        slots: of the service.
         parts: what is backed up, see `backup`.
         maintenance_address: what has to answer while no color serves; `None` where a color always does.
-        host: the name that clients ask for.
         certificates: those of `service_certificates` whose rotation is checked too.
 
     Raises:

@@ -116,7 +116,6 @@ def certificate(directory: str, owner: str, group: str, reload: list[str]) -> li
     """The obstacles to a new pair in a directory, its key for the server's user, and a reload of the server.
 
     Args:
-        directory: of the pair.
         owner: name or id of the user that the key is given to; empty: ours.
         group: of the group; empty: ours.
         reload: the command that has the server read the pair again; may be empty.

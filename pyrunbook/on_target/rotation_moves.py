@@ -72,7 +72,6 @@ class RotatingPair(ABC, Generic[Found]):
             run: id of the run that rotates.
             version: name of the new version: the serial of its certificate.
             certificate: PEM, the leaf and its chain.
-            key: PEM.
             about: JSON-able facts to keep with the rotation; no secrets.
 
         Returns:
@@ -98,9 +97,7 @@ class RotatingPair(ABC, Generic[Found]):
 
         Args:
             run: id of the run that goes back.
-            version: to deploy again.
             undoes: the run that this rotation undoes.
-            about: as of `stage`.
 
         Raises:
             PairError: another rotation is under way, or the version is not one that was replaced and has yet to be

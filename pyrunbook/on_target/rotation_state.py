@@ -89,8 +89,6 @@ def ended(
     """What is left when a rotation that was `proven` or `put_back` ends.
 
     Args:
-        under_way: the rotation.
-        current: the deployed version.
         present: the versions that are complete.
         waiting: those that were retired before (`retired`).
 

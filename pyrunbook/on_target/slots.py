@@ -229,7 +229,6 @@ class Slots:
         """Have a slot run a release: link it, (re)start its unit, and see that the process stays.
 
         Args:
-            color: the slot.
             release: a directory below `releases/`.
             stable_seconds: how long the process must live before this returns.
 

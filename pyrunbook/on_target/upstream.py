@@ -30,10 +30,8 @@ def switch(
     """Send the traffic to `address`, provided that it goes to one of `expected` now.
 
     Args:
-        path: the upstream file.
         address: `host:port` to dial from now on.
         expected: addresses that the file may name before; empty accepts any.
-        check_mode: report only.
         keep: addresses that are left when the file names them.
 
     Returns:

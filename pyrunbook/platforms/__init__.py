@@ -105,10 +105,6 @@ class Platform(ABC, Generic[Contract]):
 
     An operation of several parts yields the result of each, so that a failure shows what was done before it. Every
     operation raises a `PyrunbookError` when it fails, and changes nothing in check mode.
-
-    Args:
-        service: the service, as its inventory describes it.
-        run: the run that the operation belongs to.
     """
 
     def __init__(self, service: Contract, run: Run) -> None:
@@ -148,9 +144,6 @@ class Platform(ABC, Generic[Contract]):
         """Repeat a check until it has passed often enough.
 
         Args:
-            check: what has to pass.
-            url: base URL of what is checked.
-            seconds: how long to try.
             consecutive: how many passes in a row are enough.
 
         Raises:
@@ -213,7 +206,6 @@ class Platform(ABC, Generic[Contract]):
         """Send the traffic to a color, and see that it arrives.
 
         Args:
-            color: which one.
             ready: the check whose path is asked.
             timeout: seconds until it is seen from outside.
         """
@@ -223,8 +215,6 @@ class Platform(ABC, Generic[Contract]):
         """Take the lock of the service for the run; `changed` says that the run did not have it before.
 
         Args:
-            operator: who runs it.
-            runbook: its id.
             predecessors: runs that have ended; a lock that one of them left behind is taken over.
             secrets: on platform `kubernetes`, of the certificates that the run needs permissions for.
         """
@@ -259,7 +249,6 @@ class Platform(ABC, Generic[Contract]):
         """Let a color finish its requests, then stop it.
 
         Args:
-            color: which one.
             delay: seconds for the proxies to stop sending requests to it.
             timeout: seconds until nothing of it may be left.
             stops_traffic: it may be the color that serves. Without this it is stopped only while the other color
@@ -272,7 +261,6 @@ class Platform(ABC, Generic[Contract]):
         """See that the traffic goes to a color that still runs what the run has deployed there; change nothing.
 
         Args:
-            color: which one.
             release: the release that it runs; platform `kubernetes` compares with `Run.deployed`.
         """
 
@@ -301,7 +289,6 @@ class Platform(ABC, Generic[Contract]):
         """Remove what is left of a color; refused while the traffic goes to it.
 
         Args:
-            color: which one.
             timeout: seconds until nothing of it may be left.
         """
 

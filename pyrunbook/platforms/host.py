@@ -117,7 +117,6 @@ class HostPlatform(Platform[HostService]):
         """What the machine lacks for an update, as `obstacles`: rights, space, ports, the maintenance answer.
 
         Args:
-            parts: what is backed up.
             stops: whether the maintenance answer is needed.
             certificates: those of `service_certificates` whose rotation is checked, too.
         """

@@ -26,7 +26,6 @@ from pyrunbook.kubernetes import (
 from pyrunbook.kubernetes.client import PATIENCE, PATIENCE_TO_PUT_BACK, Cluster, connect
 from pyrunbook.kubernetes.rollout import wait_for_rollout
 from pyrunbook.kubernetes.target import Target
-from pyrunbook.kubernetes.waiting import Heartbeat, no_heartbeat
 from pyrunbook.platforms import Deployment, Platform, Release, Result, other
 from pyrunbook.rollout import plan as plans
 from pyrunbook.rollout.checks import HttpCheck
@@ -63,15 +62,12 @@ class KubernetesPlatform(Platform[KubernetesService]):
         service = self.service
         return connect(service.kubeconfig, service.context, str(service.namespace), patience=patience)
 
-    @property
-    def patient(self) -> Cluster:
-        """The same, for what leaves the service in the middle when it is given up."""
-        return self.cluster.at_least(PATIENCE_TO_PUT_BACK)
-
     @cached_property
-    def heartbeat(self) -> Heartbeat:
-        """What a wait calls: it renews the lock that this run holds."""
-        return no_heartbeat if self.run.check_mode else lease.keeper(self.cluster, self.target.service, self.run.id)
+    def keeping(self) -> Cluster:
+        """The same connection, for operations that wait: the lock that this run holds is renewed meanwhile."""
+        if self.run.check_mode:
+            return self.cluster
+        return self.cluster.keeping(lease.keeper(self.cluster, self.target.service, self.run.id))
 
     @property
     def passed_on(self) -> dict[str, Any]:
@@ -201,7 +197,6 @@ class KubernetesPlatform(Platform[KubernetesService]):
 
     def deploy(self, color: str, wanted: Release) -> Iterator[Result]:
         """See `Platform.deploy`."""
-        self.target.check_color(color)
         # A run that is resumed after its switch goes on from what it has deployed itself.
         switched = self.known["active"] == color
         names = [self.target.deployments[color]]
@@ -233,8 +228,8 @@ class KubernetesPlatform(Platform[KubernetesService]):
             self.cluster, self.target, color, manifests, minimum_replicas=replicas, release=name or None
         )
         release, replicas = apply.release_and_replicas(prepared, self.target, color)
-        heartbeat = no_heartbeat if check else self.heartbeat
-        done = apply.apply(self.cluster, prepared, force_conflicts=force_conflicts, check=check, heartbeat=heartbeat)
+        cluster = self.cluster if check else self.keeping
+        done = apply.apply(cluster, prepared, force_conflicts=force_conflicts, check=check)
         if not check:
             done["changed"] |= switch.point_preview(self.cluster, self.target, color)
         said = "the API would take" if check else "applied"
@@ -257,11 +252,10 @@ class KubernetesPlatform(Platform[KubernetesService]):
         end = time.monotonic() + wanted.timeout
         seen = {
             name: wait_for_rollout(
-                self.cluster,
+                self.keeping,
                 name,
                 timeout=max(end - time.monotonic(), 1.0),
                 stable_seconds=wanted.stable_seconds,
-                heartbeat=self.heartbeat,
             )
             for name in names
         }
@@ -273,9 +267,7 @@ class KubernetesPlatform(Platform[KubernetesService]):
 
     def switch(self, color: str, ready: HttpCheck, *, timeout: float) -> Iterator[Result]:
         """See `Platform.switch`."""
-        done = switch.switch(
-            self.cluster, self.target, color, timeout=timeout, check=self.run.check_mode, heartbeat=self.heartbeat
-        )
+        done = switch.switch(self.keeping, self.target, color, timeout=timeout, check=self.run.check_mode)
         diff = {
             "before": _lines(done["previous_selector"]),
             "after": _lines(done["selector"]),
@@ -291,8 +283,7 @@ class KubernetesPlatform(Platform[KubernetesService]):
 
     def require_serving(self, color: str, release: str) -> Result:  # noqa: ARG002 - images are compared
         """See `Platform.require_serving`."""
-        deployed = self.run.deployed or None
-        serving.require_serving(self.cluster, self.target, color, deployed, heartbeat=self.heartbeat)
+        serving.require_serving(self.keeping, self.target, color, self.run.deployed or None)
         return {"changed": False}
 
     def diverted(self) -> str:
@@ -309,7 +300,7 @@ class KubernetesPlatform(Platform[KubernetesService]):
 
     def kept_plan(self, plan_id: str) -> str:
         """See `Platform.kept_plan`; a damaged one is no plan's text."""
-        return plan.kept(self.patient, self.target.service, plan_id)
+        return plan.kept(self.cluster.at_least(PATIENCE_TO_PUT_BACK), self.target.service, plan_id)
 
     def put_back(self, section: dict[str, Any]) -> Iterator[Result]:
         """See `Platform.put_back`."""
@@ -320,21 +311,20 @@ class KubernetesPlatform(Platform[KubernetesService]):
         return self._restored(put_back.restore_preview, section, other(section["active"]))
 
     def _restored(self, restore: Callable[..., dict[str, Any]], section: dict[str, Any], color: str) -> Result:
-        check = self.run.check_mode
-        done = restore(self.patient, section, timeout=_PUT_BACK_SECONDS, check=check, heartbeat=self.heartbeat)
+        cluster = self.keeping.at_least(PATIENCE_TO_PUT_BACK)
+        done = restore(cluster, section, timeout=_PUT_BACK_SECONDS, check=self.run.check_mode)
         detail = "; ".join(done["done"]) or f"{color} is as it was"
         return {"changed": done["changed"], "detail": detail, "evidence": done}
 
     def remove(self, color: str, *, timeout: float) -> Result:
         """See `Platform.remove`."""
         done = remove.remove(
-            self.cluster,
+            self.keeping,
             self.target,
             color,
             timeout=timeout,
             deployed=self.run.deployed or None,
             check=self.run.check_mode,
-            heartbeat=self.heartbeat,
         )
         word = "would be removed" if self.run.check_mode else "removed"
         detail = f"{len(done['removed'])} objects {word}" if done["changed"] else "nothing was left"
@@ -346,7 +336,7 @@ class KubernetesPlatform(Platform[KubernetesService]):
         """See `Platform.drain`."""
         del gauge  # the pods finish their requests; that none is left is what counts
         done = drain.drain(
-            self.cluster,
+            self.keeping,
             self.target,
             color,
             timeout=timeout,
@@ -354,7 +344,6 @@ class KubernetesPlatform(Platform[KubernetesService]):
             stops_traffic=stops_traffic,
             deployed=self.run.deployed or None,
             check=self.run.check_mode,
-            heartbeat=self.heartbeat,
         )
         word = "would end" if self.run.check_mode else "ended"
         detail = f"{done['pods_before']} pods {word}" if done["changed"] else "no pod was left"

@@ -6,10 +6,9 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 from pyrunbook.errors import BadInput, PyrunbookError
-from pyrunbook.kubernetes.client import Cluster
+from pyrunbook.kubernetes.client import Cluster, Heartbeat, no_heartbeat
 from pyrunbook.kubernetes.pair_secrets import PairReading
 from pyrunbook.kubernetes.tls_secret import SecretPair
-from pyrunbook.kubernetes.waiting import Heartbeat, no_heartbeat
 from pyrunbook.on_target.rotation_state import PairError
 from pyrunbook.pki import certificate as certificates
 from pyrunbook.pki.errors import NotServed

@@ -37,8 +37,6 @@ class Result:
     """What a check found.
 
     Attributes:
-        name: the check's name.
-        verdict: one of the four outcomes.
         detail: one line for the operator: what was seen.
         evidence: JSON-able figures for the journal; times in milliseconds.
     """
@@ -61,9 +59,7 @@ class HttpCheck:
     Attributes:
         name: what it is called on the page and in the journal.
         path: path (and query) below the URL that is checked.
-        method: HTTP method.
         body: request body; data that is not a string is sent as JSON.
-        headers: request headers.
         requests: how many requests, each over a new connection.
         status: statuses that count as an answer.
         contains: text that the body must contain.
@@ -222,7 +218,6 @@ def perform(check: HttpCheck, url: str) -> Result:
     It ends early when more requests than `allowed_failures` had no answer at all.
 
     Args:
-        check: what to ask and how to judge.
         url: base URL of the color or of the service.
 
     Returns:
@@ -305,9 +300,6 @@ def until(
     """Repeat a check until it passed `consecutive` times in a row, or the time is over.
 
     Args:
-        check: the check.
-        url: base URL.
-        seconds: how long to try.
         consecutive: how many passes in a row count.
         interval: seconds between two tries.
         meanwhile: called between two tries (to renew a lock, or to raise when it is hopeless).

@@ -37,7 +37,6 @@ class Hook:
         argv: the program and its arguments; no shell in between.
         timeout: seconds until it is ended, with all that it started.
         environment: added to the environment of the play.
-        directory: where it runs.
     """
 
     name: str
@@ -95,7 +94,6 @@ def perform(hook: Hook, environment: dict[str, str] | None = None, secrets: Coll
     """Run the program to its end, or to the timeout.
 
     Args:
-        hook: what to run.
         environment: facts about the run, as `PYRUNBOOK_*`; the hook's own come on top.
         secrets: values that are taken out of what it printed, before that is cut.
 

@@ -41,8 +41,6 @@ def wait(url: str, metric: str, seconds: float, interval: float = 0.2) -> Draine
 
     Args:
         url: the color's metrics page; asking for it must not count as a request in flight.
-        metric: name of the gauge.
-        seconds: how long to wait.
         interval: seconds between two looks.
 
     Returns:

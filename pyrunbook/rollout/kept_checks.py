@@ -63,7 +63,6 @@ def resolved(kept: Mapping[str, Any], inventory: Iterable[Mapping[str, Any]]) ->
     """A check that can be performed.
 
     Args:
-        kept: as a plan has it.
         inventory: the checks that the inventory has now.
 
     Raises:

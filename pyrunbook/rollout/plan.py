@@ -26,21 +26,17 @@ class Plan:
     """What was there before a run changed anything.
 
     Attributes:
-        id: the run's id.
         service: inventory name of the service.
         platform: `host` or `kubernetes`.
         runbook: id of the runbook that the run executed.
-        operator: who ran it.
         created: ISO 8601, UTC.
         active: the color that served.
-        preview: the other color.
         release: what the active color served, as far as the platform knows.
         backup: `{"path", "sha256", …}` of the run's backup, `None` when there is none.
         verify: the checks (see `pyrunbook.rollout.checks`) that the service passed before, and must pass again; what
             may be secret in them is referred to (see `pyrunbook.rollout.kept_checks`).
         host: what platform `host` needs, see `pyrunbook.on_target.slots.Slots.put_back`.
         kubernetes: what platform `kubernetes` needs, see `pyrunbook.kubernetes.plan`.
-        schema: version of this form.
     """
 
     id: str
@@ -81,7 +77,6 @@ def record(plan: Plan, directory: Path | None = None) -> tuple[Plan, bool]:
     """Keep a plan on this machine; the first one recorded for a run and a service stays.
 
     Args:
-        plan: what was there.
         directory: of all plans; the default one in the state directory.
 
     Returns:
@@ -103,7 +98,6 @@ def unseal(text: str, origin: str) -> Plan:
     """A plan from the text that `Plan.sealed` gave.
 
     Args:
-        text: the whole text.
         origin: where it comes from, for the error.
 
     Raises:

@@ -23,10 +23,7 @@ def require_answer(
 
     Args:
         url: `service_url`.
-        color: which one serves.
         release: what it serves; empty where that is not known.
-        checks: of the service.
-        ready_check: of a color.
 
     Returns:
         A task's result with `detail` and `evidence`; it says where no release was compared.

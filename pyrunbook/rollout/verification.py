@@ -32,9 +32,6 @@ def verify(work: Work, url: str, environment: dict[str, str], secrets: Sequence[
     """Perform them until the first one that does not pass.
 
     Args:
-        work: see `read`.
-        url: base URL of what is checked.
-        environment: of the hooks.
         secrets: values that the output of hooks must not show.
 
     Returns:

@@ -29,7 +29,6 @@ class SandboxPair:
     Attributes:
         serial: hex; the name of its version.
         certificate: PEM, the leaf and its chain.
-        key: PEM.
     """
 
     serial: str
@@ -90,7 +89,6 @@ def look(layout: Layout, address: str) -> str:
     """Look at what is served as a client does; end the deployment of the first pair when it is what is served.
 
     Args:
-        layout: the sandbox.
         address: host:port of the TLS listener.
 
     Returns:

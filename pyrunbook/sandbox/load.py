@@ -131,7 +131,6 @@ class Load:
         url: http://host:port or https://host:port; the service's.
         rate: requests a second.
         workers: how many long-lived connections stay open between requests; 0: each request has a new one.
-        trust_file: PEM of the roots that a client trusts, for https.
 
     Raises:
         BadInput: the URL is neither, or https without a file of roots that can be read.

@@ -55,7 +55,6 @@ class Supervisor:
     """The supervisor behind a socket.
 
     Args:
-        path: the socket.
         timeout: seconds for one call.
     """
 
@@ -124,7 +123,6 @@ def serving_color(layout: Layout, addresses: dict[str, str]) -> str | None:
     """The color whose address the proxy dials; `None` when it dials neither (or nothing can be read).
 
     Args:
-        layout: the sandbox.
         addresses: host:port of each color.
     """
     try:

@@ -74,7 +74,6 @@ class RunbookDraft:
         title: in the language of its author; also the name of the play.
         updated: `None` where nobody knows.
         metadata: further fields of the `runbook` block as plain data, in the form of the file.
-        steps: of the procedure, in order.
         way_back: roles of the rollback besides the shipped one.
         deploys: whether a release has to be there before it starts.
         backs_up: whether it begins with a backup.

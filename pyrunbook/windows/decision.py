@@ -32,8 +32,6 @@ class Decision:
     """Whether a run may start at an instant.
 
     Attributes:
-        open: it may.
-        reason: one sentence for the operator.
         code: the same for a program.
         at: the instant asked about, in UTC.
         start: since when the window has been open; `None` when it is not, and for `always`.
@@ -85,7 +83,6 @@ def decide(schedule: Schedule, at: datetime) -> Decision:
     """Decide whether a run may start.
 
     Args:
-        schedule: when it may, and what must fit before the end.
         at: the instant, an aware datetime.
 
     Raises:

@@ -23,10 +23,8 @@ class Event:
     Attributes:
         why: how an operator finds it: file name, and summary where it has one.
         start: its first start, as naive wall-clock time in `zone`.
-        zone: the time zone of that clock.
         days: the nominal part of its length (RFC 5545, 3.3.6): to the same time of the clock that many days later.
         length: the elapsed part of its length, after those days.
-        rule: how it recurs.
         extra: more starts (`RDATE`), naive, in order.
         skipped: starts at which it does not happen (`EXDATE`, and those that another event replaces), in UTC.
         skipped_days: dates (of that clock) without an occurrence, whatever the hour.

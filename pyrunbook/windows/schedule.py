@@ -55,9 +55,7 @@ class Schedule:
 
     Attributes:
         window: `None` when none is declared: nothing may start.
-        exclusions: what closes the window.
         cutoff: nothing starts later than this before the end.
-        needs: how long the run takes.
         reserve: how long its rollback takes; a run starts only when both fit.
     """
 

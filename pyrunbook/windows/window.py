@@ -44,7 +44,6 @@ class Window:
         zone: the zone of its start; UTC for `always`.
         rule: which days; `None` for `always`.
         start: the start on the zone's wall clock.
-        length: elapsed time from the start.
     """
 
     spec: str

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -162,8 +162,7 @@ class Api:
     def as_manager(self, manager: str) -> Cluster:
         """The connection of somebody else, as the API tells writers apart: by their field manager."""
         cluster = self.cluster()
-        cluster._client = Client(config=cluster._config, field_manager=manager)
-        return cluster
+        return replace(cluster, client=Client(config=cluster.config, field_manager=manager))
 
     def quota(self, pods: int) -> None:
         """Allow no more pods than this in the namespace (stand-in)."""

@@ -145,7 +145,7 @@ def test_a_field_of_another_manager_is_a_conflict_until_it_is_forced(api: Api) -
     from pyrunbook.kubernetes import client
 
     foreign = api.cluster()
-    foreign._client.patch(
+    foreign.client.patch(
         client.RESOURCES["ConfigMap"],
         "agent-factory-green",
         changed,

@@ -119,12 +119,12 @@ def _in_a_child(check: Callable[[], bool]) -> bool:
 def test_a_client_made_before_a_fork_is_used_in_the_child_unless_it_has_connected(api: Api) -> None:
     client.prepare(str(api.kubeconfig), None)
     parent = api.cluster()
-    assert _in_a_child(lambda: api.cluster()._client is parent._client and parent.get("Service", "nobody") is None)
+    assert _in_a_child(lambda: api.cluster().client is parent.client and parent.get("Service", "nobody") is None)
     assert parent.get("Service", "nobody") is None
     # A connection cannot be shared by two processes, so a child of a parent that has one builds its own client.
-    assert _in_a_child(lambda: api.cluster()._client is not parent._client)
+    assert _in_a_child(lambda: api.cluster().client is not parent.client)
     assert _in_a_child(lambda: api.cluster().get("Service", "nobody") is None)
-    assert api.cluster()._client is parent._client and parent.get("Service", "nobody") is None
+    assert api.cluster().client is parent.client and parent.get("Service", "nobody") is None
 
 
 def test_preparing_what_cannot_be_read_leaves_the_error_to_the_task(tmp_path: Path) -> None:

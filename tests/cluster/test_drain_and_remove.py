@@ -77,7 +77,7 @@ def test_something_that_keeps_the_replicas_is_named(standin_api: Api) -> None:
         gitops_cluster.merge_patch("Deployment", "agent-factory-blue", {"spec": {"replicas": 1}})
 
     with pytest.raises(ClusterError, match=r"scaled up again .* times while it was drained, last by argocd-controller"):
-        drain(standin_api.cluster(), target, "blue", stops_traffic=True, timeout=30, heartbeat=gitops)
+        drain(standin_api.cluster().keeping(gitops), target, "blue", stops_traffic=True, timeout=30)
 
 
 def test_pods_that_do_not_end_are_named(standin_api: Api) -> None:
@@ -98,12 +98,11 @@ def test_faults_do_not_stop_a_drain_or_a_removal(standin_api: Api, fault: int | 
     assert standin_api.cluster().get("Deployment", "agent-factory-blue") is None
 
 
-@pytest.mark.parametrize("propagation", ["Foreground", "Background"])
-def test_a_removal_takes_the_color_and_nothing_else(api: Api, propagation: str) -> None:
+def test_a_removal_takes_the_color_and_nothing_else(api: Api) -> None:
     target = api.two_colors(active="green", preview_release="1.0.4", replicas=1)
     other = deployment("blue", "3.0", name="another-service", replicas=1)
     api.create(other)
-    result = remove(api.cluster(), target, "blue", propagation=propagation)
+    result = remove(api.cluster(), target, "blue")
     assert sorted(result["removed"]) == [
         "ConfigMap/agent-factory-blue",
         "Deployment/agent-factory-blue",
@@ -131,7 +130,7 @@ def test_what_gitops_creates_again_is_told_as_that(api: Api) -> None:
 
     started = time.monotonic()
     with pytest.raises(ClusterError) as raised:
-        remove(api.cluster(), target, "blue", timeout=60, heartbeat=sync)
+        remove(api.cluster().keeping(sync), target, "blue", timeout=60)
     words = str(raised.value)
     assert (
         "Deployment agent-factory-blue was deleted and is there again: created by argocd-controller (Argo CD, shop)"
@@ -175,7 +174,7 @@ def test_traffic_that_comes_back_during_the_delay_is_not_cut_off(api: Api) -> No
         api.cluster().merge_patch("Service", "agent-factory", {"spec": {"selector": {"version": "blue"}}})
 
     with pytest.raises(Refused, match="chooses blue"):
-        drain(api.cluster(), target, "blue", delay=0.1, heartbeat=gitops)
+        drain(api.cluster().keeping(gitops), target, "blue", delay=0.1)
     live = api.cluster().get("Deployment", "agent-factory-blue")
     assert live and live["spec"]["replicas"] == 1
 
@@ -238,9 +237,7 @@ def test_what_served_is_left_where_the_other_color_is_not_what_was_verified(
 def test_a_drain_sees_what_happens_during_its_delay(api: Api) -> None:
     asked = verified(api, replicas=2)
     with pytest.raises(NoLongerServes, match="is gone"):
-        drain(
-            api.cluster(), asked["target"], "blue", deployed=asked["deployed"], delay=0.1, heartbeat=lambda: _gone(api)
-        )
+        drain(api.cluster().keeping(lambda: _gone(api)), asked["target"], "blue", deployed=asked["deployed"], delay=0.1)
     assert len(api.cluster().list_all("Pod", SCOPE)) == 1
 
 

@@ -107,7 +107,7 @@ def test_a_refusal_that_passes_is_no_failure(standin_api: Api) -> None:
             with standin_api.faults.store.lock:
                 standin_api.faults.store.records.pop(("resourcequotas", standin_api.namespace, "pods"), None)
 
-    assert wait_for_rollout(standin_api.cluster(), "agent-factory-green", timeout=60, heartbeat=beat)["ready"] == 3
+    assert wait_for_rollout(standin_api.cluster().keeping(beat), "agent-factory-green", timeout=60)["ready"] == 3
     assert seen
 
 
@@ -161,7 +161,7 @@ def test_a_lost_lock_ends_the_wait(api: Api) -> None:
 
     api.create(deployment("green", "1.1.0", replicas=1))
     with pytest.raises(Refused, match="lost the lock"):
-        wait_for_rollout(api.cluster(), "agent-factory-green", timeout=60, heartbeat=beat)
+        wait_for_rollout(api.cluster().keeping(beat), "agent-factory-green", timeout=60)
 
 
 def test_a_deployment_that_vanishes_is_said(api: Api) -> None:

@@ -152,5 +152,5 @@ def test_a_switch_that_is_taken_back_is_said_at_once(api: Api) -> None:
         api.cluster().merge_patch("Service", "agent-factory", {"spec": {"selector": {"version": "blue"}}})
 
     with pytest.raises(ClusterError, match=r"chooses app=agent-factory,version=blue by now") as raised:
-        switch.switch(api.cluster(), target, "green", timeout=30, heartbeat=gitops)
+        switch.switch(api.cluster().keeping(gitops), target, "green", timeout=30)
     assert not isinstance(raised.value, TimedOut)

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from pyrunbook.errors import BadInput
 from pyrunbook.kubernetes.apply import read_manifests
 from pyrunbook.kubernetes.export import plain
-from pyrunbook.kubernetes.target import Target
 
 
 def test_documents_of_files_and_directories_with_their_lines(tmp_path: Path) -> None:
@@ -77,16 +75,3 @@ def test_an_export_has_nothing_that_the_cluster_set() -> None:
 def test_a_headless_service_stays_headless() -> None:
     live = {"kind": "Service", "metadata": {"name": "x"}, "spec": {"clusterIP": "None", "clusterIPs": ["None"]}}
     assert plain(live)["spec"] == {"clusterIP": "None"}
-
-
-@pytest.mark.parametrize(
-    ("colors", "words"),
-    [
-        ({"blue": {"deployment": "a"}, "red": {"deployment": "b"}}, "names blue, red"),
-        ({"blue": {"deployment": "a"}, "green": {}}, "service_colors.green of app has no deployment"),
-        ({"blue": {"deployment": "a"}, "green": {"deployment": "a"}}, "both colors"),
-    ],
-)
-def test_an_inventory_that_does_not_say_both_colors_is_refused(colors: dict[str, Any], words: str) -> None:
-    with pytest.raises(BadInput, match=words):
-        Target.of("app", "version", colors, None)

@@ -36,7 +36,6 @@ class Part:
         names: what the title stands for; empty where it is no usual one.
         value: behind a label's colon.
         items: in order, without the label.
-        sections: below a section.
     """
 
     names: tuple[SectionName, ...]

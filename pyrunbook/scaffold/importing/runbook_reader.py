@@ -47,7 +47,6 @@ def read_runbooks(file: Path, category: str | None, name: str | None, taken_role
     """Read a page.
 
     Args:
-        file: the Markdown.
         category: of the runbooks; guessed from their titles when `None`.
         name: of the runbook, where the page holds only one; from its title when `None`.
         taken_roles: names that no new role may have.
