@@ -11,6 +11,7 @@ from types import FrameType
 import click
 from click.shell_completion import CompletionItem
 
+from pyrunbook import places
 from pyrunbook.errors import BadInput, ExitCode
 from pyrunbook.sandbox import content, credentials, layout, lifecycle, processes, state
 from pyrunbook.sandbox.load import Load
@@ -23,10 +24,10 @@ def _directory(_context: click.Context, _parameter: click.Parameter, value: str 
 
 directory_option = click.option(
     "--directory",
-    envvar=layout.ENV_SANDBOX,
+    envvar=places.ENV_SANDBOX,
     callback=_directory,
     metavar="DIR",
-    help=f"Where the sandbox lives. [env: {layout.ENV_SANDBOX}; default: 'sandbox' in pyrunbook's state directory]",
+    help=f"Where the sandbox lives. [env: {places.ENV_SANDBOX}; default: 'sandbox' in pyrunbook's state directory]",
 )
 
 

@@ -151,7 +151,7 @@ def no_heartbeat() -> None:
     """The heartbeat of a connection whose user holds no lock."""
 
 
-@dataclass(frozen=True)
+@dataclass
 class Cluster:
     """One namespace of a cluster. Objects are dicts as the API has them.
 

@@ -14,7 +14,6 @@ import time
 import urllib.error
 import urllib.request
 from collections import Counter
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urljoin, urlsplit
@@ -28,6 +27,8 @@ KEYS = {
     "name", "path", "method", "body", "headers", "requests", "status", "contains", "json", "latency", "timeout",
     "allowed_failures", "ca_file",
 }  # fmt: skip
+_BETWEEN_TRIES = 0.2
+"""Seconds."""
 BODY_LIMIT = 1 << 20
 """Bytes of an answer that are read; the rest is ignored."""
 
@@ -294,15 +295,11 @@ def until(
     *,
     seconds: float,
     consecutive: int = 1,
-    interval: float = 0.2,
-    meanwhile: Callable[[], None] | None = None,
 ) -> tuple[Result, int]:
     """Repeat a check until it passed `consecutive` times in a row, or the time is over.
 
     Args:
         consecutive: how many passes in a row count.
-        interval: seconds between two tries.
-        meanwhile: called between two tries (to renew a lock, or to raise when it is hopeless).
 
     Returns:
         The last result, and how many tries there were. It passes only when the passes were enough.
@@ -320,6 +317,4 @@ def until(
                 seen = f"{check.asked} passed {passes} times in a row, {consecutive} wanted"
                 result = Result(check.name, Verdict.FAIL, seen, result.evidence)
             return result, tries
-        if meanwhile is not None:
-            meanwhile()
-        time.sleep(interval)
+        time.sleep(_BETWEEN_TRIES)

@@ -240,7 +240,7 @@ class AgentFactory:
         """Seconds before the request is answered.
 
         Raises:
-            Rejected: `ms` of `/work` is not a number of milliseconds within the configured limit.
+            BadRequest: `ms` of `/work` is not a number of milliseconds within the configured limit.
         """
         seconds = SLOW_SECONDS if self.fault == "slow" else 0.0
         if request.path == "/work":

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import shutil
 import sqlite3
@@ -10,6 +9,7 @@ import tempfile
 from pathlib import Path
 
 from pyrunbook.errors import BadInput, Refused
+from pyrunbook.on_target import durable
 from pyrunbook.sandbox import state
 from pyrunbook.sandbox.layout import COLORS, Layout
 from pyrunbook.sandbox.state import SandboxSettings
@@ -48,16 +48,7 @@ _AGENTS = {
 def write_atomically(path: Path, text: str) -> None:
     """Replace `path` by a file with `text`: readers see the old one or the new one, whole."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        Path(name).replace(path)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
+    durable.write(str(path), text.encode())
 
 
 def create(layout: Layout, settings: SandboxSettings) -> None:

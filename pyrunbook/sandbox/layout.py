@@ -5,14 +5,11 @@ from __future__ import annotations
 import hashlib
 import os
 import tempfile
-from dataclasses import dataclass
 from pathlib import Path
 
 from pyrunbook import places
 from pyrunbook.errors import BadInput
 
-ENV_SANDBOX = places.ENV_SANDBOX
-"""Directory of the sandbox; `sandbox` in the state directory by default."""
 HOST = "127.0.0.1"
 COLORS = ("blue", "green")
 PROXY = "agent-factory-proxy"
@@ -38,7 +35,7 @@ def directory(chosen: Path | str | None = None) -> Path:
     Raises:
         BadInput: the path has a character that the proxy's or supervisor's configuration cannot quote.
     """
-    named = chosen or os.environ.get(ENV_SANDBOX) or places.home() / "sandbox"
+    named = chosen or os.environ.get(places.ENV_SANDBOX) or places.home() / "sandbox"
     path = Path(os.path.abspath(Path(named).expanduser()))  # noqa: PTH100  # resolve() would follow links
     bad = sorted(_UNQUOTABLE & set(str(path)))
     if bad:
@@ -55,21 +52,32 @@ def unit(color: str) -> str:
     return f"agent-factory-{color}"
 
 
-@dataclass(frozen=True)
 class Layout:
     """The paths below `root`; nothing here touches the disk."""
 
-    root: Path
-
-    @property
-    def releases(self) -> Path:
-        """`<version>/` each, and the text file `candidate`."""
-        return self.root / "releases"
-
-    @property
-    def candidate(self) -> Path:
-        """Names the version to deploy next."""
-        return self.releases / "candidate"
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.releases = root / "releases"
+        self.candidate = self.releases / "candidate"  # names the version to deploy next
+        self.upstream = root / "proxy" / "upstream"  # one line, host:port: what the proxy dials
+        # The pair that the proxy serves (docs/pki/README.md, "On the disk").
+        self.certificate = root / "tls" / CERTIFICATE
+        # The sandbox's own certificate authority, private, and the roots by which a client accepts what is served.
+        self.authority = root / "pki"
+        self.trust_file = self.authority / "trust.pem"
+        # Opens a backup of the sandbox's keys; on a machine that matters it is not kept beside them.
+        self.backup_passphrase = root / "backup-passphrase"
+        self.signing_keys = root / "signing" / "templates"  # the versions of the key that signs templates, private
+        # Generated.
+        self.caddy_config = root / "proxy" / "caddy.json"
+        self.tls_config = root / "proxy" / "tls.json"
+        self.supervisor_config = root / "supervisord.conf"
+        # The sandbox's own state.
+        self.run = root / "run"
+        self.settings = self.run / "sandbox.json"  # ports and mark; that it exists says that this is a sandbox
+        self.complete = self.run / "complete"  # exists once the first content has been written whole
+        self.pids = self.run / "pids.json"  # the processes that `up` started
+        self.lock = self.run / "lock"  # held by the command that starts, stops or changes the sandbox
 
     def slot(self, color: str) -> Path:
         """The link of a color to its release."""
@@ -79,79 +87,9 @@ class Layout:
         """What a color's service writes: one line a request, and its own words."""
         return self.root / "logs" / f"{color}.log"
 
-    @property
-    def upstream(self) -> Path:
-        """One line, host:port: what the proxy dials."""
-        return self.root / "proxy" / "upstream"
-
-    @property
-    def certificate(self) -> Path:
-        """The directory of the pair that the proxy serves (docs/pki/README.md, "On the disk")."""
-        return self.root / "tls" / CERTIFICATE
-
-    @property
-    def authority(self) -> Path:
-        """The sandbox's own certificate authority, private; what a client has to trust is `trust_file`."""
-        return self.root / "pki"
-
-    @property
-    def trust_file(self) -> Path:
-        """PEM of the roots by which a client accepts what the proxy serves."""
-        return self.authority / "trust.pem"
-
-    @property
-    def backup_passphrase(self) -> Path:
-        """What opens a backup of the sandbox's keys; on a machine that matters it is not kept beside them."""
-        return self.root / "backup-passphrase"
-
-    @property
-    def signing_keys(self) -> Path:
-        """The versions of the key with which the service signs templates, private."""
-        return self.root / "signing" / "templates"
-
-    @property
-    def caddy_config(self) -> Path:
-        """The proxy's configuration, generated."""
-        return self.root / "proxy" / "caddy.json"
-
-    @property
-    def tls_config(self) -> Path:
-        """The configuration of the proxy that serves TLS, generated."""
-        return self.root / "proxy" / "tls.json"
-
     def proxy_log(self, program: str) -> Path:
         """What one of the two proxies writes."""
         return self.root / "logs" / ("tls.log" if program == TLS_PROXY else "proxy.log")
-
-    @property
-    def supervisor_config(self) -> Path:
-        """Supervisor's configuration, generated; `supervisorctl -c` works with it."""
-        return self.root / "supervisord.conf"
-
-    @property
-    def run(self) -> Path:
-        """The sandbox's own state."""
-        return self.root / "run"
-
-    @property
-    def settings(self) -> Path:
-        """Ports and mark, JSON; that it exists says that the directory is a sandbox's."""
-        return self.run / "sandbox.json"
-
-    @property
-    def complete(self) -> Path:
-        """Exists once the first content has been written whole."""
-        return self.run / "complete"
-
-    @property
-    def pids(self) -> Path:
-        """The processes that `up` started, JSON."""
-        return self.run / "pids.json"
-
-    @property
-    def lock(self) -> Path:
-        """Held by the command that starts, stops or changes the sandbox."""
-        return self.run / "lock"
 
     @property
     def socket(self) -> Path:

@@ -121,9 +121,7 @@ def _supervisor_pid(settings: SandboxSettings) -> int | None:
 
 
 def _answering(settings: SandboxSettings | None) -> Supervisor | None:
-    if settings is None or _supervisor_pid(settings) is None:
-        return None
-    return Supervisor(Path(settings.socket))
+    return Supervisor(Path(settings.socket)) if settings and _supervisor_pid(settings) else None
 
 
 def _settle(layout: Layout, settings: SandboxSettings | None, port: int | None) -> SandboxSettings:

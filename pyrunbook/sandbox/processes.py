@@ -158,17 +158,12 @@ def wait_for(look: Callable[[], T], seconds: float) -> T:
         found = look()
         if found or time.monotonic() > deadline:
             return found
-        time.sleep(0.05)
+        time.sleep(0.02)
 
 
 def wait_gone(processes: list[psutil.Process], seconds: float) -> bool:
     """Wait until none of them lives; False when some still do after `seconds`."""
-    deadline = time.monotonic() + seconds
-    while any(alive(process) for process in processes):
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(0.02)
-    return True
+    return wait_for(lambda: not any(map(alive, processes)), seconds)
 
 
 def port_is_free(port: int) -> bool:

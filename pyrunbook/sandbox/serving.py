@@ -27,7 +27,7 @@ def bring_up(
 
     Raises:
         FailedAndPutBack: a proxy does not answer, or does not serve the first certificate; the caller ends all.
-        Unreachable: supervisor has gone.
+        SupervisorUnreachable: it has gone.
     """
     active = serving_color(layout, settings.addresses)
     started = bring_back(supervisor, colors | ({active} if active else set()))

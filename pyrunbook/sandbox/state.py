@@ -71,9 +71,7 @@ def settings(layout: Layout) -> SandboxSettings | None:
         ports = [value for name, value in asdict(loaded).items() if name.endswith("_port")]
         if not loaded.mark or not all(isinstance(port, int) for port in ports):
             raise ValueError("a value is missing")
-    except FileNotFoundError:
-        return None
-    except NotADirectoryError:
+    except (FileNotFoundError, NotADirectoryError):
         return None
     except (OSError, ValueError, TypeError) as error:
         raise BadInput(

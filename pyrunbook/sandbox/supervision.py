@@ -75,7 +75,7 @@ class Supervisor:
         """Its process id.
 
         Raises:
-            Unreachable: supervisor does not answer.
+            SupervisorUnreachable: supervisor does not answer.
         """
         return int(str(self._call("getPID")))
 
@@ -83,7 +83,7 @@ class Supervisor:
         """All programs by name.
 
         Raises:
-            Unreachable: supervisor does not answer.
+            SupervisorUnreachable: supervisor does not answer.
         """
         found = self._call("getAllProcessInfo")
         programs = {}
@@ -99,7 +99,7 @@ class Supervisor:
             False when it runs already.
 
         Raises:
-            Unreachable: supervisor does not answer.
+            SupervisorUnreachable: supervisor does not answer.
             xmlrpc.client.Fault: supervisor refuses (no such file, not executable).
         """
         try:
@@ -114,7 +114,7 @@ class Supervisor:
         """Ask all programs to stop, without waiting for them.
 
         Raises:
-            Unreachable: supervisor does not answer.
+            SupervisorUnreachable: supervisor does not answer.
         """
         self._call("stopAllProcesses", False)
 
