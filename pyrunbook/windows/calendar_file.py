@@ -15,7 +15,7 @@ from __future__ import annotations
 import heapq
 import re
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from pathlib import Path
@@ -23,11 +23,11 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from pyrunbook.errors import BadInput
-from pyrunbook.windows.closed import Closed
 from pyrunbook.windows.duration import LONGEST, shortened
 from pyrunbook.windows.event import Event
 from pyrunbook.windows.instant import FIRST_YEAR, LAST_YEAR, localise
 from pyrunbook.windows.recurrence import Recurrence, parse_recurrence
+from pyrunbook.windows.window import Closed
 
 _NO_TIME = timedelta()
 _ONE_DAY = timedelta(days=1)
@@ -52,12 +52,12 @@ class CalendarFile:
     @property
     def settled(self) -> datetime | None:
         """From when on all events happen year by year as the calendar does; `None` when they never do."""
-        each = [event.settled for event in self.events]
-        return (
-            None
-            if None in each
-            else max((moment for moment in each if moment), default=datetime.min.replace(tzinfo=UTC))
-        )
+        last = datetime.min.replace(tzinfo=UTC)
+        for event in self.events:
+            if event.settled is None:
+                return None
+            last = max(last, event.settled)
+        return last
 
     def closed(self, after: datetime) -> Iterator[Closed]:
         """The times of all events that end after an instant, ordered by their start."""
@@ -89,14 +89,14 @@ def read_calendar(path: str, zone: ZoneInfo) -> CalendarFile:
     try:
         with warnings.catch_warnings(action="ignore"):  # of zones whose vendor's name it strips
             calendars = Calendar.from_ical(text, multiple=True)
-        found = [(event, _Zones(calendar, zone)) for calendar in calendars for event in calendar.walk("VEVENT")]
+        found = [(event, calendar) for calendar in calendars for event in calendar.walk("VEVENT")]
     except Exception as error:  # the library raises what it pleases on broken text
         raise places.wrong(0, f"not iCalendar: {shortened(error, 200)}") from None
     if len(found) != len(places.events):
         raise places.wrong(0, f"{len(places.events)} events begin in the file, {len(found)} can be read")
     readers = [
-        _EventReader(component, place, places, zones)
-        for (component, zones), place in zip(found, places.events, strict=True)
+        _EventReader(component, place, places, calendar, zone)
+        for (component, calendar), place in zip(found, places.events, strict=True)
     ]
     return CalendarFile(path, tuple(_events(readers)))
 
@@ -172,33 +172,15 @@ class _Places:
         )
 
 
-class _Zones:
-    """The time zones of one calendar: those that everybody knows, and those that it defines itself."""
-
-    def __init__(self, calendar: Any, window: ZoneInfo) -> None:
-        self.window = window
-        self._defined: Mapping[str, Any] = {
-            str(component.get("TZID", "")): component for component in calendar.walk("VTIMEZONE")
-        }
-
-    def of(self, moment: datetime, name: str) -> tzinfo | None:
-        """The zone of a time that is meant in the zone `name`; `None` when it is unknown."""
-        if isinstance(moment.tzinfo, ZoneInfo):
-            return moment.tzinfo
-        # Not the one that the library has found: another calendar may have defined another zone of that name.
-        definition = self._defined.get(name)
-        zone = definition.to_tz(lookup_tzid=False) if definition is not None else None
-        return zone if isinstance(zone, tzinfo) else None
-
-
 class _EventReader:
     """Reads one VEVENT strictly."""
 
-    def __init__(self, component: Any, place: _Place, places: _Places, zones: _Zones) -> None:
+    def __init__(self, component: Any, place: _Place, places: _Places, calendar: Any, window: ZoneInfo) -> None:
         self._component = component
         self._place = place
         self._places = places
-        self._zones = zones
+        self._calendar = calendar
+        self._window = window
         for name, problem in component.errors:
             if name and name not in _READ:
                 continue
@@ -218,7 +200,7 @@ class _EventReader:
 
     def event(self) -> Event | None:
         """The event, without regard for others that replace a part of it; `None` when it has no length."""
-        start, zone = self._moment("DTSTART", self._zones.window)
+        start, zone = self._moment("DTSTART", self._window)
         all_day = not isinstance(start, datetime)
         days, length = self._length(start, zone)
         if not days and not length:
@@ -239,7 +221,7 @@ class _EventReader:
         day's midnight, without a zone or in one. An instant that is no midnight where the series is meant names no day
         for sure, and leaves the series closed.
         """
-        start, _ = self._moment("DTSTART", self._zones.window)
+        start, _ = self._moment("DTSTART", self._window)
         instants, days = set(event.skipped), set(event.skipped_days)
         for moment, zone in other._moments(name, event.zone):
             if not isinstance(moment, datetime):
@@ -334,7 +316,7 @@ class _EventReader:
             return wall, UTC
         if zone_id := parameters.get("TZID"):
             try:
-                meant = self._zones.of(moment, str(zone_id))
+                meant = self._zone(moment, str(zone_id))
             except Exception as error:  # the library raises what it pleases on a broken definition
                 raise self._wrong(
                     name, f'the time zone "{shortened(zone_id)}" of the file cannot be read: {shortened(error, 200)}'
@@ -345,6 +327,15 @@ class _EventReader:
                 )
             return wall, meant
         return wall, zone
+
+    def _zone(self, moment: datetime, name: str) -> tzinfo | None:
+        """The zone `name`, which everybody knows or the calendar defines; `None` when it is unknown."""
+        if isinstance(moment.tzinfo, ZoneInfo):
+            return moment.tzinfo
+        # Not the one that the library has found: another calendar may have defined another zone of that name.
+        defined = [each for each in self._calendar.walk("VTIMEZONE") if str(each.get("TZID", "")) == name]
+        zone = defined[-1].to_tz(lookup_tzid=False) if defined else None
+        return zone if isinstance(zone, tzinfo) else None
 
     def _single(self, name: str) -> Any:
         value = self._component.get(name)

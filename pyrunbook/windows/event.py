@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta, tzinfo
 
-from pyrunbook.windows.closed import Closed
 from pyrunbook.windows.instant import localise
 from pyrunbook.windows.recurrence import Recurrence
+from pyrunbook.windows.window import Closed
 
 _NO_TIME = timedelta()
 # More than any zone is away from UTC, and than any gap of a clock is long.

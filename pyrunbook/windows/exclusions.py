@@ -5,50 +5,32 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
-from typing import NamedTuple, Protocol
+from typing import TYPE_CHECKING, ClassVar
 from zoneinfo import ZoneInfo
 
 from pyrunbook.errors import BadInput
-from pyrunbook.windows.closed import Closed
 from pyrunbook.windows.duration import shortened
 from pyrunbook.windows.instant import FIRST_YEAR, LAST_YEAR, localise
+from pyrunbook.windows.window import Closed
+
+if TYPE_CHECKING:
+    from pyrunbook.windows.calendar_file import CalendarFile
 
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _FORM = "write a date 2026-12-24, a range 2026-12-24..2027-01-02, or the path of an iCalendar file *.ics"
 
 
-class Exclusion(Protocol):
-    """Something that closes a window at times."""
-
-    @property
-    def text(self) -> str:
-        """As it was declared."""
-
-    @property
-    def series(self) -> int:
-        """Of how many events it is made."""
-
-    @property
-    def settled(self) -> datetime | None:
-        """From when on it closes each year as the calendar does; `None` when it never does."""
-
-    def closed(self, after: datetime) -> Iterator[Closed]:
-        """The times it closes that end after an instant, ordered by their start; they may overlap, and never end."""
-
-
-class Dates(NamedTuple):
-    """Whole days of a zone, from `first` to `last` inclusive."""
+@dataclass(frozen=True, slots=True)
+class Dates:
+    """Whole days of a zone, from `first` to `last` inclusive. It has what `CalendarFile` has, too."""
 
     text: str
     first: date
     last: date
     zone: ZoneInfo
-
-    @property
-    def series(self) -> int:
-        """One."""
-        return 1
+    series: ClassVar = 1
 
     @property
     def settled(self) -> datetime:
@@ -62,7 +44,7 @@ class Dates(NamedTuple):
             yield Closed(start, self.settled, self.text)
 
 
-def read_exclusion(text: str | os.PathLike[str], zone: ZoneInfo) -> Exclusion:
+def read_exclusion(text: str | os.PathLike[str], zone: ZoneInfo) -> Dates | CalendarFile:
     """Read one exclusion.
 
     Args:

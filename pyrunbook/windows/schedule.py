@@ -17,8 +17,9 @@ from pyrunbook.windows.instant import LAST_YEAR, checked_instant
 from pyrunbook.windows.window import LATEST, Window
 
 if TYPE_CHECKING:
-    from pyrunbook.windows.closed import Closed
-    from pyrunbook.windows.exclusions import Exclusion
+    from pyrunbook.windows.calendar_file import CalendarFile
+    from pyrunbook.windows.exclusions import Dates
+    from pyrunbook.windows.window import Closed
 
 # An opening that lasts longer than this is not followed further: it "does not end".
 HORIZON = timedelta(days=400)
@@ -60,7 +61,7 @@ class Schedule:
     """
 
     window: Window | None
-    exclusions: tuple[Exclusion, ...] = ()
+    exclusions: tuple[Dates | CalendarFile, ...] = ()
     cutoff: timedelta = _NO_TIME
     needs: timedelta = _NO_TIME
     reserve: timedelta = _NO_TIME
@@ -87,7 +88,7 @@ class Schedule:
                 raise BadInput(f"the {name} {length} is not between 0 and {LONGEST.days} days")
         if isinstance(exclusions, str):
             raise BadInput(f'the exclusions are one text, "{exclusions}", where a list is expected')
-        read: tuple[Exclusion, ...] = ()
+        read: tuple[Dates | CalendarFile, ...] = ()
         if exclusions:
             from pyrunbook.windows.exclusions import read_exclusion
 

@@ -1,10 +1,11 @@
-"""Days of the week, and what every rule that names days offers."""
+"""Days of the week."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import date, datetime, timedelta
-from typing import NamedTuple, Protocol
+from typing import ClassVar
 
 ORDINALS = {"first": 1, "second": 2, "third": 3, "fourth": 4, "last": -1}
 
@@ -12,29 +13,9 @@ _NAMES = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "S
 _ONE_DAY = timedelta(days=1)
 
 
-class Days(Protocol):
-    """Which dates a window starts on. Dates are stepped by the local calendar, never in UTC."""
-
-    @property
-    def ends(self) -> bool:
-        """Whether there is a last date."""
-
-    @property
-    def interval(self) -> int:
-        """Every how many periods it recurs."""
-
-    def dates(self, first: date) -> Iterator[date]:
-        """The dates from `first` on, in order."""
-
-    def ended(self, wall: datetime, utc: datetime) -> bool:
-        """Whether a start, given as wall-clock time and as instant, is later than the last one allowed."""
-
-    def describe(self) -> str:
-        """In words."""
-
-
-class Weekdays(NamedTuple):
-    """Days of the week, every week or once a month.
+@dataclass(frozen=True, slots=True)
+class Weekdays:
+    """Days of the week, every week or once a month. It has what a `Recurrence` has, too.
 
     Attributes:
         days: weekdays, Monday is 0.
@@ -43,26 +24,18 @@ class Weekdays(NamedTuple):
 
     days: frozenset[int]
     nth: int | None = None
+    ends: ClassVar = False
+    interval: ClassVar = 1
 
     def dates(self, first: date) -> Iterator[date]:
-        """All dates from `first` on, in order, without end."""
+        """All dates from `first` on, in order, without end; by the local calendar, never in UTC."""
         day = first
         while True:
             if day.weekday() in self.days and self._is_nth(day):
                 yield day
             day += _ONE_DAY
 
-    @property
-    def ends(self) -> bool:
-        """Never."""
-        return False
-
-    @property
-    def interval(self) -> int:
-        """Every one."""
-        return 1
-
-    def ended(self, wall: datetime, utc: datetime) -> bool:  # noqa: ARG002 - the protocol's
+    def ended(self, wall: datetime, utc: datetime) -> bool:  # noqa: ARG002 - as of `Recurrence`
         """Never."""
         return False
 

@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, time, timedelta
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 from zoneinfo import ZoneInfo
 
 from pyrunbook.windows.instant import checked_instant, localise
-from pyrunbook.windows.weekdays import Days
+from pyrunbook.windows.weekdays import Weekdays
+
+if TYPE_CHECKING:
+    from pyrunbook.windows.recurrence import Recurrence
 
 LATEST = datetime(9999, 1, 1, tzinfo=UTC)
 
@@ -35,6 +38,14 @@ class Instance(NamedTuple):
     fold: bool = False
 
 
+class Closed(NamedTuple):
+    """A time without runs, `[start, end)` in UTC, and the exclusion that says so."""
+
+    start: datetime
+    end: datetime
+    why: str
+
+
 @dataclass(frozen=True, slots=True)
 class Window:
     """When a runbook may run, as read by `pyrunbook.windows.parse`.
@@ -48,7 +59,7 @@ class Window:
 
     spec: str
     zone: ZoneInfo
-    rule: Days | None
+    rule: Weekdays | Recurrence | None
     start: time
     length: timedelta
 
