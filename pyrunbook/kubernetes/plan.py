@@ -151,8 +151,7 @@ def store(cluster: Cluster, service: str, plan_id: str, text: str) -> bool:
             )
         obj["binaryData"] = {_PACKED: packed}
     for attempt in tries(_TRIES):
-        if cluster.get("ConfigMap", name) is not None:
-            fetch(cluster, service, plan_id)
+        if fetch(cluster, service, plan_id) is not None:
             return attempt > 0  # it was written by us after all, and the answer was lost
         with suppress(Conflict):
             cluster.create(obj)
@@ -160,26 +159,15 @@ def store(cluster: Cluster, service: str, plan_id: str, text: str) -> bool:
     raise ClusterError(f"ConfigMap {name} could not be created in {_TRIES} tries, and is not there")
 
 
-def fetch(cluster: Cluster, service: str, plan_id: str = "latest") -> str:
-    """The text of a plan kept in the cluster.
-
-    Args:
-        plan_id: id of the run, or `latest`.
+def fetch(cluster: Cluster, service: str, plan_id: str) -> str | None:
+    """The text of a plan kept in the cluster; `None` when there is none.
 
     Raises:
-        BadInput: there is no such plan; lists those there are.
         ClusterError: it is damaged.
     """
-    known = stored(cluster, service)
-    if plan_id == "latest" and known:
-        plan_id = known[0]["id"]
-    found = cluster.get("ConfigMap", config_map_name(service, plan_id)) if known else None
+    found = cluster.get("ConfigMap", config_map_name(service, plan_id))
     if found is None:
-        there = ", ".join(entry["id"] for entry in known[:10]) or "none"
-        raise BadInput(
-            f"there is no rollback plan {plan_id} of {service} in namespace {cluster.namespace} (there: {there})",
-            next_step="pyrunbook rollback plans",
-        )
+        return None
     try:
         if _PACKED in (found.get("binaryData") or {}):
             content = gzip.decompress(base64.b64decode(found["binaryData"][_PACKED]))
@@ -204,10 +192,8 @@ def kept(cluster: Cluster, service: str, plan_id: str) -> str:
         the plan's text; empty when there is none; where it is damaged, words that no reader takes for a plan, so that
         it is neither executed nor taken for absent.
     """
-    if plan_id != "latest" and plan_id not in [entry["id"] for entry in stored(cluster, service)]:
-        return ""
     try:
-        return fetch(cluster, service, plan_id)
+        return fetch(cluster, service, plan_id) or ""
     except ClusterError as error:
         return f"damaged: {error.seen}"
 

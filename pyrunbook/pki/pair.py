@@ -34,7 +34,6 @@ class DirectStore:
 
     @property
     def place(self) -> str:
-        """See `PairStore.place`."""
         return self._pair.place
 
     def stage(self, run: str, issued: Issued, about: dict[str, Any] | None = None) -> bool:
@@ -43,37 +42,30 @@ class DirectStore:
             return self._pair.stage(run, issued.serial, issued.certificate_pem, issued.key.pem(), about)
 
     def reinstate(self, run: str, version: str, undoes: str = "", about: dict[str, Any] | None = None) -> bool:
-        """See `PairStore.reinstate`."""
         with self._worded(Refused):
             return self._pair.reinstate(run, version, undoes, about)
 
     def take_over(self, run: str, by: str) -> bool:
-        """See `PairStore.take_over`."""
         with self._worded(Refused):
             return self._pair.take_over(run, by)
 
     def activate(self, run: str) -> bool:
-        """See `PairStore.activate`."""
         with self._worded():
             return self._pair.activate(run)
 
     def mark(self, run: str, step: str) -> bool:
-        """See `PairStore.mark`."""
         with self._worded():
             return self._pair.mark(run, step)
 
     def put_back(self, run: str) -> bool:
-        """See `PairStore.put_back`."""
         with self._worded():
             return self._pair.put_back(run)
 
     def conclude(self, run: str) -> list[str]:
-        """See `PairStore.conclude`."""
         with self._worded():
             return self._pair.conclude(run)
 
     def settle(self, version: str) -> bool:
-        """See `PairStore.settle`."""
         with self._worded():
             return self._pair.settle(version)
 
@@ -113,6 +105,5 @@ class Pair(DirectStore):
         return self.directory / "current" / KEY
 
     def read(self) -> PairState:
-        """See `PairStore.read`."""
         with self._worded():
             return PairState.of(certificate_look.look(str(self.directory), self._key_mode), self.place)

@@ -88,7 +88,6 @@ class HostPlatform(Platform[HostService]):
         }
 
     def state(self, *, for_rollback: bool = False) -> Result:  # noqa: ARG002 - a slot that is empty is no error
-        """See `Platform.state`."""
         return self.run.on_target("host_state", {"service": self.slots})
 
     @property
@@ -96,21 +95,17 @@ class HostPlatform(Platform[HostService]):
         return {"path": f"{self.service.root}/state/lock.json", "holder": self.run.id}
 
     def lock(self, operator: str, runbook: str, predecessors: list[str], secrets: list[str]) -> Iterator[Result]:
-        """See `Platform.lock`."""
         del secrets  # the rotation itself checks what it may write on the machine
         who = {"operator": operator, "machine": socket.gethostname(), "runbook": runbook}
         yield self.run.on_target("host_lock", {**self._lock, "state": "held", **who, "predecessors": predecessors})
 
     def unlock(self) -> Result:
-        """See `Platform.unlock`."""
         return self.run.on_target("host_lock", {**self._lock, "state": "free"})
 
     def show_lock(self) -> Result:
-        """See `Platform.show_lock`."""
         return self.run.on_target("host_lock", {**self._lock, "state": "shown"})
 
     def break_lock(self, holder: str) -> Result:
-        """See `Platform.break_lock`."""
         return self.run.on_target("host_lock", {**self._lock, "state": "broken", "holder": holder})
 
     def obstacles(self, parts: Sequence[str], stops: bool, certificates: Sequence[Mapping[str, Any]] = ()) -> Result:
@@ -131,7 +126,6 @@ class HostPlatform(Platform[HostService]):
         return self.run.on_target("host_needs", asked)
 
     def check_deployment(self, deployment: Deployment) -> Iterator[Result]:
-        """See `Platform.check_deployment`."""
         state = self.known
         if state["active"] == self.active:
             found = self.obstacles(deployment.parts, deployment.stops)
@@ -177,7 +171,6 @@ class HostPlatform(Platform[HostService]):
         yield {"changed": False, "detail": detail, "evidence": {"reached": result.evidence}}
 
     def back_up(self, parts: Sequence[str], backup_id: str) -> Result:
-        """See `Platform.back_up`."""
         destination = f"{self.service.root}/state/backups/{backup_id}.tar.gz"
         asked = {"root": str(self.service.root), "parts": list(parts), "destination": destination}
         return self.run.on_target("host_backup", asked)
@@ -206,14 +199,12 @@ class HostPlatform(Platform[HostService]):
         return {"section": section}
 
     def keep_plan(self, plan_id: str, text: str) -> Result:
-        """See `Platform.keep_plan`."""
         return self.run.on_target("host_plan", {"path": self._plan_file(plan_id), "content": text})
 
     def _plan_file(self, plan_id: str) -> str:
         return f"{self.service.root}/state/plans/{plan_id}.json"
 
     def deploy(self, color: str, wanted: Release) -> Iterator[Result]:
-        """See `Platform.deploy`."""
         started = self._slot(color, "started", release=wanted.name, stable_seconds=wanted.stable_seconds)
         yield started
         ready = self.wait_ready(
@@ -223,17 +214,14 @@ class HostPlatform(Platform[HostService]):
         yield {**ready, "deployed": deployed, "evidence": {**ready.get("evidence", {}), "deployed": deployed}}
 
     def switch(self, color: str, ready: HttpCheck, *, timeout: float) -> Iterator[Result]:
-        """See `Platform.switch`."""
         before = [self.color(self.active).address, self.service.maintenance_address]
         yield self._dial(self.color(color).address, expected=before, keep=[])
         yield self.wait_reached(ready, seconds=timeout)
 
     def require_serving(self, color: str, release: str) -> Result:
-        """See `Platform.require_serving`."""
         return self._slot(color, "serving", release=release)
 
     def kept_plan(self, plan_id: str) -> str:
-        """See `Platform.kept_plan`."""
         return str(self.run.on_target("host_plan", {"path": self._plan_file(plan_id)})["content"])
 
     def put_back(self, section: dict[str, Any]) -> Iterator[Result]:
@@ -242,7 +230,6 @@ class HostPlatform(Platform[HostService]):
         yield self.run.on_target("host_put_back", {"service": self.slots, "plan": section})
 
     def put_back_preview(self, section: dict[str, Any]) -> Result:
-        """See `Platform.put_back_preview`."""
         return self.run.on_target("host_put_back", {"service": self.slots, "plan": section, "preview": True})
 
     def _send_back(self, section: dict[str, Any]) -> Result:
@@ -278,13 +265,11 @@ class HostPlatform(Platform[HostService]):
         return {"changed": False, "evidence": {"answers": ready.detail, "not_sent": reason or f"exit {code}"}}
 
     def remove(self, color: str, *, timeout: float) -> Result:  # noqa: ARG002 - stopping has a time limit of its own
-        """See `Platform.remove`."""
         return self._slot(color, "removed", serves=self._serves(other(color)))
 
     def drain(
         self, color: str, *, delay: float, timeout: float, stops_traffic: bool, gauge: tuple[str, str]
     ) -> Iterator[Result]:
-        """See `Platform.drain`."""
         if stops_traffic:
             # A resumed run may have switched already; then the traffic stays where it is.
             yield self._dial(

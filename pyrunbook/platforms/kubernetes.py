@@ -71,7 +71,6 @@ class KubernetesPlatform(Platform[KubernetesService]):
 
     @property
     def passed_on(self) -> dict[str, Any]:
-        """See `Platform.passed_on`."""
         service = self.service
         where = {
             "kubeconfig": service.kubeconfig or "",
@@ -85,7 +84,6 @@ class KubernetesPlatform(Platform[KubernetesService]):
         return {"service_cluster": where}
 
     def state(self, *, for_rollback: bool = False) -> Result:
-        """See `Platform.state`."""
         found = state.read(self.cluster, self.target, for_rollback=for_rollback)
         active = found["colors"].get(found["active"])
         said = f"{found['active']} serves {active['release']} with {active['ready']} ready pods" if active else ""
@@ -120,7 +118,6 @@ class KubernetesPlatform(Platform[KubernetesService]):
         yield {"changed": changed, "detail": detail, "evidence": {"lock": lock.as_dict()}}
 
     def unlock(self) -> Result:
-        """See `Platform.unlock`."""
         cluster = self.cluster.at_least(PATIENCE_TO_PUT_BACK)
         before = lease.show(cluster, self.target.service)
         if before.holder != self.run.id:
@@ -129,12 +126,10 @@ class KubernetesPlatform(Platform[KubernetesService]):
         return {"changed": changed, "detail": "lock freed"}
 
     def show_lock(self) -> Result:
-        """See `Platform.show_lock`."""
         lock = lease.show(self.cluster, self.target.service)
         return {"changed": False, "lock": lock.as_dict(), "detail": f"lock: {lock}"}
 
     def break_lock(self, holder: str) -> Result:
-        """See `Platform.break_lock`."""
         before = lease.show(self.cluster, self.target.service)
         if self.run.check_mode:
             return {"changed": bool(before.holder), "lock": before.as_dict(), "detail": f"lock: {before}"}
@@ -196,7 +191,6 @@ class KubernetesPlatform(Platform[KubernetesService]):
         return {"changed": written, "detail": f"kept in ConfigMap {name}", "evidence": evidence}
 
     def deploy(self, color: str, wanted: Release) -> Iterator[Result]:
-        """See `Platform.deploy`."""
         # A run that is resumed after its switch goes on from what it has deployed itself.
         switched = self.known["active"] == color
         names = [self.target.deployments[color]]
@@ -266,7 +260,6 @@ class KubernetesPlatform(Platform[KubernetesService]):
         return {**done, "deployed": seen, "evidence": {"deployed": seen}}
 
     def switch(self, color: str, ready: HttpCheck, *, timeout: float) -> Iterator[Result]:
-        """See `Platform.switch`."""
         done = switch.switch(self.keeping, self.target, color, timeout=timeout, check=self.run.check_mode)
         diff = {
             "before": _lines(done["previous_selector"]),
@@ -282,12 +275,10 @@ class KubernetesPlatform(Platform[KubernetesService]):
         yield self.wait_reached(ready, seconds=timeout)
 
     def require_serving(self, color: str, release: str) -> Result:  # noqa: ARG002 - images are compared
-        """See `Platform.require_serving`."""
         serving.require_serving(self.keeping, self.target, color, self.run.deployed or None)
         return {"changed": False}
 
     def diverted(self) -> str:
-        """See `Platform.diverted`."""
         now = self.state()["state"]
         if now["active"] == self.preview:
             return ""
@@ -303,11 +294,9 @@ class KubernetesPlatform(Platform[KubernetesService]):
         return plan.kept(self.cluster.at_least(PATIENCE_TO_PUT_BACK), self.target.service, plan_id)
 
     def put_back(self, section: dict[str, Any]) -> Iterator[Result]:
-        """See `Platform.put_back`."""
         yield self._restored(put_back.restore, section, section["active"])
 
     def put_back_preview(self, section: dict[str, Any]) -> Result:
-        """See `Platform.put_back_preview`."""
         return self._restored(put_back.restore_preview, section, other(section["active"]))
 
     def _restored(self, restore: Callable[..., dict[str, Any]], section: dict[str, Any], color: str) -> Result:
@@ -317,7 +306,6 @@ class KubernetesPlatform(Platform[KubernetesService]):
         return {"changed": done["changed"], "detail": detail, "evidence": done}
 
     def remove(self, color: str, *, timeout: float) -> Result:
-        """See `Platform.remove`."""
         done = remove.remove(
             self.keeping,
             self.target,
@@ -333,7 +321,6 @@ class KubernetesPlatform(Platform[KubernetesService]):
     def drain(
         self, color: str, *, delay: float, timeout: float, stops_traffic: bool, gauge: tuple[str, str]
     ) -> Iterator[Result]:
-        """See `Platform.drain`."""
         del gauge  # the pods finish their requests; that none is left is what counts
         done = drain.drain(
             self.keeping,

@@ -33,7 +33,6 @@ class HostStore:
         return self._wanted.directory
 
     def read(self) -> PairState:
-        """See `Store.read`."""
         wanted = self._wanted
         found = self._move(
             "read", key_mode=wanted.key_mode, owner=wanted.owner, group=wanted.group, argv=list(wanted.reload)
@@ -41,7 +40,6 @@ class HostStore:
         return PairState.of(found["held"], self.place, found["obstacle"])
 
     def stage(self, run: str, issued: Issued, about: dict[str, Any] | None = None) -> bool:
-        """See `Store.stage`."""
         wanted = self._wanted
         return self._changed(
             "stage",
@@ -56,15 +54,12 @@ class HostStore:
         )
 
     def take_over(self, run: str, by: str) -> bool:
-        """See `Store.take_over`."""
         return self._changed("take_over", run=run, by=by)
 
     def activate(self, run: str) -> bool:
-        """See `Store.activate`."""
         return self._changed("activate", run=run)
 
     def reload(self) -> str:
-        """See `Store.reload`."""
         if not self._wanted.reload:
             return "the server reads the pair by itself"
         return str(self._move("reload", argv=list(self._wanted.reload))["detail"])
@@ -74,23 +69,18 @@ class HostStore:
         return lambda: None
 
     def mark(self, run: str, step: str) -> bool:
-        """See `Store.mark`."""
         return self._changed("mark", run=run, step=step)
 
     def put_back(self, run: str) -> bool:
-        """See `Store.put_back`."""
         return self._changed("put_back", run=run)
 
     def conclude(self, run: str) -> list[str]:
-        """See `Store.conclude`."""
         return list(self._move("conclude", run=run)["removed"])
 
     def reinstate(self, run: str, version: str, undoes: str = "", about: dict[str, Any] | None = None) -> bool:
-        """See `Store.reinstate`."""
         return self._changed("reinstate", run=run, version=version, undoes=undoes, about=about or {})
 
     def settle(self, version: str) -> bool:
-        """See `Store.settle`."""
         return self._changed("settle", version=version)
 
     def _changed(self, move: str, **options: Any) -> bool:

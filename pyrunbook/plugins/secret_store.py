@@ -59,7 +59,6 @@ class SecretStore(DirectStore):
         self._timeout = timeout
 
     def read(self) -> PairState:
-        """See `PairStore.read`."""
         with self._worded():
             return PairState.of(self._secret.look(), self.place)
 

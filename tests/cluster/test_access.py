@@ -105,7 +105,7 @@ def test_a_whole_update_and_rollback_work_with_the_role_and_use_all_of_it(standi
     remove(cluster, target, "blue")
     put_back.restore(cluster, section)
     put_back.restore_preview(cluster, section)
-    plan.fetch(cluster, "agent-factory")
+    plan.fetch(cluster, "agent-factory", "7f3a0001")
     plan.prune(cluster, "agent-factory", 1)
     lease.renew(cluster, "agent-factory", "7f3a0001")
     lease.release(cluster, "agent-factory", "7f3a0001")
