@@ -34,7 +34,7 @@ BODY_LIMIT = 1 << 20
 
 
 @dataclass(frozen=True)
-class Result:
+class CheckResult:
     """What a check found.
 
     Attributes:
@@ -213,7 +213,7 @@ def _judge(answer: _Answer, check: HttpCheck) -> tuple[Verdict, str]:
     return Verdict.PASS, ""
 
 
-def perform(check: HttpCheck, url: str) -> Result:
+def perform(check: HttpCheck, url: str) -> CheckResult:
     """Send the check's requests, one after the other, and judge them.
 
     It ends early when more requests than `allowed_failures` had no answer at all.
@@ -233,10 +233,10 @@ def perform(check: HttpCheck, url: str) -> Result:
     result = _perform(check, url)
     secrets = frozenset(secret_values({"headers": check.headers, "body": check.body, "path": check.path, "url": url}))
     detail, evidence = redact_text(result.detail, secrets), redact(result.evidence, secrets)
-    return Result(result.name, result.verdict, detail, evidence)
+    return CheckResult(result.name, result.verdict, detail, evidence)
 
 
-def _perform(check: HttpCheck, url: str) -> Result:
+def _perform(check: HttpCheck, url: str) -> CheckResult:
     scheme = urlsplit(url).scheme
     if scheme not in ("http", "https"):
         raise BadInput(f"check {check.name!r}: {url!r} is not an http or https URL")
@@ -272,7 +272,7 @@ def _perform(check: HttpCheck, url: str) -> Result:
         if verdict is not Verdict.FAIL and verdicts[Verdict.PASS]:
             verdict = Verdict.FAIL  # some were good: the service answers, only not always
         joint = " " if why.startswith("answered") else ": "
-        return Result(
+        return CheckResult(
             check.name,
             verdict,
             f"{asked}{joint}{why} in {bad} of {len(answers)} requests, {check.allowed_failures} allowed",
@@ -280,13 +280,15 @@ def _perform(check: HttpCheck, url: str) -> Result:
         )
     for name, most in check.latency.items():
         if not times:
-            return Result(check.name, Verdict.NO_DATA, f"{asked}: no answer to time", evidence)
+            return CheckResult(check.name, Verdict.NO_DATA, f"{asked}: no answer to time", evidence)
         seen = percentile(times, int(name[1:]))
         if seen > most:
             detail = f"{asked}: {name} {seen:.0f} ms, {most:g} ms allowed"
-            return Result(check.name, Verdict.FAIL, detail, evidence | {"seen": detail})
+            return CheckResult(check.name, Verdict.FAIL, detail, evidence | {"seen": detail})
     p95 = f", p95 {percentile(times, 95):.0f} ms" if times else ""
-    return Result(check.name, Verdict.PASS, f"{verdicts[Verdict.PASS]} of {check.requests} good answers{p95}", evidence)
+    return CheckResult(
+        check.name, Verdict.PASS, f"{verdicts[Verdict.PASS]} of {check.requests} good answers{p95}", evidence
+    )
 
 
 def until(
@@ -295,7 +297,7 @@ def until(
     *,
     seconds: float,
     consecutive: int = 1,
-) -> tuple[Result, int]:
+) -> tuple[CheckResult, int]:
     """Repeat a check until it passed `consecutive` times in a row, or the time is over.
 
     Args:
@@ -315,6 +317,6 @@ def until(
         if time.monotonic() >= deadline:
             if result.passed:
                 seen = f"{check.asked} passed {passes} times in a row, {consecutive} wanted"
-                result = Result(check.name, Verdict.FAIL, seen, result.evidence)
+                result = CheckResult(check.name, Verdict.FAIL, seen, result.evidence)
             return result, tries
         time.sleep(_BETWEEN_TRIES)

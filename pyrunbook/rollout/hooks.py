@@ -18,7 +18,7 @@ from typing import Any
 
 from pyrunbook.errors import BadInput
 from pyrunbook.redaction import redact_whole
-from pyrunbook.rollout.checks import Result
+from pyrunbook.rollout.checks import CheckResult
 from pyrunbook.verdict import Verdict
 
 NO_DATA_EXIT = 75
@@ -90,7 +90,7 @@ def check_startable(hook: Hook) -> None:
         raise BadInput(f"hook {hook.name!r}: {program} is not an executable file", next_step=f"chmod +x {program}")
 
 
-def perform(hook: Hook, environment: dict[str, str] | None = None, secrets: Collection[str] = ()) -> Result:
+def perform(hook: Hook, environment: dict[str, str] | None = None, secrets: Collection[str] = ()) -> CheckResult:
     """Run the program to its end, or to the timeout.
 
     Args:
@@ -113,7 +113,7 @@ def perform(hook: Hook, environment: dict[str, str] | None = None, secrets: Coll
                 start_new_session=True,
             )
         except OSError as error:
-            return Result(hook.name, Verdict.ERROR, f"{hook.argv[0]} did not start: {error.strerror}")
+            return CheckResult(hook.name, Verdict.ERROR, f"{hook.argv[0]} did not start: {error.strerror}")
         timed_out = False
         try:
             process.wait(hook.timeout)
@@ -133,12 +133,15 @@ def perform(hook: Hook, environment: dict[str, str] | None = None, secrets: Coll
     evidence = {"argv": list(hook.argv), "exit_code": process.returncode, "output": lines[-OUTPUT_LINES:]}
     last = next((line for line in reversed(lines) if line.strip()), "")
     said = f": {last.strip():.200}" if last else ""
+    program, code = hook.argv[0], process.returncode
     if timed_out:
-        return Result(hook.name, Verdict.ERROR, f"{hook.argv[0]} was ended after {hook.timeout:g} s{said}", evidence)
-    if process.returncode < 0:
-        return Result(hook.name, Verdict.ERROR, f"{hook.argv[0]} was ended by signal {-process.returncode}", evidence)
-    if process.returncode == NO_DATA_EXIT:
-        return Result(hook.name, Verdict.NO_DATA, f"{hook.argv[0]} had nothing to judge by{said}", evidence)
-    verdict = Verdict.FAIL if process.returncode else Verdict.PASS
-    words = f"{hook.argv[0]} exited {process.returncode}{said}" if process.returncode else f"{hook.argv[0]} passed"
-    return Result(hook.name, verdict, words, evidence)
+        verdict, words = Verdict.ERROR, f"{program} was ended after {hook.timeout:g} s{said}"
+    elif code < 0:
+        verdict, words = Verdict.ERROR, f"{program} was ended by signal {-code}"
+    elif code == NO_DATA_EXIT:
+        verdict, words = Verdict.NO_DATA, f"{program} had nothing to judge by{said}"
+    elif code:
+        verdict, words = Verdict.FAIL, f"{program} exited {code}{said}"
+    else:
+        verdict, words = Verdict.PASS, f"{program} passed"
+    return CheckResult(hook.name, verdict, words, evidence)

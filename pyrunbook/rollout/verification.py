@@ -7,7 +7,7 @@ from typing import Any
 
 from pyrunbook.errors import FailedAndPutBack
 from pyrunbook.rollout import hooks
-from pyrunbook.rollout.checks import HttpCheck, Result, perform
+from pyrunbook.rollout.checks import CheckResult, HttpCheck, perform
 
 Work = Sequence[HttpCheck | hooks.Hook]
 
@@ -41,7 +41,7 @@ def verify(work: Work, url: str, environment: dict[str, str], secrets: Sequence[
         FailedAndPutBack: one did not pass: it failed, could not be performed, or had no data.
     """
     evidence: dict[str, Any] = {}
-    results: list[Result] = []
+    results: list[CheckResult] = []
     for each in work:
         result = perform(each, url) if isinstance(each, HttpCheck) else hooks.perform(each, environment, secrets)
         evidence[result.name] = {"verdict": result.verdict.value, **result.evidence}

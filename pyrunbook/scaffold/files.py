@@ -16,7 +16,7 @@ _FEW = 5
 
 
 @dataclass(frozen=True)
-class Blank:
+class OpenBlank:
     """Something that an author has to fill in; `line` counts from 1."""
 
     file: Path
@@ -81,9 +81,9 @@ def refuse_existing(root: Path, names: Iterable[str]) -> None:
         )
 
 
-def blanks(files: Mapping[str, str], root: Path = Path()) -> Iterator[Blank]:
+def blanks(files: Mapping[str, str], root: Path = Path()) -> Iterator[OpenBlank]:
     """The blanks in files, in their order."""
     for name, text in files.items():
         for number, line in enumerate(text.splitlines(), 1):
             if re.search(rf"\b{BLANK}\b", line):
-                yield Blank(root / name, number, line.strip().lstrip("#- ").strip())
+                yield OpenBlank(root / name, number, line.strip().lstrip("#- ").strip())

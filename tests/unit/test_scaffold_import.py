@@ -30,7 +30,7 @@ from pyrunbook.scaffold.importing.phrases import (
     verbatim,
     window_in,
 )
-from pyrunbook.scaffold.importing.runbook_reader import Import
+from pyrunbook.scaffold.importing.runbook_reader import ImportedPage
 from pyrunbook.scaffold.importing.writing import import_page
 
 SOURCE = Path(__file__).parents[1] / "source"
@@ -44,7 +44,7 @@ class Imported:
         for name in ("playbooks", "roles"):
             (project / name).mkdir(parents=True)
         given = {"category": None, "name": None, "dry_run": False} | options
-        self.found: Import
+        self.found: ImportedPage
         self.found, self.files = import_page(file, project, given["category"], given["name"], dry_run=given["dry_run"])
         self.project = project
         self.catalog = Catalog(project)

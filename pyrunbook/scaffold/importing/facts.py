@@ -11,7 +11,7 @@ from pyrunbook.markdown.page import flattened
 from pyrunbook.markdown.section_names import plain
 from pyrunbook.scaffold.draft import BLANK, RunbookDraft, Words, blank, free, identifier
 from pyrunbook.scaffold.importing.phrases import (
-    Wording,
+    PageWording,
     bare_title,
     date_in,
     length_in,
@@ -32,7 +32,7 @@ _LINKS = (
 class Facts:
     """Puts what it understands into a draft, and tells which lines that were."""
 
-    def __init__(self, draft: RunbookDraft, wording: Wording, placed: Placed) -> None:
+    def __init__(self, draft: RunbookDraft, wording: PageWording, placed: Placed) -> None:
         self._draft = draft
         self._words = wording.words
         self._language = wording.language
@@ -58,11 +58,11 @@ class Facts:
         else:
             understood = False
         if understood:
-            self._placed.range(label.line, label.end)
+            self._placed.take(label.line, label.end)
 
     def information(self, part: Part) -> None:
         """A list of facts."""
-        self._placed.line(part.line)
+        self._placed.take(part.line)
         for item in part.items:
             if isinstance(item, Label):
                 self.fact(item)
@@ -114,13 +114,13 @@ class Facts:
         """A list of links; whether the part is one."""
         if not re.fullmatch(_LINKS, plain(part.title)) or part.sections or part.has_code():
             return False
-        self._placed.line(part.line)
+        self._placed.take(part.line)
         for item in part.items:
             if isinstance(item, (ListItem, Paragraph)) and len(item.links) == 1 and not getattr(item, "items", ()):
                 link = item.links[0]
                 title = item.text if item.text.strip() else link.target
                 self._data.setdefault("links", []).append({"title": self._words(title), "url": verbatim(link.target)})
-                self._placed.range(item.line, item.line + item.source.count("\n"))
+                self._placed.take(item.line, item.line + item.source.count("\n"))
         return True
 
     def troubles(self, part: Part) -> bool:
@@ -128,7 +128,7 @@ class Facts:
         if not part.sections:
             return False
         for section in part.sections:
-            self._placed.line(section.line)
+            self._placed.take(section.line)
             self._data.setdefault("troubleshooting", []).append(self._trouble(section))
         return True
 
@@ -139,7 +139,7 @@ class Facts:
         for item in _all_items(section, self._placed):
             if isinstance(item, CodeBlock):
                 commands += _separate(commands_of(item))
-                self._placed.range(item.fence_line, item.end)
+                self._placed.take(item.fence_line, item.end)
                 continue
             if isinstance(item, Html):
                 continue
@@ -155,7 +155,7 @@ class Facts:
                 text = _text_of(item)
             if text:
                 said[current].append(text)
-            self._placed.range(
+            self._placed.take(
                 item.line, item.line + max(text.count("\n"), 0) if isinstance(item, ListItem) else item.end
             )
         error = re.sub(r"(?i)^(erreur|error|problem|problème|issue)\s*:?\s+", "", bare_title(section.title))
@@ -177,13 +177,13 @@ class Facts:
     def _points(self, part: Part) -> Iterator[tuple[str, str]]:
         """What a part says, point by point, each with its details; all of it is placed."""
         if part.value is not None:
-            self._placed.range(part.value.line, part.value.end)
+            self._placed.take(part.value.line, part.value.end)
             if part.value.source:
                 yield part.value.source, ""
-        self._placed.line(part.line)
+        self._placed.take(part.line)
         yield from self._points_of(part.items)
         for section in part.sections:
-            self._placed.line(section.line)
+            self._placed.take(section.line)
             details = [f"{point}\n{more}".strip() for point, more in self._points_of(_all_items(section, self._placed))]
             yield bare_title(section.title), "\n".join(details)
 
@@ -193,7 +193,7 @@ class Facts:
             if isinstance(item, Html) and item.text.startswith("<!--"):
                 continue
             first = item.fence_line if isinstance(item, CodeBlock) else item.line
-            self._placed.range(first, item.end)
+            self._placed.take(first, item.end)
             text = _text_of(item)
             if isinstance(item, CodeBlock) and point:
                 details.append(text)
@@ -223,7 +223,7 @@ def _all_items(section: Section, placed: Placed) -> list[Item]:
     """The items of a section and of all below it, those of lists too; the headings below it become text."""
     found = list(flattened(section.items))
     for below in section.sections:
-        placed.line(below.line)
+        placed.take(below.line)
         found.append(Paragraph(bare_title(below.title), bare_title(below.title), below.line, below.column, below.line))
         found += _all_items(below, placed)
     return found

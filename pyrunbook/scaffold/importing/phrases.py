@@ -66,7 +66,7 @@ def language_of(text: str) -> str:
     return "fr" if sum(w in _FRENCH for w in words) > sum(w in _ENGLISH for w in words) else "en"
 
 
-class Wording:
+class PageWording:
     """Puts texts of a page into a file, the targets that its links refer to among them."""
 
     def __init__(self, language: str, definitions: Iterable[Definition]) -> None:

@@ -8,6 +8,9 @@ from dataclasses import dataclass
 
 from pyrunbook.markdown import Page
 
+_RULE = re.compile(r"\s*([-*_])(\s*\1){2,}\s*")
+"""A line across the page, which says nothing."""
+
 
 @dataclass(frozen=True)
 class Leftover:
@@ -25,13 +28,9 @@ class Placed:
     def __init__(self) -> None:
         self._lines: set[int] = set()
 
-    def line(self, line: int) -> None:
-        """A line has found its place."""
-        self._lines.add(line)
-
-    def range(self, first: int, last: int) -> None:
-        """So have these, both included."""
-        self._lines.update(range(first, last + 1))
+    def take(self, first: int, last: int | None = None) -> None:
+        """A line has found its place, or all from the first to the last one."""
+        self._lines.update(range(first, (last or first) + 1))
 
     def __contains__(self, line: int) -> bool:
         return line in self._lines
@@ -44,15 +43,10 @@ class Placed:
                 if first:
                     yield _leftover(page, first, last)
                 first = 0
-            elif text.strip() and not _is_rule(text):
+            elif text.strip() and not _RULE.fullmatch(text):
                 first, last = first or number, number
         if first:
             yield _leftover(page, first, last)
-
-
-def _is_rule(text: str) -> bool:
-    """A line across the page says nothing."""
-    return re.fullmatch(r"\s*([-*_])(\s*\1){2,}\s*", text) is not None
 
 
 def _leftover(page: Page, first: int, last: int) -> Leftover:

@@ -8,16 +8,22 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from pyrunbook.errors import BadInput
-from pyrunbook.markdown import Label, ListItem, Page, Paragraph, read_page
-from pyrunbook.markdown.page import CodeBlock
+from pyrunbook.markdown import ListItem, Page, Paragraph, read_page
 from pyrunbook.markdown.section_names import SectionName, plain
 from pyrunbook.redaction import redact_text
 from pyrunbook.scaffold.draft import BLANK, RunbookDraft, free, identifier
 from pyrunbook.scaffold.importing.facts import Facts
-from pyrunbook.scaffold.importing.phrases import Wording, bare_title, category_in, first_sentence, language_of, verbatim
+from pyrunbook.scaffold.importing.phrases import (
+    PageWording,
+    bare_title,
+    category_in,
+    first_sentence,
+    language_of,
+    verbatim,
+)
 from pyrunbook.scaffold.importing.placed import Leftover, Placed
 from pyrunbook.scaffold.importing.procedures import Part, Procedure, is_fact, parts, procedures
-from pyrunbook.scaffold.importing.steps import Steps
+from pyrunbook.scaffold.importing.steps import StepReader
 
 
 @dataclass(frozen=True)
@@ -29,7 +35,7 @@ class Remark:
 
 
 @dataclass(frozen=True)
-class Import:
+class ImportedPage:
     """What a page becomes.
 
     Attributes:
@@ -43,7 +49,7 @@ class Import:
     remarks: tuple[Remark, ...]
 
 
-def read_runbooks(file: Path, category: str | None, name: str | None, taken_roles: set[str]) -> Import:
+def read_runbooks(file: Path, category: str | None, name: str | None, taken_roles: set[str]) -> ImportedPage:
     """Read a page.
 
     Args:
@@ -82,19 +88,19 @@ def read_runbooks(file: Path, category: str | None, name: str | None, taken_role
         title = bare_title(procedure.section.title)
         if not title and titled is not None:
             title = bare_title(titled.text)
-            placed.line(titled.line)
+            placed.take(titled.line)
         title = title or bare_title(file.stem.replace("-", " ").replace("_", " "))
         runbook = free(name or identifier(title) or "imported", names)
         kind = category or _category(procedure, title, remarks)
         reader = _Reader(page, procedure, kind, runbook, title, placed, taken_roles)
         for label in front:
             if is_fact(label.name):
-                reader.fact(label)
+                reader.facts.fact(label)
         drafts.append(reader.draft())
     remarks += _conditions(drafts)
     _place_around(page, found, placed)
     remarks += _secrets(page)
-    return Import(page, tuple(drafts), tuple(placed.leftovers(page)), tuple(remarks))
+    return ImportedPage(page, tuple(drafts), tuple(placed.leftovers(page)), tuple(remarks))
 
 
 def _category(procedure: Procedure, title: str, remarks: list[Remark]) -> str:
@@ -128,19 +134,17 @@ class _Reader:
             automated=False,
             origin=f"{_one_line(page.file.name)}:{procedure.section.line}",
         )
-        wording = Wording(self._language, [each for inside in (page, *page.embedded()) for each in inside.definitions])
-        self._facts = Facts(self._draft, wording, placed)
-        self._steps = Steps(name, _one_line(page.file.name), wording, placed, roles)
-
-    def fact(self, label: Label) -> None:
-        """Something that the page says of itself before it begins."""
-        self._facts.fact(label)
+        wording = PageWording(
+            self._language, [each for inside in (page, *page.embedded()) for each in inside.definitions]
+        )
+        self.facts = Facts(self._draft, wording, placed)
+        self._steps = StepReader(name, _one_line(page.file.name), wording, placed, roles)
 
     def draft(self) -> RunbookDraft:
         """Read it."""
         draft, data = self._draft, self._draft.metadata
         if self._section.title:
-            self._placed.line(self._section.line)
+            self._placed.take(self._section.line)
         data["title"] = (
             draft.title if self._language == "en" else {"en": f"{BLANK} (English): {draft.title}", "fr": draft.title}
         )
@@ -166,41 +170,41 @@ class _Reader:
         names = part.names
         has_steps = part.has_code() or bool(part.sections)
         if part.value is not None and not names and is_fact(part.value.name):
-            self._facts.fact(part.value)
+            self.facts.fact(part.value)
             if part.items:
                 self._take(Part((), "", part.items[0].line, None, part.items))
             return
         if part.title == "":
             part = self._without_lead(part)
         if SectionName.INFORMATION in names and not has_steps:
-            self._facts.information(part)
+            self.facts.information(part)
         elif SectionName.PREREQUISITES in names:
-            self._facts.prerequisites(part)
+            self.facts.prerequisites(part)
         elif SectionName.SYMPTOMS in names and not part.has_code():
-            self._facts.symptoms(part)
+            self.facts.symptoms(part)
         elif SectionName.IMPACT in names and not part.has_code():
-            self._facts.prose(part, "impact")
+            self.facts.prose(part, "impact")
         elif SectionName.WHEN_TO_IGNORE in names and not part.has_code():
-            self._facts.prose(part, "when_to_ignore")
+            self.facts.prose(part, "when_to_ignore")
         elif SectionName.VERIFICATION in names and part.value is None and re.match("how to|comment", plain(part.title)):
-            self._facts.prose(part, "verification")
+            self.facts.prose(part, "verification")
         elif (SectionName.MEANING in names or part.title == "") and not part.has_code():
-            self._facts.prose(part, "summary")
+            self.facts.prose(part, "summary")
         elif names[:1] == (SectionName.ESCALATION,) and not part.has_code():
-            self._facts.escalation(part)
-        elif SectionName.TROUBLESHOOTING in names and self._facts.troubles(part):
+            self.facts.escalation(part)
+        elif SectionName.TROUBLESHOOTING in names and self.facts.troubles(part):
             self._take_steps(Part(names, part.title, part.line, part.value, part.items))
         elif SectionName.CONTACTS in names and not part.has_code():
-            self._placed.line(part.line)  # people and channels belong into the inventory
-        elif self._facts.links(part):
+            self._placed.take(part.line)  # people and channels belong into the inventory
+        elif self.facts.links(part):
             return
         elif names and part.value is not None and part.value.text and not part.items:
             if SectionName.ROLLBACK in names:
-                self._facts.prose(part, "rollback")
+                self.facts.prose(part, "rollback")
             elif names[0] in (SectionName.PROCEDURE, SectionName.DIAGNOSIS, SectionName.MITIGATION):
                 self._take_steps(part)
         elif SectionName.ROLLBACK in names and not part.has_code():
-            self._facts.prose(part, "rollback")
+            self.facts.prose(part, "rollback")
         elif names or part.has_code():
             self._take_steps(part)
 
@@ -211,7 +215,7 @@ class _Reader:
         lead = part.items[:first]
         if not lead or not part.has_code() or not all(isinstance(item, Paragraph) for item in lead):
             return part
-        self._facts.prose(replace(part, items=lead, sections=()), "summary")
+        self.facts.prose(replace(part, items=lead, sections=()), "summary")
         return replace(part, items=part.items[first:])
 
     def _take_steps(self, part: Part) -> None:
@@ -231,17 +235,17 @@ def _place_around(page: Page, found: list[Procedure], placed: Placed) -> None:
     for each in (page, *page.embedded()):
         for section in each.walk():
             if section.title and any(section.line < line <= section.end for line in lines):
-                placed.line(section.line)
+                placed.take(section.line)
             for link in section.links():
                 if link.line in placed:
                     used.add(link.target)
             for code in section.codes():
                 if code.page is not None and any(code.line <= line <= code.end for line in lines):
-                    placed.line(code.fence_line)
-                    placed.line(code.end)
+                    placed.take(code.fence_line)
+                    placed.take(code.end)
         for definition in each.definitions:
             if definition.target in used:
-                placed.range(definition.line, definition.end)
+                placed.take(definition.line, definition.end)
 
 
 def _conditions(drafts: list[RunbookDraft]) -> Iterator[Remark]:
@@ -254,10 +258,6 @@ def _conditions(drafts: list[RunbookDraft]) -> Iterator[Remark]:
 
 def _secrets(page: Page) -> Iterator[Remark]:
     for code in page.codes():
-        yield from _secrets_in(code)
-
-
-def _secrets_in(code: CodeBlock) -> Iterator[Remark]:
-    for number, line in code.commands():
-        if redact_text(line) != line:
-            yield Remark(number, "a secret may stand here; put it into a vault, and a variable in its place")
+        for number, line in code.commands():
+            if redact_text(line) != line:
+                yield Remark(number, "a secret may stand here; put it into a vault, and a variable in its place")

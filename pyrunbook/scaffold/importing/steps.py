@@ -12,7 +12,7 @@ from pyrunbook.markdown.section_names import SectionName, plain
 from pyrunbook.scaffold.draft import BLANK, Deed, StepDraft, Words, blank, free, identifier
 from pyrunbook.scaffold.importing.inline import has_commands, inline_commands
 from pyrunbook.scaffold.importing.phrases import (
-    Wording,
+    PageWording,
     bare_title,
     condition_in,
     first_sentence,
@@ -63,10 +63,10 @@ class _Said:
         (self.undo if self.undoing else self.deeds).append(deed)
 
 
-class Steps:
+class StepReader:
     """Makes steps of parts; no two have the same role or tag. `taken`, the roles that there are, gets the new ones."""
 
-    def __init__(self, runbook: str, file: str, wording: Wording, placed: Placed, taken: set[str]) -> None:
+    def __init__(self, runbook: str, file: str, wording: PageWording, placed: Placed, taken: set[str]) -> None:
         self._runbook = runbook
         self._file = file
         self._wording = wording
@@ -93,19 +93,19 @@ class Steps:
         title = bare_title(part.title) or bare_title(self._runbook.replace("_", " "))
         own: list[Item] = list(part.items)
         if part.value is not None:
-            self._placed.range(part.value.line, part.value.end)
+            self._placed.take(part.value.line, part.value.end)
             if part.value.text:
                 value = part.value
                 own.insert(0, Paragraph(value.text, value.source, value.line, value.column, value.end))
         else:
-            self._placed.line(part.line)
+            self._placed.take(part.line)
         numbered = [item for item in own if isinstance(item, ListItem) and item.number is not None]
         if len(numbered) > 1 and (sum(map(has_commands, numbered)) > 1 or has_commands(numbered[0])):
             yield from self._by_number(title, part.line, own)
         elif own:
             yield title, part.line, own
         for section in part.sections:
-            self._placed.line(section.line)
+            self._placed.take(section.line)
             yield bare_title(section.title) or title, section.line, list(_with_headings(section, self._placed))
 
     def _by_number(self, title: str, line: int, items: list[Item]) -> Iterator[tuple[str, int, list[Item]]]:
@@ -114,7 +114,7 @@ class Steps:
             if isinstance(item, ListItem) and item.number is not None:
                 if current[2]:
                     yield current
-                self._placed.range(item.line, item.line)
+                self._placed.take(item.line, item.line)
                 inline = inline_commands(item.source) if item.label is None else None
                 named = item.label.name if item.label else inline.title if inline and inline.title else item.text
                 title_of_it = first_sentence(named, 70)
@@ -126,7 +126,7 @@ class Steps:
                     )
                 elif not whole:
                     rest.insert(0, Paragraph(item.text, item.source, item.line, item.column, item.line))
-                self._placed.range(item.line, item.line + item.source.count("\n"))
+                self._placed.take(item.line, item.line + item.source.count("\n"))
                 current = (bare_title(title_of_it) or title, item.line, rest)
             elif isinstance(item, (Paragraph, Label)) and is_undo(item.name if isinstance(item, Label) else item.text):
                 if current[2]:
@@ -183,7 +183,7 @@ class Steps:
         if isinstance(item, Html) and item.text.startswith("<!--"):
             return  # a comment is for the authors of the page; it is left over
         if not isinstance(item, ListItem):
-            self._placed.range(item.line if not isinstance(item, CodeBlock) else item.fence_line, item.end)
+            self._placed.take(item.line if not isinstance(item, CodeBlock) else item.fence_line, item.end)
         if isinstance(item, CodeBlock):
             self._code(item, said)
             return
@@ -203,7 +203,7 @@ class Steps:
             self._list_item(item, said)
 
     def _list_item(self, item: ListItem, said: _Said) -> None:
-        self._placed.range(item.line, item.line + item.source.count("\n"))
+        self._placed.take(item.line, item.line + item.source.count("\n"))
         if item.checked is not None and said.deeds and not item.items:
             said.expected.append(item.source)
         elif item.source:
@@ -290,7 +290,7 @@ def _with_headings(section: Section, placed: Placed) -> Iterable[Item]:
     """The items of a section and of those below it, whose headings become text."""
     yield from section.items
     for below in section.sections:
-        placed.line(below.line)
+        placed.take(below.line)
         title = bare_title(below.title)
         yield Paragraph(title, f"**{title}**", below.line, below.column, below.line)
         yield from _with_headings(below, placed)

@@ -7,14 +7,14 @@ from pathlib import Path
 
 from pyrunbook import places
 from pyrunbook.scaffold.files import write_new
-from pyrunbook.scaffold.importing.runbook_reader import Import, read_runbooks
+from pyrunbook.scaffold.importing.runbook_reader import ImportedPage, read_runbooks
 from pyrunbook.scaffold.new import valid_name
 from pyrunbook.scaffold.rendering import runbook_files
 
 
 def import_page(
     file: Path, project: Path, category: str | None, name: str | None, *, dry_run: bool
-) -> tuple[Import, dict[str, str]]:
+) -> tuple[ImportedPage, dict[str, str]]:
     """Turn a page into runbooks of a project; arguments as of `read_runbooks`. A dry run writes nothing.
 
     Returns:
@@ -35,14 +35,14 @@ def import_page(
     return found, files
 
 
-def _leftover_name(found: Import) -> str:
+def _leftover_name(found: ImportedPage) -> str:
     if len(found.drafts) == 1:
         draft = found.drafts[0]
         return f"playbooks/{draft.category}/{draft.name}.leftover.md"
     return f"playbooks/{found.page.file.stem}.leftover.md"
 
 
-def _leftover_text(found: Import) -> str:
+def _leftover_text(found: ImportedPage) -> str:
     name = found.page.file.name
     parts = [
         f"# Left over from {name}\n",
