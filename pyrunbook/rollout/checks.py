@@ -286,9 +286,8 @@ def _perform(check: HttpCheck, url: str) -> CheckResult:
             detail = f"{asked}: {name} {seen:.0f} ms, {most:g} ms allowed"
             return CheckResult(check.name, Verdict.FAIL, detail, evidence | {"seen": detail})
     p95 = f", p95 {percentile(times, 95):.0f} ms" if times else ""
-    return CheckResult(
-        check.name, Verdict.PASS, f"{verdicts[Verdict.PASS]} of {check.requests} good answers{p95}", evidence
-    )
+    good = f"{verdicts[Verdict.PASS]} of {check.requests} good answers{p95}"
+    return CheckResult(check.name, Verdict.PASS, good, evidence)
 
 
 def until(
