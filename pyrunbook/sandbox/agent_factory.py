@@ -33,6 +33,7 @@ import sys
 import time
 import tomllib
 from contextlib import suppress
+from http import HTTPStatus
 from pathlib import Path
 from typing import cast
 from urllib.parse import parse_qs
@@ -48,17 +49,6 @@ SIGN_SECONDS = 10.0
 """How long openssl may take for a signature; it takes some milliseconds."""
 ECHO_ERRORS = frozenset({3, 10, 17})
 """Which of every 20 POSTs the fault `echo-errors` answers with 500."""
-REASONS = {
-    200: "OK",
-    400: "Bad Request",
-    404: "Not Found",
-    405: "Method Not Allowed",
-    413: "Content Too Large",
-    431: "Request Header Fields Too Large",
-    500: "Internal Server Error",
-    501: "Not Implemented",
-    503: "Service Unavailable",
-}
 DEFAULTS: dict[str, float] = {
     "keepalive_seconds": 75.0,
     "linger_seconds": 2.0,
@@ -312,22 +302,16 @@ class AgentFactory:
     def metrics(self) -> str:
         """The counters as Prometheus text. A request for them is itself not counted as in flight."""
         name, kind = "agent_factory", f'color="{self.color}",version="{self.claimed}"'
-        lines = [
-            f"# HELP {name}_build_info Which release runs; always 1.",
-            f"# TYPE {name}_build_info gauge",
-            f"{name}_build_info{{{kind}}} 1",
-            f"# HELP {name}_start_time_seconds When the process started, in seconds since the epoch.",
-            f"# TYPE {name}_start_time_seconds gauge",
-            f"{name}_start_time_seconds {self.started:.3f}",
-            f"# HELP {name}_requests_in_flight Requests read and not yet answered.",
-            f"# TYPE {name}_requests_in_flight gauge",
-            f"{name}_requests_in_flight {self.in_flight}",
-            f"# HELP {name}_connections Open connections, idle ones included.",
-            f"# TYPE {name}_connections gauge",
-            f"{name}_connections {len(self.connections)}",
-            f"# HELP {name}_requests_total Answered requests.",
-            f"# TYPE {name}_requests_total counter",
-        ]
+        gauges = (
+            ("build_info", f"{{{kind}}} 1", "Which release runs; always 1."),
+            ("start_time_seconds", f" {self.started:.3f}", "When the process started, in seconds since the epoch."),
+            ("requests_in_flight", f" {self.in_flight}", "Requests read and not yet answered."),
+            ("connections", f" {len(self.connections)}", "Open connections, idle ones included."),
+        )
+        lines = []
+        for gauge, value, text in gauges:
+            lines += [f"# HELP {name}_{gauge} {text}", f"# TYPE {name}_{gauge} gauge", f"{name}_{gauge}{value}"]
+        lines += [f"# HELP {name}_requests_total Answered requests.", f"# TYPE {name}_requests_total counter"]
         for (method, path, status), count in sorted(self.counts.items()):
             lines.append(f'{name}_requests_total{{method="{method}",path="{path}",status="{status}"}} {count}')
         histogram = f"{name}_response_seconds"
@@ -445,7 +429,7 @@ class Connection(asyncio.Protocol):
             return
         keep = request.keep and not self.service.stopping
         head = (
-            f"HTTP/1.1 {status} {REASONS[status]}\r\n"
+            f"HTTP/1.1 {status} {HTTPStatus(status).phrase}\r\n"
             f"Date: {time.strftime('%a, %d %b %Y %H:%M:%S GMT', time.gmtime())}\r\n"
             f"Content-Type: {kind}\r\nContent-Length: {len(body)}\r\n"
             f"X-Agent-Factory-Version: {self.service.claimed}\r\nX-Agent-Factory-Color: {self.service.color}\r\n"

@@ -141,24 +141,18 @@ class Load:
         if parts.scheme not in ("http", "https") or not parts.hostname:
             raise BadInput(f"{url!r} is not a URL of the form http://host:port", next_step="correct --url")
         self._tls = _client_context(url, trust_file) if parts.scheme == "https" else None
-        self.url = url
-        self.rate = rate
         self.workers = workers
         self.netloc = parts.netloc
         self._address = (parts.hostname, parts.port or (443 if self._tls else 80))
         self._idle: deque[_Client] = deque()
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
-        self._report: LoadReport | None = None
+        self._report = LoadReport(url, rate)
+        self._ended = False
         self._error: BaseException | None = None
-        self._sent = self._succeeded = self._connections = self._open = 0
-        self._failures: Counter[str] = Counter()
-        self._seen: Counter[str] = Counter()
-        self._handshakes = self._handshakes_failed = 0
-        self._certificates: Counter[str] = Counter()
+        self._open = 0
         self._latencies: Counter[int] = Counter()
-        self._slowest = self._gap = self._late = self._last_good = self._began = 0.0
-        self._first_failures: list[str] = []
+        self._last_good = self._began = 0.0
         self._connecting: set[asyncio.Task[None]] = set()
 
     def start(self) -> Self:
@@ -172,7 +166,7 @@ class Load:
         self.request_stop()
         if self._thread:
             self._thread.join()
-        if self._error or self._report is None:
+        if not self._ended:
             raise RuntimeError("the load did not run to its end") from self._error
         return self._report
 
@@ -189,7 +183,7 @@ class Load:
     @property
     def report(self) -> LoadReport:
         """The report, once the load has ended."""
-        if self._report is None:
+        if not self._ended:
             raise RuntimeError("the load has not ended")
         return self._report
 
@@ -201,19 +195,20 @@ class Load:
 
     def run(self, duration: float | None) -> LoadReport:
         """Run until `duration` seconds are over (`None`: until `request_stop`), and report."""
-        self._report = asyncio.run(self._drive(duration))
+        asyncio.run(self._drive(duration))
+        self._ended = True
         return self._report
 
-    async def _drive(self, duration: float | None) -> LoadReport:
-        loop = asyncio.get_running_loop()
-        started = datetime.now(UTC)
+    async def _drive(self, duration: float | None) -> None:
+        loop, report = asyncio.get_running_loop(), self._report
+        report.started = datetime.now(UTC).isoformat(timespec="seconds")
         self._began = self._last_good = loop.time()
         end = self._began + duration if duration is not None else math.inf
         number = 0
         while not self._stop.is_set():
             now = loop.time()
-            while (due := self._began + number / self.rate) <= now and due < end:
-                self._late = max(self._late, now - due)
+            while (due := self._began + number / report.rate) <= now and due < end:
+                report.late_ms = max(report.late_ms, round((now - due) * 1000, 1))
                 self._send(_Exchange(number, due, new=self.workers == 0), loop)
                 number += 1
             if now >= end:
@@ -227,30 +222,12 @@ class Load:
             if client.transport:
                 client.transport.close()
         await asyncio.sleep(0)
-        return LoadReport(
-            url=self.url,
-            rate=self.rate,
-            started=started.isoformat(timespec="seconds"),
-            duration_s=round(stopped - self._began, 3),
-            sent=self._sent,
-            succeeded=self._succeeded,
-            failed=sum(self._failures.values()),
-            failures=dict(self._failures),
-            seen=dict(self._seen),
-            connections=self._connections,
-            handshakes=self._handshakes,
-            handshakes_failed=self._handshakes_failed,
-            certificates=dict(self._certificates),
-            p50_ms=self._percentile(0.50),
-            p95_ms=self._percentile(0.95),
-            slowest_ms=round(self._slowest * 1000, 2),
-            longest_gap_ms=round(self._gap * 1000, 1),
-            late_ms=round(self._late * 1000, 1),
-            first_failures=self._first_failures,
-        )
+        report.duration_s = round(stopped - self._began, 3)
+        report.failed = sum(report.failures.values())
+        report.p50_ms, report.p95_ms = self._percentile(0.50), self._percentile(0.95)
 
     def _send(self, exchange: _Exchange, loop: asyncio.AbstractEventLoop) -> None:
-        self._sent += 1
+        self._report.sent += 1
         self._open += 1
         while not exchange.new and self._idle:
             client = self._idle.popleft()
@@ -265,40 +242,40 @@ class Load:
     async def _connect(self, exchange: _Exchange, loop: asyncio.AbstractEventLoop) -> None:
         client = _Client(self, exchange)
         exchange.timer = loop.call_later(_TIMEOUT, client.give_up, "no answer in time")
-        self._connections += 1
+        self._report.connections += 1
         try:
             await loop.create_connection(lambda: client, *self._address, ssl=self._tls)
         except OSError as error:
-            self._handshakes_failed += self._tls is not None
+            self._report.handshakes_failed += self._tls is not None
             client.give_up(_failure_to_connect(error))
 
     def connected(self, served: dict[str, object] | None) -> None:
         """Count a connection that came about; called by it with the certificate that was served over TLS."""
         if self._tls:
-            self._handshakes += 1
-            self._certificates[str((served or {}).get("serialNumber", "?")).lower()] += 1
+            self._report.handshakes += 1
+            _count(self._report.certificates, str((served or {}).get("serialNumber", "?")).lower())
 
     def ended(self, exchange: _Exchange, failure: str, seen: str, reusable: _Client | None) -> None:
         """Count a finished exchange; called by its connection."""
-        now = asyncio.get_running_loop().time()
+        now, report = asyncio.get_running_loop().time(), self._report
         if exchange.timer:
             exchange.timer.cancel()
         self._open -= 1
         seconds = now - exchange.due
-        self._slowest = max(self._slowest, seconds)
+        report.slowest_ms = max(report.slowest_ms, round(seconds * 1000, 2))
         self._latencies[int(math.log(max(seconds, 1e-5) / 1e-5, _GROWTH))] += 1
         if seen:
-            self._seen[seen] += 1
+            _count(report.seen, seen)
         if failure:
-            self._failures[failure] += 1
-            if len(self._first_failures) < 5:
+            _count(report.failures, failure)
+            if len(report.first_failures) < 5:
                 when = datetime.fromtimestamp(time.time(), UTC).strftime("%H:%M:%S.%f")[:-3]
                 kind = "new" if exchange.new else "kept-alive"
-                self._first_failures.append(
+                report.first_failures.append(
                     f"{when} {exchange.method} on a {kind} connection: {failure} after {seconds * 1000:.0f} ms"
                 )
         else:
-            self._succeeded += 1
+            report.succeeded += 1
             self._note_gap(now)
             self._last_good = now
         if reusable:
@@ -313,7 +290,7 @@ class Load:
             self._idle.remove(client)
 
     def _note_gap(self, now: float) -> None:
-        self._gap = max(self._gap, now - self._last_good)
+        self._report.longest_gap_ms = max(self._report.longest_gap_ms, round((now - self._last_good) * 1000, 1))
 
     def _percentile(self, fraction: float) -> float:
         """The latency that `fraction` of the requests did not exceed, in milliseconds."""
@@ -324,6 +301,10 @@ class Load:
             if total >= wanted:
                 return round(1e-5 * _GROWTH ** (bucket + 1) * 1000, 2)
         return 0.0
+
+
+def _count(counts: dict[str, int], kind: str) -> None:
+    counts[kind] = counts.get(kind, 0) + 1
 
 
 def _client_context(url: str, trust_file: Path | None) -> ssl.SSLContext:

@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 
-@dataclass(frozen=True)
+@dataclass
 class LoadReport:
     """What was sent and what came back; times in milliseconds.
 
@@ -19,20 +19,20 @@ class LoadReport:
 
     url: str
     rate: float
-    started: str
-    duration_s: float
-    sent: int
-    succeeded: int
-    failed: int
-    failures: dict[str, int]
-    seen: dict[str, int]
-    connections: int
-    p50_ms: float
-    p95_ms: float
-    slowest_ms: float
-    longest_gap_ms: float
-    late_ms: float
-    first_failures: list[str]
+    started: str = ""
+    duration_s: float = 0.0
+    sent: int = 0
+    succeeded: int = 0
+    failed: int = 0
+    failures: dict[str, int] = field(default_factory=dict)
+    seen: dict[str, int] = field(default_factory=dict)
+    connections: int = 0
+    p50_ms: float = 0.0
+    p95_ms: float = 0.0
+    slowest_ms: float = 0.0
+    longest_gap_ms: float = 0.0
+    late_ms: float = 0.0
+    first_failures: list[str] = field(default_factory=list)
     handshakes: int = 0
     handshakes_failed: int = 0
     certificates: dict[str, int] = field(default_factory=dict)

@@ -160,22 +160,19 @@ def releases(layout: Layout) -> list[Release]:
     """All complete releases, in the order of their names."""
     found = []
     for version in sorted(layout.releases.glob("*/VERSION")):
-        fault = version.parent / "FAULT"
-        found.append(Release(version.parent.name, fault.read_text(encoding="utf-8").strip() if fault.exists() else ""))
-    return [release for release in found if not release.version.startswith(".")]
+        if not version.parent.name.startswith("."):
+            found.append(Release(version.parent.name, _text_of(version.parent / "FAULT") or ""))
+    return found
 
 
 def candidate(layout: Layout) -> str | None:
     """The version that `releases/candidate` names; `None` without one."""
-    try:
-        return layout.candidate.read_text(encoding="utf-8").strip() or None
-    except OSError:
-        return None
+    return _text_of(layout.candidate)
 
 
-def _version(layout: Layout, color: str) -> str | None:
+def _text_of(path: Path) -> str | None:
     try:
-        return (layout.slot(color) / "VERSION").read_text(encoding="utf-8").strip()
+        return path.read_text(encoding="utf-8").strip() or None
     except OSError:
         return None
 
@@ -209,7 +206,7 @@ def read(directory: Path, *, probe: bool = True) -> SandboxState:
         program = programs.get(unit(color))
         running = program is not None and program.state in RUNNING_STATES
         colors[color] = ColorState(
-            version=_version(layout, color),
+            version=_text_of(layout.slot(color) / "VERSION"),
             running=running,
             ready=running and probe and is_ready(address),
             state=program.state if program else "STOPPED",

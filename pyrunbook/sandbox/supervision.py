@@ -52,7 +52,7 @@ class _Transport(xmlrpc.client.Transport):
 
 
 class Supervisor:
-    """The supervisor behind a socket.
+    """The supervisor behind a socket. Every call raises `SupervisorUnreachable` where none answers there.
 
     Args:
         timeout: seconds for one call.
@@ -72,19 +72,11 @@ class Supervisor:
             raise
 
     def pid(self) -> int:
-        """Its process id.
-
-        Raises:
-            SupervisorUnreachable: supervisor does not answer.
-        """
+        """Its process id."""
         return int(str(self._call("getPID")))
 
     def programs(self) -> dict[str, Program]:
-        """All programs by name.
-
-        Raises:
-            SupervisorUnreachable: supervisor does not answer.
-        """
+        """All programs by name."""
         found = self._call("getAllProcessInfo")
         programs = {}
         for entry in found if isinstance(found, list) else []:
@@ -97,9 +89,6 @@ class Supervisor:
 
         Returns:
             False when it runs already.
-
-        Raises:
-            SupervisorUnreachable: supervisor does not answer.
             xmlrpc.client.Fault: supervisor refuses (no such file, not executable).
         """
         try:
@@ -111,11 +100,7 @@ class Supervisor:
         return True
 
     def stop_all(self) -> None:
-        """Ask all programs to stop, without waiting for them.
-
-        Raises:
-            SupervisorUnreachable: supervisor does not answer.
-        """
+        """Ask all programs to stop, without waiting for them."""
         self._call("stopAllProcesses", False)
 
 
