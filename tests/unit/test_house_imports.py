@@ -18,7 +18,7 @@ AGAINST = [
     ("windows/grammar.py", "from pyrunbook import journal", HOUSE),
     ("windows/grammar.py", "from pyrunbook import catalog", HOUSE),
     ("windows/grammar.py", "import yaml", "Windows know time"),
-    ("windows/closed.py", "from pyrunbook.windows import exclusions", CIRCLES),
+    ("windows/window.py", "from pyrunbook.windows import exclusions", CIRCLES),
     ("lint/context.py", "from pyrunbook.lint import rule", CIRCLES),
     ("catalog/catalog.py", "from pyrunbook import execution", HOUSE),
     ("project/document.py", "from pyrunbook import catalog", HOUSE),
