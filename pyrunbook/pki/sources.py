@@ -80,6 +80,8 @@ class Issuers:
     """
 
     def __init__(self, given: Mapping[str, Any]) -> None:
+        if not isinstance(given, Mapping):
+            raise BadInput("certificate_issuers does not give each issuer its name")
         self._settings: dict[str, _LocalCa | _VaultPki] = {
             str(name): read(entry, _LocalCa | _VaultPki, f"certificate_issuers.{name}") for name, entry in given.items()
         }

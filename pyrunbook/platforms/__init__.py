@@ -127,11 +127,6 @@ class Platform(ABC, Generic[Contract]):
         """The color that the run deploys to."""
         return self.run.preview or other(self.active)
 
-    @property
-    def passed_on(self) -> dict[str, Any]:
-        """The variable by which roles tell modules and actions without `self.platform` where the service is."""
-        return {}
-
     @abstractmethod
     def state(self, *, for_rollback: bool = False) -> Result:
         """Read what is there now; the result has it as `state`.

@@ -69,20 +69,6 @@ class KubernetesPlatform(Platform[KubernetesService]):
             return self.cluster
         return self.cluster.keeping(lease.keeper(self.cluster, self.target.service, self.run.id))
 
-    @property
-    def passed_on(self) -> dict[str, Any]:
-        service = self.service
-        where = {
-            "kubeconfig": service.kubeconfig or "",
-            "context": service.context or "",
-            "namespace": str(service.namespace),
-            "name": self.target.service,
-            "preview_name": self.target.preview_service or "",
-            "color_label": self.target.color_label,
-            "colors": {color: {"deployment": name} for color, name in self.target.deployments.items()},
-        }
-        return {"service_cluster": where}
-
     def state(self, *, for_rollback: bool = False) -> Result:
         found = state.read(self.cluster, self.target, for_rollback=for_rollback)
         active = found["colors"].get(found["active"])

@@ -7,7 +7,7 @@ from abc import abstractmethod
 from collections.abc import Iterable, Mapping
 from functools import cached_property
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from ansible.errors import AnsibleConnectionFailure, AnsibleError
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
@@ -21,6 +21,9 @@ from pyrunbook.redaction import secret_values
 from pyrunbook.rollout.checks import HttpCheck
 from pyrunbook.run_contract import ENV_JOURNAL_BROKEN, ENV_RUN_ID
 from pyrunbook.service import STEP_VARIABLES, HostService, KubernetesService, of_step, plain
+
+if TYPE_CHECKING:
+    from pyrunbook.kubernetes.client import Cluster
 
 
 class FailedOnTarget(FailedAndPutBack):
@@ -103,6 +106,19 @@ class StepAction(ActionBase):
         )
         return platform_of(self.service, run)
 
+    @cached_property
+    def cluster(self) -> Cluster:
+        """The connection to the namespace of a service on platform `kubernetes`.
+
+        It needs no more of the inventory than where that is: a mistake in the colors must not stop a containment.
+        """
+        from pyrunbook.kubernetes.client import connect
+
+        kubeconfig, context, namespace = (
+            self.variable(f"service_{name}") or None for name in ("kubeconfig", "context", "namespace")
+        )
+        return connect(kubeconfig, context, namespace)
+
     @property
     def ready_check(self) -> HttpCheck:
         """What a color passes when it is ready (`service_ready_check`).
@@ -120,6 +136,17 @@ class StepAction(ActionBase):
             known: more variables, for its template.
         """
         return self._templated(name, self.variables[name], known) if name in self.variables else None
+
+    def listed(self, name: str) -> list[dict[str, Any]]:
+        """What the inventory describes in a list of mappings; empty where it is not defined.
+
+        Raises:
+            BadInput: the variable is something else.
+        """
+        found = self.variable(name) or []
+        if not isinstance(found, list) or not all(isinstance(each, dict) for each in found):
+            raise BadInput(f"{name} is not a list of mappings")
+        return found
 
     def _templated(self, name: str, value: Any, known: dict[str, Any]) -> Any:
         """A value as plain data. What is secret in it, by itself or by its name, is remembered."""
@@ -177,7 +204,6 @@ class StepAction(ActionBase):
         """
         if self.variable("service_platform") == "host":
             return self.on_target("host_document", {"path": file, "content": content, **unless}, self.variables)
-        from pyrunbook.kubernetes.client import connect
         from pyrunbook.kubernetes.document import document
 
         if not config_map.get("config_map") or not config_map.get("file"):
@@ -185,12 +211,8 @@ class StepAction(ActionBase):
                 "service_secure_mode does not name config_map and file, by which the service learns of secure mode.",
                 next_step="name them in the inventory (docs/pki/README.md, Secure mode)",
             )
-        kubeconfig, context, namespace = (
-            self.variable(f"service_{name}") or None for name in ("kubeconfig", "context", "namespace")
-        )
-        cluster = connect(kubeconfig, context, namespace)
         name, key = config_map["config_map"], config_map["file"]
-        return document(cluster, name, key, content, **unless, check_mode=self.check_mode)
+        return document(self.cluster, name, key, content, **unless, check_mode=self.check_mode)
 
     @property
     def findings(self) -> list[dict[str, str]]:

@@ -8,6 +8,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from pyrunbook.service import VARIABLES
+
 NEAR = 0.8
 """How alike (difflib's ratio) a name must be to be taken for a misspelt one."""
 _TEMPLATE = re.compile(r"{{(.*?)}}|{%(.*?)%}", re.DOTALL)
@@ -38,8 +40,9 @@ def unread(
     if not asked:
         return {}
     playbooks, roles = list(playbooks), list(roles)
-    inputs = {*variables, *_names(map(_read, playbooks))}
-    # Actions read what their role's spec declares, and the runbook's window is read by the name in its metadata.
+    inputs = {*VARIABLES, *variables, *_names(map(_read, playbooks))}
+    # Actions read the inventory's contract and what the specs of their roles declare; the runbook's window is read by
+    # the name in its metadata.
     specs = [playbook.with_suffix(".meta.yml") for playbook in playbooks]
     for root in roles:
         inputs.update(*(_DEFAULT.findall(_read(file)) for file in root.glob("*/defaults/*.yml")))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,40 +22,26 @@ if TYPE_CHECKING:
 class ActionModule(StepAction):
     """What is on this machine is read from its disk, what is on the service's platform from there, into memory."""
 
-    ARGUMENTS = {
-        "service": {"type": "str", "required": True},
-        "platform": {"type": "str", "required": True, "choices": ["host", "kubernetes"]},
-        "cluster": {"type": "dict", "default": {}},
-        "certificates": {"type": "list", "elements": "dict", "default": []},
-        "signing_keys": {"type": "list", "elements": "dict", "default": []},
-        "issuers": {"type": "dict", "default": {}},
-        "directory": {"type": "str", "default": ""},
-        "recipients": {"type": "list", "elements": "str", "default": []},
-        "recipients_file": {"type": "str", "default": ""},
-        "passphrase_file": {"type": "str", "default": ""},
-        "identity_file": {"type": "str", "default": ""},
-    }
+    ROLE_INPUTS = True
 
-    def act(self, arguments: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
+    def act(self, inputs: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
         """Write it and open it again; the backup of the same run is made once."""
         from pyrunbook.pki import backup
         from pyrunbook.pki.errors import NotVerified
         from pyrunbook.pki.secret import forbid_core_dumps
 
         forbid_core_dumps()
-        given = json.loads(json.dumps(arguments))  # Ansible's values carry tags
-        lock, opener = _lock(given)
+        lock, opener = _lock({name.removeprefix("backup_security_"): value for name, value in inputs.items()})
         if opener is None:
             raise BadInput(
                 f"the backup would be locked for {lock}, and nothing here opens it again",
                 means="a backup that was never opened is not known to be one",
                 next_step="name backup_security_identity_file: one of their identities",
             )
-        directory = (
-            Path(given["directory"]).expanduser() if given["directory"] else places.home() / "backups" / "security"
-        )
-        archive = directory / f"{given['service']}-{self.run_id}.age"
-        sources, kept = self._sources(given, task_vars)
+        chosen = inputs["backup_security_directory"]
+        directory = Path(chosen).expanduser() if chosen else places.home() / "backups" / "security"
+        archive = directory / f"{task_vars['inventory_hostname']}-{self.run_id}.age"
+        sources, kept = self._sources()
         if self.check_mode:
             return {"changed": not archive.exists(), "detail": f"{', '.join(sources)} would be backed up to {archive}"}
         changed = True
@@ -74,32 +59,32 @@ class ActionModule(StepAction):
             "evidence": {"backup": done.as_json(), "locked_for": str(lock), "not_in_it": kept},
         }
 
-    def _sources(self, given: dict[str, Any], task_vars: dict[str, Any]) -> tuple[dict[str, Path | Files], list[str]]:
+    def _sources(self) -> tuple[dict[str, Path | Files], list[str]]:
         """What goes in, by name; and what cannot, because it never leaves where it is."""
         from pyrunbook.pki.sources import Issuers
         from pyrunbook.pki.wanted import read_certificates
 
         sources: dict[str, Path | Files] = {}
         kept = []
-        issuers = Issuers(given["issuers"])  # malformed ones are told before anything is read
-        for name, entry in given["issuers"].items():
+        known, platform = self.variable("certificate_issuers") or {}, self.variable("service_platform")
+        issuers = Issuers(known)  # malformed ones are told before anything is read
+        for name, entry in known.items():
             if entry["kind"] == "local_ca":
                 chosen = entry.get("directory")
                 sources[f"authority-{name}"] = Path(chosen).expanduser() if chosen else places.home() / "pki" / name
             else:
                 kept.append(f"the authority of {name}, which stays in {entry['address']}")
-        for entry in given["signing_keys"]:
+        for entry in self.listed("service_signing_keys"):
             if entry.get("kind") == "files":
                 sources[f"signing-{entry['name']}"] = Path(entry["directory"]).expanduser()
             else:
                 kept.append(f"the signing key {entry.get('name')}, which stays in its transit engine")
-        for wanted in read_certificates(given["certificates"], issuers.names, given["platform"]):
-            sources[f"certificate-{wanted.name}"] = (
-                self._on_host(wanted, task_vars) if given["platform"] == "host" else self._in_cluster(wanted, given)
-            )
+        for wanted in read_certificates(self.listed("service_certificates"), issuers.names, platform):
+            pair = self._on_host(wanted) if platform == "host" else self._in_cluster(wanted)
+            sources[f"certificate-{wanted.name}"] = pair
         return sources, kept
 
-    def _on_host(self, wanted: WantedCertificate, task_vars: dict[str, Any]) -> Files:
+    def _on_host(self, wanted: WantedCertificate) -> Files:
         if constants.DEFAULT_DEBUG:
             raise Refused(
                 "ANSIBLE_DEBUG prints what modules give back, so no key is read.", next_step="unset ANSIBLE_DEBUG"
@@ -108,7 +93,7 @@ class ActionModule(StepAction):
         # A connection that is asked to be verbose (-vvv) would show the answer, and with it the key.
         shown, self._play_context.no_log = self._play_context.no_log, True
         try:
-            result = target_program.call(self, "private_files", {"paths": paths}, task_vars)
+            result = target_program.call(self, "private_files", {"paths": paths}, self.variables)
         finally:
             self._play_context.no_log = shown
         files = result.get("files")
@@ -118,17 +103,12 @@ class ActionModule(StepAction):
             )
         return {Path(path).name: (int(mode), base64.b64decode(text)) for path, (mode, text) in files.items()}
 
-    @staticmethod
-    def _in_cluster(wanted: WantedCertificate, given: dict[str, Any]) -> Files:
-        from pyrunbook.kubernetes.client import connect
-
-        at = given["cluster"]
-        cluster = connect(at.get("kubeconfig") or None, at.get("context") or None, at.get("namespace"))
-        secret = cluster.get("Secret", wanted.secret)
+    def _in_cluster(self, wanted: WantedCertificate) -> Files:
+        secret = self.cluster.get("Secret", wanted.secret)
         data = (secret or {}).get("data") or {}
         if not data.get("tls.crt") or not data.get("tls.key"):
             raise BadInput(
-                f"certificate {wanted.name}: there is no pair in Secret {wanted.secret} of {cluster.namespace}"
+                f"certificate {wanted.name}: there is no pair in Secret {wanted.secret} of {self.cluster.namespace}"
             )
         return {
             "certificate.pem": (0o600, base64.b64decode(data["tls.crt"])),

@@ -16,7 +16,7 @@ from pyrunbook.journal import Journal
 from pyrunbook.journal.report import as_markdown
 from pyrunbook.plugins import target_program
 from pyrunbook.plugins.step_action import StepAction
-from pyrunbook.redaction import redact, redact_text, secret_values
+from pyrunbook.redaction import redact, redact_text
 from pyrunbook.rollout import evidence
 
 BODY = 1 << 16
@@ -28,39 +28,31 @@ HISTORY = 50
 class ActionModule(StepAction):
     """One archive for each run and service. What could not be collected is named in it, and fails the step."""
 
-    ARGUMENTS = {
-        "service": {"type": "str", "required": True},
-        "platform": {"type": "str", "required": True, "choices": ["host", "kubernetes"]},
-        "cluster": {"type": "dict", "default": {}},
-        "url": {"type": "str", "required": True},
-        "paths": {"type": "list", "elements": "str", "default": []},
-        "certificates": {"type": "list", "elements": "dict", "default": []},
-        "files": {"type": "list", "elements": "str", "default": []},
-        "directory": {"type": "str", "default": ""},
-    }
+    ROLE_INPUTS = True
     CHANGES = False
     """It changes nothing of the service, and what was found is needed most when the journal cannot be written."""
 
-    def act(self, arguments: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
+    def act(self, inputs: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
         """Collect, take secrets out, write, and read back."""
-        given = json.loads(json.dumps(arguments))  # Ansible's values carry tags
-        directory = Path(given["directory"]).expanduser() if given["directory"] else places.home() / "evidence"
-        archive = directory / f"{given['service']}-{self.run_id}.tar.gz"
+        chosen, service = inputs["collect_evidence_directory"], str(task_vars["inventory_hostname"])
+        directory = Path(chosen).expanduser() if chosen else places.home() / "evidence"
+        archive = directory / f"{service}-{self.run_id}.tar.gz"
         if archive.exists():  # of this very run, which was taken up again: the first look is worth most
             digest = evidence.check(archive)
             return self._told(archive, digest, changed=False, missed=[])
         if self.check_mode:
             return {"changed": True, "detail": f"evidence would be kept in {archive}"}
+        on_host = self.variable("service_platform") == "host"
         parts: dict[str, Callable[[], Any]] = {
             "run.md": self._run,
-            "history.json": lambda: self._history(given["service"]),
+            "history.json": lambda: self._history(service),
             "findings.json": lambda: self.findings,
             "machine.json": _machine,
-            "served.json": lambda: _served(given),
-            "answers.json": lambda: _answers(given["url"], given["paths"]),
-            "platform": lambda: self._on_host(given, task_vars) if given["platform"] == "host" else _in_cluster(given),
+            "served.json": lambda: _served(self.listed("service_certificates")),
+            "answers.json": lambda: _answers(self.variable("service_url"), inputs["collect_evidence_paths"]),
+            "platform": lambda: self._on_host(inputs["collect_evidence_files"]) if on_host else self._in_cluster(),
         }
-        known = list(secret_values(task_vars))
+        known = self.secrets
         files: dict[str, str] = {}
         missed: list[str] = []
         for name, collect in parts.items():
@@ -110,13 +102,37 @@ class ActionModule(StepAction):
         with Journal.open() as journal:
             return [run.summary() for run in journal.history(service=service, limit=HISTORY)]
 
-    def _on_host(self, given: dict[str, Any], task_vars: dict[str, Any]) -> tuple[dict[str, str], list[str]]:
-        found = target_program.call(self, "evidence", {"patterns": given["files"]}, task_vars)
+    def _on_host(self, patterns: list[str]) -> tuple[dict[str, str], list[str]]:
+        found = target_program.call(self, "evidence", {"patterns": patterns}, self.variables)
         if not isinstance(found.get("files"), dict):
             return {}, [f"the service's machine: {found.get('msg') or 'no answer'}"]
         ends = {f"host/{path.lstrip('/')}": each["end"] for path, each in found["files"].items()}
         about = {path: {"size": each["size"], "changed": each["changed"]} for path, each in found["files"].items()}
         return {**ends, "host/files.json": json.dumps(about, indent=1, sort_keys=True)}, list(found["missed"])
+
+    def _in_cluster(self) -> tuple[dict[str, str], list[str]]:
+        """Pods and events of the namespace, and the last lines of each container of the service's colors.
+
+        Of a pod only what is no configuration: its environment may hold secrets.
+        """
+        texts: dict[str, str] = {}
+        missed: list[str] = []
+        pods = self.cluster.list_all("Pod")
+        brief = [{"name": pod["metadata"]["name"], "status": pod.get("status")} for pod in pods]
+        texts["cluster/pods.json"] = json.dumps(redact(brief), indent=1, sort_keys=True)
+        texts["cluster/events.json"] = json.dumps(
+            redact(self.cluster.list_all("Event")), indent=1, sort_keys=True, default=str
+        )
+        for pod in pods:
+            for container in (pod.get("spec") or {}).get("containers") or []:
+                name = f"{pod['metadata']['name']}/{container['name']}"
+                try:
+                    lines = self.cluster.within(5).pod_log(pod["metadata"]["name"], container["name"], 500)
+                except PyrunbookError as error:
+                    missed.append(f"{name}: {error.seen}")
+                    continue
+                texts[f"cluster/{name}.log"] = "\n".join(lines) + "\n"
+        return texts, missed
 
 
 def _machine() -> dict[str, Any]:
@@ -138,12 +154,12 @@ def _machine() -> dict[str, Any]:
     }
 
 
-def _served(given: dict[str, Any]) -> dict[str, Any]:
+def _served(certificates: list[dict[str, Any]]) -> dict[str, Any]:
     """The certificates that are served now; whether a client accepts them is the validation's to say."""
     from pyrunbook.pki.served import Address, look
 
     found = {}
-    for entry in given["certificates"]:
+    for entry in certificates:
         for text in entry.get("addresses") or []:
             seen = look(Address.parse(str(text), str(entry.get("server_name") or "")))
             found[str(text)] = [each.as_json() for each in seen]
@@ -169,30 +185,3 @@ def _answers(url: str, paths: list[str]) -> dict[str, Any]:
         except OSError as error:
             answers[path] = {"error": str(getattr(error, "reason", error))}
     return answers
-
-
-def _in_cluster(given: dict[str, Any]) -> tuple[dict[str, str], list[str]]:
-    """Pods and events of the namespace, and the last lines of each container of the service's colors.
-
-    Of a pod only what is no configuration: its environment may hold secrets.
-    """
-    from pyrunbook.kubernetes.client import connect
-
-    at = given["cluster"]
-    cluster = connect(at.get("kubeconfig") or None, at.get("context") or None, at.get("namespace"))
-    texts: dict[str, str] = {}
-    missed: list[str] = []
-    pods = cluster.list_all("Pod")
-    brief = [{"name": pod["metadata"]["name"], "status": pod.get("status")} for pod in pods]
-    texts["cluster/pods.json"] = json.dumps(redact(brief), indent=1, sort_keys=True)
-    texts["cluster/events.json"] = json.dumps(redact(cluster.list_all("Event")), indent=1, sort_keys=True, default=str)
-    for pod in pods:
-        for container in (pod.get("spec") or {}).get("containers") or []:
-            name = f"{pod['metadata']['name']}/{container['name']}"
-            try:
-                lines = cluster.within(5).pod_log(pod["metadata"]["name"], container["name"], 500)
-            except PyrunbookError as error:
-                missed.append(f"{name}: {error.seen}")
-                continue
-            texts[f"cluster/{name}.log"] = "\n".join(lines) + "\n"
-    return texts, missed

@@ -64,8 +64,6 @@ class ActionModule(StepAction):
                 yield from self._read_state(facts, recorded, recovery=asked["recovery"])
             if asked["colors"] and not asked["recovery"]:
                 yield from self._check_service(facts, asked, resumed=recorded is not None)
-            if asked["exclusive"] or asked["colors"]:
-                facts |= self.platform.passed_on
         yield {"facts": facts}
 
     @contextmanager

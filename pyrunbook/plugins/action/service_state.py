@@ -32,7 +32,6 @@ class ActionModule(StepAction):
             "service_state": state,
             "service_active_color": active,
             "service_preview_color": other(active) if active in COLORS else "none",
-            **self.platform.passed_on,
         }
         result = {**result, "facts": facts}
         if arguments["needs"] and active in COLORS and isinstance(self.platform, HostPlatform):
