@@ -62,16 +62,10 @@ def metadata_schema() -> dict[str, Any]:
     }
 
 
-def step_schema() -> dict[str, Any]:
-    """Of a role's `meta/step.yml`."""
-    notes, definitions = _of(StepNotes)
-    return {"$schema": _DRAFT, "title": "Notes of a step: `meta/step.yml` of its role", **notes, "$defs": definitions}
-
-
-def settings_schema() -> dict[str, Any]:
-    """Of a project's `.pyrunbook.yml`."""
-    settings, definitions = _of(Settings)
-    return {"$schema": _DRAFT, "title": "Settings of a project: .pyrunbook.yml", **settings, "$defs": definitions}
+def file_schema(kind: type[msgspec.Struct], title: str) -> dict[str, Any]:
+    """Of a file that is one struct: a role's `meta/step.yml`, a project's `.pyrunbook.yml`."""
+    reference, definitions = _of(kind)
+    return {"$schema": _DRAFT, "title": title, **reference, "$defs": definitions}
 
 
 def translation_schema(kind: type[msgspec.Struct]) -> dict[str, Any]:
@@ -105,9 +99,9 @@ def _words_of(kind: Any) -> dict[str, Any]:
 SCHEMAS: dict[str, Callable[[], dict[str, Any]]] = {
     "runbook": metadata_schema,
     "runbook-translation": partial(translation_schema, Metadata),
-    "step": step_schema,
+    "step": partial(file_schema, StepNotes, "Notes of a step: `meta/step.yml` of its role"),
     "step-translation": partial(translation_schema, StepNotes),
-    "settings": settings_schema,
+    "settings": partial(file_schema, Settings, "Settings of a project: .pyrunbook.yml"),
 }
 """The schemas by the name that `pyrunbook schema` takes."""
 

@@ -107,11 +107,12 @@ def read_step_notes(file: Path) -> StepNotes:
     try:
         found = [each.stat() for each in (file, *translations_of(file).values())]
     except OSError:
-        return _read(file)  # which says what is wrong
-    return _read_once(file, tuple((each.st_mtime_ns, each.st_size) for each in found))
+        found = []  # to read it says what is wrong
+    return _read(file, tuple((each.st_mtime_ns, each.st_size) for each in found))
 
 
-def _read(file: Path) -> StepNotes:
+@lru_cache(maxsize=256)
+def _read(file: Path, _versions: tuple[tuple[int, int], ...]) -> StepNotes:
     problems: list[Problem] = []
     notes = notes_of(read(file), problems)
     if notes is None or problems:
@@ -125,8 +126,3 @@ def notes_of(document: Document, problems: list[Problem]) -> StepNotes | None:
     if notes is not None:
         add_translations(document.file, notes, problems)
     return notes
-
-
-@lru_cache(maxsize=256)
-def _read_once(file: Path, _versions: tuple[tuple[int, int], ...]) -> StepNotes:
-    return _read(file)

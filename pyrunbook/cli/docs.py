@@ -18,7 +18,7 @@ from pyrunbook.errors import BadInput, ExitCode
 
 if TYPE_CHECKING:
     from pyrunbook.catalog.settings import DocsSettings
-    from pyrunbook.docs.collection import Collection
+    from pyrunbook.docs.collection import Pages
     from pyrunbook.docs.files import Drift
     from pyrunbook.docs.past_runs import PastRuns
 
@@ -215,7 +215,7 @@ def _collect(
     service: str,
     journal: bool = False,
     all_inputs: bool = False,
-) -> Collection:
+) -> Pages:
     from pyrunbook.docs.collection import collect
     from pyrunbook.docs.target import Target, choose
 
@@ -259,7 +259,7 @@ def _ask_for_review(found: list[Drift]) -> None:
         click.echo(f"{said}: see that both still do the same ({notes})", err=True)
 
 
-def _complain(made: Collection) -> None:
+def _complain(made: Pages) -> None:
     for problem in made.problems:
         click.echo(str(problem), err=True)
 

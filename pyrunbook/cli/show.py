@@ -50,7 +50,7 @@ def show(runbook: str, strategy: str | None, language: str, service: str, invent
     from pyrunbook import places
     from pyrunbook.catalog import load
     from pyrunbook.catalog.settings import read_settings
-    from pyrunbook.docs.page import Page
+    from pyrunbook.docs.page import RunbookPage
     from pyrunbook.docs.target import Target, choose
 
     found = load().get(runbook)
@@ -63,7 +63,7 @@ def show(runbook: str, strategy: str | None, language: str, service: str, invent
         said = _as_dict(found, found.steps(target.strategy), target.strategy)
         click.echo(json.dumps(said, ensure_ascii=False))
         return
-    page = Page(found, target, language, brief=True)
+    page = RunbookPage(found, target, language, brief=True)
     found.schedule(page.values if target.service else {})  # refuses a window that cannot be read
     text = page.as_markdown()
     if sys.stdout.isatty():

@@ -11,7 +11,7 @@ from pyrunbook.catalog.catalog import one_of
 from pyrunbook.catalog.runbook import read_runbook
 from pyrunbook.docs.index import INDEX, file_name, index
 from pyrunbook.docs.outline_page import OutlinePage
-from pyrunbook.docs.page import Page
+from pyrunbook.docs.page import RunbookPage
 from pyrunbook.docs.past_runs import PastRuns
 from pyrunbook.docs.role_readme import readmes
 from pyrunbook.docs.target import Target
@@ -19,7 +19,7 @@ from pyrunbook.project.playbooks import need_playbooks, no_playbooks, page_id
 
 
 @dataclass
-class Collection:
+class Pages:
     """What was made.
 
     Attributes:
@@ -51,7 +51,7 @@ def collect(
     all_languages: tuple[str, ...] = (),
     past_runs: PastRuns | None = None,
     all_inputs: bool = False,
-) -> Collection:
+) -> Pages:
     """Make the pages of a project.
 
     Args:
@@ -66,7 +66,7 @@ def collect(
         BadInput: there is no such runbook, or no playbook at all.
     """
     known = all_languages or languages
-    made = Collection(whole=not only and set(languages) == set(known))
+    made = Pages(whole=not only and set(languages) == set(known))
     sources = {page_id(path, target.project): path for path in need_playbooks(target.project)}
     others = {page_id(problem.file, target.project): problem for problem in no_playbooks(target.project)}
     for name in only:
@@ -80,23 +80,19 @@ def collect(
     )
     readers = {name: _read(name, sources[name], target) for name in wanted}
     for language in languages:
-        pages: list[Page | OutlinePage] = []
+        pages: list[RunbookPage | OutlinePage] = []
         for name, runbook in readers.items():
-            if isinstance(runbook, Runbook):
-                page: Page | OutlinePage = Page(
-                    runbook, target, language, languages=known, past_runs=past_runs, all_inputs=all_inputs
-                )
-            else:
-                page = OutlinePage(name, sources[name], target, language, languages=known, broken=runbook)
             file = file_name(name, language, known)
             try:
+                if not isinstance(runbook, Runbook):
+                    raise InvalidFile(list(runbook))
+                page: RunbookPage | OutlinePage = RunbookPage(runbook, target, language, known, past_runs, all_inputs)
                 text = page.as_markdown()
-            except InvalidFile as error:  # the notes of a step: the rest of the project has its pages
-                page = OutlinePage(name, sources[name], target, language, languages=known, broken=error.problems)
+            except InvalidFile as error:  # also of the notes of a step: the rest of the project has its pages
+                page = OutlinePage(name, sources[name], target, language, known, broken=error.problems)
                 text = page.as_markdown()
+                made.partial |= {file} if page.broken else set()
             made.problems += [problem for problem in page.problems if problem not in made.problems]
-            if isinstance(page, OutlinePage) and page.lacks_metadata:
-                made.partial.add(file)
             pages.append(page)
             made.files[file] = text
         if not only:

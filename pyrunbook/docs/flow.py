@@ -7,11 +7,7 @@ import re
 from collections.abc import Iterable
 
 from pyrunbook.catalog import Phase, Step
-
-_WORDS = {
-    "en": {"start": "Start", "failed": "a step fails", "good": "Succeeded", "back": "Failed and put back"},
-    "fr": {"start": "Début", "failed": "une étape échoue", "good": "Réussi", "back": "Échec, existant rétabli"},
-}
+from pyrunbook.docs.labels import label
 
 
 def flowchart(steps: Iterable[tuple[Step, str]], language: str) -> str:
@@ -20,26 +16,27 @@ def flowchart(steps: Iterable[tuple[Step, str]], language: str) -> str:
     Steps that come before the procedure refuse; a step of the procedure that fails leads to the rollback, where the
     playbook has one, and both ways lead through what is done in any case.
     """
-    words = _WORDS[language]
-    listed = list(steps)
-    lines = ["flowchart TD", f"  start([{_quoted(words['start'])}])"]
-    ids = {id(step): f"s{number}" for number, (step, _) in enumerate(listed, 1)}
-    for step, title in listed:
-        shape = "[/{}/]" if step.phase is Phase.ROLLBACK else "[{}]"
-        lines.append(f"  {ids[id(step)]}{shape.format(_quoted(title))}")
-    forward = [step for step, _ in listed if step.phase in (Phase.PREREQUISITE, Phase.PROCEDURE)]
-    rollback = [step for step, _ in listed if step.phase is Phase.ROLLBACK]
-    always = [step for step, _ in listed if step.phase is Phase.CONCLUDE]
-    chain = ["start", *(ids[id(step)] for step in (*forward, *always))]
+
+    def text(key: str) -> str:
+        return _quoted(label(key, language=language))
+
+    listed = [(f"s{number}", step.phase, _quoted(title)) for number, (step, title) in enumerate(steps, 1)]
+
+    def of(*phases: Phase) -> list[str]:
+        return [name for name, phase, _ in listed if phase in phases]
+
+    lines = ["flowchart TD", f"  start([{text('flow_start')}])"]
+    for name, phase, title in listed:
+        lines.append(f"  {name}[/{title}/]" if phase is Phase.ROLLBACK else f"  {name}[{title}]")
+    chain = ["start", *of(Phase.PREREQUISITE, Phase.PROCEDURE), *of(Phase.CONCLUDE)]
     lines += [f"  {a} --> {b}" for a, b in itertools.pairwise(chain)]
-    lines += [f"  good([{_quoted(words['good'])}])", f"  {chain[-1]} --> good"]
-    if rollback:
-        back = [ids[id(step)] for step in rollback]
-        failing = [ids[id(step)] for step in forward if step.phase is Phase.PROCEDURE]
-        lines += [f"  {a} -. {_quoted(words['failed'])} .-> {back[0]}" for a in failing[:1]]
+    lines += [f"  good([{text('flow_good')}])", f"  {chain[-1]} --> good"]
+    if back := of(Phase.ROLLBACK):
+        failing = of(Phase.PROCEDURE)
+        lines += [f"  {a} -. {text('flow_failed')} .-> {back[0]}" for a in failing[:1]]
         lines += [f"  {a} -.-> {back[0]}" for a in failing[1:]]
         lines += [f"  {a} --> {b}" for a, b in itertools.pairwise(back)]
-        lines += [f"  put_back([{_quoted(words['back'])}])", f"  {back[-1]} --> put_back"]
+        lines += [f"  put_back([{text('flow_back')}])", f"  {back[-1]} --> put_back"]
     return "\n".join(lines)
 
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 import re
 import shlex
 from collections.abc import Iterator
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 from pyrunbook.catalog import Problem
-from pyrunbook.catalog.outline import Outline, OutlinePlay, OutlineRole, PlaybookImport, read_outline
+from pyrunbook.catalog.outline import OutlinePlay, OutlineRole, PlaybookImport, read_outline
 from pyrunbook.catalog.outline_tasks import Item, Kind
 from pyrunbook.catalog.roles import read_role
 from pyrunbook.catalog.templates import SECRET
@@ -27,27 +28,21 @@ _LONGEST = 100
 """Characters of a setting that are shown."""
 
 
+@dataclass(eq=False)
 class OutlinePage:
     """A page; `broken` says why the metadata, or the notes of a step, cannot be used."""
 
-    def __init__(
-        self,
-        name: str,
-        path: Path,
-        target: Target,
-        language: str,
-        *,
-        languages: tuple[str, ...],
-        broken: tuple[Problem, ...] = (),
-    ) -> None:
-        self.name = name
-        self.language = language
-        self.languages = languages
-        self._path = path
-        self._target = target
-        self._t = partial(label, language=language)
-        self._broken = broken
-        self._outline: Outline = read_outline(path, target.project)
+    name: str
+    path: Path
+    target: Target
+    language: str
+    languages: tuple[str, ...]
+    broken: tuple[Problem, ...] = ()
+
+    def __post_init__(self) -> None:
+        """Read the playbook."""
+        self._t = partial(label, language=self.language)
+        self._outline = read_outline(self.path, self.target.project)
         self._anchors = {
             (role.path, role.tasks_from): anchor(f"role-{role.name}-{role.tasks_from}") for role in self._outline.roles
         }
@@ -55,12 +50,7 @@ class OutlinePage:
     @property
     def problems(self) -> tuple[Problem, ...]:
         """What is wrong in the playbook and in what it includes, in its metadata and in the notes of its steps."""
-        return tuple(dict.fromkeys((*self._broken, *self._outline.problems)))
-
-    @property
-    def lacks_metadata(self) -> bool:
-        """Whether there is metadata, or a step's notes, that cannot be used."""
-        return bool(self._broken)
+        return tuple(dict.fromkeys((*self.broken, *self._outline.problems)))
 
     @property
     def title(self) -> str:
@@ -75,21 +65,15 @@ class OutlinePage:
 
     def as_markdown(self) -> str:
         """The page."""
-        t, source = self._t, self._target.shown(self._path)
+        t, source = self._t, self.target.shown(self.path)
         lines = [f"<!-- {t('made', code(source))} -->", "", f"# {plain_text(self.title)}", ""]
         others = [language for language in self.languages if language != self.language]
         if others:
-            lines += [
-                link(t("other_language"), file_name(self.name.rpartition("/")[2], others[0], self.languages)),
-                "",
-            ]
+            other = file_name(self.name.rpartition("/")[2], others[0], self.languages)
+            lines += [link(t("other_language"), other), ""]
         lines += [f"## {t('missing')}", "", *(f"- {item}" for item in self._missing()), ""]
-        lines += [
-            f"## {t('procedure')}",
-            "",
-            fence(f"ansible-playbook {shlex.quote(source)} -i {shlex.quote(self._target.inventory_path)}"),
-            "",
-        ]
+        command = f"ansible-playbook {shlex.quote(source)} -i {shlex.quote(self.target.inventory_path)}"
+        lines += [f"## {t('procedure')}", "", fence(command), ""]
         for entry in self._outline.entries:
             lines += self._entry(entry)
         if self._outline.roles:
@@ -102,11 +86,11 @@ class OutlinePage:
         return "\n".join(lines).rstrip("\n") + "\n"
 
     def _missing(self) -> Iterator[str]:
-        meta = self._path.with_suffix(".meta.yml")
+        meta = self.path.with_suffix(".meta.yml")
         if not meta.is_file():
-            yield self._t("no_metadata", code(self._target.shown(meta)))
-        for file in dict.fromkeys(problem.file for problem in self._broken):
-            yield self._t("metadata_broken", code(self._target.shown(file)))
+            yield self._t("no_metadata", code(self.target.shown(meta)))
+        for file in dict.fromkeys(problem.file for problem in self.broken):
+            yield self._t("metadata_broken", code(self.target.shown(file)))
         yield from map(self._t, _UNTOLD)
         prompts = [name for play in self._outline.plays for name in play.prompts]
         if prompts:
@@ -185,7 +169,7 @@ class OutlinePage:
             yield self._t("with", ", ".join(code(f"{key}: {_public(key, value)}") for key, value in variables))
 
     def _role(self, applied: OutlineRole) -> Iterator[str]:
-        role = read_role(applied.path.parent, applied.path.name, self._target.project)
+        role = read_role(applied.path.parent, applied.path.name, self.target.project)
         file = f", {code(applied.tasks_from)}" if applied.tasks_from else ""
         yield from (f'<a id="{self._anchors[applied.path, applied.tasks_from]}"></a>', "")
         yield from (f"### {plain_text(applied.name)}{file}", "")
@@ -204,7 +188,7 @@ class OutlinePage:
                 yield from (f"**{code(section)}**", "", *self._items(items), "")
 
     def _place(self, problem: Problem) -> str:
-        return f"{self._target.shown(problem.file)}:{problem.line}:{problem.column}"
+        return f"{self.target.shown(problem.file)}:{problem.line}:{problem.column}"
 
 
 def _public(key: str, value: str) -> str:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import cache, cached_property, partial
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from pyrunbook.catalog import Phase, Problem, Runbook, Step, Text, Trouble
+from pyrunbook.catalog import Phase, Problem, Runbook, Step, Trouble
 from pyrunbook.catalog.page_values import page_values
 from pyrunbook.catalog.roles import Role, differ
 from pyrunbook.catalog.templates import SECRET, Values, names_in
@@ -33,10 +33,11 @@ _COLOR = re.compile(r"\$\{?(?:ACTIVE|PREVIEW)\b")
 """A live color in a command, see `page_values`: then the reader has to know what it is."""
 
 
-class Page:
+@dataclass(eq=False)
+class RunbookPage:
     """A page.
 
-    Args:
+    Attributes:
         runbook: of the catalog.
         target: whose values it shows.
         language: `en` or `fr`.
@@ -46,25 +47,18 @@ class Page:
         brief: whether it is without the diagram and without what is done by hand, or otherwise than by a whole run.
     """
 
-    def __init__(
-        self,
-        runbook: Runbook,
-        target: Target,
-        language: str,
-        *,
-        languages: tuple[str, ...] = (),
-        past_runs: PastRuns | None = None,
-        all_inputs: bool = False,
-        brief: bool = False,
-    ) -> None:
-        self.runbook = runbook
-        self.target = target
-        self.language = language
-        self.languages = languages or (language,)
-        self.past_runs = past_runs
-        self.all_inputs = all_inputs
-        self.brief = brief
-        self._t = partial(label, language=language)
+    runbook: Runbook
+    target: Target
+    language: str
+    languages: tuple[str, ...] = ()
+    past_runs: PastRuns | None = None
+    all_inputs: bool = False
+    brief: bool = False
+
+    def __post_init__(self) -> None:
+        """Without other languages there is only its own."""
+        self.languages = self.languages or (self.language,)
+        self._t = partial(label, language=self.language)
 
     @cached_property
     def roles(self) -> dict[str, Role]:
@@ -150,14 +144,11 @@ class Page:
         values.unknown = self.values.unknown  # its blanks are the page's
         return Wording(values, self.language)
 
-    def words(self, text: Text | str) -> str:
-        """A text of the metadata in the page's language."""
-        return self.wording.words(text)
-
     def as_markdown(self) -> str:
         """The page."""
         metadata = self.runbook.metadata
-        made = Steps(self.runbook, self.target, self._platforms, self._wording_of, self.past_runs)
+        run = RunCommands(self.runbook, self.target)
+        made = Steps(self.runbook, self._platforms, run, self._wording_of, self.past_runs)
         steps, back = made.made(self._catalog_steps)
         first = next((step for step in steps if step.phase == Phase.PROCEDURE), None)
         people = (metadata, self.target.contacts, self.wording)
@@ -187,18 +178,18 @@ class Page:
             t=self._t,
             id=self.runbook.id,
             brief=self.brief,
-            words=self.words,
+            words=self.wording.words,
             fill=self.values.fill,
             meta=metadata,
             source=self.target.shown(self.runbook.path),
             incident=not no_incident,
             right_page=right_page,
             blanks=[(k.upper(), plain_text(said.get(k) or self.runbook.inputs[k].text)) for k in self.runbook.needed],
-            attested=[f"**{self.words(p.text)}**" for p in metadata.prerequisites if p.check == "attested"],
+            attested=[f"**{self.wording.words(p.text)}**" for p in metadata.prerequisites if p.check == "attested"],
             first_action=first,
             other_page=self._other_page(),
             information=list(information(self.runbook, self.target, self.wording, self.past_runs)),
-            run=RunCommands(self.runbook, self.target),
+            run=run,
             automated=self.runbook.automated,
             flow=flowchart(((s, self.runbook.title_of(s, self.language)) for s in self._catalog_steps), self.language),
             steps=steps,
@@ -227,9 +218,9 @@ class Page:
         return IndexEntry(
             name=self.runbook.id,
             category=self.runbook.category,
-            title=self.words(metadata.title),
+            title=self.wording.words(metadata.title),
             path=file_name(self.runbook.id, self.language, self.languages),
-            summary=self.words(metadata.summary) if metadata.summary else "",
+            summary=self.wording.words(metadata.summary) if metadata.summary else "",
             services=self.target.services,
             severity=metadata.severity or "",
             owner=metadata.owner,
@@ -250,8 +241,8 @@ class Page:
         if metadata.severity or incident:
             yield "severity", self._t(metadata.severity) if metadata.severity else ""
         if metadata.impact or incident:
-            yield "impact", self.words(metadata.impact) if metadata.impact else ""
-        yield "when_to_ignore", self.words(metadata.when_to_ignore) if metadata.when_to_ignore else ""
+            yield "impact", self.wording.words(metadata.impact) if metadata.impact else ""
+        yield "when_to_ignore", self.wording.words(metadata.when_to_ignore) if metadata.when_to_ignore else ""
 
     def _left_out(self) -> Iterator[str]:
         service = self.target.service.name if self.target.service else ""
@@ -296,7 +287,7 @@ class Page:
                     where.append(step.place)
         return [
             {
-                "error": self.words(trouble.error),
+                "error": self.wording.words(trouble.error),
                 "cause": trouble.cause,
                 "solution": trouble.solution,
                 "commands": "\n".join(self.values.fill(command).rstrip("\n") for command in trouble.commands),

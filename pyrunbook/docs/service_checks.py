@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shlex
+from functools import partial
 from typing import Any
 
 from pyrunbook.catalog.roles import Role
@@ -12,17 +13,6 @@ from pyrunbook.docs.labels import label
 from pyrunbook.docs.markdown_text import code, plain_text
 from pyrunbook.errors import BadInput
 from pyrunbook.rollout.checks import HttpCheck
-
-_WORDS = {
-    "en": {
-        "status": "status {}", "contains": "the body contains {}", "json": "{} is {}",
-        "latency": "{} at most {} ms", "requests": "{} requests over new connections, {} may fail",
-    },
-    "fr": {
-        "status": "statut {}", "contains": "le corps contient {}", "json": "{} vaut {}",
-        "latency": "{} au plus {} ms", "requests": "{} requêtes sur de nouvelles connexions, échecs admis : {}",
-    },
-}  # fmt: skip
 
 
 def performs_checks(role: Role) -> bool:
@@ -73,15 +63,15 @@ def _command(check: HttpCheck, base: str) -> str:
 
 
 def _expected(check: HttpCheck, language: str) -> str:
-    words = _WORDS[language]
-    parts = [words["status"].format(", ".join(str(status) for status in check.status))]
+    t = partial(label, language=language)
+    parts = [t("status", ", ".join(str(status) for status in check.status))]
     if check.requests > 1:
-        parts.append(words["requests"].format(check.requests, check.allowed_failures))
+        parts.append(t("requests", check.requests, check.allowed_failures))
     if check.contains:
-        parts.append(words["contains"].format(code(check.contains)))
-    parts += [words["json"].format(code(key), code(_plain(value))) for key, value in check.json.items()]
-    parts += [words["latency"].format(name, f"{limit:g}") for name, limit in check.latency.items()]
-    return label("separator", language=language).join(parts)
+        parts.append(t("contains", code(check.contains)))
+    parts += [t("json", code(key), code(_plain(value))) for key, value in check.json.items()]
+    parts += [t("latency", name, f"{limit:g}") for name, limit in check.latency.items()]
+    return t("separator").join(parts)
 
 
 def _plain(value: Any) -> str:

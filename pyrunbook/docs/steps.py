@@ -10,7 +10,6 @@ from pyrunbook.catalog.step_notes import ByHand
 from pyrunbook.docs.markdown_text import anchor, code, fence, link, plain_text
 from pyrunbook.docs.past_runs import PastRuns
 from pyrunbook.docs.run_commands import RunCommands
-from pyrunbook.docs.target import Target
 from pyrunbook.docs.tasks_sum import tasks_sum
 from pyrunbook.docs.wording import Wording
 from pyrunbook.redaction import redact_text
@@ -69,23 +68,15 @@ _NOT_RECOVERING = "not recovers"
 """How the shipped playbooks say that a step is of no use to `pyrunbook recover`; readers know no such variable."""
 
 
+@dataclass(frozen=True)
 class Steps:
     """Makes the steps of a page."""
 
-    def __init__(
-        self,
-        runbook: Runbook,
-        target: Target,
-        platforms: tuple[str, ...],
-        wording_of: Callable[[Step], Wording],
-        past_runs: PastRuns | None,
-    ) -> None:
-        self._runbook = runbook
-        self._target = target
-        self._platforms = platforms
-        self._wording_of = wording_of
-        self._past_runs = past_runs
-        self._commands = RunCommands(runbook, target)
+    runbook: Runbook
+    platforms: tuple[str, ...]
+    commands: RunCommands
+    wording_of: Callable[[Step], Wording]
+    past_runs: PastRuns | None
 
     def made(self, steps: Iterable[Step]) -> tuple[list[PageStep], list[PageStep]]:
         """The steps in their order, numbered; and those that can be undone, in the order of the ways back."""
@@ -100,39 +91,39 @@ class Steps:
         return list(made.values()), [step for step in back if step.undoable]
 
     def _step(self, number: str, step: Step, *, late: bool) -> PageStep:
-        notes, wording = step.notes, self._wording_of(step)
+        notes, wording = step.notes, self.wording_of(step)
         why = wording.t("after_switch") if late else wording.words(notes.not_alone) if notes and notes.not_alone else ""
         return PageStep(
             number=number,
-            title=plain_text(self._runbook.title_of(step, wording.language)),
+            title=plain_text(self.runbook.title_of(step, wording.language)),
             anchor=f"{step.phase}-{anchor(step.id)}",
             phase=str(step.phase),
             facts=self._facts(step, wording),
-            commands="" if why else self._commands.only(step.id),
+            commands="" if why else self.commands.only(step.id),
             not_alone=why,
             notes=notes,
             words=wording.words,
             holds=wording.values.holds,
-            by_hand=[(name, self._by_hand(notes.by_hand.of(name), wording)) for name in self._platforms if notes],
+            by_hand=[(name, self._by_hand(notes.by_hand.of(name), wording)) for name in self.platforms if notes],
             undo=[
                 (name, self._by_hand(notes.undo.of(name), wording))
-                for name in self._platforms
+                for name in self.platforms
                 if notes and any(wording.values.holds(item.when) for item in notes.undo.of(name))
             ],
-            tasks=self._tasks(step) if notes and any(notes.by_hand.of(name) for name in self._platforms) else "",
+            tasks=self._tasks(step) if notes and any(notes.by_hand.of(name) for name in self.platforms) else "",
         )
 
     def _tasks(self, step: Step) -> str:
-        folder = self._runbook.role_home(step.role) / step.role / "tasks"
-        others = set(PLATFORMS) - set(self._platforms)
-        return f"`roles/{step.role}/tasks` {tasks_sum(folder, self._platforms, others)}" if folder.is_dir() else ""
+        folder = self.runbook.role_home(step.role) / step.role / "tasks"
+        others = set(PLATFORMS) - set(self.platforms)
+        return f"`roles/{step.role}/tasks` {tasks_sum(folder, self.platforms, others)}" if folder.is_dir() else ""
 
     def _facts(self, step: Step, wording: Wording) -> str:
         t = wording.t
         facts = [t("step_facts", step.id, step.role)]
         if step.estimate:
             facts.append(t("about", format_duration(step.estimate)))
-        if self._past_runs and (found := self._past_runs.of_step(self._runbook.id, step.id)):
+        if self.past_runs and (found := self.past_runs.of_step(self.runbook.id, step.id)):
             facts.append(f"{t('measured').lower()} {t('measured_runs', *found)}")
         if step.phase is Phase.ROLLBACK:
             facts.append(t("rescue"))

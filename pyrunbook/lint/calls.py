@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
-from pyrunbook.lint.script import BLANK, TEMPLATE, Word
+from pyrunbook.lint.script import BLANK, TEMPLATE, Invocation, Word
 from pyrunbook.lint.shell import parse
 from pyrunbook.lint.subject import Command, Subject
 from pyrunbook.project.problem import Spot
@@ -25,8 +25,8 @@ class RunbookCall:
 
     runbook: str
     at: Spot
-    steps: list[tuple[str, Spot]] = field(default_factory=list)
-    attested: list[tuple[str, Spot]] = field(default_factory=list)
+    steps: list[tuple[str, Spot]]
+    attested: list[tuple[str, Spot]]
 
 
 @dataclass
@@ -35,46 +35,40 @@ class PlaybookCall:
 
     path: str
     at: Spot
-    tags: list[tuple[str, Spot]] = field(default_factory=list)
+    tags: list[tuple[str, Spot]]
 
 
 def runbook_calls(subject: Subject) -> Iterator[RunbookCall]:
     """The calls of `pyrunbook` that are about a runbook."""
-    for command in subject.commands:
-        if "pyrunbook" not in command.text:
+    for command, each in _calls_of("pyrunbook", subject):
+        plain, options = _split(each.arguments)
+        words = tuple(word.text for word in plain)
+        named: Word | None = None
+        for prefix in _WITH_RUNBOOK:
+            if words[: len(prefix)] == prefix and len(words) > len(prefix):
+                named = plain[len(prefix)]
+        maintenance = words[:1] == ("maintenance",)
+        if (named is None or not _plain(named)) and not maintenance:
             continue
-        for each in parse(command.text).invocations:
-            if each.program != "pyrunbook":
-                continue
-            plain, options = _split(each.arguments)
-            words = tuple(word.text for word in plain)
-            named: Word | None = None
-            for prefix in _WITH_RUNBOOK:
-                if words[: len(prefix)] == prefix and len(words) > len(prefix):
-                    named = plain[len(prefix)]
-            maintenance = words[:1] == ("maintenance",)
-            if (named is None or not _plain(named)) and not maintenance:
-                continue
-            at = command.spot(each.row, each.column) if named is None else command.spot(named.row, named.column)
-            call = RunbookCall(_UPDATE if named is None else named.text, at)
-            call.steps = _named(command, options, ("--step",))
-            call.attested = _named(command, options, ("--attest",))
-            yield call
+        at = command.spot(each.row, each.column) if named is None else command.spot(named.row, named.column)
+        steps, attested = _named(command, options, ("--step",)), _named(command, options, ("--attest",))
+        yield RunbookCall(_UPDATE if named is None else named.text, at, steps, attested)
 
 
 def playbook_calls(subject: Subject) -> Iterator[PlaybookCall]:
     """The calls of `ansible-playbook`."""
+    for command, each in _calls_of("ansible-playbook", subject):
+        plain, options = _split(each.arguments)
+        tags = _named(command, options, ("--tags", "-t", "--skip-tags"))
+        for word in plain:
+            if _plain(word):
+                yield PlaybookCall(word.text, command.spot(word.row, word.column), tags)
+
+
+def _calls_of(program: str, subject: Subject) -> Iterator[tuple[Command, Invocation]]:
     for command in subject.commands:
-        if "ansible-playbook" not in command.text:
-            continue
-        for each in parse(command.text).invocations:
-            if each.program != "ansible-playbook":
-                continue
-            plain, options = _split(each.arguments)
-            tags = _named(command, options, ("--tags", "-t", "--skip-tags"))
-            for word in plain:
-                if _plain(word):
-                    yield PlaybookCall(word.text, command.spot(word.row, word.column), tags)
+        if program in command.text:
+            yield from ((command, each) for each in parse(command.text).invocations if each.program == program)
 
 
 def _split(words: tuple[Word, ...]) -> tuple[list[Word], list[tuple[str, Word]]]:

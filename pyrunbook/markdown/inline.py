@@ -44,17 +44,17 @@ def _links(children: Sequence[Token], line: int, source: Sequence[str]) -> Itera
         elif child.type == "link_open":
             behind = next(at for at in range(position, len(children)) if children[at].type == "link_close")
             text = "".join(_words(children[position + 1 : behind]))
-            yield _link(text, str(child.attrGet("href")), line, source, image=False)
+            yield _link(text, str(child.attrGet("href")), line, source)
         elif child.type == "image":
-            yield _link(plain_text(child), str(child.attrGet("src")), line, source, image=True)
+            yield _link(plain_text(child), str(child.attrGet("src")), line, source)
 
 
-def _link(text: str, target: str, line: int, source: Sequence[str], *, image: bool) -> Link:
+def _link(text: str, target: str, line: int, source: Sequence[str]) -> Link:
     written = source[line - 1] if line <= len(source) else ""
     for sought in (target, text):
         if sought and (at := written.find(sought)) >= 0:
-            return Link(" ".join(text.split()), target, line, at + 1, image)
-    return Link(" ".join(text.split()), target, line, 1, image)
+            return Link(" ".join(text.split()), target, line, at + 1)
+    return Link(" ".join(text.split()), target, line, 1)
 
 
 def labels_in(paragraph: Paragraph, indent: Callable[[int], int]) -> Iterator[Label | Paragraph]:

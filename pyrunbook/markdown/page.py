@@ -26,7 +26,6 @@ class Link:
     target: str
     line: int
     column: int
-    image: bool = False
 
 
 @dataclass(frozen=True)
@@ -86,7 +85,6 @@ class CodeBlock:
         line: of the first line of the content.
         column: where that begins in the source.
         fence_line: of the opening fence; the content's own line for an indented block.
-        closed: whether the closing fence is there; CommonMark lets a block end with its document.
         page: of a block of Markdown: that text read as a page, with the lines of this file.
     """
 
@@ -97,7 +95,6 @@ class CodeBlock:
     end: int
     fence_line: int
     fenced: bool = True
-    closed: bool = True
     page: Page | None = None
 
     def commands(self) -> Iterator[tuple[int, str]]:

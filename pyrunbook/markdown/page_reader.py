@@ -122,11 +122,7 @@ class _Reader:
             last = line + max(token.content.count("\n") - 1, 0)
             return CodeBlock("", token.content, line, self._column(line, token.content), last, line, fenced=False)
         language = token.info.strip().split(maxsplit=1)[0].lower() if token.info.strip() else ""
-        closing = self._source[last - 1].strip(" \t>")
-        closed = last > line and len(closing) >= 3 and set(closing) == {token.markup[0]}
-        block = CodeBlock(
-            language, token.content, line + 1, self._column(line + 1, token.content), last, line, closed=closed
-        )
+        block = CodeBlock(language, token.content, line + 1, self._column(line + 1, token.content), last, line)
         if language in ("markdown", "md") and self._depth < _DEEPEST:
             content = token.content.removesuffix("\n").split("\n")
             return replace(block, page=_page(content, self._file, line, self._depth + 1, self._source))

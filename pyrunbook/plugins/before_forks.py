@@ -6,11 +6,11 @@ import gc
 from contextlib import suppress
 from typing import Any
 
-from ansible.playbook.block import Block
 from ansible.plugins.loader import action_loader, connection_loader, shell_loader
 from ansible.template import Templar, trust_as_template
 
 from pyrunbook.plugins import target_program
+from pyrunbook.plugins.selection import tasks_of
 
 USES_PLUGINS = trust_as_template("{{ lookup('env', 'HOME') | default('') | trim is match('') and '' is not none }}")
 """Has Ansible import its filters, tests and lookups, which it does when the first template of a process names one."""
@@ -23,7 +23,7 @@ def prepare(play: Any, variables: dict[str, Any]) -> None:
         play: about to begin.
         variables: of one of its services.
     """
-    for name in sorted(_actions(play.compile())):
+    for name in sorted({str(task.action) for task, _ in tasks_of(play.compile())}):
         with suppress(Exception):  # a task that names no plugin is Ansible's to tell
             action_loader.get_with_context(name, class_only=True)
     connection_loader.get_with_context(str(variables.get("ansible_connection") or "ssh"), class_only=True)
@@ -33,13 +33,3 @@ def prepare(play: Any, variables: dict[str, Any]) -> None:
         target_program.program()
     gc.collect()
     gc.freeze()
-
-
-def _actions(tasks: Any) -> set[str]:
-    found: set[str] = set()
-    for task in tasks:
-        if isinstance(task, Block):
-            found |= _actions([*task.block, *task.rescue, *task.always])
-        else:
-            found.add(str(task.action))
-    return found

@@ -64,48 +64,42 @@ class Part:
         return self.rescues or self.role in GUARDS
 
 
+def tasks_of(blocks: Any, *, rescues: bool = False) -> Iterator[tuple[Any, bool]]:
+    """The tasks of a play that has been compiled, and whether each stands in a `rescue` of the playbook itself."""
+    for task in blocks:
+        if isinstance(task, Block):
+            of_playbook = outermost_include(task) is None
+            yield from tasks_of(task.block, rescues=rescues)
+            yield from tasks_of(task.rescue, rescues=rescues or of_playbook)
+            yield from tasks_of(task.always, rescues=rescues)
+        else:
+            yield task, rescues
+
+
 def parts(play: Any) -> list[Part]:
     """The steps of a play that are imported with it; what is included later is known later."""
     found: dict[str, Part] = {}
-
-    def look(tasks: Any, *, rescues: bool) -> None:
-        for task in tasks:
-            if isinstance(task, Block):
-                of_playbook = outermost_include(task) is None
-                look(task.block, rescues=rescues)
-                look(task.rescue, rescues=rescues or of_playbook)
-                look(task.always, rescues=rescues)
-            elif (include := outermost_include(task)) is not None and task.action not in (*META, *VALIDATION):
-                name = str((include._ds or {}).get("name") or include._role_name)
-                part = found.setdefault(
-                    include._uuid,
-                    Part(step_id(include), name, str(include._role_name), Path(str(include._role_path)), rescues),
-                )
-                part.skipped |= not task.evaluate_tags(["all"], play.skip_tags, {})
-                part.selected |= task.evaluate_tags(play.only_tags, play.skip_tags, {})
-
-    look(play.compile(), rescues=False)
+    for task, rescues in tasks_of(play.compile()):
+        include = outermost_include(task)
+        if include is None or task.action in (*META, *VALIDATION):
+            continue
+        title, role = str((include._ds or {}).get("name") or include._role_name), str(include._role_name)
+        made = Part(step_id(include), title, role, Path(str(include._role_path)), rescues)
+        part = found.setdefault(include._uuid, made)
+        part.skipped |= not task.evaluate_tags(["all"], play.skip_tags, {})
+        part.selected |= task.evaluate_tags(play.only_tags, play.skip_tags, {})
     return list(found.values())
 
 
 def question(play: Any) -> str:
     """Which task waits for a key where nobody can press one: Ansible skips the question and goes on."""
-
-    def waiting(tasks: Any) -> Iterator[str]:
-        for task in tasks:
-            if isinstance(task, Block):
-                for part in (task.block, task.rescue, task.always):
-                    yield from waiting(part)
-            elif task.action in PAUSE and not {"seconds", "minutes"} & set(task.args):
-                yield str(task.get_name())
-
-    name = next(waiting(play.compile()), "")
-    if not name:
-        return ""
-    return (
-        f"The task {name!r} waits for a key (pause), and nobody is there to press it.\n"
-        "Next: make it a prerequisite that is attested, or give it seconds"
-    )
+    for task, _ in tasks_of(play.compile()):
+        if task.action in PAUSE and not {"seconds", "minutes"} & set(task.args):
+            return (
+                f"The task {str(task.get_name())!r} waits for a key (pause), and nobody is there to press it.\n"
+                "Next: make it a prerequisite that is attested, or give it seconds"
+            )
+    return ""
 
 
 def partial(play: Any) -> bool:

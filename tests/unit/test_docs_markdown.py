@@ -25,7 +25,7 @@ from pyrunbook.catalog.contacts import Contact
 from pyrunbook.catalog.runbook import Step, read_runbook
 from pyrunbook.docs.collection import collect
 from pyrunbook.docs.markdown_text import cell, code, fence, link, plain_text
-from pyrunbook.docs.page import Page
+from pyrunbook.docs.page import RunbookPage
 from pyrunbook.docs.target import Target
 
 MARKDOWN = MarkdownIt("commonmark").enable("table")
@@ -108,7 +108,7 @@ def test_a_link_is_one(text: str, target: str) -> None:
 # --- any text in the metadata ---------------------------------------------------------------------------------------
 
 
-class Anything(Page):
+class Anything(RunbookPage):
     """A page of which every text of the metadata and of the notes is one and the same."""
 
     def __init__(self, runbook: Runbook, target: Target, text: str) -> None:

@@ -14,7 +14,7 @@ from pyrunbook.catalog import load
 from pyrunbook.catalog.settings import read_settings
 from pyrunbook.catalog.step_notes import read_step_notes
 from pyrunbook.docs.collection import collect
-from pyrunbook.docs.page import Page
+from pyrunbook.docs.page import RunbookPage
 from pyrunbook.docs.target import Target
 
 LANGUAGES = ("en", "fr")
@@ -672,7 +672,7 @@ def of_production(
     target = read_target(root, root / "inventories/production")
     assert target.service
     changed = replace(target, service=replace(target.service, variables=target.service.variables | (service or {})))
-    return Page(load(root).get(runbook), changed, language, all_inputs=all_inputs).as_markdown()
+    return RunbookPage(load(root).get(runbook), changed, language, all_inputs=all_inputs).as_markdown()
 
 
 @pytest.mark.parametrize("runbook", ["incidents/security_failure", "incidents/secure_mode_off"])

@@ -94,16 +94,16 @@ def test_code_blocks_know_where_they_stand() -> None:
     do, quoted, indented, unclosed = (item for item in items(text) if isinstance(item, CodeBlock))
     assert (do.language, do.text, do.fence_line, do.line, do.column, do.end) == ("bash", "  a\n\nb\n", 2, 3, 4, 6)
     assert list(do.commands()) == [(3, "  a"), (5, "b")]
-    assert (quoted.text, quoted.line, quoted.column, quoted.closed) == ("c\n", 9, 3, False)
+    assert (quoted.text, quoted.line, quoted.column) == ("c\n", 9, 3)
     assert (indented.text, indented.line, indented.column, indented.end) == ("d\ne\n", 13, 5, 14)
     assert not indented.fenced
-    assert (unclosed.text, unclosed.closed, unclosed.line) == ("f", False, 17)
+    assert (unclosed.text, unclosed.line) == ("f", 17)
 
 
-def test_an_empty_block_is_closed() -> None:
+def test_an_empty_block_has_no_text() -> None:
     (empty,) = items("```\n```\n")
     assert isinstance(empty, CodeBlock)
-    assert (empty.text, empty.closed) == ("", True)
+    assert empty.text == ""
 
 
 def test_tables_and_links() -> None:
@@ -114,9 +114,9 @@ def test_tables_and_links() -> None:
     assert (table.head, table.rows, table.row_lines) == (("a", "b"), (("c d", "e"),), (3,))
     assert [(link.target, link.line, link.column) for link in table.links] == [("x.md", 3, 15)]
     assert isinstance(text, Paragraph)
-    assert [(link.text, link.target, link.line, link.image) for link in text.links] == [
-        ("plan", "p.png", 5, True),
-        ("the page", "http://host/", 6, False),
+    assert [(link.text, link.target, link.line) for link in text.links] == [
+        ("plan", "p.png", 5),
+        ("the page", "http://host/", 6),
     ]
 
 

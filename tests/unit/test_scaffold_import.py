@@ -16,7 +16,7 @@ from sample_project import SLOW, UPDATE, read_target, write
 
 from pyrunbook.catalog import Catalog, Phase
 from pyrunbook.catalog.templates import Values
-from pyrunbook.docs.page import Page
+from pyrunbook.docs.page import RunbookPage
 from pyrunbook.docs.target import Target
 from pyrunbook.errors import BadInput
 from pyrunbook.markdown import read_page
@@ -716,14 +716,14 @@ def test_the_page_of_an_import_says_that_nothing_is_automated(tmp_path: Path) ->
     done = imported(tmp_path, WORKERS)
     runbook = done.catalog.get("restart_the_queue_workers")
     assert not runbook.automated
-    page = Page(runbook, Target(done.project), "en").as_markdown()
+    page = RunbookPage(runbook, Target(done.project), "en").as_markdown()
     assert "**Nothing of this is automated yet.** A run refuses" in page
     assert "pyrunbook run" not in page and "ansible-playbook playbooks" not in page
     file = done.project / "playbooks/maintenance/restart_the_queue_workers.yml"
     file.write_text(re.sub(r"(?s)    # Imported from.*?tags: \[always\]\n", "", file.read_text(), count=1))
     automated = Catalog(done.project).get("restart_the_queue_workers")
     assert automated.automated
-    assert "pyrunbook run" in Page(automated, Target(done.project), "en").as_markdown()
+    assert "pyrunbook run" in RunbookPage(automated, Target(done.project), "en").as_markdown()
 
 
 @pytest.mark.parametrize("language", ["en", "fr"])
@@ -735,7 +735,7 @@ def test_a_page_that_was_made_can_be_imported(tmp_path: Path, language: str) -> 
         (UPDATE, ("verification", "rollback", "prerequisites")),
         (SLOW, ("impact", "symptoms", "severity")),
     ):
-        text = Page(Catalog(shop).get(name), target, language).as_markdown()
+        text = RunbookPage(Catalog(shop).get(name), target, language).as_markdown()
         folder = tmp_path / name.replace("/", "_")
         folder.mkdir()
         done = imported(folder, text)
