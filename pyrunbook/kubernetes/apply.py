@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import yaml
 
@@ -39,13 +38,8 @@ _NOT_OURS = (
 with `managedFields` is refused."""
 
 
-@dataclass(frozen=True)
-class Source:
-    """A manifest and where it was read.
-
-    Args:
-        at: `file:line`.
-    """
+class Source(NamedTuple):
+    """A manifest and where it was read, `file:line`."""
 
     obj: Manifest
     at: str

@@ -6,7 +6,6 @@ deletion, so that sending it twice does no harm; that is why every request may b
 
 from __future__ import annotations
 
-import importlib
 import os
 import random
 import time
@@ -52,22 +51,6 @@ _UNTYPED = ("failed to create typed patch object", "failed to create typed new o
 """How a server-side apply says that an object does not fit its schema: with status 500, and for good."""
 _UNREADY = ("not yet ready to handle request", "status unknown for quota")
 """How admission says, with status 403, that it has not read its own policies or quotas yet."""
-_OPERATIONS = (
-    "access",
-    "apply",
-    "drain",
-    "export",
-    "lease",
-    "ownership",
-    "plan",
-    "put_back",
-    "remove",
-    "rollout",
-    "state",
-    "switch",
-    "tls_secret",
-    "writers",
-)
 T = TypeVar("T")
 Heartbeat = Callable[[], None]
 """Renews the lock of the run, and raises when it is lost."""
@@ -86,17 +69,13 @@ _prepared: dict[tuple[object, ...], _Prepared] = {}
 
 
 def prepare(kubeconfig: str | None = None, context: str | None = None) -> None:
-    """Import, read the kubeconfig, build the TLS context and the client, without connecting.
+    """Read the kubeconfig, build the TLS context and the client, without connecting.
 
     Called in the parent of Ansible's workers: a fork then finds all of that done. What is wrong with the
     kubeconfig is left for the task that needs it to say.
     """
-    for operation in _OPERATIONS:
-        importlib.import_module(f"pyrunbook.kubernetes.{operation}")
-    try:
+    with suppress(BadInput):
         _client(kubeconfig, context)
-    except BadInput:
-        return
 
 
 def connect(

@@ -112,6 +112,11 @@ def _pods(cluster: Cluster, live: Manifest) -> list[Manifest]:
     return pods_of(cluster, live["spec"]["selector"].get("matchLabels") or {})
 
 
+def _outdated(live: Manifest) -> bool:
+    """Whether the controller has not seen the newest template yet, so that the status tells of an older one."""
+    return int((live.get("status") or {}).get("observedGeneration") or 0) < int(live["metadata"].get("generation") or 0)
+
+
 def _complete(live: Manifest, pods: list[Manifest]) -> bool:
     """Whether the controller has seen the newest template, and every pod there is runs it and is ready."""
     wanted = int(live["spec"].get("replicas", 1))
@@ -120,7 +125,7 @@ def _complete(live: Manifest, pods: list[Manifest]) -> bool:
         int(status.get(key) or 0) for key in ("replicas", "updatedReplicas", "readyReplicas", "availableReplicas")
     ]
     return (
-        int(status.get("observedGeneration") or 0) >= int(live["metadata"].get("generation") or 0)
+        not _outdated(live)
         and all(count == wanted for count in counts)
         and len(pods) == wanted
         and len(ready_pods(pods)) == wanted
@@ -130,7 +135,7 @@ def _complete(live: Manifest, pods: list[Manifest]) -> bool:
 def _progress(live: Manifest, pods: list[Manifest]) -> str:
     status = live.get("status") or {}
     wanted = int(live["spec"].get("replicas", 1))
-    if int(status.get("observedGeneration") or 0) < int(live["metadata"].get("generation") or 0):
+    if _outdated(live):
         return f"the controller has not seen generation {live['metadata'].get('generation')} yet, {len(pods)} pods"
     leaving = sum(bool(p["metadata"].get("deletionTimestamp")) for p in pods)
     waiting = sorted({w["reason"] for p in pods for w in _waiting(p) if w["reason"]})
@@ -146,8 +151,7 @@ def _progress(live: Manifest, pods: list[Manifest]) -> str:
 
 def _newest(cluster: Cluster, live: Manifest, pods: list[Manifest]) -> list[Manifest]:
     """The pods of the newest template: an older one's that fail are being replaced, which is no reason to give up."""
-    status = live.get("status") or {}
-    if int(status.get("observedGeneration") or 0) < int(live["metadata"].get("generation") or 0):
+    if _outdated(live):
         return []
     staying = [p for p in pods if not p["metadata"].get("deletionTimestamp")]
     if not any(_fatal(p) for p in staying):
@@ -206,10 +210,7 @@ def _restarts(pod: Manifest) -> int:
 
 def _refused(live: Manifest) -> Manifest | None:
     """The condition that says that the pods of the newest template are refused."""
-    status = live.get("status") or {}
-    if int(status.get("observedGeneration") or 0) < int(live["metadata"].get("generation") or 0):
-        return None
-    conditions = status.get("conditions") or []
+    conditions = [] if _outdated(live) else (live.get("status") or {}).get("conditions") or []
     return next((c for c in conditions if c.get("type") == "ReplicaFailure" and c.get("status") == "True"), None)
 
 
@@ -227,7 +228,7 @@ def _fail_fast(cluster: Cluster, live: Manifest, pods: list[Manifest], seen: str
                 _report(cluster, name, [pod]),
                 seen,
             )
-    if int((live.get("status") or {}).get("observedGeneration") or 0) < int(live["metadata"].get("generation") or 0):
+    if _outdated(live):
         return
     for condition in (live.get("status") or {}).get("conditions") or []:
         stuck = condition.get("type") == "Progressing" and condition.get("reason") == "ProgressDeadlineExceeded"

@@ -47,67 +47,42 @@ SERVICE: dict[str, Any] = {
 """The module option that says where the slots are; the values are the inventory's `service_*` variables."""
 
 
-def manager_for(
-    name: str,
-    supervisor_config: str = "",
-    supervisor_command: list[str] | None = None,
-    systemctl_command: list[str] | None = None,
-) -> Any:
-    """The process manager that an inventory names: `systemd`, or `supervisor` with its configuration file."""
-    if name == "systemd":
-        return Systemd(systemctl_command)
-    if name == "supervisor":
+def manager_for(service: dict[str, Any]) -> Any:
+    """The process manager that a value of the form `SERVICE` names."""
+    if service["manager"] == "systemd":
+        return Systemd(service.get("systemctl_command"))
+    if service["manager"] == "supervisor":
         beside = os.path.join(os.path.dirname(sys.executable), "supervisorctl")
         found = beside if os.path.exists(beside) else "supervisorctl"
-        return Supervisor(supervisor_config, supervisor_command or [found])
-    raise SlotError(f"unknown service_manager {name!r}: systemd or supervisor")
+        return Supervisor(service.get("supervisor_config") or "", service.get("supervisor_command") or [found])
+    raise SlotError("unknown service_manager {!r}: systemd or supervisor".format(service["manager"]))
 
 
 class Slots:
     """The slots of one service.
 
     Args:
-        root: the service's root directory.
-        colors: per color `address` (host:port) and `unit`.
-        manager: the process manager, see `manager_for`.
-        upstream_file: what the proxy reads.
+        service: of the form `SERVICE`.
         check_mode: report what would change, change nothing.
+        manager: a process manager in place of the one that `service` names.
 
     Attributes:
         remark: what the operator should know of the last `put_back`, beyond what it did; empty when there is nothing.
     """
 
-    def __init__(
-        self,
-        root: str,
-        colors: dict[str, dict[str, str]],
-        manager: Any,
-        upstream_file: str,
-        check_mode: bool = False,
-    ) -> None:
-        if not os.path.isdir(root):
-            raise SlotError(f"{root} (service_root) is not a directory on this machine")
-        self.root = root
-        self.colors = colors
-        self.manager = manager
-        self.upstream_file = upstream_file
-        self.check_mode = check_mode
-        self.remark = ""
-
-    @classmethod
-    def from_arguments(cls, arguments: dict[str, Any], check_mode: bool = False) -> Slots:
-        """The slots that a module option of the form `SERVICE` describes."""
+    def __init__(self, service: dict[str, Any], check_mode: bool = False, manager: Any = None) -> None:
+        self.root: str = service["root"]
+        self.colors: dict[str, dict[str, str]] = service["colors"]
         for color in COLORS:
-            missing = {"address", "unit"} - set(arguments["colors"].get(color) or {})
+            missing = {"address", "unit"} - set(self.colors.get(color) or {})
             if missing:
                 raise SlotError("service_colors.{} lacks {}".format(color, " and ".join(sorted(missing))))
-        manager = manager_for(
-            arguments["manager"],
-            arguments.get("supervisor_config") or "",
-            arguments.get("supervisor_command"),
-            arguments.get("systemctl_command"),
-        )
-        return cls(arguments["root"], arguments["colors"], manager, arguments["upstream_file"], check_mode)
+        if not os.path.isdir(self.root):
+            raise SlotError(f"{self.root} (service_root) is not a directory on this machine")
+        self.manager = manager or manager_for(service)
+        self.upstream_file: str = service["upstream_file"]
+        self.check_mode = check_mode
+        self.remark = ""
 
     @contextlib.contextmanager
     def exclusively(self) -> Iterator[None]:

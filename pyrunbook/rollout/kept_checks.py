@@ -20,7 +20,7 @@ _PLAIN_HEADERS = frozenset({
 
 
 class Unresolved(LookupError):
-    """A part of a check is not to be had from the inventory; the message names it and says why."""
+    """The inventory lacks a part of a check; the message names it and says why."""
 
 
 def referring(check: Mapping[str, Any], secrets: Collection[str] = ()) -> dict[str, Any]:

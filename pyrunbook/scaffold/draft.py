@@ -1,4 +1,4 @@
-"""A runbook that is to be written: what is known of it, with blanks where nothing is."""
+"""A runbook before it is written: what is known of it, with blanks where nothing is."""
 
 from __future__ import annotations
 
@@ -26,9 +26,15 @@ FRENCH_TITLES = {
 """Of the steps that stand around those of the author in every playbook."""
 
 
-def blank(english: str, french: str) -> Words:
+def blank(english: str, french: str) -> dict[str, str]:
     """A blank in both languages that says what belongs there."""
     return {"en": f"{BLANK}: {english}", "fr": f"{BLANK} : {french}"}
+
+
+PURPOSE = blank("what the step does and why", "ce que fait l'étape, et pourquoi")
+EXPECTED = blank("what is so when it has succeeded", "ce qui est vrai quand elle a réussi")
+UNDO = blank("how to undo it, or that nothing has to be", "comment l'annuler, ou que ce n'est pas à faire")
+"""The blanks of a step."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +48,7 @@ class Deed:
 
 @dataclass(frozen=True)
 class StepDraft:
-    """A step role that is to be written.
+    """A step role before it is written.
 
     Attributes:
         role: its name; also the name of its folder.
@@ -68,7 +74,7 @@ class StepDraft:
 
 @dataclass
 class RunbookDraft:
-    """A runbook that is to be written. What is `None` or empty is a blank, or is left out where it may be missing.
+    """A runbook before it is written. What is `None` or empty is a blank, or is left out where it may be missing.
 
     Attributes:
         title: in the language of its author; also the name of the play.

@@ -10,7 +10,7 @@ from typing import Any
 from pyrunbook import places
 from pyrunbook.catalog import CATEGORIES
 from pyrunbook.errors import BadInput
-from pyrunbook.scaffold.draft import BLANK, Deed, RunbookDraft, StepDraft, blank
+from pyrunbook.scaffold.draft import BLANK, EXPECTED, PURPOSE, UNDO, Deed, RunbookDraft, StepDraft, blank
 from pyrunbook.scaffold.files import write_new
 from pyrunbook.scaffold.rendering import runbook_files
 
@@ -141,8 +141,8 @@ def blank_step(role: str) -> StepDraft:
         role=role,
         tag=role,
         title=role.replace("_", " ").capitalize(),
-        purpose=blank("what the step does and why", "ce que fait l'étape, et pourquoi"),
-        expected=blank("what is so when it has succeeded", "ce qui est vrai quand elle a réussi"),
+        purpose=PURPOSE,
+        expected=EXPECTED,
         by_hand=(
             Deed(
                 blank("what the commands are for", "à quoi servent les commandes"),
@@ -150,5 +150,5 @@ def blank_step(role: str) -> StepDraft:
                 blank("what they show", "ce qu'elles affichent"),
             ),
         ),
-        undo_text=blank("how to undo it, or that nothing has to be", "comment l'annuler, ou que ce n'est pas à faire"),
+        undo_text=UNDO,
     )

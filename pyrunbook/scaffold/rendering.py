@@ -15,7 +15,7 @@ from pyrunbook.scaffold.draft import BLANK, Deed, RunbookDraft, StepDraft
 from pyrunbook.scaffold.yaml_writing import Shared, dumped, scalar, with_long_lines_allowed
 
 NEVER = date(1970, 1, 1)
-"""Stands for a review that nobody knows of: it is too old for whoever asks."""
+"""Stands for an unknown day of review, and counts as too old everywhere."""
 
 # Fields of the `runbook` block in the order of the file; what to write where a draft has none.
 _FIELDS: dict[str, str] = {

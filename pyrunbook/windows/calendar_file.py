@@ -4,7 +4,7 @@ The `icalendar` library reads the properties. It forgives much: it leaves out wh
 A freeze must not get lost that way, so whatever it could not read, and whatever is not understood here, is an error
 with file and line. What calendar programs write against the letter of the RFC, and can only mean one thing, is read as
 they mean it; of two meanings the one that closes more holds. Events with `STATUS:CANCELLED` do not close; `TRANSP` is
-not looked at.
+ignored.
 
 recurring-ical-events was tried in place of `pyrunbook.windows.event`: it loses the last day of Outlook's all-day
 series, gives a day of 25 hours 24, and walks a series from its first day.
@@ -90,7 +90,7 @@ def read_calendar(path: str, zone: ZoneInfo) -> CalendarFile:
         with warnings.catch_warnings(action="ignore"):  # of zones whose vendor's name it strips
             calendars = Calendar.from_ical(text, multiple=True)
         found = [(event, calendar) for calendar in calendars for event in calendar.walk("VEVENT")]
-    except Exception as error:  # the library raises what it pleases on broken text
+    except Exception as error:  # the library raises exceptions of any kind on broken text
         raise places.wrong(0, f"not iCalendar: {shortened(error, 200)}") from None
     if len(found) != len(places.events):
         raise places.wrong(0, f"{len(places.events)} events begin in the file, {len(found)} can be read")
@@ -317,7 +317,7 @@ class _EventReader:
         if zone_id := parameters.get("TZID"):
             try:
                 meant = self._zone(moment, str(zone_id))
-            except Exception as error:  # the library raises what it pleases on a broken definition
+            except Exception as error:  # of any kind, on a broken definition
                 raise self._wrong(
                     name, f'the time zone "{shortened(zone_id)}" of the file cannot be read: {shortened(error, 200)}'
                 ) from None

@@ -133,7 +133,7 @@ def _next(openings: Iterator[Opening]) -> Opening | None:
 
 
 def require_fit(schedule: Schedule, at: datetime) -> None:
-    """For whoever reads a declaration: refuse a window in which the run could not start at any time from `at` on.
+    """When a declaration is read: refuse a window in which the run could not start at any time from `at` on.
 
     Raises:
         BadInput: the run needs more time than the window ever has, or exclusions or cutoff close it for good.
@@ -145,24 +145,24 @@ def require_fit(schedule: Schedule, at: datetime) -> None:
 
 def _closed(schedule: Schedule, at: datetime, code: Code, why: str, current: Opening | None = None) -> Decision:
     """A refusal, with the instant from which on the run could start."""
-    start = end = left = None
+    closed = Decision(False, f"{why}; it does not open again", code, at)
     if current is not None and schedule.window is not None:
-        start, end = None if schedule.window.always else current.start, current.end
-        left = None if end is None else end - at
+        closed = replace(closed, start=None if schedule.window.always else current.start, end=current.end)
+        closed = replace(closed, closes_in=current.end - at) if current.end else closed
     try:
         found = schedule.next_start(at)
         if found is not None:
             opens, opening = found
             reason = f"{why}; opens {shown(opens, schedule.zone)}, in {format_duration(opens - at)}"
-            return Decision(False, reason, code, at, start, end, opens, opening.end, left)
+            return replace(closed, reason=reason, next_start=opens, next_end=opening.end)
         if schedule.whole_run and replace(schedule, needs=_NO_TIME, reserve=_NO_TIME).next_start(at) is not None:
             never = f"closed: {_needs(schedule)}, and the window {_spec(schedule)} is never open for that long"
-            return Decision(False, never, Code.DOES_NOT_FIT, at, start, end, None, None, left)
+            return replace(closed, reason=never, code=Code.DOES_NOT_FIT)
         _refuse_if_never(schedule, at)
     except SearchGivenUp as search:
         unknown = f"{why}; up to {shown(search.until, schedule.zone)} it does not open for long enough"
-        return Decision(False, unknown, code, at, start, end, None, None, left, search.until)
-    return Decision(False, f"{why}; it does not open again", code, at, start, end, None, None, left)
+        return replace(closed, reason=unknown, searched_until=search.until)
+    return closed
 
 
 def _refuse_if_never(schedule: Schedule, at: datetime) -> None:

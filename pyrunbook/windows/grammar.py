@@ -92,9 +92,7 @@ def _parse_rule(words: list[str]) -> Window:
     rule = parse_recurrence(words[0][len("RRULE:") :], has_start=False)
     if len(words) < 2:
         raise BadInput("the start is missing after the rule")
-    start = _parse_clock(words[1], "start")
-    if start == timedelta(days=1):
-        raise BadInput("24:00 is an end, not a start; write 00:00 of the day after")
+    start = _parse_start(words[1])
     if len(words) < 3:
         raise BadInput("the duration is missing after the start")
     length = parse_duration(words[2])
@@ -129,15 +127,20 @@ def _parse_day(text: str) -> int:
 
 def _parse_hours(text: str) -> tuple[time, timedelta]:
     first, dash, last = text.partition("-")
-    start = _parse_clock(first, "start")
+    start = _parse_start(first)
     if not dash:
         raise BadInput(f'the hours "{shortened(text)}" have no end')
     end = _parse_clock(last, "end")
-    if start == timedelta(days=1):
-        raise BadInput("24:00 is an end, not a start; write 00:00 of the day after")
     if end == start:
         raise BadInput(f'the end of the hours "{text}" is their start; a whole day is 00:00-24:00')
     return _time_of_day(start), end - start if end > start else end - start + timedelta(days=1)
+
+
+def _parse_start(text: str) -> timedelta:
+    start = _parse_clock(text, "start")
+    if start == timedelta(days=1):
+        raise BadInput("24:00 is an end, not a start; write 00:00 of the day after")
+    return start
 
 
 def _parse_clock(text: str, what: str) -> timedelta:

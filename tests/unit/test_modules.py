@@ -353,7 +353,8 @@ durable.write(root + "/upstream", b"a:1\\n")
 assert upstream.switch(root + "/upstream", "b:2", ["a:1"])
 colors = {color: {"address": "127.0.0.1:1", "unit": color} for color in slots.COLORS}
 try:
-    slots.Slots(root, colors, slots.manager_for("supervisor", "c", ["false"]), root + "/upstream").state()
+    service = {"root": root, "colors": colors, "upstream_file": root + "/upstream", "manager": "supervisor"}
+    slots.Slots({**service, "supervisor_config": "c", "supervisor_command": ["false"]}).state()
 except units.UnitError:
     print("fine on", sys.version.split()[0])
 """

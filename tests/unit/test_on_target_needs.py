@@ -62,7 +62,8 @@ def slots(tmp_path: Path) -> Slots:
         color: {"address": f"127.0.0.1:{port}", "unit": f"web@{color}"}
         for color, port in zip(("blue", "green"), ports, strict=True)
     }
-    return Slots(str(root), colors, manager, str(root / "proxy/upstream"))
+    service = {"root": str(root), "colors": colors, "upstream_file": str(root / "proxy/upstream")}
+    return Slots(service, manager=manager)
 
 
 @pytest.fixture

@@ -128,7 +128,8 @@ class Machine:
 
     def slots(self, check_mode: bool = False) -> Slots:
         colors = {color: {"address": self.colors[color], "unit": f"af-{color}"} for color in slots.COLORS}
-        return Slots(str(self.root), colors, self.manager, str(self.upstream), check_mode)
+        service = {"root": str(self.root), "colors": colors, "upstream_file": str(self.upstream)}
+        return Slots(service, check_mode, self.manager)
 
     def serves(self, color: str) -> str | None:
         """The release that the process of a color was started from."""
@@ -227,14 +228,14 @@ def test_where_the_slots_are_must_be_said(machine: Machine, tmp_path: Path) -> N
         "colors": {"blue": {"address": "a:1", "unit": "u"}, "green": {"unit": "u"}},
     }
     with pytest.raises(SlotError, match=r"service_colors\.green lacks address"):
-        Slots.from_arguments(arguments)
+        Slots(arguments)
     arguments["colors"] = {color: {"address": "a:1", "unit": "u"} for color in slots.COLORS}
-    assert isinstance(Slots.from_arguments(arguments).manager, Systemd)
+    assert isinstance(Slots(arguments).manager, Systemd)
     with pytest.raises(SlotError, match=r"gone \(service_root\) is not a directory"):
-        Slots.from_arguments({**arguments, "root": str(tmp_path / "gone")})
-    assert isinstance(slots.manager_for("supervisor", "c.conf"), Supervisor)
+        Slots({**arguments, "root": str(tmp_path / "gone")})
+    assert isinstance(slots.manager_for({"manager": "supervisor", "supervisor_config": "c.conf"}), Supervisor)
     with pytest.raises(SlotError, match="unknown service_manager 'runit'"):
-        slots.manager_for("runit")
+        slots.manager_for({"manager": "runit"})
 
 
 # --- starting ----------------------------------------------------------------------------------------------------

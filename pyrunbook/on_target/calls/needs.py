@@ -22,7 +22,7 @@ def needs(
 ) -> dict[str, Any]:
     """See the module `host_needs`."""
     try:
-        slots = Slots.from_arguments(service)
+        slots = Slots(service)
         found = looks.of_update(slots, parts, maintenance if stops else None, host, certificates)
     except (SlotError, UnitError, OSError) as error:
         raise CallFailed(f"Whether the machine has what a run needs is not known: {error}") from error

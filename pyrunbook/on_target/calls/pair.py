@@ -20,60 +20,53 @@ class _ReloadFailed(Exception):
     """The reload command did not succeed."""
 
 
-def pair(directory: str, move: str, check_mode: bool = False, **options: Any) -> dict[str, Any]:
+MOVES = {
+    "stage": ("run", "version", "certificate", "key", "about"),
+    "take_over": ("run", "by"),
+    "activate": ("run",),
+    "mark": ("run", "step"),
+    "put_back": ("run",),
+    "conclude": ("run",),
+    "reinstate": ("run", "version", "undoes", "about"),
+    "settle": ("version",),
+}
+"""The moves of `rotation_moves.RotatingPair`, with the options that are their arguments."""
+
+
+def pair(
+    directory: str,
+    move: str,
+    owner: str = "",
+    group: str = "",
+    key_mode: int = 0o600,
+    argv: Sequence[str] = (),
+    seconds: int = 60,
+    check_mode: bool = False,
+    **options: Any,
+) -> dict[str, Any]:
     """See the module `host_pair`."""
     if check_mode and move != "read":
         return {"changed": True}
     directory = directory.rstrip("/")
     try:
-        return _make(directory, move, **options)
+        if move == "read":
+            held = certificate_look.look(directory, key_mode)
+            return {"changed": False, "held": held, "obstacle": _obstacle(directory, owner, group, list(argv))}
+        if move == "reload":
+            return {"changed": True, "detail": _reload(list(argv), seconds)}
+        user, owners = permissions.identities(owner, group)
+        rotating = certificate_pair.PairInDirectory(directory, user, owners, key_mode)
+        given = {name: options[name] for name in MOVES[move] if name in options}
+        if move == "stage":
+            given.update(certificate=options["certificate"].encode(), key=options["key"].encode())
+        done = getattr(rotating, move)(**given)
+        return {"changed": True, "removed": done} if move == "conclude" else {"changed": done}
     except _ReloadFailed as error:
         raise CallFailed(str(error), kind="reload") from error
     except (PairError, permissions.Unknown) as error:
         raise CallFailed(str(error), kind="pair") from error
     except OSError as error:
         raise CallFailed(f"{error.filename or directory}: {error.strerror}", kind="system") from error
-
-
-def _make(
-    directory: str,
-    move: str,
-    run: str = "",
-    by: str = "",
-    version: str = "",
-    step: str = "",
-    undoes: str = "",
-    certificate: str = "",
-    key: str = "",
-    owner: str = "",
-    group: str = "",
-    key_mode: int = 0o600,
-    about: dict[str, Any] | None = None,
-    argv: Sequence[str] = (),
-    seconds: int = 60,
-) -> dict[str, Any]:
-    if move == "read":
-        held = certificate_look.look(directory, key_mode)
-        return {"changed": False, "held": held, "obstacle": _obstacle(directory, owner, group, list(argv))}
-    if move == "reload":
-        return {"changed": True, "detail": _reload(list(argv), seconds)}
-    user, owners = permissions.identities(owner, group)
-    rotating = certificate_pair.PairInDirectory(directory, user, owners, key_mode)
-    if move == "conclude":
-        return {"changed": True, "removed": rotating.conclude(run)}
-    if move == "stage":
-        changed = rotating.stage(run, version, certificate.encode(), key.encode(), about)
-    elif move == "take_over":
-        changed = rotating.take_over(run, by)
-    elif move == "mark":
-        changed = rotating.mark(run, step)
-    elif move == "reinstate":
-        changed = rotating.reinstate(run, version, undoes, about)
-    elif move == "settle":
-        changed = rotating.settle(version)
-    else:
-        changed = {"activate": rotating.activate, "put_back": rotating.put_back}[move](run)
-    return {"changed": changed}
 
 
 def _obstacle(directory: str, owner: str, group: str, argv: list[str]) -> str:

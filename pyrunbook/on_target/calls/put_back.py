@@ -16,7 +16,7 @@ def put_back(
 ) -> dict[str, Any]:
     """See the module `host_put_back`."""
     try:
-        slots = Slots.from_arguments(service, check_mode)
+        slots = Slots(service, check_mode)
         with slots.exclusively():
             done = slots.put_back_preview(plan) if preview else slots.put_back(plan)
     except (SlotError, UnitError, UpstreamConflict, ArchiveError, OSError) as error:

@@ -20,7 +20,7 @@ def slot(
 ) -> dict[str, Any]:
     """See the module `host_slot`."""
     try:
-        slots = Slots.from_arguments(service, check_mode)
+        slots = Slots(service, check_mode)
         with slots.exclusively():
             changed, detail = _change(slots, color, state, release or "", serves or "", stable_seconds)
     except NoLongerServes as error:

@@ -12,7 +12,7 @@ from . import CallFailed
 def state(service: dict[str, Any], check_mode: bool = False) -> dict[str, Any]:  # noqa: ARG001  # it changes nothing
     """See the module `host_state`."""
     try:
-        found = Slots.from_arguments(service).state()
+        found = Slots(service).state()
     except (SlotError, UnitError, OSError) as error:
         raise CallFailed(f"The state of the service is not known: {error}") from error
     active = found["active"]

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from pyrunbook.markdown import CodeBlock, Html, Item, Label, ListItem, Paragraph, Section, Table
 from pyrunbook.markdown.code import SHELLS, looks_like_shell, typed_in
 from pyrunbook.markdown.section_names import SectionName, plain
-from pyrunbook.scaffold.draft import BLANK, Deed, StepDraft, Words, blank, free, identifier
+from pyrunbook.scaffold.draft import EXPECTED, PURPOSE, UNDO, Deed, StepDraft, Words, free, identifier
 from pyrunbook.scaffold.importing.inline import has_commands, inline_commands
 from pyrunbook.scaffold.importing.phrases import (
     PageWording,
@@ -157,12 +157,8 @@ class StepReader:
             role=role,
             tag=tag,
             title=title,
-            purpose=self._words(said.purpose)
-            if said.purpose
-            else self._blank("what the step does and why", "ce que fait l'étape, et pourquoi"),
-            expected=self._words(expected)
-            if expected
-            else self._blank("what is so when it has succeeded", "ce qui est vrai quand elle a réussi"),
+            purpose=self._words(said.purpose) if said.purpose else self._blank(PURPOSE),
+            expected=self._words(expected) if expected else self._blank(EXPECTED),
             by_hand=tuple(said.deeds),
             undo=tuple(deed for deed in said.undo if deed.commands),
             undo_text=said.undo[0].text
@@ -172,9 +168,7 @@ class StepReader:
                 "fr": "Rien n'est modifié, donc rien n'est à annuler.",
             }
             if verifies
-            else self._blank(
-                "how to undo it, or that nothing has to be", "comment l'annuler, ou que ce n'est pas à faire"
-            ),
+            else self._blank(UNDO),
             verifies=verifies,
             origin=f"{self._file}:{line}",
         )
@@ -252,9 +246,9 @@ class StepReader:
                 said.add(Deed(self._words(text)))
         said.pending = []
 
-    def _blank(self, english: str, french: str) -> Words:
+    def _blank(self, both: dict[str, str]) -> Words:
         """A blank in the languages of the page: a page in English needs no French one."""
-        return f"{BLANK}: {english}" if self._wording.language == "en" else blank(english, french)
+        return both["en"] if self._wording.language == "en" else both
 
     def _words(self, text: str) -> Words:
         return self._wording.words(" ".join(text.split("\n")))
