@@ -21,7 +21,7 @@ from pyrunbook.kubernetes.kinds import MANAGED, Manifest, api_version
 from pyrunbook.kubernetes.ownership import ADOPTED, adopt
 from pyrunbook.kubernetes.remove import wait_until_gone
 from pyrunbook.kubernetes.state import read_service, release_of, selector_of
-from pyrunbook.kubernetes.target import Target, other
+from pyrunbook.kubernetes.target import ServiceNames, other
 
 _TRIES = 5
 _NOT_OURS = (
@@ -97,7 +97,7 @@ def _documents(file: Path) -> list[Source]:
 
 def prepare(
     cluster: Cluster,
-    target: Target,
+    target: ServiceNames,
     color: str,
     sources: list[Source],
     *,
@@ -160,7 +160,7 @@ def prepare(
     return sorted(prepared, key=lambda s: order.index(s.obj["kind"]))
 
 
-def release_and_replicas(prepared: list[Source], target: Target, color: str) -> tuple[str, int]:
+def release_and_replicas(prepared: list[Source], target: ServiceNames, color: str) -> tuple[str, int]:
     """The release of the color's Deployment in what `prepare` returned, and how many replicas it gets.
 
     Raises:
@@ -280,7 +280,7 @@ def _check_identity(obj: Manifest, at: str, namespace: str) -> None:
         raise BadInput(f"{at}: {kind} {metadata['name']} has no spec")
 
 
-def _check_color(target: Target, color: str, scope: Mapping[str, str], obj: Manifest, at: str) -> None:
+def _check_color(target: ServiceNames, color: str, scope: Mapping[str, str], obj: Manifest, at: str) -> None:
     """Refuse what is about the other color or would not be found again."""
     kind, name = obj["kind"], obj["metadata"]["name"]
     opposite = other(color)

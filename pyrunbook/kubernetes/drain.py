@@ -19,7 +19,7 @@ from pyrunbook.kubernetes.errors import ClusterError
 from pyrunbook.kubernetes.export import color_objects
 from pyrunbook.kubernetes.serving import require_serving
 from pyrunbook.kubernetes.state import pods_of, read_service, selector_of
-from pyrunbook.kubernetes.target import Target, other
+from pyrunbook.kubernetes.target import ServiceNames, other
 from pyrunbook.kubernetes.waiting import wait_until
 from pyrunbook.kubernetes.writers import written_by
 
@@ -28,7 +28,7 @@ _SCALE_TRIES = 5
 
 def drain(
     cluster: Cluster,
-    target: Target,
+    target: ServiceNames,
     color: str,
     *,
     timeout: float = 120.0,
@@ -126,7 +126,7 @@ def drain(
     return {**result, "seconds": round(time.monotonic() - started, 3)}
 
 
-def _refuse_serving(target: Target, color: str, selector: Mapping[str, str]) -> None:
+def _refuse_serving(target: ServiceNames, color: str, selector: Mapping[str, str]) -> None:
     if selector.get(target.color_label) == color:
         raise Refused(
             f"Service {target.service} chooses {color}, so it is not drained",

@@ -19,7 +19,7 @@ from pyrunbook.kubernetes.client import Cluster
 from pyrunbook.kubernetes.errors import ClusterError
 from pyrunbook.kubernetes.kinds import MANAGED, Manifest
 from pyrunbook.kubernetes.state import read_service, selector_of
-from pyrunbook.kubernetes.target import COLORS, Target
+from pyrunbook.kubernetes.target import COLORS, ServiceNames
 from pyrunbook.on_target import archive
 
 _SERVER_METADATA = (
@@ -63,7 +63,7 @@ def plain(obj: Manifest) -> Manifest:
     return result
 
 
-def color_objects(cluster: Cluster, target: Target, color: str, selector: Mapping[str, str]) -> list[Manifest]:
+def color_objects(cluster: Cluster, target: ServiceNames, color: str, selector: Mapping[str, str]) -> list[Manifest]:
     """The live objects of a color, as the API has them, in the order in which they are applied; terminating ones too.
 
     Args:
@@ -103,7 +103,7 @@ def autoscales(autoscaler: Manifest, deployment: str) -> bool:
     return reference.get("kind") == "Deployment" and reference.get("name") == deployment
 
 
-def export(cluster: Cluster, target: Target) -> dict[str, list[Manifest]]:
+def export(cluster: Cluster, target: ServiceNames) -> dict[str, list[Manifest]]:
     """All manifests of the service: `service` (its Services), `blue` and `green`."""
     service = read_service(cluster, target.service)
     services = [service]
@@ -114,7 +114,7 @@ def export(cluster: Cluster, target: Target) -> dict[str, list[Manifest]]:
     return {"service": [plain(s) for s in services], **colors}
 
 
-def backup(cluster: Cluster, target: Target, destination: Path) -> dict[str, Any]:
+def backup(cluster: Cluster, target: ServiceNames, destination: Path) -> dict[str, Any]:
     """Write the manifests of the service into one archive, which is proven by a restore (`archive.create`).
 
     Args:

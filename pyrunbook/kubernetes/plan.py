@@ -19,7 +19,7 @@ from pyrunbook.kubernetes.errors import ClusterError, Conflict
 from pyrunbook.kubernetes.export import export
 from pyrunbook.kubernetes.kinds import Manifest
 from pyrunbook.kubernetes.state import color_of, selector_of
-from pyrunbook.kubernetes.target import COLORS, Target
+from pyrunbook.kubernetes.target import COLORS, ServiceNames
 
 _SERVICE, _RUN, _KIND = "pyrunbook/service", "pyrunbook/run", "pyrunbook/kind"
 _SUM, _CREATED = "pyrunbook/sha256", "pyrunbook/created"
@@ -30,7 +30,7 @@ LIMIT = 1_000_000
 _TRIES = 5
 
 
-def capture(cluster: Cluster, target: Target) -> dict[str, Any]:
+def capture(cluster: Cluster, target: ServiceNames) -> dict[str, Any]:
     """All that is needed to put back what is there now, as JSON-able data.
 
     Returns:
@@ -92,10 +92,10 @@ def check_section(section: dict[str, Any], namespace: str) -> None:
         )
 
 
-def target_of(section: dict[str, Any]) -> Target:
+def target_of(section: dict[str, Any]) -> ServiceNames:
     """The service that a section is about."""
     preview = section.get("preview")
-    return Target(
+    return ServiceNames(
         section["service"]["name"],
         section["color_label"],
         section["deployments"],

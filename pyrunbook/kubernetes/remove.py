@@ -13,14 +13,14 @@ from pyrunbook.kubernetes.export import color_objects
 from pyrunbook.kubernetes.kinds import MANAGED, Manifest
 from pyrunbook.kubernetes.serving import require_serving
 from pyrunbook.kubernetes.state import pods_of, read_service, selector_of
-from pyrunbook.kubernetes.target import Target, other
+from pyrunbook.kubernetes.target import ServiceNames, other
 from pyrunbook.kubernetes.waiting import wait_until
 from pyrunbook.kubernetes.writers import written_by
 
 
 def remove(
     cluster: Cluster,
-    target: Target,
+    target: ServiceNames,
     color: str,
     *,
     timeout: float = 120.0,
@@ -121,7 +121,7 @@ def wait_until_gone(cluster: Cluster, kind: str, name: str, *, timeout: float) -
     wait_until(cluster, look, what=f"the deletion of {kind} {name}", timeout=timeout)
 
 
-def _refuse_active(cluster: Cluster, target: Target, color: str) -> dict[str, str]:
+def _refuse_active(cluster: Cluster, target: ServiceNames, color: str) -> dict[str, str]:
     """The Service's selector, if it does not choose the color."""
     selector = selector_of(read_service(cluster, target.service))
     if selector.get(target.color_label) in (color, None):

@@ -11,7 +11,7 @@ from pyrunbook.kubernetes.export import autoscales
 from pyrunbook.kubernetes.kinds import Manifest
 from pyrunbook.kubernetes.state import pods_of, read_service, selector_of
 from pyrunbook.kubernetes.switch import ready_pods
-from pyrunbook.kubernetes.target import Target
+from pyrunbook.kubernetes.target import ServiceNames
 from pyrunbook.kubernetes.waiting import wait_until
 
 PATIENCE = 10.0
@@ -26,7 +26,7 @@ def images_of(deployment: Manifest) -> list[str]:
 
 def require_serving(
     cluster: Cluster,
-    target: Target,
+    target: ServiceNames,
     color: str,
     deployed: Mapping[str, Any] | None = None,
 ) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 from pyrunbook.kubernetes.client import Cluster
 from pyrunbook.kubernetes.errors import ClusterError
 from pyrunbook.kubernetes.kinds import Manifest
-from pyrunbook.kubernetes.target import COLORS, Target
+from pyrunbook.kubernetes.target import COLORS, ServiceNames
 from pyrunbook.kubernetes.writers import written_by
 
 VERSION_LABEL = "app.kubernetes.io/version"
@@ -34,7 +34,7 @@ def selector_of(service: Manifest) -> dict[str, str]:
     return dict(service.get("spec", {}).get("selector") or {})
 
 
-def color_of(target: Target, selector: Mapping[str, str], service: str) -> str:
+def color_of(target: ServiceNames, selector: Mapping[str, str], service: str) -> str:
     """The color that a selector chooses.
 
     Raises:
@@ -57,7 +57,7 @@ def color_of(target: Target, selector: Mapping[str, str], service: str) -> str:
     return color
 
 
-def read(cluster: Cluster, target: Target, *, for_rollback: bool = False) -> dict[str, Any]:
+def read(cluster: Cluster, target: ServiceNames, *, for_rollback: bool = False) -> dict[str, Any]:
     """The live state of a service, as `service_state` of CONTRIBUTING.md.
 
     Args:

@@ -19,7 +19,7 @@ from pyrunbook.kubernetes.state import (
     selector_of,
     slice_endpoints,
 )
-from pyrunbook.kubernetes.target import Target, other
+from pyrunbook.kubernetes.target import ServiceNames, other
 from pyrunbook.kubernetes.waiting import wait_until
 from pyrunbook.kubernetes.writers import written_by
 
@@ -65,7 +65,7 @@ def replace_selector(cluster: Cluster, name: str, wanted: Mapping[str, str], *, 
 
 def switch(
     cluster: Cluster,
-    target: Target,
+    target: ServiceNames,
     color: str,
     *,
     timeout: float = 60.0,
@@ -107,7 +107,7 @@ def switch(
     return {**result, "changed": changed}
 
 
-def point_preview(cluster: Cluster, target: Target, color: str) -> bool:
+def point_preview(cluster: Cluster, target: ServiceNames, color: str) -> bool:
     """Let the preview Service choose a color; returns whether it had to be changed.
 
     Raises:

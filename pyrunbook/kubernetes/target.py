@@ -1,4 +1,4 @@
-"""Which service is operated on: the part of the inventory that Kubernetes steps need."""
+"""Which service is operated on: the names of its objects in a cluster."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ COLORS = ("blue", "green")
 
 
 @dataclass(frozen=True)
-class Target:
-    """A blue/green service in one namespace.
+class ServiceNames:
+    """The names of the objects of a blue/green service.
 
     Args:
         service: name of the Service that carries the traffic (`service_kubernetes_name`).

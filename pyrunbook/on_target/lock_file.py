@@ -65,24 +65,16 @@ def acquire(path: str, holder: dict[str, Any], check_mode: bool = False, predece
     Raises:
         LockHeld: another run holds it.
     """
-    if check_mode:
-        return _may_take(path, holder["holder"], predecessors)
-    with _exclusively(path):
-        free = _may_take(path, holder["holder"], predecessors)
-        if free:
+    with contextlib.nullcontext() if check_mode else _exclusively(path):
+        current = read(path)
+        if current is not None and current.get("holder") not in predecessors:
+            if current.get("holder") != holder["holder"]:
+                raise LockHeld(current)
+            return False
+        if not check_mode:
             stamped = dict(holder, since=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()))
             durable.write(path, json.dumps(stamped, sort_keys=True).encode(), 0o644)
-        return free
-
-
-def _may_take(path: str, holder: str, predecessors: Sequence[str]) -> bool:
-    """Whether the lock is free; `False` when `holder` has it, and an error when another holder does."""
-    current = read(path)
-    if current is None or current.get("holder") in predecessors:
-        return True
-    if current.get("holder") != holder:
-        raise LockHeld(current)
-    return False
+    return True
 
 
 def release(path: str, holder: str, check_mode: bool = False) -> bool:

@@ -25,7 +25,7 @@ from pyrunbook.kubernetes import (
 )  # fmt: skip
 from pyrunbook.kubernetes.client import PATIENCE, PATIENCE_TO_PUT_BACK, Cluster, connect
 from pyrunbook.kubernetes.rollout import wait_for_rollout
-from pyrunbook.kubernetes.target import Target
+from pyrunbook.kubernetes.target import ServiceNames
 from pyrunbook.platforms import Deployment, Platform, Release, Result, other
 from pyrunbook.rollout import plan as plans
 from pyrunbook.rollout.checks import HttpCheck
@@ -46,12 +46,12 @@ class KubernetesPlatform(Platform[KubernetesService]):
     """A service of two colors; its Service's selector chooses one of them."""
 
     @cached_property
-    def target(self) -> Target:
+    def target(self) -> ServiceNames:
         """The names of its objects."""
         service = self.service
         deployments = {"blue": str(service.colors.blue.deployment), "green": str(service.colors.green.deployment)}
         preview = str(service.preview_name) if service.preview_name else None
-        return Target(str(service.kubernetes_name), str(service.color_label), deployments, preview)
+        return ServiceNames(str(service.kubernetes_name), str(service.color_label), deployments, preview)
 
     @cached_property
     def cluster(self) -> Cluster:

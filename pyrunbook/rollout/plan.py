@@ -54,18 +54,14 @@ class Plan:
     kubernetes: dict[str, Any] | None = None
     schema: int = PLAIN
 
-    def as_dict(self) -> dict[str, Any]:
-        """The plan as JSON-able data."""
-        return asdict(self)
-
     def checksum(self) -> str:
         """SHA-256 of the plan's canonical JSON, in hex."""
-        canonical = json.dumps(self.as_dict(), sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+        canonical = json.dumps(asdict(self), sort_keys=True, separators=(",", ":"), ensure_ascii=False)
         return hashlib.sha256(canonical.encode()).hexdigest()
 
     def sealed(self) -> str:
         """The file's text: the plan with its checksum."""
-        return json.dumps({"sha256": self.checksum(), "plan": self.as_dict()}, indent=1, sort_keys=True)
+        return json.dumps({"sha256": self.checksum(), "plan": asdict(self)}, indent=1, sort_keys=True)
 
 
 def path_of(plan_id: str, service: str, directory: Path | None = None) -> Path:

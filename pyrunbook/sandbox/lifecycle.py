@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import os
 import secrets
 import shutil
 import subprocess
 import sys
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import psutil
@@ -155,7 +156,7 @@ def _settle(layout: Layout, settings: SandboxSettings | None, port: int | None) 
         if moved.get(dialed, dialed) != dialed:
             content.write_atomically(layout.upstream, moved[dialed] + "\n")
     if decided != settings:
-        content.write_atomically(layout.settings, decided.to_json())
+        content.write_atomically(layout.settings, json.dumps(asdict(decided), indent=2) + "\n")
     return decided
 
 

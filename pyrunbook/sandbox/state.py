@@ -55,10 +55,6 @@ class SandboxSettings:
         """host:port of each color."""
         return {"blue": f"{HOST}:{self.blue_port}", "green": f"{HOST}:{self.green_port}"}
 
-    def to_json(self) -> str:
-        """As kept on disk."""
-        return json.dumps(asdict(self), indent=2) + "\n"
-
 
 def settings(layout: Layout) -> SandboxSettings | None:
     """The sandbox's settings; `None` when the directory holds no sandbox.

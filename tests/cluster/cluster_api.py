@@ -15,7 +15,7 @@ from standin.store import BY_KIND
 from pyrunbook.kubernetes.client import Cluster, connect
 from pyrunbook.kubernetes.rollout import wait_for_rollout
 from pyrunbook.kubernetes.switch import wait_for_endpoints
-from pyrunbook.kubernetes.target import COLORS, Target
+from pyrunbook.kubernetes.target import COLORS, ServiceNames
 
 IMAGE = "registry.k8s.io/pause"
 
@@ -112,8 +112,8 @@ class Api:
     namespace: str
     standin: StandIn | None
     directory: Path
-    target: Target = field(
-        default_factory=lambda: Target(
+    target: ServiceNames = field(
+        default_factory=lambda: ServiceNames(
             "agent-factory", "version", {c: f"agent-factory-{c}" for c in COLORS}, "agent-factory-preview"
         )
     )
@@ -134,7 +134,7 @@ class Api:
         preview_release: str | None = None,
         autoscaler: bool = False,
         wait: bool = True,
-    ) -> Target:
+    ) -> ServiceNames:
         """A service whose `active` color serves; the other one exists only with `preview_release`."""
         cluster, name = self.cluster(), self.target.service
         preview = "green" if active == "blue" else "blue"

@@ -11,6 +11,7 @@ import subprocess
 import sys
 import tomllib
 from collections.abc import Callable
+from dataclasses import asdict
 from datetime import timedelta
 from pathlib import Path
 
@@ -37,7 +38,7 @@ def made(tmp_path: Path) -> Layout:
     """A sandbox's directory with its first content."""
     where = Layout(tmp_path)
     where.run.mkdir()
-    where.settings.write_text(SETTINGS.to_json())
+    where.settings.write_text(json.dumps(asdict(SETTINGS)))
     content.create(where, SETTINGS)
     return where
 
@@ -148,7 +149,9 @@ def test_state_of_a_stopped_sandbox(made: Layout) -> None:
     assert state.read(made.root).active == "none"
 
 
-@pytest.mark.parametrize("text", ["", "[]", "{}", '{"mark": "m"}', SETTINGS.to_json().replace("8000", '"8000"')])
+@pytest.mark.parametrize(
+    "text", ["", "[]", "{}", '{"mark": "m"}', json.dumps(asdict(SETTINGS)).replace("8000", '"8000"')]
+)
 def test_unreadable_settings_are_named(made: Layout, text: str) -> None:
     made.settings.write_text(text)
     with pytest.raises(BadInput, match=r"sandbox\.json"):
@@ -156,7 +159,7 @@ def test_unreadable_settings_are_named(made: Layout, text: str) -> None:
 
 
 def test_settings_of_a_version_without_tls_are_read(made: Layout) -> None:
-    old = {name: value for name, value in json.loads(SETTINGS.to_json()).items() if name != "tls_port"}
+    old = {name: value for name, value in json.loads(json.dumps(asdict(SETTINGS))).items() if name != "tls_port"}
     made.settings.write_text(json.dumps(old))
     found = state.read(made.root).to_dict()
     assert (found["tls_url"], found["tls_port"]) == (None, None)
