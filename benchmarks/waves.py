@@ -15,7 +15,7 @@ from benchmarks.own_cluster import Machine
 from benchmarks.programs import Start, start
 from benchmarks.updates import OURS
 from pyrunbook.kubernetes import state
-from pyrunbook.kubernetes.target import COLORS, Target
+from pyrunbook.kubernetes.target import COLORS, ServiceNames
 
 PART = 8
 NAME = "waves"
@@ -67,7 +67,7 @@ def judge(one_by_one: list[Start], waves: list[Start], cores: int, what: str) ->
 
 def _service(machine: Machine, number: int) -> Api:
     name = f"service-{number:02}"
-    target = Target(name, "version", {color: f"{name}-{color}" for color in COLORS}, f"{name}-preview")
+    target = ServiceNames(name, "version", {color: f"{name}-{color}" for color in COLORS}, f"{name}-preview")
     api = replace(machine.api, target=target)
     preview, active = {"app": name, "version": "green"}, {"app": name, "version": "blue"}
     api.create(
