@@ -283,7 +283,7 @@ class RotatingPair(ABC, Generic[Found]):
         if found.rotation is None:
             raise PairError(f"run {run} has begun no rotation in {self.place}")
         if found.rotation["run"] != run:
-            raise PairError("run {} is no part of this: {}".format(run, found.standing["seen"]))
+            raise PairError("this is not the rotation of run {}: {}".format(run, found.standing["seen"]))
         return found.rotation
 
     def _expect(self, found: Found, wanted: str) -> None:

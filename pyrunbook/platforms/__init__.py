@@ -9,6 +9,7 @@ from functools import cached_property
 from typing import Any, Generic, TypeVar
 
 from pyrunbook.errors import FailedAndPutBack
+from pyrunbook.kubernetes.target import other
 from pyrunbook.rollout.checks import HttpCheck, until
 from pyrunbook.service import HostService, KubernetesService
 
@@ -21,11 +22,6 @@ Contract = TypeVar("Contract", bound=HostService | KubernetesService)
 
 _REACHED = tuple(sorted(set(range(100, 600)) - {502, 503, 504}))
 """Any answer but that of a proxy which reaches nobody."""
-
-
-def other(color: str) -> str:
-    """Green for blue, blue for green."""
-    return "green" if color == "blue" else "blue"
 
 
 @dataclass(frozen=True)

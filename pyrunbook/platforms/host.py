@@ -10,7 +10,8 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from pyrunbook.errors import BadInput, FailedAndPutBack, Refused
-from pyrunbook.platforms import Deployment, Platform, Release, Result, other
+from pyrunbook.kubernetes.target import other
+from pyrunbook.platforms import Deployment, Platform, Release, Result
 from pyrunbook.rollout import in_flight
 from pyrunbook.rollout.checks import HttpCheck, perform, until
 from pyrunbook.service import HostColor, HostService

@@ -25,8 +25,8 @@ from pyrunbook.kubernetes import (
 )  # fmt: skip
 from pyrunbook.kubernetes.client import PATIENCE, PATIENCE_TO_PUT_BACK, Cluster, connect
 from pyrunbook.kubernetes.rollout import wait_for_rollout
-from pyrunbook.kubernetes.target import ServiceNames
-from pyrunbook.platforms import Deployment, Platform, Release, Result, other
+from pyrunbook.kubernetes.target import ServiceNames, other
+from pyrunbook.platforms import Deployment, Platform, Release, Result
 from pyrunbook.rollout import plan as plans
 from pyrunbook.rollout.checks import HttpCheck
 from pyrunbook.service import KubernetesService

@@ -172,7 +172,7 @@ def test_one_rotation_at_a_time(pair: Pair, issuer: LocalAuthority) -> None:
     with pytest.raises(Refused, match="run run1 began to deploy"):
         pair.stage("run2", issue(issuer))
     for move in (pair.activate, pair.put_back, pair.conclude):
-        with pytest.raises(NotDeployed, match="run run2 is no part of this"):
+        with pytest.raises(NotDeployed, match="not the rotation of run run2"):
             move("run2")
 
 

@@ -15,7 +15,8 @@ from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
 from pyrunbook import catalog, service, windows
 from pyrunbook.errors import BadInput, PyrunbookError, Refused
-from pyrunbook.platforms import Deployment, other
+from pyrunbook.kubernetes.target import other
+from pyrunbook.platforms import Deployment
 from pyrunbook.plugins import guards
 from pyrunbook.plugins.role_inputs import role_inputs
 from pyrunbook.plugins.step_action import StepAction

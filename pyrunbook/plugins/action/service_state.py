@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from pyrunbook.platforms import other
+from pyrunbook.kubernetes.target import other
 from pyrunbook.platforms.host import HostPlatform
 from pyrunbook.plugins.step_action import StepAction
 from pyrunbook.service import COLORS
