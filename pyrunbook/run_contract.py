@@ -31,6 +31,10 @@ INPUT_WINDOW_OVERRIDE = "preflight_window_override"
 INPUT_ATTESTED = "preflight_attested"
 """Input: ids of the prerequisites that the operator attests."""
 
+STEP_PLAN, STEP_VERIFY, STEP_ROLLBACK, STEP_CONCLUDE = "rollback_plan", "verify", "rollback", "conclude"
+"""Ids of the steps by which an unfinished run is judged: changes begin after the first, and it goes forward once the
+second has passed. A playbook gives these tags to the steps that record the plan, verify, put back and conclude."""
+
 
 class PutBack(msgspec.Struct, kw_only=True, omit_defaults=True):
     """The inputs of a play that puts back what another one left in the middle.

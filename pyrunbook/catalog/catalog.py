@@ -109,23 +109,32 @@ class Catalog:
         if runbook_id not in self._read:
             try:
                 found = read_runbook(runbook_id, self._paths[runbook_id], self._content / "roles")
-                self._read[runbook_id] = found if self._has_way_back(found) else self._without_way_back(found)
+                self._require_named(found)
+                self._read[runbook_id] = found
             except InvalidFile as error:
                 self._read[runbook_id] = error
         return self._read[runbook_id]
 
-    def _has_way_back(self, runbook: Runbook) -> bool:
-        """Whether the runbook is there that its metadata names; the default of who names none is asked for by a run."""
-        return runbook.metadata.undone_by in (ROLLBACK, *self._paths)
+    def _require_named(self, runbook: Runbook) -> None:
+        """Refuse metadata that name a runbook which is not there; the default of `undone_by` is asked for by a run.
 
-    def _without_way_back(self, runbook: Runbook) -> InvalidFile:
-        document = read(runbook.path.with_suffix(".meta.yml"))
-        path = ("argument_specs", read_metadata(document.file)[0], "runbook", "undone_by")
-        node = document.get(document.root, *path) or document.root
-        message = f"there is no runbook {runbook.metadata.undone_by}; nothing would put back what a run has changed"
-        return InvalidFile(
-            [document.problem(node, ".".join(path), message)], next_step="name the id of one that pyrunbook list shows"
-        )
+        Raises:
+            InvalidFile: with its line.
+        """
+        for key, meaning in (
+            ("undone_by", "nothing would put back what a run has changed"),
+            ("ended_by", "nothing would end what a run leaves on purpose"),
+        ):
+            named = getattr(runbook.metadata, key)
+            if named in (None, ROLLBACK, *self._paths):
+                continue
+            document = read(runbook.path.with_suffix(".meta.yml"))
+            path = ("argument_specs", read_metadata(document.file)[0], "runbook", key)
+            node = document.get(document.root, *path) or document.root
+            raise InvalidFile(
+                [document.problem(node, ".".join(path), f"there is no runbook {named}; {meaning}")],
+                next_step="name the id of one that pyrunbook list shows",
+            )
 
 
 def playbooks_of(content: Path) -> Iterator[Path]:

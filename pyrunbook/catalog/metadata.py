@@ -191,7 +191,10 @@ class Metadata(Struct, frozen=True, kw_only=True):
             escalation need no mention.
         alerts: names of the alerts that lead here.
         undone_by: id of the runbook that puts back what a run of this one has changed: after a run that died or was
-            ended (`pyrunbook recover`), and after one that succeeded (`pyrunbook rollback RUN`).
+            ended (`pyrunbook recover`), and after one that succeeded (`pyrunbook rollback RUN`, which gives the run's
+            id to the input that this runbook requires).
+        ended_by: id of the runbook that ends what a run of this one leaves on purpose, such as an incident's secure
+            mode.
         titles: language to step to the step's title. A step is its id, or `<phase>.<id>` where two phases have the
             same. English titles are the names of the playbook's tasks.
         inputs: language to input to what it means; the English words are its description.
@@ -221,6 +224,7 @@ class Metadata(Struct, frozen=True, kw_only=True):
     links: tuple[Link, ...] = ()
     alerts: tuple[str, ...] = ()
     undone_by: str = ROLLBACK
+    ended_by: str | None = None
     titles: dict[str, dict[str, str]] = msgspec.field(default_factory=dict)
     inputs: dict[str, dict[str, str]] = msgspec.field(default_factory=dict)
 

@@ -173,9 +173,31 @@ class Runbook:
         """The plays of the playbook."""
         return self.playbook.plays
 
-    def applies(self, role: str) -> bool:
-        """Whether a step of the runbook, in any strategy, is this role."""
-        return any(item.role == role for item in self.playbook.imports)
+    @property
+    def command(self) -> str:
+        """What runs it; what only the operator knows stands there in capitals."""
+        return f"pyrunbook run {self.id}" + "".join(f" -e {name}={name.upper()}" for name in self.needed)
+
+    @property
+    def needs_colors(self) -> bool:
+        """Whether `preflight` reads the service's colors, so that the inventory has to describe them."""
+        guarded = any(item.role == "preflight" for item in self.playbook.imports)
+        return guarded and bool(self.variables.get("preflight_colors", True))
+
+    @property
+    def replaces_certificates(self) -> bool:
+        """Whether `preflight` looks which certificates are due: what would expire does not wait for the window."""
+        return bool(self.variables.get("preflight_certificates"))
+
+    @property
+    def keeps_verified(self) -> bool:
+        """Whether it can be told which services were verified and stay as they are (see `run_contract.PutBack`)."""
+        return "put_back_keeps" in self.inputs
+
+    @property
+    def variables(self) -> dict[str, Any]:
+        """What the plays set, templates as written."""
+        return {name: value for play in self.plays for name, value in play.variables.items()}
 
     @property
     def automated(self) -> bool:

@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from pyrunbook import catalog
 from pyrunbook.cli import certs_view, options
 from pyrunbook.cli.run import operate, run_options
 from pyrunbook.errors import BadInput, ExitCode
@@ -14,13 +15,14 @@ from pyrunbook.execution.certificates import (
     FORCE,
     NAMES,
     PHASE,
-    ROTATION,
-    VALIDATION,
     look,
     names_in,
     services_that_sign,
     services_with,
 )
+
+ROTATION = "maintenance/certificate_rotation"
+VALIDATION = "maintenance/certificate_validation"
 
 
 def _complete_names(ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[str]:
@@ -81,13 +83,13 @@ def status(ctx: click.Context, names: tuple[str, ...], inventory: tuple[str, ...
     (then, reasons, due_at, waits_until, override, describe), next_window. Of a service that cannot be read
     `certificate` is null. docs/pki/README.md has them all.
     """  # noqa: D301 - click reads the character, not the two signs
-    good = True
-    for found in look(options.inventory_sources(inventory), limit, names):
+    good, rotation = True, catalog.load().get(ROTATION)
+    for found in look(rotation, options.inventory_sources(inventory), limit, names):
         good &= not found.attention
         if as_json:
-            click.echo(json.dumps(certs_view.as_dict(found), ensure_ascii=False))
+            click.echo(json.dumps(certs_view.as_dict(found, rotation), ensure_ascii=False))
         else:
-            certs_view.show(found)
+            certs_view.show(found, rotation)
     ctx.exit(int(ExitCode.SUCCEEDED if good else ExitCode.FINDINGS))
 
 

@@ -10,15 +10,16 @@ from typing import Any
 
 import click
 
-from pyrunbook import catalog, windows
+from pyrunbook import windows
+from pyrunbook.catalog import Runbook
 from pyrunbook.errors import BadInput
-from pyrunbook.execution.certificates import ROTATION, Certificate, wrong
+from pyrunbook.execution.certificates import Certificate, wrong
 
 NARROWEST = 40
 """Columns to which lines are folded at least."""
 
 
-def as_dict(found: Certificate) -> dict[str, Any]:
+def as_dict(found: Certificate, rotation: Runbook) -> dict[str, Any]:
     """For programs; docs/pki/README.md has the fields."""
     return {
         "service": found.service,
@@ -27,11 +28,11 @@ def as_dict(found: Certificate) -> dict[str, Any]:
         "attention": list(found.attention),
         "next_step": found.next_step or None,
         **found.state,
-        "next_window": next_window(found),
+        "next_window": next_window(found, rotation),
     }
 
 
-def next_window(found: Certificate) -> str | None:
+def next_window(found: Certificate, rotation: Runbook) -> str | None:
     """When the next rotation of it may begin by its window: ISO 8601, UTC; `None` where it need not wait for one.
 
     Also `None` where the inventory gives the window as a template, which only a play can resolve.
@@ -44,24 +45,24 @@ def next_window(found: Certificate) -> str | None:
     now = datetime.now(UTC)
     at = max(now, datetime.fromisoformat(due["due_at"])) if due["due_at"] else now
     try:
-        decision = windows.decide(catalog.load().get(ROTATION).schedule(found.variables), at)
+        decision = windows.decide(rotation.schedule(found.variables), at)
     except BadInput:
         return None
     opens = at if decision.open else decision.next_start
     return windows.iso(opens) if opens else None
 
 
-def show(found: Certificate) -> None:
+def show(found: Certificate, rotation: Runbook) -> None:
     """A line under each label; `!` before what somebody has to look at."""
     name = f"{found.service} · {found.name}" if found.name else found.service
     click.echo(f"{'✗' if found.attention else '✓'} {name}")
-    for label, text in _rows(found) if found.state else [("problem", each) for each in found.attention]:
+    for label, text in _rows(found, rotation) if found.state else [("problem", each) for each in found.attention]:
         _echo(f"  {'!' if text in found.attention else ' '} {label:<9} ", text)
     if found.next_step:
         click.echo(f"    {'Next:':<9} {found.next_step}")  # in one piece, to be copied
 
 
-def _rows(found: Certificate) -> list[tuple[str, str]]:
+def _rows(found: Certificate, rotation: Runbook) -> list[tuple[str, str]]:
     """A label and a text each. Every text of `attention` is among them, as it is there."""
     state, standing, due = found.state, found.state["standing"], found.state["due"]
     rows = [(label, state[label]) for label in ("subject", "serial", "issuer")]
@@ -82,7 +83,7 @@ def _rows(found: Certificate) -> list[tuple[str, str]]:
         rows.append(
             ("replaced", f"{old['version']}, {_minute(old['since'])}; revoked after {_minute(old['revoked_after'])}")
         )
-    opens = next_window(found) if due["then"] == "nothing" else None
+    opens = next_window(found, rotation) if due["then"] == "nothing" else None
     rows.append(("then", due["describe"] + (f"; its window is open at {_minute(opens)}" if opens else "")))
     rows += [("note", each) for each in due["notes"]]
     return [(label, text) for label, text in rows if text]

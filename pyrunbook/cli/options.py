@@ -16,6 +16,8 @@ from pyrunbook import places
 from pyrunbook.errors import BadInput
 from pyrunbook.redaction import redact_text
 
+UPDATE = "maintenance/production_update"
+"""What `pyrunbook maintenance` runs; what `plan` and `window` are about when no runbook is named."""
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
 

@@ -10,11 +10,10 @@ import click
 
 from pyrunbook import catalog, service, windows
 from pyrunbook.cli import options
-from pyrunbook.cli.run import UPDATE
 
 
 @click.command()
-@click.argument("runbook", default=UPDATE)
+@click.argument("runbook", default=options.UPDATE)
 @options.inventory_options
 @options.json_option
 def plan(runbook: str, inventory: tuple[str, ...], limit: str, as_json: bool) -> None:
@@ -25,7 +24,7 @@ def plan(runbook: str, inventory: tuple[str, ...], limit: str, as_json: bool) ->
     sources = options.inventory_sources(inventory)
     now = datetime.now(UTC)
     for name, variables in services(sources, limit).items():
-        service.read(name, variables, sources, complete=found.applies("switch_service"))
+        service.read(name, variables, sources, complete=found.needs_colors)
         strategy = str(variables.get("update_strategy", "zero_downtime"))
         decision = windows.decide(found.schedule(variables), now)
         steps = found.steps(strategy)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 
 import click
 
@@ -32,7 +33,19 @@ def report(run: str, form: str) -> None:
         raise BadInput(f"no run {run!r}: nothing has been recorded on this machine yet", next_step="pyrunbook list")
     with Journal.open() as journal:
         found = journal.get(run)
+    ended_by = _ended_by(found.runbook)
     if form == "json":
-        click.echo(json.dumps({**found.as_dict(), "next_step": undo(found)[1]}, ensure_ascii=False, indent=2))
+        click.echo(json.dumps({**found.as_dict(), "next_step": undo(found, ended_by)[1]}, ensure_ascii=False, indent=2))
     else:
-        click.echo(as_markdown(found), nl=False)
+        click.echo(as_markdown(found, ended_by), nl=False)
+
+
+def _ended_by(runbook: str) -> str:
+    """The command that ends what a run of this runbook leaves on purpose; empty where none is known."""
+    from pyrunbook import catalog
+
+    with suppress(BadInput):  # the runbook may have been removed since
+        known = catalog.load()
+        if named := known.get(runbook).metadata.ended_by:
+            return known.get(named).command
+    return ""

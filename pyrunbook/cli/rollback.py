@@ -35,10 +35,6 @@ class _Undo:
     inventory: tuple[str, ...]
     what: str
 
-    @property
-    def inputs(self) -> dict[str, Any]:
-        return {("plan" if self.runbook == ROLLBACK else "rotation"): self.id}
-
 
 def _complete_plans(_ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[str]:
     ids = ["latest", "plans", *(plan.id for plan in plans.local())]
@@ -98,7 +94,7 @@ def rollback(
         run_id=new_run_id(),
         mode="rollback",
         limit=limit or undo.services,
-        extra_vars=undo.inputs,
+        extra_vars=dict.fromkeys(runbook.needed[:1], undo.id),
         check=check,
         diff=diff,
         verbosity=verbosity,

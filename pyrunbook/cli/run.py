@@ -15,7 +15,6 @@ from pyrunbook import catalog, run_contract, service, windows
 from pyrunbook.cli import options
 from pyrunbook.errors import BadInput
 
-UPDATE = "maintenance/production_update"
 PATIENCE = 200
 """How many openings are compared before the windows of several services count as never open together."""
 
@@ -78,7 +77,7 @@ def maintenance(ctx: click.Context, /, **given: Any) -> None:
     pyrunbook maintenance --window --wait       wait until it opens
     pyrunbook maintenance --check               say what would change
     """  # noqa: D301 - click reads the character, not the two signs
-    ctx.exit(operate(UPDATE, **given))
+    ctx.exit(operate(options.UPDATE, **given))
 
 
 def operate(name: str, inputs: Mapping[str, Any] | None = None, **given: Any) -> int:
@@ -204,9 +203,9 @@ def _wait(runbook: catalog.Runbook, sources: tuple[str, ...], given: dict[str, A
         pass
     services = inventory.services(sources, given["limit"])
     for name, variables in services.items():  # what would be refused hours later is refused now
-        service.read(name, {**variables, **extra}, sources, complete=runbook.applies("switch_service"))
-    if runbook.applies("rotate_certs"):
-        for name in certificates.cannot_wait(sources, services, extra):
+        service.read(name, {**variables, **extra}, sources, complete=runbook.needs_colors)
+    if runbook.replaces_certificates:
+        for name in certificates.cannot_wait(runbook, sources, services, extra):
             click.echo(f"{name}: this rotation does not wait: nothing is due, or it would expire", err=True)
             del services[name]
     schedules = [runbook.schedule({**variables, **extra}, spec=given["window"]) for variables in services.values()]

@@ -14,6 +14,7 @@ import click
 
 from pyrunbook import places, windows
 from pyrunbook.cli.completion import complete_runbooks
+from pyrunbook.cli.options import UPDATE, inventory_sources
 from pyrunbook.errors import BadInput, ExitCode
 from pyrunbook.windows import (
     Schedule,
@@ -24,8 +25,6 @@ from pyrunbook.windows import (
     parse_instant,
     shown,
 )
-
-DEFAULT_RUNBOOK = "maintenance/production_update"
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -78,7 +77,7 @@ def _schedules(
     what: tuple[str, ...], inventory: tuple[str, ...], limit: str, exclude: tuple[str, ...], **limits: Any
 ) -> dict[str, Schedule]:
     """What the arguments name, by the service; the name is empty for a window as it is written, or a runbook's own."""
-    name = " ".join(what) if what else DEFAULT_RUNBOOK
+    name = " ".join(what) if what else UPDATE
     if not re.fullmatch(r"[\w./-]+", name) or name.lower() == "always":
         if inventory or limit:
             raise BadInput(
@@ -91,7 +90,6 @@ def _schedules(
     runbook = load().get(name)
     if not (inventory or limit or os.environ.get(places.ENV_INVENTORY)):
         return {"": runbook.schedule({}, exclude=exclude, **limits)}
-    from pyrunbook.cli.options import inventory_sources
     from pyrunbook.execution.inventory import services
 
     found = services(inventory_sources(inventory), limit)

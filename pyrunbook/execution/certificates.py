@@ -6,21 +6,15 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from pyrunbook.catalog import Runbook
 from pyrunbook.errors import BadInput
 from pyrunbook.execution import inventory
 from pyrunbook.execution.reading import Reading, read
 from pyrunbook.run_contract import INPUT_WINDOW
 
-ROTATION = "maintenance/certificate_rotation"
-VALIDATION = "maintenance/certificate_validation"
 NAMES, FORCE, PHASE = "certificate_names", "certificate_force", "rotate_certs_phase"
-"""Inputs: of both runbooks, and of `ROTATION` alone."""
+"""Inputs of a rotation."""
 STATUS = "pyrunbook certs status"
-_ASKED = {  # as the playbook of ROTATION hands it on
-    "certificate_state_only": "{{ certificate_names | default([]) }}",
-    "certificate_state_force": "{{ certificate_force | default(false) }}",
-    "certificate_state_phase": "{{ rotate_certs_phase | default('rotate') }}",
-}
 
 
 @dataclass(frozen=True)
@@ -99,16 +93,22 @@ def names_in(variables: Mapping[str, Any]) -> list[str] | None:
     return None
 
 
-def _states(sources: tuple[str, ...], services: Iterable[str], inputs: Mapping[str, Any]) -> list[Reading]:
+def _states(
+    rotation: Runbook, sources: tuple[str, ...], services: Iterable[str], inputs: Mapping[str, Any]
+) -> list[Reading]:
     """What the role `certificate_state` reads of each service, as a rotation with these inputs would."""
-    variables = {"certificate_state_runbook": ROTATION, **_ASKED, **inputs}
+    asked = {name: value for name, value in rotation.variables.items() if name.startswith("certificate_state_")}
+    variables = {"certificate_state_runbook": rotation.id, **asked, **inputs}
     return read(sources, list(services), "certificate_state", "certificates", variables)
 
 
-def cannot_wait(sources: tuple[str, ...], services: Iterable[str], inputs: Mapping[str, Any]) -> list[str]:
+def cannot_wait(
+    rotation: Runbook, sources: tuple[str, ...], services: Iterable[str], inputs: Mapping[str, Any]
+) -> list[str]:
     """The services whose rotation is not to wait for its window: something would expire, or nothing is due.
 
     Args:
+        rotation: the runbook that replaces certificates.
         sources: inventory sources.
         services: names in the inventory.
         inputs: of the run.
@@ -120,17 +120,20 @@ def cannot_wait(sources: tuple[str, ...], services: Iterable[str], inputs: Mappi
     asked = {name: inputs[name] for name in (NAMES, FORCE, PHASE) if name in inputs}
     if INPUT_WINDOW in inputs:
         asked["certificate_state_window"] = inputs[INPUT_WINDOW]
-    found = _states(sources, services, asked)
+    found = _states(rotation, sources, services, asked)
     for one in found:
         if one.problem:
             raise BadInput(f"{one.service}: {one.problem}", next_step=one.next_step)
     return [one.service for one in found if one.result["window"] == "always"]
 
 
-def look(sources: tuple[str, ...], limit: str = "", names: Sequence[str] = ()) -> Iterator[Certificate]:
+def look(
+    rotation: Runbook, sources: tuple[str, ...], limit: str = "", names: Sequence[str] = ()
+) -> Iterator[Certificate]:
     """Read every certificate, and see which of them somebody has to look at. Changes and records nothing.
 
     Args:
+        rotation: the runbook that replaces them.
         sources: inventory sources.
         limit: host pattern, or empty.
         names: only these certificates.
@@ -139,7 +142,7 @@ def look(sources: tuple[str, ...], limit: str = "", names: Sequence[str] = ()) -
         BadInput: see `services_with`.
     """
     services = services_with(sources, limit, names)
-    for reading in _states(sources, services, {}):
+    for reading in _states(rotation, sources, services, {}):
         variables = services[reading.service]
         if reading.problem:
             yield Certificate(

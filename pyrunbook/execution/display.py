@@ -10,9 +10,10 @@ from datetime import UTC, datetime
 from types import TracebackType
 from typing import Any, Protocol, TextIO
 
+from pyrunbook.run_contract import STEP_ROLLBACK
 from pyrunbook.windows import format_duration
 
-MARKS = {"ok": "✓", "changed": "✓", "failed": "✗", "unreachable": "✗", "rollback": "↩"}
+MARKS = {"ok": "✓", "changed": "✓", "failed": "✗", "unreachable": "✗"}
 WIDTH = 40
 """Columns of a step's title."""
 
@@ -207,9 +208,8 @@ def step_line(event: dict[str, Any], of: str = "") -> str:
         event: `step_ended`.
         of: the service, where more than one is being worked on.
     """
-    mark = (
-        MARKS["rollback"] if event["step"] == "rollback" and event["outcome"] != "failed" else MARKS[event["outcome"]]
-    )
+    put_back = event["step"] == STEP_ROLLBACK and event["outcome"] != "failed"
+    mark = "↩" if put_back else MARKS[event["outcome"]]
     said = _first_line(event.get("error")) or event.get("detail") or ""
     title = f"{of}: {event['title']}" if of else event["title"]
     return f"  {mark} {title:<{WIDTH}} {_seconds(event['seconds']):>7}   {said}".rstrip()

@@ -12,7 +12,6 @@ from dataclasses import replace
 from typing import Any, Literal
 
 from pyrunbook import catalog, places
-from pyrunbook.catalog.metadata import ROLLBACK
 from pyrunbook.errors import BadInput, ExitCode, Refused
 from pyrunbook.execution import leftovers, questions
 from pyrunbook.execution.inventory import services
@@ -74,7 +73,7 @@ def way_for(run: Run) -> Way:
     known = catalog.load()
     if run.runbook in {runbook.metadata.undone_by for runbook in known}:
         return "resume"
-    if known.get(run.runbook).metadata.undone_by != ROLLBACK:
+    if not known.get(known.get(run.runbook).metadata.undone_by).keeps_verified:
         return "rollback"
     if run.only_steps:  # finishing would do more than was asked for
         return "rollback"

@@ -11,14 +11,13 @@ from typing import Any
 
 import msgspec
 
-from pyrunbook import places
-from pyrunbook.catalog.metadata import ROLLBACK
+from pyrunbook import catalog, places
 from pyrunbook.errors import BadInput, ExitCode, PyrunbookError
 from pyrunbook.execution import inventory, questions
 from pyrunbook.execution.play import Ended, Request, perform
 from pyrunbook.execution.signals import Listener, Signals
 from pyrunbook.journal import Journal, JournalError, Outcome, Run, ServiceRun, next_step, worst
-from pyrunbook.run_contract import PutBack
+from pyrunbook.run_contract import STEP_CONCLUDE, STEP_ROLLBACK, STEP_VERIFY, PutBack
 
 ROLLBACK_PAUSES = (0.0, 3.0, 10.0)
 """Seconds before each attempt of a rollback; only a machine that cannot be reached is given the time to come back."""
@@ -269,10 +268,12 @@ def verified(service: ServiceRun) -> bool:
 
     From there on the run goes forward: what is left only cleans up.
     """
-    said = [step.outcome for step in service.steps if step.step == "verify" and step.outcome not in (None, "skipped")]
+    said = [
+        step.outcome for step in service.steps if step.step == STEP_VERIFY and step.outcome not in (None, "skipped")
+    ]
     # The step that puts back begins with a look whether it has to.
-    ends = {e.attempt: e.value["outcome"] for e in service.evidence if e.step == "conclude" and "outcome" in e.value}
-    begun = {step.attempt for step in service.steps if step.step == "rollback"}
+    ends = {e.attempt: e.value["outcome"] for e in service.evidence if e.step == STEP_CONCLUDE and "outcome" in e.value}
+    begun = {step.attempt for step in service.steps if step.step == STEP_ROLLBACK}
     put_back = {attempt for attempt in begun if ends.get(attempt) not in (Outcome.SUCCEEDED, Outcome.NOT_CLEANED_UP)}
     return service.changed and bool(said) and said[-1] in ("ok", "changed") and not put_back
 
@@ -280,7 +281,7 @@ def verified(service: ServiceRun) -> bool:
 def _cleaned_up(service: ServiceRun) -> bool:
     """Whether a service that was verified had come to its conclusion, without a step that failed."""
     steps = [step for step in service.steps if step.attempt == service.steps[-1].attempt]
-    return steps[-1].step == "conclude" and all(step.outcome != "failed" for step in steps)
+    return steps[-1].step == STEP_CONCLUDE and all(step.outcome != "failed" for step in steps)
 
 
 def put_back(
@@ -310,7 +311,7 @@ def put_back(
     signals.rolling_back = True
     services = open_services(run)
     stays: dict[str, str] = {}
-    if forward and request.undone_by == ROLLBACK:  # an undo of its own sees from what it finds what stays
+    if forward and _keeps_verified(request):
         stays = {s.service: "succeeded" if _cleaned_up(s) else "not_cleaned_up" for s in run.services if verified(s)}
     for event, names in (
         ("keeping", [n for n in services if n in stays]),
@@ -351,6 +352,13 @@ def put_back(
             return replace(settle(after), cause=why)
     result = _not_put_back(_recorded(run.id) or run, _said(ended[0]))
     return replace(result, next_step=f"pyrunbook recover {run.id}") if set(services) <= set(stays) else result
+
+
+def _keeps_verified(request: Request) -> bool:
+    """Whether the runbook that puts back can be told what stays; any other sees that from what it finds."""
+    with contextlib.suppress(PyrunbookError, OSError):  # the rollback is not to depend on it
+        return catalog.load().get(request.undone_by).keeps_verified
+    return False
 
 
 def _end(run_id: str, outcome: Outcome, cause: str) -> None:

@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any, Literal
 
 from pyrunbook.journal.outcome import Outcome, StepOutcome
+from pyrunbook.run_contract import STEP_PLAN
 
 Mode = Literal["run", "resume", "recover", "rollback"]
 
@@ -163,8 +164,7 @@ class Run:
             return self.changed
         orders = [[step.step for step in service.steps] for service in self.services]
         return not all(
-            "rollback_plan" in order and not {*order[order.index("rollback_plan") :]} & {*self.only_steps}
-            for order in orders
+            STEP_PLAN in order and not {*order[order.index(STEP_PLAN) :]} & {*self.only_steps} for order in orders
         )
 
     @property

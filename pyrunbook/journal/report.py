@@ -26,8 +26,13 @@ _SAID = {
 }
 
 
-def undo(run: Run) -> tuple[str, str | None]:
-    """How a run can be undone: one sentence, and the command to type where there is one."""
+def undo(run: Run, ended_by: str = "") -> tuple[str, str | None]:
+    """How a run can be undone: one sentence, and the command to type where there is one.
+
+    Args:
+        run: the run.
+        ended_by: the command that ends what its runbook leaves on purpose, such as secure mode.
+    """
     if run.outcome is Outcome.ROLLBACK_FAILED:
         return "What was there before is not in place. Bring it back:", f"pyrunbook recover {run.id} --rollback"
     if run.outcome is None:
@@ -37,8 +42,7 @@ def undo(run: Run) -> tuple[str, str | None]:
     if run.outcome is Outcome.NOT_CONTAINED:
         return "The service was not seen in secure mode. Do what the step says, then:", f"pyrunbook run {run.runbook}"
     if run.outcome is Outcome.CONTAINED:
-        off = "pyrunbook run incidents/secure_mode_off -e secure_mode_reason=TEXT"
-        return "Secure mode stays on until it is switched off with a reason:", off
+        return "What contains the incident stays on until somebody ends it:", ended_by or None
     if not run.undoable:
         return "Nothing was changed; there is nothing to undo.", None
     if run.outcome in (Outcome.SUCCEEDED, Outcome.NOT_CLEANED_UP):
@@ -46,12 +50,12 @@ def undo(run: Run) -> tuple[str, str | None]:
     return "What was there before is in place; there is nothing to undo.", None
 
 
-def as_markdown(run: Run) -> str:
-    """The page."""
-    return "\n".join(_page(run)) + "\n"
+def as_markdown(run: Run, ended_by: str = "") -> str:
+    """The page; arguments as of `undo`."""
+    return "\n".join(_page(run, ended_by)) + "\n"
 
 
-def _page(run: Run) -> Iterator[str]:
+def _page(run: Run, ended_by: str) -> Iterator[str]:
     yield f"# Run {run.id}: {run.runbook}"
     yield ""
     said = _SAID[run.outcome] if run.outcome else "Not brought to an end"
@@ -80,7 +84,7 @@ def _page(run: Run) -> Iterator[str]:
     if run.outcome is Outcome.NOT_CLEANED_UP:
         words = "What the run was for is done and verified. Take away what kept it from cleaning up, then:"
         yield from ("", "## To finish", "", words, "", "```bash", f"pyrunbook recover {run.id}", "```")
-    sentence, command = undo(run)
+    sentence, command = undo(run, ended_by)
     yield from ("", "## To undo", "", sentence)
     if command:
         yield from ("", "```bash", command, "```")

@@ -105,7 +105,7 @@ def _add_value(subject: Subject, document: Document, path: tuple[str | int, ...]
             subject.updated = (plain, at) if type(plain) is date else None
         case ("contacts", int()) | ("escalation", int(), "to"):
             subject.mentions.append(Mention("contact", value, at))
-        case ("undone_by",):
+        case ("undone_by" | "ended_by",):
             subject.mentions.append(Mention("runbook", value, at))
         case ("alerts", int()):
             subject.mentions.append(Mention("alert", value, at))

@@ -185,6 +185,28 @@ def test_report_of_each_outcome(recorded: Run, wanted: str, said: str, undo: str
     assert undo in output.partition("## To undo")[2]
 
 
+@pytest.mark.parametrize(
+    ("runbook", "command"),
+    [
+        (
+            "incidents/security_failure",
+            "pyrunbook run incidents/secure_mode_off -e secure_mode_reason=SECURE_MODE_REASON",
+        ),
+        (UPDATE, None),
+        ("incidents/of_another_time", None),
+    ],
+)
+def test_report_of_what_is_contained(run: Run, runbook: str, command: str | None) -> None:
+    with Journal.open() as journal:
+        _start(journal, "abcd0001", runbook)
+        journal.conclude("abcd0001", SERVICE, "contained", "the Vault is sealed")
+        journal.end_run("abcd0001", "contained", "the Vault is sealed")
+    assert json.loads(run("report", "--format", "json")[1])["next_step"] == command
+    undo = run("report")[1].partition("## To undo")[2]
+    assert "stays on until somebody ends it" in undo
+    assert f"```bash\n{command}\n```" in undo if command else "```" not in undo
+
+
 def test_report_json(recorded: Run) -> None:
     code, output, _ = recorded("report", "bbbb", "--format", "json")
     assert code == 0

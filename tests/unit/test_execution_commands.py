@@ -234,14 +234,14 @@ def test_rollback_of_a_run_whose_runbook_names_its_own_undo(
     recorded(theatre, good())
     real = catalog.load()
     update = real.get("maintenance/production_update")
-    named = msgspec.structs.replace(update.metadata, undone_by="maintenance/unlock")
+    named = msgspec.structs.replace(update.metadata, undone_by="maintenance/certificate_rollback")
     spec = msgspec.structs.replace(update.spec, runbook=named)
     monkeypatch.setitem(real._read, update.id, dataclasses.replace(update, spec=spec))
     monkeypatch.setattr(catalog, "load", lambda: real)
     code, out, _ = run("rollback", "00c0", "--yes", scenes=(good(),))
     assert code == 0, out
     (request,) = theatre.requests
-    assert request.playbook == ROOT / "playbooks/maintenance/unlock.yml"
+    assert request.playbook == ROOT / "playbooks/maintenance/certificate_rollback.yml"
     assert (request.extra_vars, request.limit, request.inventory) == (
         {"rotation": "00c0ffee"},
         "web",

@@ -87,6 +87,42 @@ ROLE_TASKS = [
 ]
 
 
+# --- runbooks by name ---------------------------------------------------------------------------------------------
+
+NAMES_RUNBOOKS = {
+    "catalog/metadata.py": "the default of undone_by",
+    "cli/certs.py": "is about these runbooks",
+    "cli/main.py": "help",
+    "cli/options.py": "what maintenance runs",
+    "cli/unlock.py": "is about this runbook",
+    "lint/calls.py": "what maintenance runs",
+    "pki/going_back.py": "next step",
+    "pki/rotation.py": "next step",
+    "pki/service_signature.py": "next step",
+    "pki/signing_keys.py": "next step",
+    "plugins/action/secure_mode.py": "next step",
+    "plugins/action/signing_keys.py": "next step",
+    "scaffold/project.py": "what it copies",
+}
+"""Modules in which ids of our runbooks stand, and why. The rest finds them in the catalog, by what they declare."""
+
+
+def test_the_runner_knows_no_runbook_by_name() -> None:
+    ids = [f"{path.parent.name}/{path.stem}" for path in PLAYBOOKS]
+    found = set()
+    for path in (CHECKOUT / "pyrunbook").rglob("*.py"):
+        source = path.read_text(encoding="utf-8")
+        if not any(name in source for name in ids):
+            continue
+        tree = ast.parse(source)
+        prose = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
+        for node in ast.walk(tree):
+            text = node.value if isinstance(node, ast.Constant) and id(node) not in prose else ""
+            if isinstance(text, str) and any(re.search(rf"{name}\b", text) for name in ids):
+                found.add(str(path.relative_to(CHECKOUT / "pyrunbook")))
+    assert found == set(NAMES_RUNBOOKS)
+
+
 # --- roles -------------------------------------------------------------------------------------------------------
 
 

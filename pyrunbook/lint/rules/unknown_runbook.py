@@ -12,7 +12,7 @@ from pyrunbook.project.problem import Spot
 
 @rule("error", "A runbook or playbook is named that does not exist.")
 def check(subject: Subject, context: Context) -> Iterator[Finding]:
-    """In `pyrunbook` and `ansible-playbook` commands, in `import_playbook`, and in `undone_by` of the metadata."""
+    """In `pyrunbook` and `ansible-playbook` commands, in `import_playbook`, `undone_by` and `ended_by`."""
     project = context.project
     for mention in subject.mentions:
         of_a_collection = mention.name.count(".") >= 2 and "/" not in mention.name
