@@ -534,7 +534,7 @@ def test_metadata_with_one_spot_damaged_is_read_or_refused(line: str, noise: str
 def test_schemas_agree_with_the_reader() -> None:
     import jsonschema
 
-    from pyrunbook.catalog.schema import metadata_schema, step_schema
+    from pyrunbook.catalog.schema import SCHEMAS
 
     sample = {
         "argument_specs": {
@@ -547,15 +547,15 @@ def test_schemas_agree_with_the_reader() -> None:
             }
         }
     }  # fmt: skip
-    jsonschema.validate(sample, metadata_schema())
+    jsonschema.validate(sample, SCHEMAS["runbook"]())
     for wrong in ({"title": {"fr": "E"}}, {"estimate": 30}, {"estimate": ""}, {"extra": 1}, {"schema": 2}):
         broken = json.loads(json.dumps(sample))
         broken["argument_specs"]["Sample"]["runbook"] |= wrong
         with pytest.raises(jsonschema.ValidationError):
-            jsonschema.validate(broken, metadata_schema())
-    jsonschema.validate({"schema": 1, "purpose": "x", "expected": "x", "undo_text": "x"}, step_schema())
+            jsonschema.validate(broken, SCHEMAS["runbook"]())
+    jsonschema.validate({"schema": 1, "purpose": "x", "expected": "x", "undo_text": "x"}, SCHEMAS["step"]())
     with pytest.raises(jsonschema.ValidationError):
-        jsonschema.validate({"schema": 1, "purpose": "x"}, step_schema())
+        jsonschema.validate({"schema": 1, "purpose": "x"}, SCHEMAS["step"]())
 
 
 def test_the_catalog_is_cheap() -> None:
