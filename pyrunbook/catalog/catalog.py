@@ -88,10 +88,7 @@ class Catalog:
         return {runbook_id: error for runbook_id, error in found if isinstance(error, InvalidFile)}
 
     def get(self, wanted: str) -> Runbook:
-        """A runbook.
-
-        Args:
-            wanted: its id; hyphens stand for underscores, and the category may be left out where no other has the name.
+        """A runbook by its id, see `one_of`.
 
         Raises:
             InvalidFile: it cannot be read.
@@ -146,10 +143,7 @@ def playbooks_of(content: Path) -> Iterator[Path]:
 
 
 def load(content: Path | None = None) -> Catalog:
-    """The catalog.
-
-    Args:
-        content: directory with `playbooks/` and `roles/`; `places.content()` when `None`.
+    """The catalog of a directory with `playbooks/` and `roles/`; of `places.content()` when `None`.
 
     Raises:
         BadInput: there is no content.

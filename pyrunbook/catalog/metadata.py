@@ -69,10 +69,7 @@ class DeclaredWindow(Struct, frozen=True, kw_only=True):
         return tuple(self.variable + suffix for suffix in ("", "_exclusions", "_cutoff")) if self.variable else ()
 
     def for_service(self, service: Variables) -> tuple[str | None, list[str], str | None]:
-        """Window, exclusions and cutoff as they are written; the inventory's go before ours, exclusions add up.
-
-        Args:
-            service: its variables.
+        """What holds with the variables of a service, as written: its own go before ours, exclusions add up.
 
         Returns:
             the window, `None` where nobody names one; the exclusions; the cutoff, `None` for our own.

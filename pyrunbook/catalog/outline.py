@@ -242,8 +242,7 @@ class _Playbooks:
 def _prompts(document: Document, node: yaml.Node | None) -> Iterator[str]:
     if isinstance(node, yaml.SequenceNode):
         for member in node.value:
-            name = document.entries(member).get("name")
-            if name is not None:
-                yield document.text(name[1]) or ""
+            if (name := document.get(member, "name")) is not None:
+                yield document.text(name) or ""
     else:
         yield from document.entries(node)

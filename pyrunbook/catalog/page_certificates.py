@@ -21,10 +21,7 @@ _SYSTEM_ROOTS = "/etc/ssl/certs/ca-certificates.crt"
 
 
 def page_certificates(variables: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """The certificates of an inventory's service, as templates of pages ask for them.
-
-    Args:
-        variables: of the service; their own templates need not be filled.
+    """The certificates of a service, as templates of pages ask for them; its variables may be templates themselves.
 
     Returns:
         for each: `name`, `subject`, `names` (for subjectAltName), `dns_names`, `algorithm` (for `openssl req -newkey`),
@@ -40,10 +37,7 @@ def page_certificates(variables: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 
 def page_signers(variables: Mapping[str, Any]) -> list[dict[str, str]]:
-    """The keys that sign, of an inventory's service: what is public of `service_signing_keys`.
-
-    Args:
-        variables: of the service; their own templates need not be filled.
+    """What is public of a service's `service_signing_keys`; its variables may be templates themselves.
 
     Returns:
         for each: `name`, `kind`, and its `directory`, or `address`, `ca_file`, `mount` and `transit`, its name there.

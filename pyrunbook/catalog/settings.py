@@ -19,7 +19,6 @@ from pyrunbook.project.document import LOADER, Document, read
 from pyrunbook.project.playbooks import SETTINGS
 from pyrunbook.project.problem import InvalidFile, Problem
 
-FILE = SETTINGS
 Level = Literal["error", "warning", "note"]
 
 
@@ -75,7 +74,7 @@ def read_settings(project: Path) -> Settings:
     Raises:
         InvalidFile: with every mistake in it.
     """
-    file = project / FILE
+    file = project / SETTINGS
     if file.is_file():
         document = read(file)
         problems: list[Problem] = []

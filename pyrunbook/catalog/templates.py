@@ -106,11 +106,7 @@ def names_in(condition: str) -> frozenset[str]:
 
 
 class Values:
-    """The variables of a service, their own templates filled when they are asked for.
-
-    Args:
-        layers: mappings of variables; a later one goes before an earlier one.
-    """
+    """The variables of a service, of which later layers go before earlier ones; templates are filled when asked for."""
 
     def __init__(self, *layers: Mapping[str, Any]) -> None:
         self._raw: dict[str, Any] = {}

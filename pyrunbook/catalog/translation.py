@@ -56,11 +56,13 @@ class _Translation:
         else:
             yield self._document.problem(node, where, f"{self._base} has nothing to translate here")
 
-    def _struct(self, base: msgspec.Struct, node: yaml.Node, where: str) -> Iterator[Problem]:
+    def _struct(self, base: msgspec.Struct, node: yaml.Node, where: str, known_by: str = "") -> Iterator[Problem]:
         if not isinstance(node, yaml.MappingNode):
             yield self._document.problem(node, where, "expected a mapping")
         for name, key, value in self._document.items(node):
             path = f"{where}.{name}".lstrip(".")
+            if name == known_by:
+                continue
             if name in NAMED and hasattr(base, name):
                 yield from self._named(getattr(base, name), value, path)
             elif name in base.__struct_fields__:
@@ -95,11 +97,7 @@ class _Translation:
                 named = f"no {by}" if key is None else f"the {by} {str(key.value)[:60]!r}"
                 yield self._document.problem(item, path, f"has {named}; it has to be one of {self._base}")
             else:
-                yield from self._keyed(known[key.value], item, by, path)
-
-    def _keyed(self, base: msgspec.Struct, node: yaml.Node, by: str, where: str) -> Iterator[Problem]:
-        own = yaml.MappingNode(node.tag, [pair for pair in node.value if pair[0].value != by], node.start_mark)
-        yield from self._struct(base, own, where)
+                yield from self._struct(known[key.value], item, path, known_by=by)
 
 
 def _is_words(node: yaml.Node) -> bool:

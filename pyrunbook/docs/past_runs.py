@@ -17,11 +17,7 @@ RUNS = 1000
 
 
 class PastRuns:
-    """Figures of the runs that succeeded and changed something.
-
-    Args:
-        journal: open; it is read at once and not kept.
-    """
+    """Figures of the runs that succeeded and changed something; the journal is read at once and not kept."""
 
     def __init__(self, journal: Journal) -> None:
         self._ended: dict[str, str] = {}

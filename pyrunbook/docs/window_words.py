@@ -11,15 +11,14 @@ _DAYS = {
     "fr": ("lundi", "mardi", "mercredi", "jeudi", "vendredi", "samedi", "dimanche"),
 }
 _NTH = {
-    "en": {"first": "first {} of the month", "second": "second {} of the month", "third": "third {} of the month",
-               "fourth": "fourth {} of the month", "last": "last {} of the month"},
-    "fr": {"first": "premier {} du mois", "second": "deuxième {} du mois", "third": "troisième {} du mois",
-               "fourth": "quatrième {} du mois", "last": "dernier {} du mois"},
-}  # fmt: skip
+    "en": ("first", "second", "third", "fourth", "last"),
+    "fr": ("premier", "deuxième", "troisième", "quatrième", "dernier"),
+}
 _WORDS = {
-    "en": {"always": "open at all times", "daily": "every day", "range": "{} to {}", "hours": "{}, {} to {} ({})"},
+    "en": {"always": "open at all times", "daily": "every day", "range": "{} to {}", "month": "{} {} of the month",
+           "hours": "{}, {} to {} ({})"},
     "fr": {"always": "ouverte en permanence", "daily": "tous les jours", "range": "du {} au {}",
-           "hours": "{}, de {} à {} ({})"},
+           "month": "{} {} du mois", "hours": "{}, de {} à {} ({})"},
 }  # fmt: skip
 
 
@@ -33,7 +32,8 @@ def window_in_words(spec: str, language: str) -> str:
         return spec
     days = _days(found["days"], language)
     if found["nth"]:
-        days = _NTH[language].get(found["nth"].lower(), found["nth"] + " {}").format(days)
+        nth = dict(zip(_NTH["en"], _NTH[language], strict=True)).get(found["nth"].lower())
+        days = words["month"].format(nth, days) if nth else f"{found['nth']} {days}"
     return words["hours"].format(days, found["start"], found["end"], found["zone"])
 
 

@@ -8,7 +8,8 @@ from collections import Counter
 from functools import lru_cache
 from pathlib import Path
 
-from pyrunbook.markdown import Html, Page, read_page
+from pyrunbook.markdown.page import Html, Page
+from pyrunbook.markdown.page_reader import read_page
 
 _HTML = re.compile(r"""\b(?:id|name)\s*=\s*["']?([^"'\s>]+)""")
 _ATTRIBUTE = re.compile(r"\{[^}]*#([\w:.-]+)[^}]*\}\s*$")

@@ -8,7 +8,6 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from pyrunbook.catalog.settings import FILE
 from pyrunbook.errors import BadInput
 from pyrunbook.lint.context import Project
 from pyrunbook.lint.from_alerts import from_alerts, is_alert_rules
@@ -16,7 +15,7 @@ from pyrunbook.lint.from_markdown import from_page
 from pyrunbook.lint.from_role import is_notes, read_role
 from pyrunbook.lint.from_runbook import from_playbook
 from pyrunbook.lint.subject import Subject
-from pyrunbook.project.playbooks import find_playbooks, is_metadata, need_playbooks
+from pyrunbook.project.playbooks import SETTINGS, find_playbooks, is_metadata, need_playbooks
 from pyrunbook.project.problem import Spot
 from pyrunbook.project.tasks import plays_of
 
@@ -24,7 +23,7 @@ _PAGES = (".md", ".markdown")
 _YAML = (".yml", ".yaml")
 _META = re.compile(r"\.meta(\.[a-z]{2})?(?=\.ya?ml$)")
 _NOT_HERE = {"node_modules", "site-packages", "venv", "vendor", "__pycache__", "molecule"}
-_MARKS = (FILE, "pyproject.toml", "playbooks", "roles", ".git")
+_MARKS = (SETTINGS, "pyproject.toml", "playbooks", "roles", ".git")
 
 
 @dataclass

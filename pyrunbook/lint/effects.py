@@ -17,49 +17,43 @@ _KUBECTL = (
     "taint uncordon"
 )
 _CHANGES = {
-    name: _words(verbs)
-    for name, verbs in {
-        "kubectl": _KUBECTL,
-        "oc": f"{_KUBECTL} adm new-app new-project process rsh start-build",
-        "helm": "install upgrade rollback uninstall delete",
-        "systemctl": "start stop restart reload enable disable mask unmask kill isolate set-property daemon-reload",
-        "supervisorctl": "start stop restart reload update add remove reread",
-        "terraform": "apply destroy import taint",
-        "tofu": "apply destroy import taint",
-        "docker": "run start stop restart rm rmi kill update push",
-        "podman": "run start stop restart rm rmi kill update push",
-        "crictl": "rm rmi rmp stop stopp",
-        "git": "push tag reset clean commit merge rebase revert",
-        "vault": "write delete",
-        "bao": "write delete",
-        "pyrunbook": "run maintenance rollback recover",
-        "restic": "backup forget prune restore",
-        "etcdctl": "put del move-leader defrag",
-        "redis-cli": "set del flushall flushdb",
-        "npm": "install publish",
-        "apt-get": "install remove upgrade purge dist-upgrade",
-        "apt": "install remove upgrade purge",
-        "yum": "install remove update",
-        "dnf": "install remove update",
-        "pip": "install uninstall",
-    }.items()
+    "kubectl": _KUBECTL,
+    "oc": f"{_KUBECTL} adm new-app new-project process rsh start-build",
+    "helm": "install upgrade rollback uninstall delete",
+    "systemctl": "start stop restart reload enable disable mask unmask kill isolate set-property daemon-reload",
+    "supervisorctl": "start stop restart reload update add remove reread",
+    "terraform": "apply destroy import taint",
+    "tofu": "apply destroy import taint",
+    "docker": "run start stop restart rm rmi kill update push",
+    "podman": "run start stop restart rm rmi kill update push",
+    "crictl": "rm rmi rmp stop stopp",
+    "git": "push tag reset clean commit merge rebase revert",
+    "vault": "write delete",
+    "bao": "write delete",
+    "pyrunbook": "run maintenance rollback recover",
+    "restic": "backup forget prune restore",
+    "etcdctl": "put del move-leader defrag",
+    "redis-cli": "set del flushall flushdb",
+    "npm": "install publish",
+    "apt-get": "install remove upgrade purge dist-upgrade",
+    "apt": "install remove upgrade purge",
+    "yum": "install remove update",
+    "dnf": "install remove update",
+    "pip": "install uninstall",
 }
 """Programs with those of their sub-commands that change something."""
 _SECOND = {
-    name: _words(verbs)
-    for name, verbs in {
-        "kubectl rollout": "restart undo pause resume",
-        "oc rollout": "restart undo pause resume latest cancel",
-        "oc adm": "drain cordon uncordon taint upgrade policy prune",
-        "docker compose": "up down restart stop start rm kill pull",
-        "vault kv": "put delete patch destroy",
-        "vault operator": "unseal seal init rekey step-down",
-        "bao kv": "put delete patch destroy",
-        "bao operator": "unseal seal init rekey step-down",
-        "ceph osd": "set unset out in down rm purge destroy reweight crush pool",
-        "ceph config": "set rm",
-        "ceph mgr": "fail module",
-    }.items()
+    "kubectl rollout": "restart undo pause resume",
+    "oc rollout": "restart undo pause resume latest cancel",
+    "oc adm": "drain cordon uncordon taint upgrade policy prune",
+    "docker compose": "up down restart stop start rm kill pull",
+    "vault kv": "put delete patch destroy",
+    "vault operator": "unseal seal init rekey step-down",
+    "bao kv": "put delete patch destroy",
+    "bao operator": "unseal seal init rekey step-down",
+    "ceph osd": "set unset out in down rm purge destroy reweight crush pool",
+    "ceph config": "set rm",
+    "ceph mgr": "fail module",
 }
 """Sub-commands of which only some uses change something, with the words behind them."""
 _ALWAYS = _words(
@@ -89,8 +83,8 @@ def changes(command: Invocation) -> bool:
     if name in _SQL:
         return _SQL_CHANGES.search(" ".join((*texts, command.given))) is not None
     if f"{name} {verb}" in _SECOND:
-        return after(command, verb) in _SECOND[f"{name} {verb}"]
-    return name in _ALWAYS or verb in _CHANGES.get(name, ())
+        return after(command, verb) in _SECOND[f"{name} {verb}"].split()
+    return name in _ALWAYS or verb in _CHANGES.get(name, "").split()
 
 
 def needs_a_way_back(command: Invocation) -> bool:
@@ -153,7 +147,7 @@ def _find(command: Invocation) -> bool:
 
 def _git(command: Invocation) -> bool:
     listing = verb_of(command) == "tag" and (command.texts == ("tag",) or {"-l", "--list"} & set(command.texts))
-    return not listing and verb_of(command) in _CHANGES["git"]
+    return not listing and verb_of(command) in _CHANGES["git"].split()
 
 
 def _sends(command: Invocation) -> bool:

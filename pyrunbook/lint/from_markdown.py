@@ -16,9 +16,9 @@ from pyrunbook.lint import page_steps
 from pyrunbook.lint.anchors import anchors_of
 from pyrunbook.lint.masks import masked, without_code
 from pyrunbook.lint.subject import Block, Command, Line, Link, Passage, Purpose, Reach, Subject
-from pyrunbook.markdown import CodeBlock, Html, Item, Label, ListItem, Page, Paragraph, Section, Table, read_page
 from pyrunbook.markdown.code import SHELLS, looks_like_shell, typed_in
-from pyrunbook.markdown.page import flattened
+from pyrunbook.markdown.page import CodeBlock, Html, Item, Label, ListItem, Page, Paragraph, Section, Table, flattened
+from pyrunbook.markdown.page_reader import read_page
 from pyrunbook.markdown.section_names import SectionName, plain, recognised
 from pyrunbook.project.problem import Problem, Spot
 

@@ -20,7 +20,7 @@ from pyrunbook.lint.task_notes import note_prompt, note_task
 from pyrunbook.lint.translations import add_titles_and_inputs, add_translations, purpose_of, spec_of
 from pyrunbook.lint.yaml_passages import add_text, command_of, leaves
 from pyrunbook.markdown.section_names import SectionName
-from pyrunbook.project.document import Document, read
+from pyrunbook.project.document import NULL, Document, read
 from pyrunbook.project.problem import InvalidFile, Spot
 from pyrunbook.project.tasks import Play, Task, plays_of
 
@@ -72,27 +72,24 @@ def from_playbook(playbook: Path, project: Project) -> Subject:
 
 def _add_metadata(subject: Subject, document: Document, project: Project) -> Spot | None:
     """Returns where the window stands."""
-    source = project.lines(document.file)
-    window_at: Spot | None = None
-    for _, _, spec in document.items(document.get(document.root, "argument_specs") or document.root):
-        node = document.get(spec, "runbook") if isinstance(spec, yaml.MappingNode) else None
-        if node is None:
-            continue
-        subject.at = document.key_spot(spec, "runbook") or document.spot(spec)
-        window_at = document.key_spot(node, "window")
-        subject.incident = subject.name.startswith("incidents/")
-        for key, where, value in document.items(node):
-            if key in _SECTIONS and value.tag != "tag:yaml.org,2002:null" and value.value:
-                subject.sections[_SECTIONS[key]] = document.spot(where)
-        for leaf in leaves(document, node, Metadata):
-            if leaf.kind is Text:
-                add_text(subject, document, leaf.node, purpose_of(Metadata, leaf.path[-1]), source)
-            elif leaf.path[0] == "troubleshooting" and "commands" in leaf.path:
-                command = command_of(document, leaf.node, source, flow="")
-                subject.commands += [command] if command else []
-            else:
-                _add_value(subject, document, leaf.path, leaf.node)
-    return window_at
+    source, spec = project.lines(document.file), spec_of(document)
+    block = document.get(spec, "runbook")
+    if block is None:
+        return None
+    subject.at = document.key_spot(spec, "runbook") or subject.at
+    subject.incident = subject.name.startswith("incidents/")
+    for key, where, value in document.items(block):
+        if key in _SECTIONS and value.tag != NULL and value.value:
+            subject.sections[_SECTIONS[key]] = document.spot(where)
+    for leaf in leaves(document, block, Metadata):
+        if leaf.kind is Text:
+            add_text(subject, document, leaf.node, purpose_of(Metadata, leaf.path[-1]), source)
+        elif leaf.path[0] == "troubleshooting" and "commands" in leaf.path:
+            command = command_of(document, leaf.node, source, flow="")
+            subject.commands += [command] if command else []
+        else:
+            _add_value(subject, document, leaf.path, leaf.node)
+    return document.key_spot(block, "window")
 
 
 def _add_value(subject: Subject, document: Document, path: tuple[str | int, ...], node: yaml.Node) -> None:

@@ -7,8 +7,7 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from pyrunbook.lint.subject import Command, ManualAction, WrittenStep
-from pyrunbook.markdown import CodeBlock, Item, Label, ListItem, Page, Paragraph, Section, Table
-from pyrunbook.markdown.page import flattened
+from pyrunbook.markdown.page import CodeBlock, Item, Label, ListItem, Page, Paragraph, Section, Table, flattened
 from pyrunbook.markdown.section_names import SectionName, plain, recognised
 from pyrunbook.project.problem import Spot
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
+from pyrunbook import places
 from pyrunbook.catalog.settings import Level
 from pyrunbook.lint.context import Context
 from pyrunbook.lint.subject import Subject
@@ -60,7 +61,5 @@ def rule(level: Level, summary: str) -> Callable[[Check], Rule]:
 
 
 def page_of(rule_id: str) -> Path:
-    """The page that explains a rule. A checkout has it at its top, a wheel inside the package."""
-    package = Path(__file__).resolve().parents[1]
-    candidates = [base / "docs" / "lint" / f"{rule_id}.md" for base in (package.parent, package / "content")]
-    return next((path for path in candidates if path.is_file()), candidates[0])
+    """The page that explains a rule."""
+    return places.shipped() / "docs/lint" / f"{rule_id}.md"

@@ -11,7 +11,8 @@ from lint_project import TODAY, write_project
 from pyrunbook.cli.main import main
 from pyrunbook.lint.rule import Rule, page_of
 from pyrunbook.lint.rules import rules
-from pyrunbook.markdown import CodeBlock, Page, Section, read_page
+from pyrunbook.markdown.page import CodeBlock, Page, Section
+from pyrunbook.markdown.page_reader import read_page
 
 PAGES = Path(__file__).parents[2] / "docs" / "lint"
 TITLE = re.compile(r'title="([^"]+)"')

@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pyrunbook.markdown import CodeBlock, Html, Label, ListItem, Page, Paragraph, Table, plain_title, read_page
-from pyrunbook.markdown.page import flattened
+from pyrunbook.markdown.page import CodeBlock, Html, Label, ListItem, Page, Paragraph, Table, flattened
+from pyrunbook.markdown.page_reader import read_page
+from pyrunbook.markdown.words import plain_title
 
 FILE = Path("page.md")
 

@@ -19,7 +19,7 @@ from pyrunbook.catalog.templates import Values
 from pyrunbook.docs.page import RunbookPage
 from pyrunbook.docs.target import Target
 from pyrunbook.errors import BadInput
-from pyrunbook.markdown import read_page
+from pyrunbook.markdown.page_reader import read_page
 from pyrunbook.scaffold.files import blanks
 from pyrunbook.scaffold.importing.phrases import (
     bare_title,

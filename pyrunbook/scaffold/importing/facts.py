@@ -6,8 +6,7 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from pyrunbook.markdown import CodeBlock, Html, Item, Label, ListItem, Paragraph, Section, Table
-from pyrunbook.markdown.page import flattened
+from pyrunbook.markdown.page import CodeBlock, Html, Item, Label, ListItem, Paragraph, Section, Table, flattened
 from pyrunbook.markdown.section_names import plain
 from pyrunbook.scaffold.draft import BLANK, RunbookDraft, Words, blank, free, identifier
 from pyrunbook.scaffold.importing.phrases import (

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
-from pyrunbook.markdown import CodeBlock, Item, ListItem
 from pyrunbook.markdown.code import looks_like_shell
+from pyrunbook.markdown.page import CodeBlock, Item, ListItem
 
 _CODE = re.compile(r"(?<!`)`([^`\n]+)`(?!`)")
 _BEFORE = re.compile(

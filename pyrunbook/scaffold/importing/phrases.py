@@ -9,8 +9,9 @@ from textwrap import shorten
 
 from pyrunbook.catalog import CATEGORIES
 from pyrunbook.errors import BadInput
-from pyrunbook.markdown import Definition, plain_title
+from pyrunbook.markdown.page import Definition
 from pyrunbook.markdown.section_names import SectionName, plain, recognised
+from pyrunbook.markdown.words import plain_title
 from pyrunbook.scaffold.draft import BLANK, Words
 
 _FRENCH = frozenset({

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from pyrunbook.markdown import Page
+from pyrunbook.markdown.page import Page
 
 _RULE = re.compile(r"\s*([-*_])(\s*\1){2,}\s*")
 """A line across the page, which says nothing."""

@@ -6,8 +6,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from pyrunbook.markdown import CodeBlock, Item, Label, ListItem, Page, Paragraph, Section
-from pyrunbook.markdown.page import flattened
+from pyrunbook.markdown.page import CodeBlock, Item, Label, ListItem, Page, Paragraph, Section, flattened
 from pyrunbook.markdown.section_names import SectionName, plain, recognised
 from pyrunbook.scaffold.importing.inline import has_commands
 

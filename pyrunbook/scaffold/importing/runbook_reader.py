@@ -8,7 +8,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from pyrunbook.errors import BadInput
-from pyrunbook.markdown import ListItem, Page, Paragraph, read_page
+from pyrunbook.markdown.page import ListItem, Page, Paragraph
+from pyrunbook.markdown.page_reader import read_page
 from pyrunbook.markdown.section_names import SectionName, plain
 from pyrunbook.redaction import redact_text
 from pyrunbook.scaffold.draft import BLANK, RunbookDraft, free, identifier

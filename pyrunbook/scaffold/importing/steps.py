@@ -6,8 +6,8 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 
-from pyrunbook.markdown import CodeBlock, Html, Item, Label, ListItem, Paragraph, Section, Table
 from pyrunbook.markdown.code import SHELLS, looks_like_shell, typed_in
+from pyrunbook.markdown.page import CodeBlock, Html, Item, Label, ListItem, Paragraph, Section, Table
 from pyrunbook.markdown.section_names import SectionName, plain
 from pyrunbook.scaffold.draft import EXPECTED, PURPOSE, UNDO, Deed, StepDraft, Words, free, identifier
 from pyrunbook.scaffold.importing.inline import has_commands, inline_commands
