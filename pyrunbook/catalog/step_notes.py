@@ -107,7 +107,7 @@ def read_step_notes(file: Path) -> StepNotes:
     try:
         found = [each.stat() for each in (file, *translations_of(file).values())]
     except OSError:
-        found = []  # to read it says what is wrong
+        found = []  # reading it says what is wrong
     return _read(file, tuple((each.st_mtime_ns, each.st_size) for each in found))
 
 

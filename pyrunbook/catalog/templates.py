@@ -147,7 +147,7 @@ class Values:
     def holds(self, condition: str | None) -> bool:
         """Whether a condition holds; one that asks for what nobody sets does, and is listed in `unknown`.
 
-        What is shown too often is read too often. What is left out by mistake is missed by somebody at night.
+        In doubt the text is shown: a reader can skip what does not apply, but cannot find what was left out.
         """
         if condition is None:
             return True

@@ -77,7 +77,7 @@ class Surroundings:
         self._initials = "".join(word[0] for word in words_of(said))
 
     def tell(self, name: str) -> bool:
-        """Whether a word of a blank that means something occurs: as a word, within one, or as initials."""
+        """Whether the page has a meaningful word of the blank: as a word, inside of one, or as initials."""
         telling = [word for word in words_of(name) if word not in _GENERIC | _READERS_OWN]
         return any(self._tells(form) for word in telling for form in (word, _SHORT.get(word, word)))
 

@@ -38,7 +38,7 @@ _SECTIONS = {
 
 
 def from_playbook(playbook: Path, project: Project) -> Subject:
-    """A playbook with its metadata, the notes of the roles that it applies, and what the inventory says to it."""
+    """A playbook with its metadata, the notes of the roles that it applies, and what the inventory says about it."""
     file = playbook.with_suffix(".meta.yml")
     of_catalog = playbook.parent.name in CATEGORIES and playbook.parent.parent.name == "playbooks"
     kind: Literal["runbook", "playbook"] = "runbook" if file.is_file() or of_catalog else "playbook"
@@ -111,7 +111,7 @@ def _add_value(subject: Subject, document: Document, path: tuple[str | int, ...]
 
 
 def _add_tasks(subject: Subject, playbook: Path, project: Project) -> None:
-    """Look at every task, and take from the roles that are applied what a reader of the runbook gets to see."""
+    """Note what the tasks do, and add the sections and commands of the roles that they apply."""
     seen: set[Path] = set()
     for play in plays_of(project.read(playbook)):
         _add_play(subject, play)

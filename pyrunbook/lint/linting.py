@@ -1,4 +1,4 @@
-"""Asks the rules, and takes away what is waived."""
+"""Applies the rules, and drops the findings that are waived."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Asks the web whether the pages that links lead to are there. Only where the operator wants it (`--online`)."""
+"""Looks up on the web whether the targets of links exist. Only with `--online`."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ _NO_HEAD = (403, 405, 501)
 
 
 def ask(urls: Iterable[str]) -> Callable[[str], str | None]:
-    """Ask each page once; returns what to say of a URL, `None` where it is well or where nobody can tell.
+    """Look up each page once; returns what is wrong with a URL, `None` where nothing is or where it cannot be told.
 
-    A page that wants a login, or a server that is overloaded, is there.
+    A page that wants a login, or whose server is overloaded, exists.
     """
     pages = sorted({_page(url) for url in urls if urlsplit(url).scheme in ("http", "https")})
     with ThreadPoolExecutor(_AT_ONCE) as pool:

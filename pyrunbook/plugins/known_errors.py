@@ -1,4 +1,4 @@
-"""What is known about a step's failure: the entries of its role's troubleshooting, for the service that it befell."""
+"""What is known about a step's failure: the entries of its role's troubleshooting, with the service's values."""
 
 from __future__ import annotations
 

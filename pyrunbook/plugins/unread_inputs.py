@@ -1,4 +1,4 @@
-"""Inputs that nothing reads: a misspelt name would be taken in silence, and the default with it."""
+"""Inputs that nothing reads: a misspelt name would be accepted silently, and the default would hold."""
 
 from __future__ import annotations
 
