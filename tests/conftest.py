@@ -13,7 +13,8 @@ for number in (signal.SIGHUP, signal.SIGQUIT):
     signal.signal(number, signal.SIG_DFL)
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
-REAL_PROCESSES = [Path(__file__).parent / name for name in ("integration", "cluster", "molecule", "packaging")]
+TESTS = Path(__file__).parent
+REAL_PROCESSES = ("integration", "cluster", "molecule", "packaging")
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -23,5 +24,5 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """`--reruns` is for tests of real processes, which a busy machine delays; the others are right at once."""
     for item in items:
-        if not any(directory in item.path.parents for directory in REAL_PROCESSES):
+        if item.path.relative_to(TESTS).parts[0] not in REAL_PROCESSES:
             item.add_marker(pytest.mark.flaky(reruns=0))

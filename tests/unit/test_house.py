@@ -129,6 +129,7 @@ def steps() -> set[str]:
 
 @pytest.mark.parametrize("role", ROLES)
 def test_a_role_has_what_the_contract_asks_for(role: str) -> None:
+    assert re.fullmatch("[a-z][a-z0-9_]*", role)  # as ansible-lint's role-name has it
     wanted = [
         "README.md", "meta/argument_specs.yml", "tasks/main.yml",
         "molecule/default/molecule.yml", "molecule/default/verify.yml",
