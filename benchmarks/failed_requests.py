@@ -27,7 +27,7 @@ def measure() -> list[Figure]:
             own_sandbox.release(sandbox, f"2.{number}.0")
             with Load(sandbox.url, RATE) as load:
                 time.sleep(MARGIN)
-                own_sandbox.must(sandbox.run(*own_sandbox.UPDATE), 0, f"update {number}")
+                own_sandbox.must(sandbox.process(*own_sandbox.UPDATE), 0, f"update {number}")
                 time.sleep(MARGIN)
             now = own_sandbox.serves(sandbox)
             if now[0] == color or now[1] != f"2.{number}.0":

@@ -41,7 +41,7 @@ def running() -> Iterator[Sandbox]:
         sandbox = Sandbox(Path(directory, "home"), Path(directory, "sandbox"))
         sandbox.env["ANSIBLE_CONFIG"] = str(ROOT / "ansible.cfg")
         try:
-            up = sandbox.run("sandbox", "up")
+            up = sandbox.process("sandbox", "up")
             if up.returncode:
                 raise NotMeasured(f"the sandbox does not start: {(up.stderr or up.stdout).strip()}")
             yield sandbox
@@ -51,7 +51,7 @@ def running() -> Iterator[Sandbox]:
 
 def release(sandbox: Sandbox, version: str, fault: str = "") -> None:
     """Make a release, and the candidate of the next update."""
-    must(sandbox.run("sandbox", "release", version, *(["--fault", fault] if fault else [])), 0, "sandbox release")
+    must(sandbox.process("sandbox", "release", version, *(["--fault", fault] if fault else [])), 0, "sandbox release")
 
 
 def serves(sandbox: Sandbox) -> tuple[str, str]:

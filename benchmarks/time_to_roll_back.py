@@ -117,7 +117,7 @@ def _once(sandbox: Sandbox, old: str) -> Seen:
     client = Client(sandbox.url)
     client.start()
     try:
-        done = sandbox.run(*own_sandbox.UPDATE, "--json")
+        done = sandbox.process(*own_sandbox.UPDATE, "--json")
     finally:
         probes = client.end()
     own_sandbox.must(done, 4, "the update to a bad release")

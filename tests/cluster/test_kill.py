@@ -35,12 +35,10 @@ def pyrunbook(operator: Operator, *arguments: str) -> subprocess.CompletedProces
     )
 
 
-def update_killed_at(operator: Operator, step: str, after: float) -> None:
-    """Start an update and kill it, without a word, this many seconds into a step."""
-    attested = ("--attest", "oncall_available", "--attest", "staging_validated")
-    command = ("maintenance", "--window", "--yes", "--json", "-i", str(operator.inventory), *attested)
+def killed_at(operator: Operator, step: str, after: float, *arguments: str) -> None:
+    """Start `pyrunbook ARGUMENTS` and kill it, without a word, this many seconds into a step."""
     process = subprocess.Popen(
-        [sys.executable, "-m", "pyrunbook", *command],
+        [sys.executable, "-m", "pyrunbook", *arguments, "--json"],
         cwd=ROOT,
         env=operator.environment(),
         stdout=subprocess.PIPE,
@@ -57,22 +55,40 @@ def update_killed_at(operator: Operator, step: str, after: float) -> None:
             if event.get("event") == "step_started" and event.get("step") == step:
                 time.sleep(after)
                 return
-        pytest.fail(f"the update ended before {step}:\n" + "".join(seen))
+        pytest.fail(f"{arguments[0]} ended before {step}:\n" + "".join(seen))
     finally:
         process.kill()
         process.communicate()
 
 
+def update_killed_at(operator: Operator, step: str, after: float) -> None:
+    attested = ("--attest", "oncall_available", "--attest", "staging_validated")
+    killed_at(operator, step, after, "maintenance", "--window", "--yes", "-i", str(operator.inventory), *attested)
+
+
+def see_that_it_ended(api: Api, operator: Operator) -> str:
+    """See that one color serves, healthy and alone, with a free lock and nothing to recover; return its name."""
+    color, release, ready = serving(api)
+    assert (color, release, ready) in (("blue", "1.0.4", 2), ("green", "1.1.0", 2))
+    other = "green" if color == "blue" else "blue"
+    assert api.cluster().get("Deployment", f"agent-factory-{other}") is None
+    assert free(api)
+    assert operator.front.answer("/service/health")[0] == 200
+    again = pyrunbook(operator, "recover")
+    assert again.returncode == 0, "nothing is left to recover"
+    return color
+
+
 @pytest.mark.parametrize(
     ("strategy", "step"),
     [
-        # In CI before the plan, after it and after the verification; tests/integration/test_engine.py has each step.
+        # In CI before the plan and after it, and in the way back below; tests/integration/test_engine.py has each step.
         ("zero_downtime", "backup"),
         pytest.param("zero_downtime", "rollback_plan", marks=pytest.mark.long),
         pytest.param("zero_downtime", "deploy_green", marks=pytest.mark.long),
         pytest.param("zero_downtime", "switch_service", marks=pytest.mark.long),
         pytest.param("zero_downtime", "verify", marks=pytest.mark.long),
-        ("zero_downtime", "drain"),
+        pytest.param("zero_downtime", "drain", marks=pytest.mark.long),
         pytest.param("zero_downtime", "cleanup", marks=pytest.mark.long),
         pytest.param("controlled_stop", "drain_first", marks=pytest.mark.long),
         pytest.param("controlled_stop", "deploy_green", marks=pytest.mark.long),
@@ -87,11 +103,14 @@ def test_after_a_kill_at_any_step_a_healthy_color_serves_again(
     update_killed_at(operator, step, after=0.3)
     done = pyrunbook(operator, "recover", "-v")
     assert done.returncode in (0, 4), done.stdout + done.stderr
-    color, release, ready = serving(api)
-    assert (color, release, ready) in (("blue", "1.0.4", 2), ("green", "1.1.0", 2))
-    other = "green" if color == "blue" else "blue"
-    assert api.cluster().get("Deployment", f"agent-factory-{other}") is None
-    assert free(api)
-    assert operator.front.answer("/service/health")[0] == 200
-    again = pyrunbook(operator, "recover")
-    assert again.returncode == 0, "nothing is left to recover"
+    see_that_it_ended(api, operator)
+
+
+def test_a_way_back_that_is_killed_is_brought_to_its_end(api: Api, operator: Operator) -> None:
+    api.two_colors(replicas=2)
+    operator.settings(deploy_green_manifests=manifests(api, "1.1.0"))
+    update_killed_at(operator, "verify", after=0)
+    killed_at(operator, "rollback", 0.3, "recover")
+    done = pyrunbook(operator, "recover", "-v")
+    assert done.returncode in (0, 4), done.stdout + done.stderr
+    assert see_that_it_ended(api, operator) == "blue"

@@ -142,12 +142,16 @@ def test_an_update_and_the_next_one_back(api: Api, operator: Operator, strategy:
     assert len(list((operator.home / "backups" / "agent-factory").glob("*.tar.gz"))) == 2
 
 
-@pytest.mark.parametrize("strategy", ["zero_downtime", "controlled_stop"])
+CRASHES = ("1.1.0", {"command": ["/does-not-exist"]}, "CrashLoopBackOff")
+
+
 @pytest.mark.parametrize(
-    ("version", "container", "words"),
+    ("strategy", "version", "container", "words"),
     [
-        ("1.1.0-bad", {}, "health"),
-        ("1.1.0", {"command": ["/does-not-exist"]}, "CrashLoopBackOff"),
+        ("zero_downtime", "1.1.0-bad", {}, "health"),
+        ("controlled_stop", "1.1.0-bad", {}, "health"),
+        ("zero_downtime", *CRASHES),
+        pytest.param("controlled_stop", *CRASHES, marks=pytest.mark.long),  # both halves are above
     ],
 )
 def test_a_release_that_is_no_good_is_put_back(

@@ -66,6 +66,6 @@ def reload_command(sandbox: Sandbox) -> list[str]:
 
 def rotate(sandbox: Sandbox, *args: str, code: int = 0) -> subprocess.CompletedProcess[str]:
     """`pyrunbook run maintenance/certificate_rotation`, which must exit with `code`."""
-    done = sandbox.run("run", ROTATION, "-i", "sandbox", "--yes", *args, timeout=300)
+    done = sandbox.run("run", ROTATION, "-i", "sandbox", "--yes", *args)
     assert done.returncode == code, f"exit {done.returncode}, wanted {code}\n{done.stdout}\n{done.stderr}"
     return done

@@ -6,6 +6,7 @@ import contextlib
 import io
 import json
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -36,16 +37,27 @@ class Sandbox:
             "ANSIBLE_HOME": str(directory.parent / "ansible"),  # in the state directory it would be open to others
         }
 
-    def run(self, *args: str, timeout: float = 120, **options: Any) -> subprocess.CompletedProcess[str]:
-        """`pyrunbook ARGS…`, output captured."""
-        return subprocess.run(
-            [sys.executable, "-m", "pyrunbook", *args],
-            env=self.env,
-            capture_output=True,
-            text=True,
-            timeout=timeout,
-            **{"check": False, **options},
-        )
+    def process(self, *args: str, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
+        """`pyrunbook ARGS…` in a process of its own, output captured."""
+        argv = [sys.executable, "-m", "pyrunbook", *args]
+        return subprocess.run(argv, env=self.env, cwd=cwd, capture_output=True, text=True, timeout=300, check=False)
+
+    def run(self, *args: str) -> subprocess.CompletedProcess[str]:
+        """The same in this process, which has imported all of it already; a play that it starts is a real one."""
+        out, err = io.StringIO(), io.StringIO()
+        with (
+            mock.patch.dict(os.environ, self.env, clear=True),
+            contextlib.redirect_stdout(out),
+            contextlib.redirect_stderr(err),
+            pytest.raises(SystemExit) as end,
+        ):
+            before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+            try:
+                main(args)
+            finally:
+                for number, handler in before.items():
+                    signal.signal(number, handler)
+        return subprocess.CompletedProcess(args, int(end.value.code or 0), out.getvalue(), err.getvalue())
 
     def up(self, *args: str) -> subprocess.CompletedProcess[str]:
         """`pyrunbook sandbox up`, which must succeed."""
@@ -54,17 +66,10 @@ class Sandbox:
         return result
 
     def ask(self, *args: str, codes: tuple[int, ...] = (0,)) -> str:
-        """What `pyrunbook ARGS…` prints, without a process of its own: for what is not itself under test."""
-        out, err = io.StringIO(), io.StringIO()
-        with (
-            mock.patch.dict(os.environ, self.env, clear=True),
-            contextlib.redirect_stdout(out),
-            contextlib.redirect_stderr(err),
-            pytest.raises(SystemExit) as end,
-        ):
-            main(args)
-        assert end.value.code in codes, out.getvalue() + err.getvalue()
-        return out.getvalue()
+        """What `pyrunbook ARGS…` prints; it must exit with one of `codes`."""
+        done = self.run(*args)
+        assert done.returncode in codes, done.stdout + done.stderr
+        return done.stdout
 
     def start(self) -> None:
         """Have blue serve 1.0.4."""

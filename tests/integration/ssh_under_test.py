@@ -200,8 +200,8 @@ class Operator(Sandbox):
         self.env |= {"HOME": str(home), "PYRUNBOOK_INVENTORY": str(inventory), "TMPDIR": str(home / "tmp")}
         (home / "tmp").mkdir()
 
-    def run(self, *args: str, timeout: float = 120, **options: Any) -> subprocess.CompletedProcess[str]:
-        return super().run(*args, timeout=timeout, **{"cwd": self.elsewhere, **options})
+    def run(self, *args: str) -> subprocess.CompletedProcess[str]:
+        return self.process(*args, cwd=self.elsewhere)
 
 
 def remote_service(sandbox: Sandbox, machine: SshMachine) -> dict[str, Any]:

@@ -209,7 +209,7 @@ def test_a_journal_of_another_user(sandbox: Sandbox, tmp_path: Path, owned: str)
 
 def test_a_sandbox_that_is_down(sandbox: Sandbox) -> None:
     """The last one: it stops the sandbox."""
-    sandbox.run("sandbox", "down", check=True)
+    sandbox.ask("sandbox", "down")
     found = findings(sandbox)
     assert wrong(found) == ["inventory"]
     assert "the sandbox is not running" in found["inventory"]["seen"]

@@ -1,13 +1,14 @@
 """What a role has changed in a scenario's sandbox: files of the service and of pyrunbook, and which processes run.
 
-Without `since` it returns the state. With it, a difference is reported as a change, and in check mode as a failure:
-so a role that changes something and says nothing fails the idempotence check too.
+Without `since` it returns the state. With it, a difference in check mode is a failure. With `again` a difference is one
+too, and so is a task that has reported a change: a second run must change nothing, and say so.
 """
 
 from __future__ import annotations
 
 import hashlib
 import itertools
+import json
 import os
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,8 @@ from pyrunbook.sandbox.supervision import Supervisor
 
 LEFT_OUT = ("sandbox/logs", "sandbox/run", "sandbox/proxy/data", "home/journal", "home/run")
 """Written while nothing is asked for: logs, sockets, the proxy's own data, and the record of the run itself."""
+CHANGED = "SCENARIO_CHANGED"
+"""What the callback scenario_changes remembers: JSON, titles of the tasks of this play that have reported a change."""
 
 
 def files(base: Path) -> dict[str, str]:
@@ -64,7 +67,9 @@ class ActionModule(ActionBase):
         expected = self._task.args.get("expected", [])
         keys = (state.keys() | since.keys()) - set(expected)
         different = sorted(key for key in keys if state.get(key) != since.get(key))
-        if different:
-            self._display.display(f"different now: {', '.join(different)}")
-        failed = bool(different) and self._task.check_mode
-        return {"changed": bool(different), "failed": failed, "different": different, "msg": ", ".join(different)}
+        again = self._task.args.get("again", False)
+        reported = json.loads(os.environ[CHANGED]) if again else []
+        failed = bool(different or reported) and (again or self._task.check_mode)
+        said = [f"different now: {', '.join(different)}"] if different else []
+        said += [f"reported a change again: {', '.join(reported)}"] if reported else []
+        return {"changed": bool(different), "failed": failed, "different": different, "msg": "; ".join(said)}
