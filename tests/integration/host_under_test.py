@@ -69,7 +69,8 @@ class FakeSystemd:
         self.units.mkdir(parents=True)
         self.programs.mkdir()
         script = Path(__file__).with_name("fake_systemd.py")
-        (self.programs / "systemctl").write_text(f'#!/bin/sh\nexec {sys.executable} {script} {self.directory} "$@"\n')
+        start = f"{sys.executable} -E -s -S {script} {self.directory}"  # the standard library is enough
+        (self.programs / "systemctl").write_text(f'#!/bin/sh\nexec {start} "$@"\n')
         (self.programs / "systemctl").chmod(0o755)
         (self.programs / "sudo").write_text(SUDO)
         (self.programs / "sudo").chmod(0o755)

@@ -168,7 +168,7 @@ def until(sandbox: Sandbox, wanted: str) -> None:
     deadline = time.monotonic() + 60
     while step(sandbox) != wanted:
         assert time.monotonic() < deadline, f"the rotation never was {wanted}"
-        time.sleep(0.002)
+        time.sleep(0.01)
 
 
 # What a death leaves depends on the move, not on who died: test_pki_rotation dies in each one, test_engine.py in each

@@ -113,7 +113,7 @@ def rotated_under_traffic(sandbox: Sandbox, rotate: Callable[[Sandbox], int]) ->
 
 
 @pytest.mark.timeout(1500)
-@pytest.mark.parametrize(("rotations", "by_command"), [(3, 0), pytest.param(10, BY_COMMAND, marks=pytest.mark.long)])
+@pytest.mark.parametrize(("rotations", "by_command"), [(2, 0), pytest.param(10, BY_COMMAND, marks=pytest.mark.long)])
 def test_rotations_fail_no_handshake(sandbox: Sandbox, rotations: int, by_command: int) -> None:
     """And the plain proxy's clients notice nothing at all.
 

@@ -11,6 +11,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import pytest
 from sandbox_under_test import Sandbox
@@ -22,6 +23,23 @@ from pyrunbook.sandbox import state
 pytestmark = pytest.mark.integration
 ROOT = Path(__file__).resolve().parents[2]
 CANARY = "cAnArY-3b77"
+EACH = """
+import contextlib, io, json, sys, traceback
+from pyrunbook.cli.main import main
+ends = {}
+for command in sys.argv[1:]:
+    said = io.StringIO()
+    with contextlib.redirect_stdout(said), contextlib.redirect_stderr(said):
+        try:
+            main(command.split())
+        except SystemExit as end:
+            code = end.code
+        except BaseException:
+            code, _ = None, traceback.print_exc()
+    ends[command] = (code, said.getvalue())
+print(json.dumps(ends))
+"""
+"""A program: `pyrunbook` with each of its arguments, and as what each of them ended, as JSON."""
 
 
 @pytest.fixture(scope="module")
@@ -35,9 +53,8 @@ def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
 
 
 def doctor(sandbox: Sandbox, *args: str, code: int = 3, **environment: str) -> str:
-    argv = [sys.executable, "-m", "pyrunbook", "doctor", *args]
-    env = {**sandbox.env, **environment}
-    done = subprocess.run(argv, env=env, capture_output=True, text=True, timeout=120, check=False)
+    with mock.patch.dict(sandbox.env, environment):
+        done = sandbox.run("doctor", *args)
     assert done.returncode == code, (args, done.stdout, done.stderr)
     assert done.stderr == ""
     assert CANARY not in done.stdout
@@ -190,20 +207,16 @@ def test_a_journal_of_another_user(sandbox: Sandbox, tmp_path: Path, owned: str)
     (home / owned).chmod(0o700 if owned == "." else 0o600)
     os.chown(home / owned, 65534, 65534)
     # Without these capabilities root may open no more than what it owns.
-    bare = ["setpriv", "--bounding-set=-dac_override,-dac_read_search", sys.executable, "-m", "pyrunbook"]
-    for words in (["doctor"], ["maintenance", "--yes"], ["history"], ["recover"], ["rollback", "--yes"], ["unlock"]):
-        done = subprocess.run(
-            [*bare, *words],
-            env={**sandbox.env, "PYRUNBOOK_HOME": str(home)},
-            capture_output=True,
-            text=True,
-            timeout=120,
-            check=False,
-        )
-        said = done.stdout + done.stderr
-        assert done.returncode in (2, 3), (words, said)
-        assert "Traceback" not in said, (words, said)
-        assert str(home) in said or "no rollback plan" in said, (words, said)
+    bare = ["setpriv", "--bounding-set=-dac_override,-dac_read_search", sys.executable, "-c", EACH]
+    env = {**sandbox.env, "PYRUNBOOK_HOME": str(home)}
+    commands = ("doctor", "maintenance --yes", "history", "recover", "rollback --yes", "unlock")
+    done = subprocess.run([*bare, *commands], env=env, capture_output=True, text=True, timeout=120, check=False)
+    ends = json.loads(done.stdout)
+    assert list(ends) == list(commands)
+    for command, (code, said) in ends.items():
+        assert code in (2, 3), (command, said)
+        assert "Traceback" not in said, (command, said)
+        assert str(home) in said or "no rollback plan" in said, (command, said)
     assert sandbox.status()["active"] == "blue"
 
 
