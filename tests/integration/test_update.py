@@ -44,8 +44,8 @@ STEPS = (
 REFUSED_AFTER = ("rollback_plan", "verify")
 """After a death in these steps the next update is tried before the recovery; what refuses it is the same after all."""
 KEPT = {"cli": ("backup",), "ansible": ("deploy_green",)}
-"""Where an update is killed in CI: before its plan, and after it. A test below kills its way back. test_engine.py kills a
-synthetic runbook in each step and each process, and `make test LONG=1` does so here.
+"""Where an update is killed in CI: before its plan, and after it. A test below kills its way back. test_engine.py kills
+a synthetic runbook in each step and each process, and `make test LONG=1` does so here.
 """
 KILLS = {
     process: [pytest.param(step, marks=[] if step in kept else [pytest.mark.long]) for step in STEPS]
