@@ -345,7 +345,7 @@ def test_the_shipped_roles_are_enough_for_all_that_a_page_says_to_type(
                     typed.do(block)
             for block in desk.operator.back(steps):
                 typed.do(block)
-        desk.put_back(replicas=1)
+        desk.put_back(replicas=2)  # the autoscaler's minimum
     with desk.shell() as typed:
         for block in desk.operator.forward():
             typed.do(block)
