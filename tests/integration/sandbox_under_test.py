@@ -17,6 +17,7 @@ import psutil
 import pytest
 
 from pyrunbook.cli.main import main
+from pyrunbook.errors import ExitCode
 from pyrunbook.sandbox import content, processes, state
 from pyrunbook.sandbox.layout import Layout
 from pyrunbook.sandbox.supervision import Supervisor
@@ -57,11 +58,14 @@ class Sandbox:
             finally:
                 for number, handler in before.items():
                     signal.signal(number, handler)
-        return subprocess.CompletedProcess(args, int(end.value.code or 0), out.getvalue(), err.getvalue())
+        code = int(end.value.code or 0)
+        if code == ExitCode.INTERRUPTED:  # no test interrupts this process: somebody wants the tests to end
+            raise KeyboardInterrupt
+        return subprocess.CompletedProcess(args, code, out.getvalue(), err.getvalue())
 
     def up(self, *args: str) -> subprocess.CompletedProcess[str]:
         """`pyrunbook sandbox up`, which must succeed."""
-        result = self.run("sandbox", "up", *args)
+        result = self.process("sandbox", "up", *args)
         assert result.returncode == 0, result.stdout + result.stderr
         return result
 
