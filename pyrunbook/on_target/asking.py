@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import http.client
 import socket
-import ssl
 from collections.abc import Collection
-from urllib.parse import SplitResult, urlsplit
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from urllib.parse import SplitResult
 
 SECONDS = 2.0
 """How long a color may take to answer when only its state is read."""
@@ -21,8 +22,13 @@ def reason(error: BaseException, seconds: float | None = None) -> str:
     within = getattr(error, "reason", None)
     if isinstance(within, BaseException):  # urllib wraps it
         error = within
+    if isinstance(error, ConnectionError) and error.strerror:
+        return error.strerror
     if isinstance(error, socket.gaierror):
         return f"the name is not known here ({error.strerror})"
+    import http.client
+    import ssl
+
     if isinstance(error, ssl.SSLCertVerificationError):
         return f"TLS: the certificate is not trusted here ({error.verify_message})"
     if isinstance(error, ssl.SSLError):
@@ -46,6 +52,9 @@ def why_not_ready(address: str, url: str, status: Collection[int] = (200,), seco
         status: that count as ready.
         seconds: for one answer.
     """
+    import http.client
+    from urllib.parse import urlsplit
+
     asked = urlsplit(url)
     ways = [("http", address), (asked.scheme, asked.netloc)]
     if asked.scheme == "https":  # the color itself may speak TLS; whether its certificate is trusted is not asked here
@@ -73,6 +82,10 @@ def _status(scheme: str, place: str, asked: SplitResult, seconds: float, trustin
         OSError, http.client.HTTPException: there is none.
         ValueError: no port in `place`.
     """
+    import http.client
+    import ssl
+    from urllib.parse import urlsplit
+
     split = urlsplit("//" + place)
     host, port = split.hostname or "", split.port
     connection: http.client.HTTPConnection

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import tempfile
 
 
 def sync_directory(path: str) -> None:
@@ -26,7 +25,8 @@ def write(path: str, content: bytes, mode: int = 0o600) -> None:
         OSError: nothing was replaced.
     """
     directory = os.path.dirname(os.path.abspath(path))
-    descriptor, temporary = tempfile.mkstemp(dir=directory, prefix="." + os.path.basename(path) + ".")
+    temporary = os.path.join(directory, f".{os.path.basename(path)}.{os.urandom(4).hex()}")
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
     try:
         with os.fdopen(descriptor, "wb") as stream:
             stream.write(content)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import http.client
 import os
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -112,6 +111,8 @@ def maintenance(address: str, host: str) -> list[Obstacle]:
         address: host:port of `service_maintenance_address`.
         host: the name that clients ask for, as in their Host header.
     """
+    import http.client
+
     name, _, port = address.rpartition(":")
     try:
         connection = http.client.HTTPConnection(name.strip("[]"), int(port), timeout=TIMEOUT)

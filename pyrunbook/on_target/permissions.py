@@ -8,10 +8,11 @@ from __future__ import annotations
 import grp
 import os
 import pwd
-import shutil
 import stat
-import subprocess
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    import subprocess
 
 TIMEOUT = 10.0
 """Seconds that sudo may take for one answer."""
@@ -38,6 +39,8 @@ def _name(number: int, user: bool) -> str:
 
 def forbidden(commands: list[list[str]], next_step: str) -> list[Obstacle]:
     """Commands through sudo that it would not run for us without a password, in one obstacle."""
+    import subprocess
+
     asked = [argv for argv in commands if os.path.basename(argv[0]) == "sudo"]
     # All at once: one after the other they would take half a second.
     try:
@@ -61,6 +64,8 @@ def forbidden(commands: list[list[str]], next_step: str) -> list[Obstacle]:
 
 
 def _look(argv: list[str]) -> subprocess.Popen[str]:
+    import subprocess
+
     quiet = subprocess.DEVNULL
     return subprocess.Popen(argv, stdin=quiet, stdout=quiet, stderr=subprocess.PIPE, text=True)
 
@@ -120,6 +125,8 @@ def certificate(directory: str, owner: str, group: str, reload: list[str]) -> li
         group: of the group; empty: ours.
         reload: the command that has the server read the pair again; may be empty.
     """
+    import shutil
+
     us, root = account(), os.geteuid() == 0
     try:
         user, members = identities(owner, group)

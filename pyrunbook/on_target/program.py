@@ -2,6 +2,7 @@
 
 Nothing of it is ever a file on the machine, so there is nothing to be trusted, checked or removed there, a full disk
 does not matter, and arguments are in no process list. Compiling the few sources that a call imports takes about 5 ms.
+Importing costs more (`http.client` 50 ms, `tempfile` 20), so a module imports where it is needed what few calls need.
 """
 
 from __future__ import annotations

@@ -17,8 +17,8 @@ from collections import deque
 from collections.abc import Iterator
 from typing import Any
 
-from . import archive, asking, durable, upstream
-from .units import LOG_LINES, Supervisor, Systemd, UnitError, watch
+from . import asking, durable, upstream
+from .units import LOG_LINES, Supervisor, SupervisorSocket, Systemd, UnitError, watch
 
 COLORS = ("blue", "green")
 
@@ -52,9 +52,14 @@ def manager_for(service: dict[str, Any]) -> Any:
     if service["manager"] == "systemd":
         return Systemd(service.get("systemctl_command"))
     if service["manager"] == "supervisor":
+        from .supervisor_socket import path_of
+
+        config = service.get("supervisor_config") or ""
+        if not service.get("supervisor_command") and (path := path_of(config)):
+            return SupervisorSocket(path)
         beside = os.path.join(os.path.dirname(sys.executable), "supervisorctl")
         found = beside if os.path.exists(beside) else "supervisorctl"
-        return Supervisor(service.get("supervisor_config") or "", service.get("supervisor_command") or [found])
+        return Supervisor(config, service.get("supervisor_command") or [found])
     raise SlotError("unknown service_manager {!r}: systemd or supervisor".format(service["manager"]))
 
 
@@ -379,6 +384,8 @@ class Slots:
         return [f"{color} stopped, with {release} in it as before"] if changed or other else []
 
     def _restore(self, release: str, backup: dict[str, Any] | None) -> None:
+        from . import archive
+
         if not backup or not os.path.isfile(backup["path"]):
             raise SlotError(
                 "release {} is gone, and so is its backup {}".format(release, (backup or {}).get("path", ""))

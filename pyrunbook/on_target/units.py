@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-import subprocess
 import time
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import subprocess
 
 COMMAND_TIMEOUT = 150.0
 """Seconds that a process manager may take for one command, the grace period of a stopping process included."""
@@ -20,6 +23,8 @@ class UnitError(Exception):
 
 
 def _run(argv: list[str]) -> subprocess.CompletedProcess[str]:
+    import subprocess
+
     try:
         return subprocess.run(
             argv,
@@ -48,14 +53,29 @@ class Supervisor:
     def __init__(self, config: str, command: list[str]) -> None:
         self._ctl = [*command, "-c", config]
 
+    def _states(self, *units: str) -> dict[str, tuple[str, int]]:
+        """State and pid of each unit, asked in one call."""
+        done = _run([*self._ctl, "status", *units])
+        found = {}
+        for words in map(str.split, done.stdout.splitlines()):
+            if len(words) > 1 and words[0] in units and words[1] in STATES:
+                pid = words[3].rstrip(",") if words[1:3] == ["RUNNING", "pid"] else "0"
+                found[words[0]] = words[1], int(pid)
+        if missing := [unit for unit in units if unit not in found]:
+            said = (done.stdout + done.stderr).strip()
+            raise UnitError(said or "supervisorctl said nothing about {}".format(", ".join(missing)))
+        return found
+
+    def _order(self, order: str, unit: str) -> str:
+        """`start` or `stop` a unit, and wait; why it was refused, empty when it was not."""
+        done = _run([*self._ctl, order, unit])
+        well = {"start": f"{unit}: started", "stop": f"{unit}: stopped"}[order]
+        said = (done.stdout + done.stderr).strip()
+        return "" if done.stdout.strip() == well else said or "supervisorctl said nothing"
+
     def status(self, unit: str) -> tuple[str, int]:
         """State (`RUNNING`, `STOPPED`, `BACKOFF`, `FATAL`, …; supervisor's own words) and pid (0 when none)."""
-        done = _run([*self._ctl, "status", unit])
-        words = done.stdout.split()
-        if len(words) < 2 or words[0] != unit:
-            raise UnitError((done.stdout + done.stderr).strip() or f"supervisorctl said nothing about {unit}")
-        pid = int(words[3].rstrip(",")) if words[1] == "RUNNING" and words[2] == "pid" else 0
-        return words[1], pid
+        return self._states(unit)[unit]
 
     def running(self, unit: str) -> bool:
         """Whether the unit's process runs (starting and stopping included)."""
@@ -63,28 +83,24 @@ class Supervisor:
 
     def which_run(self, *units: str) -> set[str]:
         """The units that run, asked in one call."""
-        done = _run([*self._ctl, "status", *units])
-        states = {words[0]: words[1] for line in done.stdout.splitlines() if len(words := line.split()) > 1}
-        if unknown := [unit for unit in units if states.get(unit) not in STATES]:
-            said = (done.stdout + done.stderr).strip()
-            raise UnitError(said or "supervisorctl said nothing about {}".format(", ".join(unknown)))
-        return {unit for unit in units if states[unit] in ("RUNNING", "STARTING", "STOPPING")}
+        states = self._states(*units)
+        return {unit for unit in units if states[unit][0] in ("RUNNING", "STARTING", "STOPPING")}
 
     def start(self, unit: str) -> None:
         """Start it and wait until supervisor counts it as started (`startsecs`)."""
-        if (done := _run([*self._ctl, "start", unit])).stdout.strip() == f"{unit}: started":
+        if not (said := self._order("start", unit)):
             return
         state = self.status(unit)[0]
-        if state == "BACKOFF" and "already started" in done.stdout:  # it is waiting to try again
-            _run([*self._ctl, "stop", unit])
-            done = _run([*self._ctl, "start", unit])
+        if state == "BACKOFF" and "already started" in said.lower().replace("_", " "):  # it is waiting to try again
+            self._order("stop", unit)
+            said = self._order("start", unit)
             state = self.status(unit)[0]
         if state != "RUNNING":
-            raise UnitError(f"{unit} is {state}: {(done.stdout + done.stderr).strip()}")
+            raise UnitError(f"{unit} is {state}: {said}")
 
     def stop(self, unit: str) -> None:
         """Stop it: SIGTERM, and SIGKILL after the unit's own grace period."""
-        if _run([*self._ctl, "stop", unit]).stdout.strip() == f"{unit}: stopped":
+        if not self._order("stop", unit):
             return
         state = self.status(unit)[0]  # "not running" is also said of what is about to stop
         if state not in ("STOPPED", "EXITED", "FATAL"):
@@ -97,6 +113,49 @@ class Supervisor:
     def words(self, unit: str) -> str:  # noqa: ARG002  # as Systemd's
         """Nothing: supervisor writes the unit's output into a file."""
         return ""
+
+
+class SupervisorSocket(Supervisor):
+    """The same without supervisorctl.
+
+    Args:
+        path: the socket of the supervisord.
+    """
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+
+    def _call(self, method: str, unit: str) -> Any:
+        """What a method says of a unit; a refusal is raised as a `supervisor_socket.Fault`."""
+        from .supervisor_socket import call
+
+        try:
+            return call(self._path, method, unit, timeout=COMMAND_TIMEOUT)
+        except OSError as error:
+            raise UnitError(f"unix://{self._path}: {error.strerror or error}") from error
+
+    def _states(self, *units: str) -> dict[str, tuple[str, int]]:
+        from .supervisor_socket import Fault
+
+        found = {}
+        for unit in units:
+            try:
+                info = self._call("getProcessInfo", unit)
+            except Fault as fault:
+                raise UnitError(f"{unit}: ERROR ({fault})") from fault
+            if info["statename"] not in STATES:
+                raise UnitError("{} is {}".format(unit, info["statename"]))
+            found[unit] = info["statename"], int(info["pid"]) if info["statename"] == "RUNNING" else 0
+        return found
+
+    def _order(self, order: str, unit: str) -> str:
+        from .supervisor_socket import Fault
+
+        try:
+            done = self._call(order + "Process", unit)
+        except Fault as fault:
+            return f"{unit}: ERROR ({fault})"
+        return "" if done == "1" else f"{unit}: {done}"
 
 
 SHOW = ("show", "--property=LoadState,ActiveState,MainPID")

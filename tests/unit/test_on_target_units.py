@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import os
+import socketserver
+import subprocess
+import threading
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from xmlrpc.client import Fault
+from xmlrpc.server import SimpleXMLRPCDispatcher, SimpleXMLRPCRequestHandler
 
 import pytest
 
-from pyrunbook.on_target import units
-from pyrunbook.on_target.units import Supervisor, Systemd, UnitError, watch
+from pyrunbook.on_target import supervisor_socket, units
+from pyrunbook.on_target.slots import manager_for
+from pyrunbook.on_target.units import Supervisor, SupervisorSocket, Systemd, UnitError, watch
 
 SUPERVISORCTL = """#!/bin/sh
 echo "supervisorctl $*" >> "$FAKE/asked"
@@ -92,9 +99,66 @@ def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Machine:
     return Machine(state)
 
 
-@pytest.fixture
-def supervisor() -> Supervisor:
-    return Supervisor("/srv/supervisord.conf", ["supervisorctl"])
+class _Handler(SimpleXMLRPCRequestHandler):
+    disable_nagle_algorithm = False  # a unix socket has none
+
+
+class _Server(socketserver.UnixStreamServer, SimpleXMLRPCDispatcher):
+    """A supervisord whose programs are those of the stand-in for supervisorctl; it refuses as supervisor does."""
+
+    logRequests = False  # noqa: N815
+
+    def __init__(self, path: Path) -> None:
+        SimpleXMLRPCDispatcher.__init__(self, allow_none=True, encoding="utf-8")
+        socketserver.UnixStreamServer.__init__(self, str(path), _Handler)
+        for method in (self.getProcessInfo, self.startProcess, self.stopProcess):
+            self.register_function(method, f"supervisor.{method.__name__}")
+
+    @staticmethod
+    def _ask(command: str, unit: str) -> str:
+        asked = ["supervisorctl", "-c", "/srv/supervisord.conf", command, unit]
+        said = subprocess.run(asked, capture_output=True, text=True, check=False).stdout.strip()
+        code, word = next((known for told, known in FAULTS.items() if told in said), (0, ""))
+        if code:
+            raise Fault(code, f"{word}: {unit}")
+        return said
+
+    def getProcessInfo(self, unit: str) -> dict[str, Any]:  # noqa: N802
+        words = self._ask("status", unit).split()
+        pid = int(words[3].rstrip(",")) if words[2] == "pid" else 0
+        return {"name": unit, "statename": words[1], "pid": pid, "description": "", "spawnerr": ""}
+
+    def startProcess(self, unit: str, wait: bool = True) -> bool:  # noqa: N802
+        assert wait
+        return bool(self._ask("start", unit))
+
+    def stopProcess(self, unit: str, wait: bool = True) -> bool:  # noqa: N802
+        assert wait
+        return bool(self._ask("stop", unit))
+
+
+FAULTS = {
+    "no such process": (10, "BAD_NAME"),
+    "already started": (60, "ALREADY_STARTED"),
+    "not running": (70, "NOT_RUNNING"),
+    "spawn error": (50, "SPAWN_ERROR"),
+}
+
+
+@pytest.fixture(params=["supervisorctl", "socket"])
+def supervisor(request: pytest.FixtureRequest, machine: Machine, tmp_path: Path) -> Iterator[Supervisor]:
+    """Both ways to talk to supervisor."""
+    if request.param == "supervisorctl":
+        yield Supervisor("/srv/supervisord.conf", ["supervisorctl"])
+        return
+    with _Server(tmp_path / "supervisor.sock") as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        try:
+            yield SupervisorSocket(str(tmp_path / "supervisor.sock"))
+        finally:
+            server.shutdown()
+            thread.join()
 
 
 # --- supervisor --------------------------------------------------------------------------------------------------
@@ -134,7 +198,7 @@ def test_supervisor_states(machine: Machine, supervisor: Supervisor, state: str,
     assert supervisor.running("af-blue") is running
     machine.asked()
     assert supervisor.which_run("af-blue", "af-green") == ({"af-blue"} if running else set()) | {"af-green"}
-    assert len(machine.asked()) == 1
+    assert isinstance(supervisor, SupervisorSocket) or len(machine.asked()) == 1
 
 
 def test_supervisor_starts_one_that_it_keeps_trying(machine: Machine, supervisor: Supervisor) -> None:
@@ -148,7 +212,7 @@ def test_supervisor_starts_one_that_it_keeps_trying(machine: Machine, supervisor
 def test_supervisor_start_that_fails(machine: Machine, supervisor: Supervisor, state: str) -> None:
     machine.set("af-blue", "STOPPED")
     machine.misbehave("af-blue", "start.to", state)
-    with pytest.raises(UnitError, match=rf"af-blue is {state}: af-blue: ERROR \(spawn error\)"):
+    with pytest.raises(UnitError, match=rf"af-blue is {state}: af-blue: ERROR \((spawn error|SPAWN_ERROR: af-blue)\)"):
         supervisor.start("af-blue")
 
 
@@ -174,6 +238,56 @@ def test_supervisor_that_is_not_there_is_no_stopped_unit(machine: Machine, tmp_p
             Supervisor("c", prefix).running("af-blue")
     with pytest.raises(UnitError, match="no such process"):
         Supervisor("c", ["supervisorctl"]).running("af-other")
+
+
+def test_a_supervisor_without_a_socket_is_no_stopped_unit(tmp_path: Path, supervisor: Supervisor) -> None:
+    with pytest.raises(UnitError, match=r"no such process|BAD_NAME: a<b"):
+        supervisor.running("a<b")
+    gone = SupervisorSocket(str(tmp_path / "gone.sock"))
+    with pytest.raises(UnitError, match=r"gone\.sock: No such file or directory"):
+        gone.running("af-blue")
+    with pytest.raises(UnitError, match=r"gone\.sock: No such file or directory"):
+        gone.stop("af-blue")
+
+
+@pytest.mark.parametrize("answer", [b"", b"HTTP/1.0 401 Unauthorized\r\n\r\n", b"HTTP/1.0 200 OK\r\n\r\n<html><br>"])
+def test_an_answer_that_is_none_of_supervisor(tmp_path: Path, answer: bytes) -> None:
+    path = str(tmp_path / "other.sock")
+
+    class Other(socketserver.StreamRequestHandler):
+        def handle(self) -> None:
+            self.request.recv(65536)
+            self.wfile.write(answer)
+
+    with socketserver.UnixStreamServer(path, Other) as server:
+        thread = threading.Thread(target=server.handle_request)
+        thread.start()
+        with pytest.raises(UnitError, match="401 Unauthorized" if b"401" in answer else "none of supervisor"):
+            SupervisorSocket(path).running("af-blue")
+        thread.join()
+
+
+@pytest.mark.parametrize(
+    ("text", "path"),
+    [
+        ("[supervisorctl]\nserverurl=unix:///run/s.sock ; the socket\n", "/run/s.sock"),
+        ("[supervisorctl]\nserverurl = unix://%(here)s/s.sock\n[include]\nfiles = c/*.conf\n", "HERE/s.sock"),
+        ("[supervisorctl]\nserverurl=unix:///run/s.sock\nusername=me\npassword=%(ENV_P)s\n", ""),
+        ("[supervisorctl]\nserverurl=unix://%(ENV_RUN)s/s.sock\n", ""),
+        ("[supervisorctl]\nserverurl=http://localhost:9001\n", ""),
+        ("[supervisord]\n", ""),
+        ("nonsense", ""),
+    ],
+)
+def test_the_socket_that_supervisorctl_would_use(tmp_path: Path, text: str, path: str) -> None:
+    config = tmp_path / "supervisord.conf"
+    config.write_text(text)
+    assert supervisor_socket.path_of(str(config)) == path.replace("HERE", str(tmp_path))
+    service = {"manager": "supervisor", "supervisor_config": str(config), "supervisor_command": []}
+    assert isinstance(manager_for(service), SupervisorSocket) is bool(path)
+    by_command = manager_for({**service, "supervisor_command": ["sudo", "supervisorctl"]})
+    assert not isinstance(by_command, SupervisorSocket)
+    assert supervisor_socket.path_of(str(tmp_path / "missing.conf")) == ""
 
 
 def test_a_command_that_does_not_return(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

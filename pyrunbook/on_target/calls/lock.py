@@ -6,7 +6,7 @@ import os
 from collections.abc import Sequence
 from typing import Any
 
-from .. import lock_file, permissions
+from .. import lock_file
 from . import CallFailed
 
 
@@ -34,6 +34,8 @@ def lock(
         msg = f"The lock of this service is {error} ({path})."
         raise CallFailed(msg, lock_holder=error.holder, refused=True) from error
     except OSError as error:
+        from .. import permissions
+
         found = permissions.not_writable(os.path.dirname(path), path + ".guard")
         msg = f"The lock {path} cannot be used: {found[0].seen if found else error}"
         if found:
