@@ -218,7 +218,7 @@ class HostService(Service, frozen=True, kw_only=True, rename=_variable):
         manager: what starts and stops its processes.
         maintenance_address: what the proxy dials when no color serves; answers 503.
         supervisor_config: supervisord.conf; required with `supervisor`.
-        supervisor_command: argv that runs supervisorctl; found by itself when missing.
+        supervisor_command: argv that runs supervisorctl; its socket is asked when missing.
         systemctl_command: argv that runs systemctl; `systemctl` when missing.
     """
 

@@ -18,7 +18,8 @@ options:
       manager: {description: The process manager., type: str, required: true, choices: [systemd, supervisor]}
       supervisor_config: {description: Path of supervisord.conf., type: str, default: ""}
       supervisor_command:
-        description: Argv prefix that runs supervisorctl; found beside Python or on PATH when empty.
+        description: >-
+          Argv prefix that runs supervisorctl. When empty, the socket that supervisord.conf names is asked.
         type: list
         elements: str
         default: []
