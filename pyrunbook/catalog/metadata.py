@@ -164,9 +164,9 @@ class Metadata(Struct, frozen=True, kw_only=True):
 
     Attributes:
         schema: version of this block: 1.
-        title: of the page and of the run.
+        title: of the page and of the run; the name of the play when missing.
         owner: the team or person who answers for it.
-        summary: what it does, and what one has afterwards, in a sentence or two.
+        summary: what it does, and what one has afterwards, in a sentence or two; `short_description` when missing.
         frequency: how often it is run, for readers.
         window: when it may run.
         symptoms: what one sees when there is this incident.
@@ -192,16 +192,18 @@ class Metadata(Struct, frozen=True, kw_only=True):
             id to the input that this runbook requires).
         ended_by: id of the runbook that ends what a run of this one leaves on purpose, such as an incident's secure
             mode.
+        step_inputs: inputs of its steps that an operator gives to a run (`-e`); the roles say what they are.
         titles: language to step to the step's title. A step is its id, or `<phase>.<id>` where two phases have the
-            same. English titles are the names of the playbook's tasks.
+            same. English titles are the names of the playbook's tasks. A step that is called as its role calls itself
+            (`title` of its `meta/step.yml`) needs none.
         inputs: language to input to what it means; the English words are its description.
     """
 
-    schema: Literal[1]
-    title: Text
+    schema: Literal[1] = 1
+    title: Text = msgspec.field(default_factory=lambda: Text(""))
     owner: str
     updated: date
-    summary: Text | None = None
+    summary: Text = msgspec.field(default_factory=lambda: Text(""))
     estimate: Duration = msgspec.field(default_factory=Duration)
     reserve: Duration = msgspec.field(default_factory=Duration)
     timeout: Duration | None = None
@@ -222,6 +224,7 @@ class Metadata(Struct, frozen=True, kw_only=True):
     alerts: tuple[str, ...] = ()
     undone_by: str = ROLLBACK
     ended_by: str | None = None
+    step_inputs: tuple[str, ...] = ()
     titles: dict[str, dict[str, str]] = msgspec.field(default_factory=dict)
     inputs: dict[str, dict[str, str]] = msgspec.field(default_factory=dict)
 
@@ -319,6 +322,8 @@ def read_metadata(file: Path) -> tuple[str, ArgumentSpec]:
         name, node = found
         spec = read_struct(document, node, ArgumentSpec, f"argument_specs.{name}", problems)
         if spec is not None:
+            msgspec.structs.force_setattr(spec.runbook, "title", spec.runbook.title or Text(name))
+            msgspec.structs.force_setattr(spec.runbook, "summary", spec.runbook.summary or Text(spec.short_description))
             add_translations(file, spec.runbook, problems)
     if problems or spec is None:
         raise InvalidFile(problems)

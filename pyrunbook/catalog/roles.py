@@ -78,6 +78,12 @@ def read_role(roles: Path, name: str, project: Path | None = None) -> Role:
     )
 
 
+def inputs_of_role(path: Path) -> dict[str, Input]:
+    """The inputs that a role in this directory declares; mistakes are left to `read_role`."""
+    file, spec = _main_spec(path, path)
+    return dict(_inputs(file, spec, {})) if file else {}
+
+
 def _one_of(directory: Path, name: str, boundary: Path) -> Path | None:
     for suffix in (".yml", ".yaml"):
         file = directory / f"{name}{suffix}"

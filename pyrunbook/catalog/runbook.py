@@ -15,6 +15,7 @@ import msgspec
 
 from pyrunbook.catalog.metadata import ArgumentSpec, Input, Metadata, Trouble, Variables, read_metadata
 from pyrunbook.catalog.playbook import STRATEGIES, AppliedRole, Phase, Play, Playbook, read_playbook
+from pyrunbook.catalog.roles import inputs_of_role
 from pyrunbook.catalog.step_notes import NOTES, StepNotes, read_step_notes
 from pyrunbook.catalog.values import NO_TIME, Duration, Text
 from pyrunbook.errors import BadInput
@@ -116,10 +117,28 @@ class Runbook:
         """What the `runbook` block says."""
         return self.spec.runbook
 
+    @cached_property
+    def _step_inputs(self) -> dict[str, tuple[str, Input]]:
+        """The inputs of its steps that an operator gives to a run, each with the role that declares it."""
+        asked, found = self.metadata.step_inputs, {}
+        for role in {item.role: None for item in self.playbook.imports} if asked else ():
+            declared = inputs_of_role(self.role_home(role) / role)
+            found.update({name: (role, declared[name]) for name in asked if name in declared and name not in found})
+        return {name: found[name] for name in asked if name in found}
+
     @property
     def inputs(self) -> dict[str, Input]:
         """What can be given with `-e`."""
-        return self.spec.options
+        return self.spec.options | {name: item for name, (_, item) in self._step_inputs.items()}
+
+    def meanings(self, language: str) -> dict[str, str]:
+        """What its inputs mean in another language than English, where somebody has said so."""
+        found: dict[str, str] = {}
+        for name, (role, _) in self._step_inputs.items():
+            notes = self.notes_of(role)
+            words = notes.inputs.get(language, {}) if notes else {}
+            found |= {name: words[name]} if name in words else {}
+        return found | self.metadata.inputs.get(language, {})
 
     @property
     def needed(self) -> list[str]:
@@ -221,14 +240,22 @@ class Runbook:
         notes: dict[str, StepNotes | None] = {}
         problems: list[Problem] = []
         for role in {item.role for item in self.playbook.imports}:
-            file = self.role_home(role) / role / NOTES
             try:
-                notes[role] = read_step_notes(file) if file.is_file() else None
+                notes[role] = self.notes_of(role)
             except InvalidFile as error:
                 problems += error.problems
         if problems:
             raise InvalidFile(problems)
         return [Step(**vars(applied), notes=notes[applied.role]) for applied in self.playbook.chosen(strategy)]
+
+    def notes_of(self, role: str) -> StepNotes | None:
+        """What a role says of itself as a step; `None` where it says nothing.
+
+        Raises:
+            InvalidFile: with every mistake in it.
+        """
+        file = self.role_home(role) / role / NOTES
+        return read_step_notes(file) if file.is_file() else None
 
     def refuse_selection(self, chosen: Iterable[str]) -> None:
         """Refuse to run only these steps, with the guards, where that would leave a service in the middle.
@@ -271,8 +298,17 @@ class Runbook:
 
     def title_of(self, step: Step, language: str) -> str:
         """A step's title in a language, in words; the playbook's own where nobody has translated it."""
-        translated = self.metadata.titles.get(language, {})
-        return translated.get(f"{step.phase}.{step.id}") or translated.get(step.id) or step.spoken_title()
+        return self.translated_title(step, language) or step.spoken_title()
+
+    def translated_title(self, step: Step, language: str) -> str:
+        """A step's title in another language than English; empty where nobody has translated it."""
+        given = self.metadata.titles.get(language, {})
+        own = step.notes.title if step.notes and step.notes.title == step.title else None
+        return (
+            given.get(f"{step.phase}.{step.id}")
+            or given.get(step.id)
+            or (own.languages.get(language, "") if own else "")
+        )
 
     def as_dict(self) -> dict[str, Any]:
         """The metadata and the inputs as JSON-like data (see `plain`), without the steps."""
@@ -329,6 +365,9 @@ def read_runbook(runbook_id: str, playbook: Path, roles: Path) -> Runbook:
         names = ", ".join(play.name for play in derived.plays)
         message = f"the spec must be named like its play; the playbook has: {names}"
         problems.append(Problem(file, 1, 1, f"argument_specs.{spec_name}", message))
-    if problems or derived is None or spec is None:
+    runbook = Runbook(runbook_id, playbook, roles, spec, derived) if spec and derived else None
+    for name in set(runbook.metadata.step_inputs) - set(runbook.inputs) if runbook else ():
+        problems.append(Problem(file, 1, 1, "runbook.step_inputs", f"no step of the runbook has the input {name}"))
+    if problems or runbook is None:
         raise InvalidFile(problems, next_step=f"correct it, then: pyrunbook show {runbook_id}")
-    return Runbook(runbook_id, playbook, roles, spec, derived)
+    return runbook

@@ -57,6 +57,7 @@ class StepNotes(Struct, frozen=True, kw_only=True):
 
     Attributes:
         schema: version of the file: 1.
+        title: what the role calls itself as a step; its translations are those of a step that a playbook calls so.
         purpose: what the step does and why.
         expected: what is so when it has succeeded.
         estimate: how long it takes.
@@ -75,7 +76,8 @@ class StepNotes(Struct, frozen=True, kw_only=True):
             the switch cannot be done by a run of its own.
     """
 
-    schema: Literal[1]
+    schema: Literal[1] = 1
+    title: Text | None = None
     purpose: Text
     expected: Text
     estimate: Duration = msgspec.field(default_factory=Duration)

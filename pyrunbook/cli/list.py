@@ -34,7 +34,7 @@ def list_runbooks(ctx: click.Context, as_json: bool) -> None:
                 "id": runbook.id,
                 "category": runbook.category,
                 "title": metadata.title.languages,
-                "summary": metadata.summary.languages if metadata.summary else None,
+                "summary": metadata.summary.languages,
                 "owner": metadata.owner,
                 "updated": metadata.updated.isoformat(),
                 "window": metadata.window.spec,

@@ -47,7 +47,7 @@ def input_tables(
     row = partial(input_row, wording, inventory)
     tables, left_out = [], 0
     if runbook.inputs:
-        words = runbook.metadata.inputs.get(language, {})
+        words = runbook.meanings(language)
         tables.append(("", [row(k, item, item.default, words, declared) for k, item in runbook.inputs.items()]))
     notes = {step.role: step.notes for step in runbook.steps(target.strategy)}
     for name, role in roles.items():

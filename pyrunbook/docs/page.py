@@ -152,12 +152,14 @@ class RunbookPage:
         steps, back = made.made(self._catalog_steps)
         first = next((step for step in steps if step.phase == Phase.PROCEDURE), None)
         people = (metadata, self.target.contacts, self.wording)
-        contacts, checks, troubles = list(contact_rows(*people)), self._checks(steps), self._troubles(steps)
+        said = self.runbook.meanings(self.language)
+        blanks = {name: plain_text(said.get(name) or self.runbook.inputs[name].text) for name in self.runbook.needed}
+        contacts, checks = list(contact_rows(*people)), self._checks(steps)
+        troubles = [*(self._not_given(name, run, why) for name, why in blanks.items()), *self._troubles(steps)]
         done = [step for step in steps if step.phase == Phase.PROCEDURE and step.notes]
         # Where no step only verifies, what each one results in is what there is to see.
         proofs = [step for step in done if step.notes and step.notes.verifies] or done
         no_incident = self.runbook.category != "incidents"
-        said = metadata.inputs.get(self.language, {})
         right_page = list(self._right_page())
         there = {
             "symptoms": metadata.symptoms or no_incident,
@@ -184,7 +186,7 @@ class RunbookPage:
             source=self.target.shown(self.runbook.path),
             incident=not no_incident,
             right_page=right_page,
-            blanks=[(k.upper(), plain_text(said.get(k) or self.runbook.inputs[k].text)) for k in self.runbook.needed],
+            blanks=[(name.upper(), meaning) for name, meaning in blanks.items()],
             attested=[f"**{self.wording.words(p.text)}**" for p in metadata.prerequisites if p.check == "attested"],
             first_action=first,
             other_page=self._other_page(),
@@ -220,7 +222,7 @@ class RunbookPage:
             category=self.runbook.category,
             title=self.wording.words(metadata.title),
             path=file_name(self.runbook.id, self.language, self.languages),
-            summary=self.wording.words(metadata.summary) if metadata.summary else "",
+            summary=self.wording.words(metadata.summary),
             services=self.target.services,
             severity=metadata.severity or "",
             owner=metadata.owner,
@@ -295,6 +297,12 @@ class RunbookPage:
             }
             for trouble, where in found.values()
         ]
+
+    def _not_given(self, name: str, commands: RunCommands, meaning: str) -> dict[str, Any]:
+        """The error of a run that lacks an input."""
+        cause, solution = self._t("not_given"), self._t("give_it", name.upper(), meaning)
+        error = f"{name} is missing"
+        return {"error": error, "cause": cause, "solution": solution, "commands": commands.all, "steps": ""}
 
     def _missing(self, empty: list[str]) -> list[str]:
         """What the page should have and has not: filled in by its author, found by lint."""

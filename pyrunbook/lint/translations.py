@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ import yaml
 from pyrunbook.catalog import Text
 from pyrunbook.catalog.metadata import Metadata
 from pyrunbook.catalog.roles import SPECS
-from pyrunbook.catalog.runbook import Runbook
+from pyrunbook.catalog.runbook import Runbook, Step
 from pyrunbook.catalog.step_notes import StepNotes
 from pyrunbook.catalog.translation import translations_of
 from pyrunbook.lint.context import Project
@@ -54,13 +55,20 @@ def add_titles_and_inputs(subject: Subject, runbook: Runbook, document: Document
     """Note the steps without a title, and the inputs without a meaning, in a language of the project."""
     beside = _read(document.file)
     steps = {(item.id, str(item.phase)): None for item in runbook.playbook.imports}
+    named: list[Step] = []
+    with suppress(InvalidFile):  # whoever reads the roles says what is wrong
+        named = [step for strategy in runbook.strategies for step in runbook.steps(strategy)]
+    spec = spec_of(document)
+    derived = {"title": subject.at, "summary": document.key_spot(spec, "short_description") or subject.at}
+    derived = {name: at for name, at in derived.items() if document.get(spec, "runbook", name) is None}
     for language in _others(project):
         translation = beside.get(language)
-        titles = runbook.metadata.titles.get(language, {})
+        for name, at in derived.items() if translation else ():
+            if language not in getattr(runbook.metadata, name).languages:
+                _note(subject, at, language, f"the {name}")
         at = (translation.key_spot(translation.root, "titles") if translation else None) or subject.at
-        for step, phase in steps:
-            if step not in titles and f"{phase}.{step}" not in titles:
-                _note(subject, at, language, f"the title of the step {step}")
+        for step in {step.id: None for step in named if not runbook.translated_title(step, language)}:
+            _note(subject, at, language, f"the title of the step {step}")
     names = [name for step, phase in steps for name in (step, f"{phase}.{step}")]
     subject.problems += _unknown(beside, "titles", names, "the playbook has no such step")
     _note_inputs(subject, document, document.get(spec_of(document), "options"), runbook.metadata.inputs, project)

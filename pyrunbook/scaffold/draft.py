@@ -15,17 +15,6 @@ BLANK = "TODO"
 """The word that marks what an author has to fill in."""
 
 
-FRENCH_TITLES = {
-    "preflight": "Vérifier que l'exécution peut commencer",
-    "backup": "Sauvegarder le service",
-    "rollback_plan": "Enregistrer le plan de retour arrière",
-    "verify": "Contrôler le service",
-    "rollback": "Rétablir l'existant",
-    "conclude": "Conclure l'exécution",
-}
-"""Of the steps that stand around those of the author in every playbook."""
-
-
 def blank(english: str, french: str) -> dict[str, str]:
     """A blank in both languages that says what belongs there."""
     return {"en": f"{BLANK}: {english}", "fr": f"{BLANK} : {french}"}
@@ -102,11 +91,6 @@ class RunbookDraft:
     automated: bool = True
     whole: bool = True
     origin: str = ""
-
-    def french_titles(self, own: dict[str, str]) -> dict[str, dict[str, str]]:
-        """The field `titles`: of the steps around, and of the author's own by their tags."""
-        around = {tag: title for tag, title in FRENCH_TITLES.items() if tag != "backup" or self.backs_up}
-        return {"fr": {**around, **own}}
 
     @property
     def id(self) -> str:

@@ -41,7 +41,7 @@ def new_runbook(project: Path, category: str, name: str, role: str | None, today
         draft.steps = [blank_step(free_role(project, role))]
         draft.whole = True
     own = {step.tag: f"{BLANK} : {step.title}" for step in draft.steps}
-    draft.metadata["titles"] = draft.french_titles(own)
+    draft.metadata["titles"] = {"fr": own} if own else {}
     files = runbook_files(draft)
     write_new(project, files, elsewhere="choose another directory with --project")
     return files

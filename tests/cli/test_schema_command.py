@@ -126,7 +126,6 @@ MISTAKES = {
     ],
     "step": [
         ("schema: 1", "schema: 2"),
-        ("schema: 1\n", ""),
         ("purpose:", "purposes:"),
         ("host:", "windows:"),
         ("text: Stop it, ", ""),

@@ -410,12 +410,14 @@ def test_verification_repeats_what_must_hold(project: Path) -> None:
 def test_known_errors_are_there_once_and_only_those_of_the_platform(project: Path) -> None:
     kubernetes, host = page(project), page(project, inventory="metal")
     errors = [title for title in headings(kubernetes, 3) if title.startswith("Error")]
-    assert errors == ["Error: The lock is held", "Error: pods left"]
+    assert errors == ["Error: release is missing", "Error: The lock is held", "Error: pods left"]
     assert [t for t in headings(host, 3) if t.startswith("Error")] == [
+        "Error: release is missing",
         "Error: The lock is held",
         "Error: port still open",
     ]
     trouble = section(kubernetes, "Troubleshooting")
+    assert "Give it in place of RELEASE: " in trouble
     assert "*Step [1](#prerequisite-guard), [5](#conclude-free)*" in trouble
     assert "pyrunbook unlock -i inventories/production" in trouble
     both = page(project, inventory="")

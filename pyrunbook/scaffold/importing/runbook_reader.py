@@ -162,8 +162,8 @@ class _Reader:
             draft.short_description = verbatim(first_sentence(re.sub(r"\{%.*?%\}", "", str(summary))))
         if data.get("alerts") is None and re.fullmatch(r"(?:[A-Z][a-z0-9]*[A-Z]|[a-z]+[A-Z])\w+", self._section.title):
             data["alerts"] = [self._section.title]
-        if self._language == "fr":
-            data["titles"] = draft.french_titles(self._steps.titles)
+        if self._language == "fr" and self._steps.titles:
+            data["titles"] = {"fr": self._steps.titles}
         return draft
 
     def _take(self, part: Part) -> None:
