@@ -182,16 +182,14 @@ class StepAction(ActionBase):
             raise FailedOnTarget(result)
         return result
 
-    def document(
-        self, file: str, config_map: Mapping[str, Any], content: dict[str, Any], **unless: dict[str, Any]
-    ) -> dict[str, Any]:
+    def document(self, file: str, variable: str, content: dict[str, Any], **unless: dict[str, Any]) -> dict[str, Any]:
         """Keep a small JSON document where the service reads it.
 
         It needs no more of the inventory than where that is: a mistake in the colors must not stop a containment.
 
         Args:
             file: on platform `host`.
-            config_map: on platform `kubernetes`, its name (`config_map`) and its key (`file`).
+            variable: of the inventory, which names a ConfigMap (`config_map`) and its key (`file`) on `kubernetes`.
             content: the new document.
             unless: `unless` and `missing`, see the module `host_document`.
 
@@ -206,12 +204,13 @@ class StepAction(ActionBase):
             return self.on_target("host_document", {"path": file, "content": content, **unless}, self.variables)
         from pyrunbook.kubernetes.document import document
 
-        if not config_map.get("config_map") or not config_map.get("file"):
+        place = self.variable(variable) or {}
+        name, key = place.get("config_map"), place.get("file")
+        if not name or not key:
             raise BadInput(
-                "service_secure_mode does not name config_map and file, by which the service learns of secure mode.",
-                next_step="name them in the inventory (docs/pki/README.md, Secure mode)",
+                f"{variable} does not name config_map and file, where the service reads it.",
+                next_step=f"name them in the inventory (docs/pki/README.md, {variable})",
             )
-        name, key = config_map["config_map"], config_map["file"]
         return document(self.cluster, name, key, content, **unless, check_mode=self.check_mode)
 
     @property

@@ -211,3 +211,27 @@ def test_conclude_hands_the_outcome_to_the_journal_and_fails_the_play(monkeypatc
     assert "failed" not in concluded("succeeded")
     assert "failed" not in concluded("contained", conclude_good=["contained"])
     assert "value of conclude_outcome must be one of" in concluded("fine")["msg"]
+
+
+@pytest.mark.parametrize(
+    ("contained", "found", "tags", "outcome", "cause"),
+    [
+        (True, "", ["all"], "succeeded", ""),
+        (True, "vault: sealed\nNext: unseal", ["all"], "contained", "diagnose_vault: vault: sealed"),
+        (False, "", ["all"], "not_contained", ""),
+        (False, "vault: sealed", ["all"], "not_contained", "diagnose_vault: vault: sealed"),
+        (False, "", ["diagnose_vault"], "succeeded", ""),
+        (False, "vault: sealed", ["diagnose_vault"], "failed", "vault: sealed"),
+    ],
+)
+def test_an_incident_ends_as_what_its_steps_have_found(
+    contained: bool, found: str, tags: list[str], outcome: str, cause: str
+) -> None:
+    result = concluded(
+        "rolled_back",
+        conclude_incident="contain",
+        ansible_run_tags=tags,
+        __secure_mode={"contained": contained},
+        __diagnose_vault={"finding": {"step": "diagnose_vault", "said": found}} if found else {},
+    )
+    assert (result["conclusion"]["outcome"], result["conclusion"]["cause"]) == (outcome, cause)

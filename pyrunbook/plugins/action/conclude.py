@@ -53,15 +53,15 @@ class ActionModule(StepAction):
                 "conclude_cause": cause,
                 "conclude_detail": mode if cause and not self.check_mode else partly or "the service signs again",
             }
-        findings, judged = self.findings, self.variable("__escalate") or {}
-        cause = judged.get("cause", "; ".join(each["said"] for each in findings))
+        findings = self.findings
+        first_lines = [f"{each['step']}: {str(each['said']).partition(chr(10))[0]}" for each in findings]
         bad = f"; bad: {', '.join(each['step'] for each in findings)}" if findings else ""
         if partly:
             outcome = Outcome.FAILED if findings else Outcome.SUCCEEDED
         elif not self.contained:
             outcome = Outcome.NOT_CONTAINED
         else:
-            outcome = Outcome(judged.get("outcome", Outcome.CONTAINED))
+            outcome = Outcome.CONTAINED if findings else Outcome.SUCCEEDED
         good = [Outcome.SUCCEEDED]
         if self.variable("recovers"):
             ended_as = Outcome(inputs["conclude_outcome"])
@@ -70,7 +70,7 @@ class ActionModule(StepAction):
             good += [Outcome.CONTAINED, Outcome.CANCELED, Outcome.TIMED_OUT, Outcome.UNREACHABLE]
         return {
             "conclude_outcome": outcome,
-            "conclude_cause": "; ".join(each["said"] for each in findings) if partly else cause,
+            "conclude_cause": "; ".join([each["said"] for each in findings] if partly else first_lines),
             "conclude_detail": partly or mode + bad,
             "conclude_good": good,
         }

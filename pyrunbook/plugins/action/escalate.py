@@ -1,4 +1,4 @@
-"""Action plugin: whom to call now, from the runbook and the inventory, and what an incident's run is to end as."""
+"""Action plugin: who is to be called now, from the runbook and the inventory."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ from typing import Any
 
 from pyrunbook import catalog
 from pyrunbook.errors import BadInput
-from pyrunbook.journal import Outcome
 from pyrunbook.plugins.step_action import StepAction
 
 
@@ -17,7 +16,7 @@ class ActionModule(StepAction):
     CHANGES = False
 
     def act(self, inputs: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
-        """Name them, the first to be called first; judge the findings."""
+        """Name them, the first to be called first."""
         runbook = inputs["escalate_runbook"] or self.variable("runbook_id")
         contacts, channels = self.variable("runbook_contacts") or [], self.variable("runbook_channels") or {}
         if not isinstance(contacts, list) or not all(isinstance(each, dict) for each in contacts):
@@ -40,7 +39,6 @@ class ActionModule(StepAction):
             else:
                 unknown.append(wanted.to)
         findings = self.findings
-        said = [f"{each['step']}: {str(each['said']).partition(chr(10))[0]}" for each in findings]
         evidence = {"call": called, "not_in_inventory": unknown, "findings": findings, "contained": self.contained}
         if not called:
             raise BadInput(
@@ -48,9 +46,6 @@ class ActionModule(StepAction):
                 means="Nobody knows whom to call.",
                 next_step="name them in runbook_contacts or runbook_channels",
             )
-        outcome = Outcome.SUCCEEDED if not findings else Outcome.CONTAINED
-        if not self.contained:
-            outcome = Outcome.NOT_CONTAINED
         people = [f"{each['who']} ({each['reach'] or each['to']}) {each['when']}" for each in called]
         detail = "call " + ", ".join(people) + (f"; not in the inventory: {', '.join(unknown)}" if unknown else "")
         return {
@@ -60,8 +55,6 @@ class ActionModule(StepAction):
             "msg": detail,
             "_ansible_verbose_always": True,
             "evidence": evidence,
-            "outcome": str(outcome),
-            "cause": "; ".join(said),
         }
 
 

@@ -35,9 +35,7 @@ class ActionModule(StepAction):
         wanted = {"on": on, "reason": reason, "by": operator(), "since": f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}"}
         try:
             file = inputs["secure_mode_file"] or f"{self.variable('service_root')}/security/secure-mode.json"
-            done = self.document(
-                file, self.variable("service_secure_mode") or {}, wanted, unless={"on": on}, missing={"on": False}
-            )
+            done = self.document(file, "service_secure_mode", wanted, unless={"on": on}, missing={"on": False})
         except FailedOnTarget as error:
             raise FailedAndNotPutBack(
                 f"Secure mode cannot be switched: {error.seen}",
