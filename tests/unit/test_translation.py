@@ -118,7 +118,7 @@ def test_a_translation_that_changes_is_read_again(notes: Path) -> None:
         (("title: Exemple", "title: {fr: Exemple}"), "1:8: title: expected words"),
         (("title: Exemple", "title: ''"), "1:8: title: expected words"),
         (("title: Exemple", "owner: L'équipe"), "1:8: owner: x.meta.yml has nothing to translate here"),
-        (("title: Exemple", "summary: Plus"), "1:10: summary: x.meta.yml has nothing to translate here"),
+        (("title: Exemple", "rollback: Plus"), "1:11: rollback: x.meta.yml has nothing to translate here"),
         (("title: Exemple", "alerts: [Alerte]"), "1:9: alerts: x.meta.yml has nothing to translate here"),
         (("[C'est lent, C'est arrêté]", "[C'est lent]"), "2:11: symptoms: x.meta.yml has 2 entries here, not 1"),
         (("[C'est lent, C'est arrêté]", "C'est lent"), "2:11: symptoms: expected a list"),
@@ -128,7 +128,7 @@ def test_a_translation_that_changes_is_read_again(notes: Path) -> None:
         (("{when: Échec}", "Échec"), "5:14: escalation[0]: expected a mapping"),
         (("{drain: Vidanger}", "Vidanger"), "6:9: titles: expected a mapping of name to words"),
         (("Vidanger", "[Vidanger]"), "6:17: titles.drain: expected words"),
-        (("title: Exemple", "title: Exemple\ntitle: Autre"), "2:1: title: the key is here twice"),
+        (("title: Exemple", "title: Exemple\ntitle: Autre"), "2:1: the key title is here twice, first in line 1"),
         (("title: Exemple", "title: [Exemple"), "not YAML"),
     ],
 )
