@@ -30,7 +30,7 @@ def installed(distributions: Distributions, tmp_path_factory: pytest.TempPathFac
     base = tmp_path_factory.mktemp("installed")
     _run(sys.executable, "-m", "venv", base / "venv")
     empty = Size.of(base / "venv")
-    _run(base / "venv/bin/python", "-m", "pip", "install", "--quiet", distributions.wheel)
+    _run(base / "venv/bin/python", "-m", "pip", "install", "--quiet", "--compile", distributions.wheel)
     home = base / "home"
     home.mkdir()
     return Installed(base / "venv/bin", home, Size.of(base / "venv") - empty)
