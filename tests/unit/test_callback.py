@@ -21,6 +21,7 @@ import pytest
 
 from pyrunbook import run_contract
 from pyrunbook.journal import Journal, Run
+from pyrunbook.plugins import step_progress
 from pyrunbook.plugins.callback import pyrunbook_journal as callback
 from pyrunbook.redaction import MASK
 from pyrunbook.rollout.plan import Plan
@@ -535,7 +536,7 @@ def test_a_play_ends_when_its_cli_is_gone(play: Play) -> None:
 @pytest.mark.parametrize(
     ("error", "said"),
     [
-        (OSError(28, "No space left on device"), "[Errno 28] No space left on device"),
+        (OSError(28, "No space left on device"), "No space left on device"),
         (RuntimeError("first\nsecond"), "first"),
         (AssertionError(), "AssertionError"),
         (RuntimeError("\n"), "RuntimeError"),
@@ -569,12 +570,12 @@ def test_a_callback_that_fails_stops_every_change(error: Exception, said: str, m
     ],
 )  # fmt: skip
 def test_the_words_of_a_failure(result: dict[str, Any], said: str) -> None:
-    assert callback._message(result) == said
+    assert step_progress.message(result) == said
 
 
 def test_what_a_hook_starts_does_not_die_with_the_play(monkeypatch: pytest.MonkeyPatch) -> None:
     ended: list[int] = []
-    monkeypatch.setattr(callback, "_die_with", ended.append)
+    monkeypatch.setattr(callback, "die_with", ended.append)
     monkeypatch.setenv(run_contract.ENV_CLI_PID, str(os.getppid()))
     callback.CallbackModule()
     assert ended == [os.getppid()]

@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import sys
 import time
 from collections.abc import Callable
-from contextlib import suppress
 from functools import partial, wraps
 from pathlib import Path
 from typing import Any
 
 from ansible.plugins.callback import CallbackBase
 
-from pyrunbook.errors import ExitCode
+from pyrunbook.errors import ExitCode, without_errno
 from pyrunbook.plugins import selection
+from pyrunbook.plugins.masking import Secrets
+from pyrunbook.plugins.parent_death import die_with
+from pyrunbook.plugins.step_progress import StepProgress, message
 from pyrunbook.plugins.unread_inputs import unread
 from pyrunbook.run_contract import (
     ENV_CLI_PID,
@@ -48,9 +49,6 @@ description:
   - Plays without the variable C(runbook_id) are left alone.
 """
 
-LOOKUP = re.compile(r"\b(?:lookup|query|q)\s*\(")
-"""A template that asks somebody: a Vault, a program. It is filled when a task needs it, not before."""
-
 
 def recording(method: Callable[..., None]) -> Callable[..., None]:
     """Have a failure of the journal end the run, not the callback.
@@ -64,37 +62,11 @@ def recording(method: Callable[..., None]) -> Callable[..., None]:
         try:
             method(self, *args, **kwargs)
         except Exception as error:
-            os.environ[ENV_JOURNAL_BROKEN] = next(iter(str(error).splitlines()), "") or type(error).__name__
-            self._display.error(f"The journal cannot be written: {error}")
+            said = without_errno(str(error))
+            os.environ[ENV_JOURNAL_BROKEN] = next(iter(said.splitlines()), "") or type(error).__name__
+            self._display.error(f"The journal cannot be written: {said}")
 
     return guarded
-
-
-class _Step:
-    """The step that a host is in."""
-
-    def __init__(self, step_id: str, title: str, include: Any) -> None:
-        self.id = step_id
-        self.title = title
-        self.include = include
-        self.details: list[str] = []
-        self.error: str | None = None
-        self.bad_input = False
-        self.outcome = "skipped"
-        self.began = time.monotonic()
-
-    @property
-    def detail(self) -> str:
-        """What the tasks of the step saw, as one line."""
-        return " · ".join(self.details)
-
-    def note(self, outcome: str, detail: str = "", error: str | None = None) -> None:
-        """Take in a task's result: the worst outcome stays, the details add up."""
-        order = ("skipped", "ok", "changed", "failed", "unreachable")
-        self.outcome = max(self.outcome, outcome, key=order.index)
-        if detail and detail not in self.details:
-            self.details.append(detail)
-        self.error = error or self.error
 
 
 class CallbackModule(CallbackBase):
@@ -113,18 +85,18 @@ class CallbackModule(CallbackBase):
         self.journal: Any = None
         self.run_id = ""
         self.play: Any = None
-        self.steps: dict[str, _Step] = {}
+        self.steps: dict[str, StepProgress] = {}
         self.concluded: set[str] = set()
         self.failures: dict[str, tuple[str, str]] = {}
         self.changed: set[str] = set()
         self.matched = False
-        self.secrets: set[str] = set()
+        self.secrets = Secrets()
         self.wanted: dict[str, str] = {}  # id and title of the steps that this play does where nothing fails
         self.begun: dict[str, set[str]] = {}
         # Taken out: a hook that starts an ansible-playbook of its own would hand it on, and the CLI is not its parent.
         self.cli = int(os.environ.pop(ENV_CLI_PID, 0))
         if self.cli:
-            _die_with(self.cli)
+            die_with(self.cli)
 
     # --- the run ---------------------------------------------------------------------------------------------------
 
@@ -166,7 +138,7 @@ class CallbackModule(CallbackBase):
         from pyrunbook import running
         from pyrunbook.journal import Journal, RunStart, new_run_id
         from pyrunbook.plugins.guards import operator
-        from pyrunbook.redaction import environment_secrets, redact
+        from pyrunbook.redaction import redact
 
         self._compare_places()
         self.journal = Journal.open()
@@ -177,9 +149,9 @@ class CallbackModule(CallbackBase):
         inputs = dict(variables.extra_vars)
         if not self.cli:  # it has done so
             running.clear()
-        self.secrets.update(environment_secrets(os.environ))
+        self.secrets.of_environment()
         self._hide(inputs)
-        self._mask_what_is_shown()
+        self.secrets.mask_shown(self._display)
         # Under the CLI that is the process to ask whether the run lives: it puts back what its play left, and a play
         # does not outlive it.
         driver = psutil.Process(self.cli or None)
@@ -205,35 +177,14 @@ class CallbackModule(CallbackBase):
         # Whatever ansible.cfg is in use: a module writes its arguments to the syslog of its machine otherwise.
         os.environ["ANSIBLE_NO_TARGET_SYSLOG"] = "true"
         # Workers end with ansible-playbook, however that ends, so that no step goes on by itself.
-        os.register_at_fork(after_in_child=partial(_die_with, os.getpid()))
+        os.register_at_fork(after_in_child=partial(die_with, os.getpid()))
         self._emit(RunStarted, runbook=runbook, mode=mode, check=bool(_cli_option("check")))
 
     def _hide(self, values: dict[str, Any]) -> None:
         """Mask the secrets among these variables in everything that is written or shown from now on."""
-        from ansible.template import Templar
-
-        from pyrunbook.redaction import secret_values
-
-        templar = None
-        for value in set(secret_values(values)):
-            if "{{" in value and not LOOKUP.search(value):
-                templar = templar or Templar(loader=self.play.get_loader(), variables=values)
-                with suppress(Exception):  # it cannot be filled, or not yet: nobody can show it either
-                    value = templar.template(value)
-            self.secrets.add(str(value))
+        self.secrets.of_variables(values, self.play.get_loader())
         if self.journal is not None:
             self.journal.hide(*self.secrets)
-
-    def _mask_what_is_shown(self) -> None:
-        """Have all that Ansible prints and logs pass through `redact`, also what `-vvv` shows of tasks."""
-        from pyrunbook.redaction import redact_whole
-
-        shown = self._display.display
-
-        def display(msg: Any, *args: Any, **options: Any) -> Any:
-            return shown(redact_whole(str(msg), self.secrets), *args, **options)
-
-        self._display.display = display
 
     def _unread(self, variables: Any, services: list[str], steps: list[selection.Part]) -> str:
         """Which input is misspelt; what brings a run to an end has the inputs that it was given."""
@@ -371,14 +322,14 @@ class CallbackModule(CallbackBase):
             return
         self._enter(host.name, task)
 
-    def _enter(self, host: str, task: Any) -> _Step | None:
+    def _enter(self, host: str, task: Any) -> StepProgress | None:
         include = selection.outermost_include(task)
         current = self.steps.get(host)
         if include is None or (current is not None and current.include._uuid == include._uuid):
             return current
         self._end_step(host)
         self._hide(self._variables(host, task))  # those of the role, too
-        step = _Step(selection.step_id(include), self._title(include, host), include)
+        step = StepProgress(selection.step_id(include), self._title(include, host), include)
         self.steps[host] = step
         self.begun.setdefault(host, set()).add(step.id)
         self.journal.start_step(self.run_id, host, step.id, step.title)
@@ -416,7 +367,7 @@ class CallbackModule(CallbackBase):
             seconds=round(time.monotonic() - step.began, 3),
         )
 
-    def _known(self, step: _Step, host: str) -> list[dict[str, Any]]:
+    def _known(self, step: StepProgress, host: str) -> list[dict[str, Any]]:
         """The entries of the step's troubleshooting that its failure is about; told here where no CLI listens."""
         if not step.error:
             return []
@@ -469,7 +420,7 @@ class CallbackModule(CallbackBase):
     def _take(self, result: Any, outcome: str) -> None:
         if self.journal is None:
             return
-        host, data, task = _host(result), _data(result), _task(result)
+        host, data, task = str(result._host.get_name()), _data(result), result._task
         if host in self.concluded or (task.action in selection.VALIDATION and outcome != "failed"):
             return  # what comes after the conclusion only ends the play with the right exit code
         step = self._enter(host, task)
@@ -481,7 +432,7 @@ class CallbackModule(CallbackBase):
             outcome = "failed"
         if data.get("conclusion"):  # the run was concluded; what fails with it is the play
             outcome = "ok"
-        error = _message(data) if outcome in ("failed", "unreachable") else None
+        error = message(data) if outcome in ("failed", "unreachable") else None
         step.bad_input |= bool(data.get("bad_input")) or (error is not None and task.action in selection.VALIDATION)
         step.note(outcome, "" if outcome == "skipped" else str(data.get("detail") or ""), error)
         if error is not None and host not in self.failures:
@@ -491,7 +442,7 @@ class CallbackModule(CallbackBase):
             return
         self._record(host, step, task, data)
 
-    def _record(self, host: str, step: _Step, task: Any, data: dict[str, Any]) -> None:
+    def _record(self, host: str, step: StepProgress, task: Any, data: dict[str, Any]) -> None:
         if evidence := data.get("evidence"):
             self.journal.add_evidence(self.run_id, host, step.id, task.get_name().rpartition(" : ")[2], evidence)
         window = data.get("window")
@@ -534,47 +485,5 @@ def _cli_option(name: str) -> Any:
     return context.CLIARGS.get(name)
 
 
-def _host(result: Any) -> str:
-    return str(result._host.get_name())
-
-
-def _task(result: Any) -> Any:
-    return result._task
-
-
 def _data(result: Any) -> dict[str, Any]:
     return result._result if isinstance(result._result, dict) else {}
-
-
-def _message(data: dict[str, Any]) -> str:
-    """What failed, in the words of the task."""
-    if data.get("_ansible_no_log"):
-        return "failed; the output is hidden (no_log)"
-    failed = [_message(item) for item in data.get("results") or [] if isinstance(item, dict) and item.get("failed")]
-    text = str(data.get("msg") or data.get("stderr") or data.get("stdout") or "failed without a message")
-    if failed:  # of a loop, Ansible itself only says that one of its items failed
-        text = "\n".join(dict.fromkeys(failed))
-    return text.strip().replace("Validation of arguments failed:\n", "Validation of arguments failed: ")
-
-
-_PR_SET_PDEATHSIG = 1
-_SIGKILL = 9
-
-
-def _prctl() -> Any:
-    """Linux's prctl; elsewhere a function that does nothing."""
-    if not sys.platform.startswith("linux"):
-        return lambda *_: 0
-    import ctypes
-
-    return ctypes.CDLL(None, use_errno=True).prctl
-
-
-_PRCTL = _prctl()
-
-
-def _die_with(parent: int) -> None:
-    """End this process with its parent; at once when that is gone already."""
-    _PRCTL(_PR_SET_PDEATHSIG, _SIGKILL)
-    if os.getppid() != parent:
-        os._exit(1)
