@@ -5,6 +5,7 @@ The exit codes of the command line are decided here and nowhere else (see `ExitC
 
 from __future__ import annotations
 
+import re
 from enum import IntEnum
 from typing import Any
 
@@ -23,6 +24,12 @@ class ExitCode(IntEnum):
     INTERRUPTED = 130
 
 
+def without_errno(text: str) -> str:
+    """Python's `[Errno 13] Permission denied: '/srv/x'` as the operator reads it: `/srv/x: Permission denied`."""
+    text = re.sub(r"\[Errno -?\d+\] ([^:'\n]+): '([^'\n]+)'(?: -> '[^'\n]+')?", r"\2: \1", text)
+    return re.sub(r"\[Errno -?\d+\] ", "", text)
+
+
 class PyrunbookError(Exception):
     """An error that is shown to the operator without a traceback.
 
@@ -38,6 +45,7 @@ class PyrunbookError(Exception):
     def __init__(
         self, seen: str, *, means: str = "", next_step: str = "", evidence: dict[str, Any] | None = None
     ) -> None:
+        seen = without_errno(seen)
         super().__init__(seen)
         self.seen = seen
         self.means = means
@@ -72,9 +80,3 @@ class FailedAndNotPutBack(PyrunbookError):
     """The run failed and what was there before is not in place; an operator must act."""
 
     exit_code = ExitCode.NOT_PUT_BACK
-
-
-class Interrupted(PyrunbookError):
-    """The operator or the system ended the run; what was there before is in place."""
-
-    exit_code = ExitCode.INTERRUPTED

@@ -6,6 +6,8 @@ journal's callback, which every process of the play inherits.
 
 from __future__ import annotations
 
+import functools
+import operator
 import re
 from typing import Any
 
@@ -152,18 +154,8 @@ class RunEnded(Event):
     cause: str | None
 
 
-PlayEvent = (
-    RunStarted
-    | ServiceStarted
-    | StepStarted
-    | StepEnded
-    | Window
-    | Note
-    | PlayRefused
-    | ServiceEnded
-    | RunLeft
-    | RunEnded
-)
+PlayEvent = functools.reduce(operator.or_, Event.__subclasses__())
+"""Any event of a play."""
 
 
 def name_of(kind: type[Event]) -> str:

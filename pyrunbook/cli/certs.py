@@ -1,4 +1,4 @@
-"""`pyrunbook certs`: the certificates of services: what stands, and the runbooks that replace and check them."""
+"""`pyrunbook certs`: the state of certificates, and the runbooks that replace and check them."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import click
 
 from pyrunbook import catalog
 from pyrunbook.cli import certs_view, options
-from pyrunbook.cli.run import operate, run_options
+from pyrunbook.cli.run import operate, run_options, window_options
 from pyrunbook.errors import BadInput, ExitCode
 from pyrunbook.execution.certificates import (
     FORCE,
@@ -26,7 +26,7 @@ VALIDATION = "maintenance/certificate_validation"
 
 
 def _complete_names(ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[str]:
-    """The names of certificates in the inventory that is named before; an inventory that cannot be read has none."""
+    """The names of certificates in the inventory of the command line; none where it cannot be read."""
     from pyrunbook.execution.inventory import services
 
     try:
@@ -69,9 +69,9 @@ def certs() -> None:
 def status(ctx: click.Context, names: tuple[str, ...], inventory: tuple[str, ...], limit: str, as_json: bool) -> None:
     """Show every certificate: what is deployed, what each address serves, what would be done when.
 
-    Reads only: no run, no lock, no entry in the journal. Exits 8 when somebody has to look at one: it is due and does
-    not wait for a window, an address serves something else or nothing, a rotation was left in the middle, or a service
-    cannot be read. One that is due and waits for its window is well, and so is a new pair that waits for `deploy`.
+    Reads only: no run, no lock, no entry in the journal. Exits 8 when one needs attention: it is due and does not wait
+    for a window, an address serves something else or nothing, a rotation was left in the middle, or a service cannot be
+    read. One that is due and waits for its window does not, nor does a new pair that waits for `deploy`.
 
     \b
     pyrunbook certs status
@@ -97,6 +97,7 @@ def status(ctx: click.Context, names: tuple[str, ...], inventory: tuple[str, ...
 @names_argument
 @click.option("--force", is_flag=True, help="Also what is not due. It keeps to the window all the same.")
 @run_options
+@window_options
 @click.pass_context
 def rotate(ctx: click.Context, /, names: tuple[str, ...], force: bool, **given: Any) -> None:
     """Replace certificates that are due, prove each, put back what was there when one is not served.
@@ -117,6 +118,7 @@ def rotate(ctx: click.Context, /, names: tuple[str, ...], force: bool, **given: 
 @names_argument
 @click.option("--force", is_flag=True, help="Also for what is not due.")
 @run_options
+@window_options
 @click.pass_context
 def generate(ctx: click.Context, /, names: tuple[str, ...], force: bool, **given: Any) -> None:
     """Issue and check new certificates, beside those that serve; nothing that serves changes.
@@ -134,6 +136,7 @@ def generate(ctx: click.Context, /, names: tuple[str, ...], force: bool, **given
 @certs.command()
 @names_argument
 @run_options
+@window_options
 @click.pass_context
 def deploy(ctx: click.Context, /, names: tuple[str, ...], **given: Any) -> None:
     """Deploy and prove the certificates that `generate` has left; refuse where there are none.
@@ -172,7 +175,7 @@ def _run(
     ctx: click.Context, runbook: str, names: tuple[str, ...], inputs: dict[str, Any], given: dict[str, Any]
 ) -> None:
     if names:
-        # A name says which services are meant, too: one that has no such certificate is left alone.
+        # A name also selects the services: one without such a certificate is left alone.
         services = services_with(options.inventory_sources(given["inventory"]), given["limit"], names)
         for service, variables in services.items():
             for name in names:

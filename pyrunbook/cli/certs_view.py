@@ -20,7 +20,7 @@ NARROWEST = 40
 
 
 def as_dict(found: Certificate, rotation: Runbook) -> dict[str, Any]:
-    """For programs; docs/pki/README.md has the fields."""
+    """The certificate for programs; docs/pki/README.md explains the fields."""
     return {
         "service": found.service,
         "certificate": found.name or None,
@@ -53,7 +53,7 @@ def next_window(found: Certificate, rotation: Runbook) -> str | None:
 
 
 def show(found: Certificate, rotation: Runbook) -> None:
-    """A line under each label; `!` before what somebody has to look at."""
+    """Print a line for each label; `!` marks what needs attention."""
     name = f"{found.service} · {found.name}" if found.name else found.service
     click.echo(f"{'✗' if found.attention else '✓'} {name}")
     for label, text in _rows(found, rotation) if found.state else [("problem", each) for each in found.attention]:

@@ -6,7 +6,7 @@ import json
 import shlex
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -23,17 +23,12 @@ if TYPE_CHECKING:
     from pyrunbook.docs.past_runs import PastRuns
 
 
-def page_options(command: Any) -> Any:
-    """What the pages are made from."""
-    for decorate in (
-        click.option("--service", default="", help="Whose values the pages show; the inventory's first by default."),
-        projects.inventory_option,
-        projects.project_option,
-    ):
-        command = decorate(command)
-    return command
-
-
+page_options = options.several(
+    projects.project_option,
+    projects.inventory_option,
+    click.option("--service", default="", help="Whose values the pages show; the inventory's first by default."),
+)
+"""What the pages are made from."""
 all_inputs_option = click.option(
     "--all-inputs", is_flag=True, help="Also list inputs of the steps that keep their defaults; not to commit."
 )

@@ -20,7 +20,7 @@ def doctor(ctx: click.Context, inventory: tuple[str, ...], limit: str, as_json: 
 
     Changes nothing. Exits 3 when something is missing.
     """
-    from pyrunbook.execution.examination import examine
+    from pyrunbook.execution.diagnosis import examine
 
     good = True
     for finding in examine(options.inventory_sources(inventory), limit):

@@ -38,9 +38,8 @@ def history(limit: int, runbook: str | None, service: str | None, outcome: str |
     if not runs:
         click.echo("No such run is recorded." if wanted or service or outcome else "No run is recorded yet.")
         return
-    echo_table(
-        ["RUN", "STARTED (UTC)", "RUNBOOK", "SERVICES", "OPERATOR", "TOOK", "OUTCOME"], [_row(run) for run in runs]
-    )
+    head = ["RUN", "STARTED (UTC)", "RUNBOOK", "SERVICES", "OPERATOR", "TOOK", "OUTCOME"]
+    echo_table(head, [_row(run) for run in runs], optional=("OPERATOR", "TOOK"))
 
 
 def _row(run: Run) -> list[str]:

@@ -80,26 +80,22 @@ class LazyGroup(click.Group):
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
 @click.version_option(__version__, prog_name="pyrunbook")
 def root() -> None:
-    """Operations runbooks that run, and put back what was there when they fail.
+    """Run operations runbooks, and put back what was there when they fail.
 
     Exit codes: 0 succeeded, 1 a bug of ours, 2 usage or bad input, 3 refused and nothing changed,
     4 failed and put back, 5 failed and NOT put back, 7 a page has drifted, 8 lint or certs status has
     findings, 130 interrupted and put back.
     """
-    running.clear()  # what a run that was killed left behind holds its inputs
+    running.clear()  # a killed run leaves files with its inputs
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Run the command line and exit with one of `ExitCode`.
-
-    Args:
-        argv: arguments without the program's name; those of the process when `None`.
-    """
+    """Run the command line and exit with one of `ExitCode`."""
     _open_closed()
     # Where the ansible.cfg of a user's own project finds the plugins and the shipped roles.
     os.environ[places.ENV_PACKAGE] = str(places.package())
     if threading.current_thread() is threading.main_thread():
-        # A command that a script starts in the background ignores SIGINT; one that is sent by pid is meant to end it.
+        # A command that a script starts in the background ignores SIGINT; one that is sent to our pid has to end it.
         signal.signal(signal.SIGINT, signal.default_int_handler)
     sys.stdout, sys.stderr = _goes_on(sys.stdout), _goes_on(sys.stderr)
     try:
@@ -119,14 +115,14 @@ def main(argv: Sequence[str] | None = None) -> None:
         code = _unexpected(error)
     sys.stdout.flush()
     lost = _Output.lost
-    if lost is not None and code is None:  # what a run or a check has decided stands, whoever heard it
+    if lost is not None and code is None:  # the exit code of a run or a check stays
         click.echo(f"Error: the output could not be written: {lost.strerror}", err=True)
         code = ExitCode.BAD_INPUT
     sys.exit(int(code) if isinstance(code, int) else 0)
 
 
 def _open_closed() -> None:
-    """Open onto nothing what a service has closed of its input and output; the next file would get their numbers."""
+    """Open standard streams that are closed onto /dev/null; or the next opened file gets their number."""
     for number, name in enumerate(("stdin", "stdout", "stderr")):
         if getattr(sys, name) is None:
             found = os.open(os.devnull, os.O_RDWR)
@@ -140,7 +136,7 @@ def _open_closed() -> None:
 
 
 def _unexpected(error: Exception) -> ExitCode:
-    """The last resort: a file that cannot be used is the machine's fault, anything else is a bug of ours."""
+    """Report an error that nobody handled: a file that cannot be used is bad input, anything else is a bug of ours."""
     if isinstance(error, OSError) and error.filename is not None:
         click.echo(f"Error: {error.filename}: {error.strerror}", err=True)
         return ExitCode.BAD_INPUT
@@ -150,13 +146,13 @@ def _unexpected(error: Exception) -> ExitCode:
 
 
 class _Output(io.FileIO):
-    """An output that goes on into nothing when its reader is gone (`| head`, a closed terminal) or a disk is full.
+    """A stream that drops what it cannot write, because its reader is gone (`| head`) or the disk is full.
 
-    What a command does, and the exit code of a run, do not hang on who reads what it says.
+    What a command does, and the exit code of a run, do not depend on who reads the output.
     """
 
     lost: ClassVar[OSError | None] = None
-    """What kept the output from being written, but for a reader that has seen enough."""
+    """Why output was lost, unless its reader had closed it."""
 
     def write(self, data: Buffer, /) -> int | None:  # type: ignore[override]  # all that FileIO itself takes
         try:
@@ -170,7 +166,7 @@ class _Output(io.FileIO):
 
 
 def _goes_on(stream: TextIO) -> TextIO:
-    """The same stream, on an `_Output`; a stream that is no file of the process stays as it is."""
+    """The same stream on an `_Output`, unless it was replaced (as tests do)."""
     if stream not in (sys.__stdout__, sys.__stderr__):
         return stream
     stream.flush()

@@ -21,6 +21,17 @@ UPDATE = "maintenance/production_update"
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
 
+def several(*decorators: Decorator) -> Decorator:
+    """Options that go together, in the order in which help lists them, as one decorator."""
+
+    def decorate(command: Callable[..., Any]) -> Callable[..., Any]:
+        for each in reversed(decorators):
+            command = each(command)
+        return command
+
+    return decorate
+
+
 def inventory_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """`--inventory` and `--limit`."""
     command = click.option("--limit", default="", help="Only these services (host pattern).")(command)

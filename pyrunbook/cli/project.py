@@ -48,9 +48,6 @@ def project_directory(given: Path | None) -> Path:
 def refuse_shipped(project: Path) -> None:
     """Refuse the shipped runbooks where somebody means what is around here, which is no project.
 
-    Args:
-        project: see `project_directory`, without `--project`.
-
     Raises:
         BadInput: it is not what this directory belongs to.
     """

@@ -13,6 +13,7 @@ import click
 from pyrunbook import catalog
 from pyrunbook.catalog.metadata import ROLLBACK
 from pyrunbook.cli import options
+from pyrunbook.cli.run import start
 from pyrunbook.errors import BadInput
 from pyrunbook.rollout import plan as plans
 
@@ -82,30 +83,19 @@ def rollback(
                 "nobody is there to say whether to put it back", next_step=f"pyrunbook rollback {undo.id} --yes"
             ) from None
 
-    from pyrunbook.execution import display
-    from pyrunbook.execution import run as execution
-    from pyrunbook.execution.play import Request
-    from pyrunbook.journal import new_run_id
-
     runbook = catalog.load().get(undo.runbook)
-    request = Request(
-        playbook=runbook.path,
-        inventory=undo.inventory,
-        run_id=new_run_id(),
+    code = start(
+        runbook,
+        undo.inventory,
+        as_json=as_json,
         mode="rollback",
         limit=limit or undo.services,
         extra_vars=dict.fromkeys(runbook.needed[:1], undo.id),
         check=check,
         diff=diff,
         verbosity=verbosity,
-        undone_by=runbook.metadata.undone_by,
     )
-    shown = display.choose(
-        as_json=as_json, title=str(runbook.metadata.title), inventory=options.inventory_name(undo.inventory)
-    )
-    with shown:
-        result = execution.operate(request, shown)
-    ctx.exit(int(result.exit_code))
+    ctx.exit(code)
 
 
 def _other_undo(selector: str, inventory: tuple[str, ...]) -> _Undo | None:
@@ -121,8 +111,8 @@ def _other_undo(selector: str, inventory: tuple[str, ...]) -> _Undo | None:
     with Journal.open() as journal:
         try:
             if selector == "latest":
-                undoable = (run for run in journal.history(None) if undo(run)[1] == f"pyrunbook rollback {run.id}")
-                run = next(undoable, None)
+                whole = (journal.get(run.id) for run in journal.history(None) if run.changed)
+                run = next((each for each in whole if undo(each)[1] == f"pyrunbook rollback {each.id}"), None)
             else:
                 run = journal.get(selector)
         except BadInput:

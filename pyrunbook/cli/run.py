@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -16,37 +16,38 @@ from pyrunbook.cli import options
 from pyrunbook.errors import BadInput
 
 PATIENCE = 200
-"""How many openings are compared before the windows of several services count as never open together."""
+"""How many openings are compared before several windows count as never open together."""
 
 
-def run_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """The options of everything that runs a runbook."""
-    decorators: list[Callable[..., Any]] = [
-        options.inventory_options,
-        click.option("-e", "--extra-vars", multiple=True, metavar="KEY=VALUE", help="Inputs; also @file or a mapping."),
-        click.option("--check", is_flag=True, help="Dry run: say what would change, change nothing."),
-        click.option("--diff", is_flag=True, help="Show differences."),
-        click.option(
-            "--window",
-            "window",
-            is_flag=False,
-            flag_value="",
-            metavar="[SPEC]",
-            help="Keep to the declared window, or to SPEC, like 'Sun 02:00-04:00 UTC'. A declared window holds anyway.",
-        ),
-        click.option("--wait", is_flag=True, help="Wait until the window opens."),
-        click.option("--no-window", is_flag=True, help="Run outside the window; needs --reason, which is recorded."),
-        click.option("--reason", default="", metavar="TEXT", help="Why the run may start outside its window."),
-        click.option("--attest", multiple=True, metavar="NAME", help="Say that a prerequisite holds; recorded."),
-        click.option("--yes", is_flag=True, help="Answer yes to every question, attestations too; recorded as yours."),
-        click.option("--step", multiple=True, metavar="ID", help="Only this step, with its guards; may be repeated."),
-        click.option("--timeout", metavar="DURATION", help="End and put back after this time, like 45m."),
-        options.json_option,
-        options.verbosity_option,
-    ]
-    for decorate in reversed(decorators):
-        command = decorate(command)
-    return command
+window_options = options.several(
+    click.option(
+        "--window",
+        "window",
+        is_flag=False,
+        flag_value="",
+        metavar="[SPEC]",
+        help="Keep to the declared window, or to SPEC, like 'Sun 02:00-04:00 UTC'. A declared window holds anyway.",
+    ),
+    click.option("--wait", is_flag=True, help="Wait until the window opens."),
+    click.option("--no-window", is_flag=True, help="Run outside the window; needs --reason, which is recorded."),
+    click.option("--reason", default="", metavar="TEXT", help="Why the run may start outside its window."),
+    click.option("--attest", multiple=True, metavar="NAME", help="Say that a prerequisite holds; recorded."),
+)
+"""The options of a run that is guarded by `preflight`: its window, and what the operator attests."""
+
+
+run_options = options.several(
+    options.inventory_options,
+    click.option("-e", "--extra-vars", multiple=True, metavar="KEY=VALUE", help="Inputs; also @file or a mapping."),
+    click.option("--check", is_flag=True, help="Dry run: say what would change, change nothing."),
+    click.option("--diff", is_flag=True, help="Show differences."),
+    click.option("--yes", is_flag=True, help="Answer yes to every question, attestations too; recorded as yours."),
+    click.option("--step", multiple=True, metavar="ID", help="Only this step, with its guards; may be repeated."),
+    click.option("--timeout", metavar="DURATION", help="End and put back after this time, like 45m."),
+    options.json_option,
+    options.verbosity_option,
+)
+"""The options of everything that runs a runbook."""
 
 
 def _complete_runbooks(_ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[str]:
@@ -56,6 +57,7 @@ def _complete_runbooks(_ctx: click.Context, _param: click.Parameter, incomplete:
 @click.command()
 @click.argument("runbook", shell_complete=_complete_runbooks)
 @run_options
+@window_options
 @click.pass_context
 def run(ctx: click.Context, /, runbook: str, **given: Any) -> None:
     """Run a RUNBOOK, like maintenance/production_update.
@@ -68,6 +70,7 @@ def run(ctx: click.Context, /, runbook: str, **given: Any) -> None:
 
 @click.command()
 @run_options
+@window_options
 @click.pass_context
 def maintenance(ctx: click.Context, /, **given: Any) -> None:
     """Update the production service: run maintenance/production_update.
@@ -86,7 +89,7 @@ def operate(name: str, inputs: Mapping[str, Any] | None = None, **given: Any) ->
     Args:
         name: its id.
         inputs: what the command itself says; goes before the same of `--extra-vars`.
-        given: the values of `run_options`.
+        given: the values of `run_options`, and of `window_options` where the command has them.
 
     Returns:
         the exit code.
@@ -94,6 +97,7 @@ def operate(name: str, inputs: Mapping[str, Any] | None = None, **given: Any) ->
     Raises:
         PyrunbookError: the run could not begin; nothing was changed.
     """
+    given = {"window": None, "wait": False, "no_window": False, "reason": "", "attest": ()} | given
     runbook = catalog.load().get(name)
     extra = options.extra_variables(given["extra_vars"]) | dict(inputs or {})
     if given["no_window"] and not given["reason"].strip():
@@ -118,16 +122,10 @@ def operate(name: str, inputs: Mapping[str, Any] | None = None, **given: Any) ->
     if given["wait"]:
         _wait(runbook, sources, given, extra)
 
-    # Imported here: the database and Ansible's runner are not needed to refuse a wrong option.
-    from pyrunbook.execution import display
-    from pyrunbook.execution import run as execution
-    from pyrunbook.execution.play import Request
-    from pyrunbook.journal import new_run_id
-
-    request = Request(
-        playbook=runbook.path,
-        inventory=sources,
-        run_id=new_run_id(),
+    return start(
+        runbook,
+        sources,
+        as_json=given["as_json"],
         limit=given["limit"],
         extra_vars=extra,
         tags=",".join(given["step"]),
@@ -135,15 +133,25 @@ def operate(name: str, inputs: Mapping[str, Any] | None = None, **given: Any) ->
         diff=given["diff"],
         verbosity=given["verbosity"],
         timeout=timeout.total_seconds() if timeout else None,
-        undone_by=runbook.metadata.undone_by,
         told=told,
     )
-    shown = display.choose(
-        as_json=given["as_json"], title=str(runbook.metadata.title), inventory=options.inventory_name(sources)
-    )
-    with shown:
-        result = execution.operate(request, shown)
-    return int(result.exit_code)
+
+
+def start(runbook: catalog.Runbook, sources: tuple[str, ...], *, as_json: bool, **request: Any) -> int:
+    """Run a runbook, show it, and see it to an end.
+
+    `request` is the rest of `pyrunbook.execution.play.Request`; the exit code comes back.
+    """
+    # Imported here: the database and Ansible's runner are not needed to refuse a wrong option.
+    from pyrunbook.execution import display
+    from pyrunbook.execution import run as execution
+    from pyrunbook.execution.play import Request
+    from pyrunbook.journal import new_run_id
+
+    request |= {"run_id": new_run_id(), "undone_by": runbook.metadata.undone_by}
+    name = options.inventory_name(sources)
+    with display.choose(as_json=as_json, title=str(runbook.metadata.title), inventory=name) as shown:
+        return int(execution.operate(Request(playbook=runbook.path, inventory=sources, **request), shown).exit_code)
 
 
 def _attested(runbook: catalog.Runbook, given: dict[str, Any]) -> list[str]:
@@ -194,7 +202,7 @@ def _wait(runbook: catalog.Runbook, sources: tuple[str, ...], given: dict[str, A
 
     Raises:
         BadInput: there is no instant to wait for.
-        JournalError: the run could not be recorded, which is better known now than when the window opens.
+        JournalError: the run could not be recorded.
     """
     from pyrunbook.execution import certificates, inventory
     from pyrunbook.journal import Journal
@@ -202,7 +210,7 @@ def _wait(runbook: catalog.Runbook, sources: tuple[str, ...], given: dict[str, A
     with Journal.open():
         pass
     services = inventory.services(sources, given["limit"])
-    for name, variables in services.items():  # what would be refused hours later is refused now
+    for name, variables in services.items():  # refuse now what would be refused hours later
         service.read(name, {**variables, **extra}, sources, complete=runbook.needs_colors)
     if runbook.replaces_certificates:
         for name in certificates.cannot_wait(runbook, sources, services, extra):

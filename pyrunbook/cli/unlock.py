@@ -6,6 +6,7 @@ import click
 
 from pyrunbook import catalog
 from pyrunbook.cli import options
+from pyrunbook.cli.run import start
 from pyrunbook.errors import Refused
 
 UNLOCK = "maintenance/unlock"
@@ -32,10 +33,7 @@ def unlock(
     A run that died leaves its lock behind on purpose: `pyrunbook recover` brings the run to an end and frees the
     lock. Break a lock only when its run is dead and there is nothing to recover.
     """
-    from pyrunbook.execution import display, recovery
-    from pyrunbook.execution import run as execution
-    from pyrunbook.execution.play import Request
-    from pyrunbook.journal import new_run_id
+    from pyrunbook.execution import recovery
 
     if holder and not force:
         for found in recovery.unfinished():
@@ -45,19 +43,6 @@ def unlock(
                     means="Nothing was changed.",
                     next_step=f"pyrunbook recover {holder}",
                 )
+    sources, inputs = options.inventory_sources(inventory), {"unlock_holder": holder}
     runbook = catalog.load().get(UNLOCK)
-    sources = options.inventory_sources(inventory)
-    request = Request(
-        playbook=runbook.path,
-        inventory=sources,
-        run_id=new_run_id(),
-        limit=limit,
-        extra_vars={"unlock_holder": holder},
-        verbosity=verbosity,
-    )
-    shown = display.choose(
-        as_json=as_json, title=str(runbook.metadata.title), inventory=options.inventory_name(sources)
-    )
-    with shown:
-        result = execution.operate(request, shown)
-    ctx.exit(int(result.exit_code))
+    ctx.exit(start(runbook, sources, as_json=as_json, limit=limit, extra_vars=inputs, verbosity=verbosity))

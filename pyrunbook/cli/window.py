@@ -5,16 +5,15 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from itertools import islice
-from typing import Any, TypeVar
+from typing import Any
 
 import click
 
 from pyrunbook import places, windows
+from pyrunbook.cli import options
 from pyrunbook.cli.completion import complete_runbooks
-from pyrunbook.cli.options import UPDATE, inventory_sources
 from pyrunbook.errors import BadInput, ExitCode
 from pyrunbook.windows import (
     Schedule,
@@ -26,8 +25,6 @@ from pyrunbook.windows import (
     shown,
 )
 
-Command = TypeVar("Command", bound=Callable[..., Any])
-
 
 def _instant(_context: click.Context, _parameter: click.Parameter, value: str | None) -> datetime:
     return datetime.now(UTC) if value is None else parse_instant(value)
@@ -37,47 +34,42 @@ def _duration(_context: click.Context, _parameter: click.Parameter, value: str |
     return None if value is None else parse_duration(value)
 
 
-def _asked(command: Command) -> Command:
-    """The argument and the options that all three commands share."""
-    for decorate in (
-        click.option(
-            "--reserve", callback=_duration, metavar="DURATION", help="Time for a rollback, before the window closes."
-        ),
-        click.option(
-            "--needs", callback=_duration, metavar="DURATION", help="Time that the run takes, before the window closes."
-        ),
-        click.option(
-            "--cutoff", callback=_duration, metavar="DURATION", help="Nothing starts later than this before the end."
-        ),
-        click.option(
-            "--exclude",
-            multiple=True,
-            metavar="EXCLUSION",
-            help="A date, a range 2026-12-24..2027-01-02 or an iCalendar file *.ics that closes it. Repeatable.",
-        ),
-        click.option(
-            "--at", callback=_instant, metavar="INSTANT", help="ISO 8601; UTC without an offset. Default: now."
-        ),
-        click.option("--limit", default="", help="With an inventory: only these services (host pattern)."),
-        click.option(
-            "-i",
-            "--inventory",
-            multiple=True,
-            metavar="PATH",
-            help="Of a RUNBOOK: the windows of this inventory's services, as a run has them; a path, or the name of a "
-            "shipped one. Default: PYRUNBOOK_INVENTORY, or else only what the runbook itself declares.",
-        ),
-        click.argument("what", nargs=-1, metavar="[SPEC|RUNBOOK]", shell_complete=complete_runbooks),
-    ):
-        command = decorate(command)
-    return command
+_asked = options.several(
+    click.argument("what", nargs=-1, metavar="[SPEC|RUNBOOK]", shell_complete=complete_runbooks),
+    click.option(
+        "-i",
+        "--inventory",
+        multiple=True,
+        metavar="PATH",
+        help="Of a RUNBOOK: the windows of this inventory's services, as a run has them; a path, or the name of a "
+        "shipped one. Default: PYRUNBOOK_INVENTORY, or else only what the runbook itself declares.",
+    ),
+    click.option("--limit", default="", help="With an inventory: only these services (host pattern)."),
+    click.option("--at", callback=_instant, metavar="INSTANT", help="ISO 8601; UTC without an offset. Default: now."),
+    click.option(
+        "--exclude",
+        multiple=True,
+        metavar="EXCLUSION",
+        help="A date, a range 2026-12-24..2027-01-02 or an iCalendar file *.ics that closes it. Repeatable.",
+    ),
+    click.option(
+        "--cutoff", callback=_duration, metavar="DURATION", help="Nothing starts later than this before the end."
+    ),
+    click.option(
+        "--needs", callback=_duration, metavar="DURATION", help="Time that the run takes, before the window closes."
+    ),
+    click.option(
+        "--reserve", callback=_duration, metavar="DURATION", help="Time for a rollback, before the window closes."
+    ),
+)
+"""The argument and the options that all three commands share."""
 
 
 def _schedules(
     what: tuple[str, ...], inventory: tuple[str, ...], limit: str, exclude: tuple[str, ...], **limits: Any
 ) -> dict[str, Schedule]:
     """What the arguments name, by the service; the name is empty for a window as it is written, or a runbook's own."""
-    name = " ".join(what) if what else UPDATE
+    name = " ".join(what) if what else options.UPDATE
     if not re.fullmatch(r"[\w./-]+", name) or name.lower() == "always":
         if inventory or limit:
             raise BadInput(
@@ -92,7 +84,7 @@ def _schedules(
         return {"": runbook.schedule({}, exclude=exclude, **limits)}
     from pyrunbook.execution.inventory import services
 
-    found = services(inventory_sources(inventory), limit)
+    found = services(options.inventory_sources(inventory), limit)
     return {service: runbook.schedule(said, exclude=exclude, **limits) for service, said in found.items()}
 
 

@@ -1,4 +1,4 @@
-"""The certificates of services as they stand now, read as a rotation reads them and judged by the same code."""
+"""The current certificates of services, read and judged as a rotation does."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 from pyrunbook.catalog import Runbook
 from pyrunbook.errors import BadInput
 from pyrunbook.execution import inventory
-from pyrunbook.execution.reading import Reading, read
+from pyrunbook.execution.role_query import Answer, read
 from pyrunbook.run_contract import INPUT_WINDOW
 
 NAMES, FORCE, PHASE = "certificate_names", "certificate_force", "rotate_certs_phase"
@@ -25,7 +25,7 @@ class Certificate:
         service: its name in the inventory.
         name: of the certificate; empty where none could be read.
         state: what the action `certificate_state` tells of it; empty where none could be read.
-        attention: what somebody has to look at, a line each; empty where all is well.
+        attention: what needs attention, a line each; empty where all is well.
         next_step: what to type then.
         variables: of the service, from its inventory.
     """
@@ -39,12 +39,7 @@ class Certificate:
 
 
 def services_with(sources: tuple[str, ...], limit: str = "", names: Sequence[str] = ()) -> dict[str, dict[str, Any]]:
-    """The variables of the services that have certificates.
-
-    Args:
-        sources: inventory sources.
-        limit: host pattern, or empty.
-        names: only those that have one of these certificates.
+    """The variables of the services that have certificates, or one of those that are named.
 
     Raises:
         BadInput: the inventory cannot be read, no service has certificates, or none has one that is named.
@@ -93,9 +88,9 @@ def names_in(variables: Mapping[str, Any]) -> list[str] | None:
     return None
 
 
-def _states(
+def _answers(
     rotation: Runbook, sources: tuple[str, ...], services: Iterable[str], inputs: Mapping[str, Any]
-) -> list[Reading]:
+) -> list[Answer]:
     """What the role `certificate_state` reads of each service, as a rotation with these inputs would."""
     asked = {name: value for name, value in rotation.variables.items() if name.startswith("certificate_state_")}
     variables = {"certificate_state_runbook": rotation.id, **asked, **inputs}
@@ -107,20 +102,14 @@ def cannot_wait(
 ) -> list[str]:
     """The services whose rotation is not to wait for its window: something would expire, or nothing is due.
 
-    Args:
-        rotation: the runbook that replaces certificates.
-        sources: inventory sources.
-        services: names in the inventory.
-        inputs: of the run.
-
     Raises:
-        BadInput: the certificates of one cannot be read, which is better known now than when the window opens.
+        BadInput: the certificates of one cannot be read.
     """
     # Nothing else of the inputs: they may hold secrets, and these become arguments of a process.
     asked = {name: inputs[name] for name in (NAMES, FORCE, PHASE) if name in inputs}
     if INPUT_WINDOW in inputs:
         asked["certificate_state_window"] = inputs[INPUT_WINDOW]
-    found = _states(rotation, sources, services, asked)
+    found = _answers(rotation, sources, services, asked)
     for one in found:
         if one.problem:
             raise BadInput(f"{one.service}: {one.problem}", next_step=one.next_step)
@@ -130,41 +119,30 @@ def cannot_wait(
 def look(
     rotation: Runbook, sources: tuple[str, ...], limit: str = "", names: Sequence[str] = ()
 ) -> Iterator[Certificate]:
-    """Read every certificate, and see which of them somebody has to look at. Changes and records nothing.
-
-    Args:
-        rotation: the runbook that replaces them.
-        sources: inventory sources.
-        limit: host pattern, or empty.
-        names: only these certificates.
+    """Read every certificate, and see which of them need attention. Changes and records nothing.
 
     Raises:
         BadInput: see `services_with`.
     """
     services = services_with(sources, limit, names)
-    for reading in _states(rotation, sources, services, {}):
-        variables = services[reading.service]
-        if reading.problem:
+    for answer in _answers(rotation, sources, services, {}):
+        variables = services[answer.service]
+        if answer.problem:
             yield Certificate(
-                reading.service, attention=(reading.problem,), next_step=reading.next_step, variables=variables
+                answer.service, attention=(answer.problem,), next_step=answer.next_step, variables=variables
             )
-        for name, state in reading.result.get("certificates", {}).items():
+        for name, state in answer.result.get("certificates", {}).items():
             if names and name not in names:
                 continue
-            attention, next_step = judge(reading.service, name, state)
-            yield Certificate(reading.service, name, state, tuple(attention), next_step, variables)
+            attention, next_step = judge(answer.service, name, state)
+            yield Certificate(answer.service, name, state, tuple(attention), next_step, variables)
 
 
 def judge(service: str, name: str, state: Mapping[str, Any]) -> tuple[list[str], str]:
-    """What somebody has to look at, and what to type.
+    """What needs attention, and what to type.
 
-    A certificate that is due and waits for its window is well: the next rotation replaces it, in time. So is a new
-    pair that is staged: nothing serves it yet, on purpose.
-
-    Args:
-        service: whose it is.
-        name: of the certificate.
-        state: what `certificate_state` tells of it.
+    A certificate that is due and waits for its window needs none: the next rotation replaces it in time. Neither does a
+    staged pair: it is not to be served yet.
     """
     attention, steps = [], []
     if state["standing"]["run"] and not state["staged"]:
@@ -188,12 +166,7 @@ def judge(service: str, name: str, state: Mapping[str, Any]) -> tuple[list[str],
 
 
 def wrong(seen: Mapping[str, Any], deployed: str | None) -> str:
-    """Why what an address serves is not good; empty where it is.
-
-    Args:
-        seen: a look at one address.
-        deployed: serial of what is deployed.
-    """
+    """Why what an address serves is not good; empty where it is."""
     if seen["outcome"] != "pass":
         return f"{seen['address']}: {seen['detail']}"
     if deployed and seen["certificate"]["serial"] != deployed:

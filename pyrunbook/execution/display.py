@@ -7,7 +7,6 @@ import json
 import sys
 import time
 from datetime import UTC, datetime
-from types import TracebackType
 from typing import Any, Protocol, TextIO
 
 from pyrunbook.run_contract import STEP_ROLLBACK
@@ -23,23 +22,14 @@ class Display(Protocol):
 
     def __enter__(self) -> Display: ...
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None: ...
+    def __exit__(self, *_: object) -> None: ...
 
     def __call__(self, event: dict[str, Any]) -> None:
         """Show one event; may be called from another thread."""
 
 
 def choose(*, as_json: bool, title: str, inventory: str, stream: TextIO | None = None) -> Display:
-    """The display that fits: JSON when asked for, live on a terminal, plain lines otherwise.
-
-    Args:
-        as_json: one JSON object a line.
-        title: of the runbook.
-        inventory: as the operator named it.
-        stream: where to write; standard output when `None`.
-    """
+    """The display that fits: JSON when asked for, live on a terminal, plain lines otherwise."""
     out = stream or sys.stdout
     if as_json:
         return JsonLines(out)
@@ -60,9 +50,7 @@ class JsonLines:
     def __enter__(self) -> JsonLines:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None: ...
+    def __exit__(self, *_: object) -> None: ...
 
     def __call__(self, event: dict[str, Any]) -> None:
         """Write the events that other programs rely on; the others are for people."""
@@ -119,9 +107,7 @@ class Lines:
     def __enter__(self) -> Lines:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None: ...
+    def __exit__(self, *_: object) -> None: ...
 
     def write(self, line: str = "") -> None:
         """Show one more line, for good."""
@@ -154,7 +140,7 @@ class Lines:
     def _on_step_ended(self, event: dict[str, Any]) -> None:
         if event["outcome"] != "skipped":
             self.write(step_line(event, of=event["service"] if len(set(self._open)) > 1 else ""))
-        # What an attempt before it has told is not told again: the cause would be far above.
+        # The further lines of an error that an earlier attempt has shown are not repeated.
         for line in (event.get("error") or "").strip().splitlines()[1:]:
             if line not in self._told:
                 self.write(f"      {line}")
@@ -178,7 +164,9 @@ class Lines:
         self.write(f"  ! {event['signal']}: ending the run, then putting back what was there")
 
     def _on_putting_back(self, event: dict[str, Any]) -> None:
-        self.write(f"  ! {_clause(event['cause'])}: putting back what was there ({', '.join(event['services'])})")
+        # A runbook with an undo of its own goes forward where it finds that its work was done and proven.
+        what = "bringing it to an end" if event.get("decides") else "putting back what was there"
+        self.write(f"  ! {_clause(event['cause'])}: {what} ({', '.join(event['services'])})")
 
     def _on_keeping(self, event: dict[str, Any]) -> None:
         names = ", ".join(event["services"])
@@ -202,12 +190,7 @@ class Lines:
 
 
 def step_line(event: dict[str, Any], of: str = "") -> str:
-    """A step that has ended, as one line.
-
-    Args:
-        event: `step_ended`.
-        of: the service, where more than one is being worked on.
-    """
+    """A step that has ended, as one line."""
     put_back = event["step"] == STEP_ROLLBACK and event["outcome"] != "failed"
     mark = "↩" if put_back else MARKS[event["outcome"]]
     said = _first_line(event.get("error")) or event.get("detail") or ""
@@ -281,9 +264,7 @@ class Live(Lines):
         self._live.start()
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._step = None
         with contextlib.suppress(OSError):  # the terminal may be gone by now
             self._live.stop()
@@ -320,5 +301,5 @@ class Live(Lines):
 
     def _on_step_ended(self, event: dict[str, Any]) -> None:
         self._step = None
-        self._live.refresh()  # or the step would stand below its own end until the next time
+        self._live.refresh()  # or the step would be shown as running below its own end
         super()._on_step_ended(event)

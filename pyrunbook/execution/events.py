@@ -7,21 +7,16 @@ import json
 import threading
 from collections.abc import Callable
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 INTERVAL = 0.05
-"""Seconds between two looks at the file."""
+"""Seconds between two reads of the file."""
 
 
 class Tail:
     """Follows a file of JSON lines on a thread of its own; a context manager.
 
-    On leaving, everything that was written by then has been handed on.
-
-    Args:
-        path: the file.
-        on_event: called for each object, in order.
+    When it exits, every event that was written by then has been passed on.
     """
 
     def __init__(self, path: Path, on_event: Callable[[dict[str, Any]], None]) -> None:
@@ -34,9 +29,7 @@ class Tail:
         self._thread.start()
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._done.set()
         self._thread.join()
 
@@ -48,12 +41,12 @@ class Tail:
                 rest += stream.read()  # bytes: a character may have been written half
                 *lines, rest = rest.split(b"\n")
                 for line in lines:
-                    self._hand_on(line)
+                    self._pass_on(line)
                 if last:
                     return
                 self._done.wait(INTERVAL)
 
-    def _hand_on(self, line: bytes) -> None:
-        # One line that cannot be read or shown must not cost the others: the play goes on meanwhile.
+    def _pass_on(self, line: bytes) -> None:
+        # A line that cannot be read or shown must not keep the later ones from being shown.
         with contextlib.suppress(Exception):
             self._on_event(json.loads(line))

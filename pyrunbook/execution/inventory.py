@@ -1,4 +1,4 @@
-"""The services of an inventory, as ansible-inventory gives them: for what is asked before a play begins."""
+"""The services of an inventory, as ansible-inventory gives them, for what has to be known before a play."""
 
 from __future__ import annotations
 
@@ -15,22 +15,18 @@ import yaml
 
 from pyrunbook import places
 from pyrunbook.errors import BadInput
-from pyrunbook.execution import questions
+from pyrunbook.execution import password_prompts
 from pyrunbook.redaction import redact_text
 
 YAML = (".yml", ".yaml", ".json")
 ENV_TIMEOUT = "PYRUNBOOK_INVENTORY_TIMEOUT"
 """Seconds that an inventory (a script, a plugin) may take."""
 TIMEOUT = 600
-"""The same, where the environment does not say: large ones take minutes, and one that never answers is to be told."""
+"""The default: large inventories take minutes, but one that never answers has to be reported."""
 
 
 def services(sources: tuple[str, ...], limit: str = "") -> dict[str, dict[str, Any]]:
     """The variables of every host in group `services`, and of no other; what is a template stays one.
-
-    Args:
-        sources: inventory sources.
-        limit: host pattern, or empty.
 
     Raises:
         BadInput: the inventory cannot be read, or has no service that matches.
@@ -46,7 +42,7 @@ def services(sources: tuple[str, ...], limit: str = "") -> dict[str, dict[str, A
         "ANSIBLE_LOG_PATH": os.devnull,
     }
     try:
-        with questions.for_a_command() as (answers, pipes):
+        with password_prompts.for_a_command() as (answers, pipes):
             done = subprocess.run(
                 argv,
                 capture_output=True,
@@ -104,7 +100,7 @@ def _remedy(why: str, sources: tuple[str, ...]) -> str:
 
 
 def _said(stderr: str) -> str:
-    """Why the first plugin that took the source for its own could not read it; the other formats were tried in vain."""
+    """Why the first plugin that recognized the source could not read it; the others only say that it is not theirs."""
     if told := re.search(r"^\[WARNING\]: Failed to parse inventory with '\w+' plugin: (.+)$", stderr, re.MULTILINE):
         return told[1]
     lines = stderr.strip().splitlines()
@@ -131,7 +127,7 @@ def _broken(sources: tuple[str, ...]) -> str:
 
 
 def _plain(value: Any) -> Any:
-    """Without the marks that ansible-inventory puts on what comes from a plugin or a vault."""
+    """The value without the marks that ansible-inventory puts on values of plugins."""
     if isinstance(value, dict):
         if set(value) == {"__ansible_unsafe"}:
             return value["__ansible_unsafe"]

@@ -27,8 +27,8 @@ from ansible_runner.runner import Runner
 
 from pyrunbook import places, run_contract, running
 from pyrunbook.catalog.metadata import ROLLBACK
-from pyrunbook.execution import leftovers, questions
-from pyrunbook.execution.configuration import configured
+from pyrunbook.execution import leftover_processes, password_prompts
+from pyrunbook.execution.ansible_cfg import configured
 from pyrunbook.execution.events import Tail
 from pyrunbook.redaction import redact_whole
 
@@ -41,9 +41,9 @@ JOURNAL = "pyrunbook_journal"
 LONGEST_TEMPORARY = 75
 """Characters of a directory in which a socket still has room: 107 less `/pymp-xxxxxxxx/listener-xxxxxxxx`."""
 FORKS = 100
-"""How many services of a batch go side by side at most, unless the configuration says otherwise."""
+"""How many services of a batch run at once at most, unless the configuration says otherwise."""
 POLL = 0.1
-"""Seconds between two looks at whether the play is to be ended."""
+"""Seconds between two checks whether the play is to be ended."""
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,7 @@ class Request:
         diff: show differences.
         verbosity: number of `-v`.
         timeout: seconds until the play is ended, or `None`.
-        told: what the play asks by itself (`vars_prompt`), as regular expressions, to the answers.
+        told: the prompts of the play (`vars_prompt`), as regular expressions, to the answers.
         undone_by: id of the runbook that puts back what a play of this one left in the middle.
     """
 
@@ -130,7 +130,7 @@ def environment(request: Request, events: Path, sockets: Path) -> dict[str, str]
         "ANSIBLE_CALLBACK_PLUGINS": str(plugins / "callback"),
         "ANSIBLE_SSH_CONTROL_PATH_DIR": os.environ.get("ANSIBLE_SSH_CONTROL_PATH_DIR") or str(sockets),
         "ANSIBLE_NOCOWS": "1",
-        "ANSIBLE_AGNOSTIC_BECOME_PROMPT": "true",  # `questions` knows this one
+        "ANSIBLE_AGNOSTIC_BECOME_PROMPT": "true",  # `password_prompts` knows this one
         # Ansible's own 5 would take a batch of 10 services in two goes.
         "ANSIBLE_FORKS": os.environ.get("ANSIBLE_FORKS") or configured(config, "defaults", "forks", str(FORKS)),
         # ansible-playbook stands beside our Python, whether its environment is activated or not.
@@ -154,12 +154,12 @@ def command_line(request: Request) -> str:
 
 @contextlib.contextmanager
 def _private_directories(run_id: str) -> Iterator[tuple[Path, Path]]:
-    """Two directories for one play, 0700; what a killed run left of its own goes with the next play of that run.
+    """Two directories for one play, 0700; directories that killed runs left are removed first.
 
     The second is for sockets: their names must be short, which those of the first need not be.
     """
-    leftovers.clear_directories()
-    sockets = leftovers.sockets() / f"pyrunbook-{run_id}-{secrets.token_hex(4)}"
+    leftover_processes.clear_directories()
+    sockets = leftover_processes.sockets() / f"pyrunbook-{run_id}-{secrets.token_hex(4)}"
     with running.directory(run_id) as directory:
         sockets.mkdir(mode=0o700)
         try:
@@ -171,7 +171,7 @@ def _private_directories(run_id: str) -> Iterator[tuple[Path, Path]]:
 def _without_environment(status: dict[str, Any], runner_config: Any) -> None:
     """Keep the whole environment, which ansible-runner writes down for debugging, off the disk.
 
-    It asks nobody whether it should. So it writes into memory of this process, and the link to that is removed.
+    It has no option for that, so its file is made a link to memory of this process, and the link is removed.
     """
     written = Path(runner_config.artifact_dir, "command")
     if status["status"] == "starting" and hasattr(os, "memfd_create"):
@@ -260,11 +260,11 @@ def perform(request: Request, on_event: Callable[[dict[str, Any]], None], cancel
                 cancel_callback=canceled,
             )
             # Not as its parameter `passwords`: that is written into the directory.
-            told = (questions.for_a_play() | request.told).items()
+            told = (password_prompts.for_a_play() | request.told).items()
             runner.config.expect_passwords |= {re.compile(asked, re.MULTILINE): answer for asked, answer in told}
             try:
                 runner.run()
             finally:
-                leftovers.end(request.run_id)
+                leftover_processes.end(request.run_id)
         code = runner.rc if runner.rc is None or runner.rc >= 0 else None
         return Ended(status=str(runner.status), code=code, output=tuple(last), **flags)

@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 from pyrunbook import catalog, places
 from pyrunbook.errors import BadInput, ExitCode, Refused
-from pyrunbook.execution import leftovers, questions
+from pyrunbook.execution import leftover_processes, password_prompts
 from pyrunbook.execution.inventory import services
 from pyrunbook.execution.play import Request
 from pyrunbook.execution.run import (
@@ -49,7 +49,7 @@ def refuse_alive(run: Run, *, force: bool) -> None:
         Refused: its process exists, or is on another machine and nobody has said that it is dead.
     """
     if run.machine == socket.gethostname():
-        if leftovers.alive(run):
+        if leftover_processes.alive(run):
             raise Refused(
                 f"Run {run.id} is still running: process {run.pid} of {run.operator}.",
                 means="Nothing was changed.",
@@ -58,7 +58,7 @@ def refuse_alive(run: Run, *, force: bool) -> None:
         return
     if not force:
         raise Refused(
-            f"Run {run.id} was started by {run.operator} on {run.machine}: from here nobody can tell whether it lives.",
+            f"Run {run.id} was started by {run.operator} on {run.machine}: it may still be running there.",
             means="Nothing was changed.",
             next_step=f"make sure that it is dead, then: pyrunbook recover {run.id} --force",
         )
@@ -67,8 +67,8 @@ def refuse_alive(run: Run, *, force: bool) -> None:
 def way_for(run: Run) -> Way:
     """Forward when every open service had passed its verification (what is left only cleans up), back otherwise.
 
-    A rollback that had begun is taken up again: what it has put back is verified no more. Where a runbook names an
-    undo of its own, that one sees from what it finds whether to finish or to put back.
+    A rollback that had begun is resumed: what it put back is no longer what was verified. An undo of a runbook's own
+    decides by itself.
     """
     known = catalog.load()
     if run.runbook in {runbook.metadata.undone_by for runbook in known}:
@@ -99,7 +99,7 @@ def to_clean_up(wanted: str) -> Run | None:
                 part = later.service(name)
                 if later.started > run.started and part and part.changed:
                     raise Refused(
-                        f"Run {later.id} has changed {name} after run {run.id}, so what that left is not taken away.",
+                        f"Run {later.id} has changed {name} after run {run.id}, so what that one left stays.",
                         means="Nothing was changed.",
                         next_step=f"pyrunbook report {later.id}, and look at what is there",
                     )
@@ -127,7 +127,7 @@ def recover(
             are not recorded.
         BadInput: the run's inventory cannot be read any more.
     """
-    questions.answers()
+    password_prompts.answers()
     with _alone():
         return _recover(run, on_event, way or way_for(run), verbosity, inventory, forward=way is None)
 
@@ -146,7 +146,7 @@ def _recover(
             f"Run {run.id} was asked for {', '.join(run.only_steps)} only; finishing it would do more.",
             next_step=f"pyrunbook recover {run.id} --rollback",
         )
-    leftovers.end(run.id)
+    leftover_processes.end(run.id)
     runbook = catalog.load().get(run.runbook)
     request = Request(
         playbook=runbook.path,
@@ -184,7 +184,7 @@ def _recover(
 
 
 def _check_inventory(run: Run, request: Request) -> None:
-    """Refuse an inventory that does not know the services any more as they were: a play would only fail in the middle.
+    """Refuse an inventory in which the services are no longer what they were: a play would fail in the middle.
 
     Raises:
         BadInput: it cannot be read, or says another platform, or none, as an emptied group_vars file does.
@@ -196,19 +196,19 @@ def _check_inventory(run: Run, request: Request) -> None:
             raise BadInput(
                 f"service_platform of {part.service} is {part.platform} in the record of run {run.id}; "
                 f"the inventory {', '.join(request.inventory)} says {platform}",
-                means="The inventory has changed since the run began. Nothing was changed.",
-                next_step=f"bring it back (group_vars, host_vars), then: pyrunbook recover {run.id}",
+                means="The inventory was edited after the run began. Nothing was changed.",
+                next_step=f"restore it (group_vars, host_vars), then: pyrunbook recover {run.id}",
             )
 
 
 def _cause(run: Run) -> str:
-    """Why the run has to be put back: what it said itself, then what failed first; without either it died."""
+    """Why the run has to be put back: its recorded cause, or else the first error; without either it died."""
     failed = [step.error for part in run.services for step in part.steps if step.error]
     return run.cause or next(iter(failed), "the run died before its end")
 
 
 def _inputs(run: Run) -> dict[str, Any]:
-    """The inputs of a run that is taken up again; where it is only to be cleaned up it need not wait for its window."""
+    """The inputs to resume a run with; one that only has to clean up does not wait for its window."""
     if way_for(run) != "resume" or INPUT_WINDOW_OVERRIDE in run.inputs:
         return run.inputs
     return {**run.inputs, INPUT_WINDOW_OVERRIDE: "only cleaning up is left after its verification"}
@@ -224,7 +224,7 @@ def _abandon(run: Run) -> Result:
 
 @contextlib.contextmanager
 def _alone() -> Iterator[None]:
-    """Hold the state directory's own lock: two recoveries of one run would end each other's plays."""
+    """Lock the state directory: two recoveries of one run would end each other's plays."""
     directory = os.open(places.private_directory(places.home()), os.O_RDONLY)
     try:
         fcntl.flock(directory, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -13,7 +13,7 @@ import msgspec
 
 from pyrunbook import catalog, places
 from pyrunbook.errors import BadInput, ExitCode, PyrunbookError
-from pyrunbook.execution import inventory, questions
+from pyrunbook.execution import inventory, password_prompts
 from pyrunbook.execution.play import Ended, Request, perform
 from pyrunbook.execution.signals import Listener, Signals
 from pyrunbook.journal import Journal, JournalError, Outcome, Run, ServiceRun, next_step, worst
@@ -47,9 +47,9 @@ class Result:
 
 
 class Telling:
-    """Hands events on, so that every operation has one `run_started` first and one `run_ended` last.
+    """Passes events on, so that every operation has one `run_started` first and one `run_ended` last.
 
-    A listener that fails changes nothing: a terminal that was closed is no reason to leave a service in the middle.
+    A listener that fails is ignored: a closed terminal is no reason to leave a service in the middle.
     """
 
     def __init__(self, request: Request, on_event: Listener) -> None:
@@ -57,7 +57,7 @@ class Telling:
         self._on_event = on_event
 
     def __call__(self, event: dict[str, Any]) -> None:
-        """Hand on an event of a play; its own beginning and end are not those of the operation."""
+        """Pass on an event of a play, but not its beginning and end: they are not those of the operation."""
         if event["event"] not in ("run_started", "run_ended", "run_left"):
             self._tell(event)
 
@@ -97,12 +97,7 @@ class Telling:
 def operate(request: Request, on_event: Listener) -> Result:
     """Run a playbook; when it ends in anything but a conclusion, see to it that the rollback has happened.
 
-    Args:
-        request: what to run.
-        on_event: gets the events of the play, of a rollback outside it, and at last one `run_ended`.
-
-    Returns:
-        How it ended. The journal says the same.
+    `on_event` gets the events of the play, of a rollback outside it, and at last one `run_ended`.
 
     Raises:
         BadInput: the play could not begin: no host matched, or the inventory or a file is wrong.
@@ -110,7 +105,7 @@ def operate(request: Request, on_event: Listener) -> Result:
     """
     with Journal.open():  # what cannot be recorded is not begun
         pass
-    questions.answers()
+    password_prompts.answers()
     tell = Telling(request, on_event)
     signals = Signals(tell)
     tell.started()
@@ -151,7 +146,7 @@ def bring_to_an_end(request: Request, signals: Signals, tell: Listener) -> Resul
 
 
 def _performed(request: Request, on_event: Listener, canceled: Callable[[], bool]) -> Ended:
-    """`perform`; where it fails itself the play has ended as well, and the journal knows what it did by then."""
+    """`perform`; when it fails itself, the play has ended too, and the journal knows what it did by then."""
     try:
         return perform(request, on_event, canceled)
     except Exception as error:
@@ -160,7 +155,7 @@ def _performed(request: Request, on_event: Listener, canceled: Callable[[], bool
 
 
 def unknown(run_id: str, said: str, error: JournalError) -> Result:
-    """What cannot be read in the journal is treated as bad, whatever the play itself says."""
+    """The result when the journal cannot be read: bad, whatever the play itself says."""
     return Result(
         Outcome.ROLLBACK_FAILED,
         ExitCode.NOT_PUT_BACK,
@@ -170,14 +165,14 @@ def unknown(run_id: str, said: str, error: JournalError) -> Result:
 
 
 def _unrecorded(request: Request, ended: Ended) -> Result:
-    """A play did something, and the journal does not know the run: what it changed is unknown, and that is bad."""
+    """The result when a play ran and the journal does not know the run: what it changed is unknown, so it is bad."""
     said = _said(ended)
     where = " ".join(f"-i {shlex.quote(source)}" for source in request.inventory)
     return Result(
         Outcome.ROLLBACK_FAILED,
         ExitCode.NOT_PUT_BACK,
-        f"The play of run {request.run_id} began, and the journal {places.in_use()['journal']} does not know it: "
-        f"nobody can tell from here what was changed.{chr(10) + said if said else ''}",
+        f"The play of run {request.run_id} began, and the journal {places.in_use()['journal']} does not know it, "
+        f"so what was changed is not known.{chr(10) + said if said else ''}",
         next_step=f"see what serves: pyrunbook doctor {where}",
     )
 
@@ -219,7 +214,7 @@ def _judge(request: Request, ended: Ended, signals: Signals, on_event: Listener)
 def open_services(run: Run) -> list[str]:
     """The services of a run that have not been brought to an end, or not to a good one.
 
-    What was not cleaned up waits for nobody else, so it counts when its run is taken up again for that.
+    `not_cleaned_up` counts too while the whole run has that outcome: then it was resumed to clean up.
     """
     still = [None, Outcome.ROLLBACK_FAILED, *([run.outcome] if run.outcome is Outcome.NOT_CLEANED_UP else [])]
     return [service.service for service in run.services if service.outcome in still]
@@ -301,9 +296,9 @@ def put_back(
         run: the run; at least one of its services is open.
         reason: the outcome once everything is in place.
         why: the cause to record.
-        signals: taken during the rollback, not obeyed.
+        signals: noted during the rollback, not obeyed.
         on_event: gets the events of that play.
-        forward: whether what was verified stays.
+        forward: whether verified services stay as they are.
     """
     if run.check_mode:  # it could not change anything, and took no lock
         _end(run.id, reason, why)
@@ -311,14 +306,15 @@ def put_back(
     signals.rolling_back = True
     services = open_services(run)
     stays: dict[str, str] = {}
-    if forward and _keeps_verified(request):
+    told_what_stays = _keeps_verified(request)
+    if forward and told_what_stays:
         stays = {s.service: "succeeded" if _cleaned_up(s) else "not_cleaned_up" for s in run.services if verified(s)}
     for event, names in (
         ("keeping", [n for n in services if n in stays]),
         ("putting_back", [n for n in services if n not in stays]),
     ):
         if names:
-            on_event({"event": event, "run": run.id, "cause": why, "services": names})
+            on_event({"event": event, "run": run.id, "cause": why, "services": names, "decides": not told_what_stays})
     rollback = replace(
         request,
         playbook=request.undo,
@@ -331,10 +327,10 @@ def put_back(
     ended: list[Ended] = []
     for pause in ROLLBACK_PAUSES:
         if pause and any(one.code == UNREACHABLE for one in ended):
-            on_event({"event": "note", "text": f"not reached; it is tried again in {pause:g} s"})
+            on_event({"event": "note", "text": f"the machine cannot be reached; next attempt in {pause:g} s"})
             time.sleep(pause)
-        # Side by side first, since clients of all of them wait. What is open after that gets a play of its own each, so
-        # that a service that cannot be put back keeps no other from it.
+        # All at once first, because clients of all of them wait; then one by one, so that a service that cannot be put
+        # back does not keep the others from it.
         together = [services] if not ended else [[name] for name in services]
         ended = [
             _performed(replace(rollback, limit=",".join(names)), on_event, signals.asked_to_end) for names in together
@@ -382,7 +378,7 @@ def _of(run: Run) -> Result:
 
 
 def _not_put_back(run: Run, said: str = "") -> Result:
-    """Where no play could say so any more, it is recorded here: the run has not died, it ended like this."""
+    """Record that the run could not be put back, where no play has done so: otherwise it would look like a dead run."""
     steps = [step for service in run.services for step in service.steps if step.error and step.attempt == run.attempt]
     told = steps[-1].error if steps else None
     cause = told or said or run.cause or "the rollback did not come to its end"

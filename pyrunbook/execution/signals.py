@@ -12,23 +12,23 @@ Listener = Callable[[dict[str, Any]], None]
 
 
 class Signals:
-    """SIGINT, SIGTERM and SIGHUP while an operation runs; a context manager for the main thread.
+    """The signals that were received, and what they ask for.
 
     The first one asks for a gentle end. Once the rollback has begun they change nothing: it is the shortest way to
-    a known state. A handler only takes notes, because it may interrupt the very line that it would write; what was
-    received is told when the runner asks.
+    a known state. A handler only takes a note, because it may interrupt the code that it would call; the events follow
+    when the runner next asks.
     """
 
     def __init__(self, on_event: Listener) -> None:
         self._on_event = on_event
-        self._untold: list[str] = []
+        self._pending: list[str] = []
         self.received: str | None = None
         self.rolling_back = False
 
     def asked_to_end(self) -> bool:
-        """Whether the play is to be ended; tells of the signals that came since it was last asked."""
-        while self._untold:
-            name = self._untold.pop(0)
+        """Whether the play is to be ended. Emits the events of the signals that came since the last call."""
+        while self._pending:
+            name = self._pending.pop(0)
             if self.rolling_back:
                 text = f"{name}: what was there is being put back; this is not stopped"
                 self._on_event({"event": "note", "text": text})
@@ -41,7 +41,7 @@ class Signals:
     def _receive(self, number: int, _frame: Any) -> None:
         name = signal.Signals(number).name
         self.received = self.received or name
-        self._untold.append(name)
+        self._pending.append(name)
 
     @contextlib.contextmanager
     def handled(self) -> Iterator[Signals]:

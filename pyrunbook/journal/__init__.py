@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from pyrunbook.journal.errors import BadJournalUrl, JournalError
 from pyrunbook.journal.outcome import Outcome, StepOutcome, next_step, worst
-from pyrunbook.journal.records import Attestation, Evidence, Run, RunStart, ServiceRun, Step, new_run_id
+from pyrunbook.journal.records import Attestation, Evidence, Run, RunStart, ServiceRun, StepRun, new_run_id
 
 if TYPE_CHECKING:
     from pyrunbook.journal.store import Journal
@@ -24,8 +24,8 @@ __all__ = [
     "Run",
     "RunStart",
     "ServiceRun",
-    "Step",
     "StepOutcome",
+    "StepRun",
     "new_run_id",
     "next_step",
     "worst",

@@ -1,4 +1,4 @@
-"""The connection to the journal's database: durable, patient with other writers, and never showing a password."""
+"""The connection to the journal's database: durable commits, waits for other writers, never shows a password."""
 
 from __future__ import annotations
 

@@ -54,12 +54,7 @@ _KNOWN: tuple[tuple[tuple[str, ...], str, str], ...] = (
 
 
 def explain(shown_url: str, reason: str) -> JournalError:
-    """The error for what a database said.
-
-    Args:
-        shown_url: the journal's URL, without its password.
-        reason: the database's own words, without secrets.
-    """
+    """The error for what a database said."""
     lowered = reason.lower()
     seen = f"the journal {shown_url} cannot be used: {reason}"
     for needles, means, next_step in _KNOWN:

@@ -1,6 +1,6 @@
-"""Brings the journal's schema to the revision that this code needs, once, whoever comes first.
+"""Migrates the journal's schema to the revision that this code needs; the first process to come does it.
 
-Alembic takes a quarter of a second to import, so whether there is anything to do is found out without it.
+Alembic takes a quarter of a second to import, so it is imported only when there is something to migrate.
 """
 
 from __future__ import annotations

@@ -38,44 +38,24 @@ class Outcome(StrEnum):
         return _EXIT_CODES[self]
 
 
-_EXIT_CODES = {
+_EXIT_CODES = {  # the mildest outcome first
     Outcome.SUCCEEDED: ExitCode.SUCCEEDED,
-    Outcome.NOT_CLEANED_UP: ExitCode.FINDINGS,
     Outcome.REFUSED: ExitCode.REFUSED,
     Outcome.FAILED: ExitCode.PUT_BACK,
-    Outcome.ROLLED_BACK: ExitCode.PUT_BACK,
-    Outcome.ROLLBACK_FAILED: ExitCode.NOT_PUT_BACK,
     Outcome.CANCELED: ExitCode.INTERRUPTED,
+    Outcome.NOT_CLEANED_UP: ExitCode.FINDINGS,
+    Outcome.CONTAINED: ExitCode.FINDINGS,
     Outcome.UNREACHABLE: ExitCode.PUT_BACK,
     Outcome.TIMED_OUT: ExitCode.PUT_BACK,
-    Outcome.CONTAINED: ExitCode.FINDINGS,
+    Outcome.ROLLED_BACK: ExitCode.PUT_BACK,
     Outcome.NOT_CONTAINED: ExitCode.NOT_PUT_BACK,
+    Outcome.ROLLBACK_FAILED: ExitCode.NOT_PUT_BACK,
 }
 
 
-# The mildest first.
-_SEVERITY = (
-    Outcome.SUCCEEDED,
-    Outcome.REFUSED,
-    Outcome.FAILED,
-    Outcome.CANCELED,
-    Outcome.NOT_CLEANED_UP,
-    Outcome.CONTAINED,
-    Outcome.UNREACHABLE,
-    Outcome.TIMED_OUT,
-    Outcome.ROLLED_BACK,
-    Outcome.NOT_CONTAINED,
-    Outcome.ROLLBACK_FAILED,
-)
-
-
 def worst(outcomes: Iterable[Outcome]) -> Outcome:
-    """The outcome of a run from those of its services.
-
-    Args:
-        outcomes: at least one.
-    """
-    return max(outcomes, key=_SEVERITY.index)
+    """The outcome of a run from those of its services, of which there is at least one."""
+    return max(outcomes, key=list(_EXIT_CODES).index)
 
 
 def next_step(outcome: Outcome, run_id: str) -> str:

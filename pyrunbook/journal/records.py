@@ -54,7 +54,7 @@ class RunStart:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Step:
+class StepRun:
     """A step of a service. `ended` and `outcome` are `None` while it runs, and for ever when its process died."""
 
     step: str
@@ -115,7 +115,7 @@ class ServiceRun:
     outcome: Outcome | None
     cause: str | None
     ended: datetime | None
-    steps: list[Step] = field(default_factory=list)
+    steps: list[StepRun] = field(default_factory=list)
     attestations: list[Attestation] = field(default_factory=list)
     evidence: list[Evidence] = field(default_factory=list)
 
@@ -159,7 +159,14 @@ class Run:
 
     @property
     def undoable(self) -> bool:
-        """Whether something may have been changed that can be put back: not by steps alone that precede the plan."""
+        """Whether a rollback finds something to put back: not after steps alone that precede the plan.
+
+        A step that knows better says so in its evidence. The run is one with its steps and evidence.
+        """
+        values = [proof.value for service in self.services for proof in service.evidence]
+        told = [value["undoable"] for value in values if isinstance(value, dict) and "undoable" in value]
+        if told and not any(told):
+            return False
         if not self.changed or not self.only_steps:
             return self.changed
         orders = [[step.step for step in service.steps] for service in self.services]

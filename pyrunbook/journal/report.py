@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any
 
 from pyrunbook.journal.outcome import Outcome
-from pyrunbook.journal.records import Run, ServiceRun, Step
+from pyrunbook.journal.records import Run, ServiceRun, StepRun
 
 _SAID = {
     Outcome.SUCCEEDED: "Succeeded",
@@ -122,7 +122,7 @@ def _service(part: ServiceRun) -> Iterator[str]:
             yield from ("", heading, "", *_block(value, "json"))
 
 
-def _row(step: Step, *, several: bool) -> str:
+def _row(step: StepRun, *, several: bool) -> str:
     title = f"{step.title} (attempt {step.attempt})" if several else step.title
     outcome = step.outcome.value if step.outcome else "never ended: its process died"
     seen = step.detail or (step.error or "").partition("\n")[0]

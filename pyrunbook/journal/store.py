@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from datetime import UTC, datetime
-from types import TracebackType
 from typing import Any
 
 from sqlalchemy import URL, Connection, Engine, Row, Select, exists, func, insert, or_, select, update
@@ -17,7 +16,7 @@ from pyrunbook.errors import BadInput
 from pyrunbook.journal import database, migrate, schema
 from pyrunbook.journal.errors import JournalError
 from pyrunbook.journal.outcome import Outcome, StepOutcome
-from pyrunbook.journal.records import Attestation, Evidence, Run, RunStart, ServiceRun, Step
+from pyrunbook.journal.records import Attestation, Evidence, Run, RunStart, ServiceRun, StepRun
 from pyrunbook.redaction import MASK, environment_secrets, is_secret_name, redact
 
 
@@ -81,9 +80,7 @@ class Journal:
     def __enter__(self) -> Journal:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def hide(self, *secrets: str) -> None:
@@ -297,11 +294,7 @@ class Journal:
         return [run for run in self.history(limit, outcome=Outcome.SUCCEEDED) if not run.check_mode]
 
     def unfinished(self, service: str | None = None) -> list[Run]:
-        """Unfinished runs, newest first, whole; also those that could not be put back.
-
-        Args:
-            service: only runs that reached this service and have not concluded it.
-        """
+        """Unfinished runs, newest first, whole; also those that could not be put back."""
         runs = schema.runs
         query = select(runs).where(_is_open(runs)).order_by(runs.c.started.desc(), runs.c.id)
         if service is not None:
@@ -406,10 +399,10 @@ def _service_run(row: Row[Any], steps: list[Row[Any]], said: list[Row[Any]], mea
     )
 
 
-def _step(row: Row[Any]) -> Step:
+def _step(row: Row[Any]) -> StepRun:
     values = _columns(row, "service", "outcome")
     outcome = StepOutcome(row.outcome) if row.outcome else None
-    return Step(**values, position=row.position, outcome=outcome)
+    return StepRun(**values, position=row.position, outcome=outcome)
 
 
 def _run(row: Row[Any], services: list[ServiceRun]) -> Run:

@@ -18,7 +18,7 @@ from pyrunbook.cli.main import main
 from pyrunbook.errors import BadInput
 from pyrunbook.execution import certificates, inventory
 from pyrunbook.execution import run as execution
-from pyrunbook.execution.reading import Reading
+from pyrunbook.execution.role_query import Answer
 from pyrunbook.journal import Journal
 
 OLD, NEW = "0a" * 20, "0b" * 20
@@ -80,7 +80,7 @@ class Stage:
 
     def __init__(self) -> None:
         self.services: dict[str, dict[str, Any]] = {}
-        self.told: dict[str, Reading] = {}
+        self.told: dict[str, Answer] = {}
         self.asked: list[tuple[list[str], str, dict[str, Any]]] = []
         self.requests: list[Any] = []
 
@@ -88,9 +88,9 @@ class Stage:
         names = [{"name": one} for one in states]
         self.services[name] = {"service_certificates": names, "certificate_window": "Sun 02:00-04:00 UTC"}
         result = {} if problem else {"certificates": states, "window": window}
-        self.told[name] = Reading(name, result, problem, next_step)
+        self.told[name] = Answer(name, result, problem, next_step)
 
-    def read(self, _: Any, services: Any, role: str, telling: str, variables: dict[str, Any]) -> list[Reading]:
+    def read(self, _: Any, services: Any, role: str, telling: str, variables: dict[str, Any]) -> list[Answer]:
         assert telling == "certificates"
         self.asked.append((list(services), role, variables))
         return [self.told[name] for name in services]

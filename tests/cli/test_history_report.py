@@ -207,6 +207,38 @@ def test_report_of_what_is_contained(run: Run, runbook: str, command: str | None
     assert f"```bash\n{command}\n```" in undo if command else "```" not in undo
 
 
+@pytest.mark.parametrize("undoable", [False, True])
+def test_report_of_what_was_only_discarded(run: Run, undoable: bool) -> None:
+    with Journal.open() as journal:
+        _start(journal, "abcd0001", "maintenance/certificate_rollback")
+        journal.record_plan("abcd0001", SERVICE, "abcd0001", "e" * 64)
+        journal.add_evidence("abcd0001", SERVICE, "rollback", "public", {"undoable": undoable})
+        journal.conclude("abcd0001", SERVICE, "succeeded")
+        journal.end_run("abcd0001", "succeeded")
+    assert ("there is nothing to undo" in run("report")[1]) is not undoable
+    assert ("pyrunbook rollback abcd0001" in run("report")[1]) is undoable
+
+
+@pytest.mark.parametrize(
+    ("columns", "head", "row"),
+    [
+        (0, "OPERATOR", "ada"),
+        (115, "TOOK", " s "),
+        (84, "OUTCOME", "succeeded"),
+        (50, "OUTCOME", "\n    succeeded"),
+    ],
+)
+def test_history_fits_the_terminal(
+    recorded: Run, monkeypatch: pytest.MonkeyPatch, columns: int, head: str, row: str
+) -> None:
+    monkeypatch.setenv("COLUMNS", str(columns))
+    monkeypatch.setattr("sys.stdout.isatty", lambda: columns > 0, raising=False)
+    output = recorded("history", "--outcome", "succeeded")[1]
+    assert head in output.splitlines()[0] + output.splitlines()[1]
+    assert row in output
+    assert not columns or all(len(line) <= max(columns, 76) for line in output.splitlines())
+
+
 def test_report_json(recorded: Run) -> None:
     code, output, _ = recorded("report", "bbbb", "--format", "json")
     assert code == 0

@@ -18,7 +18,7 @@ from secrets_under_test import (
     staged,
 )
 
-from pyrunbook.execution import examination
+from pyrunbook.execution import diagnosis
 from pyrunbook.kubernetes import access
 from pyrunbook.kubernetes.client import connect
 from pyrunbook.kubernetes.errors import Forbidden
@@ -95,11 +95,11 @@ def test_the_doctor_names_a_verb_that_a_rotation_lacks(standin_api: Api, monkeyp
         [{"apiGroups": [p.group], "resources": [p.resource], "verbs": [p.verb]} for p in access.NEEDED]
     )
     variables = {"service_kubeconfig": str(kubeconfig), "service_namespace": standin_api.namespace}
-    (seen,) = examination._permissions("web", variables)
+    (seen,) = diagnosis._permissions("web", variables)
     assert seen.good
     templated = {"name": "other", "secret": "{{ somewhere }}"}
     certificates = {"service_certificates": [{"name": "public", "secret": SECRET}, templated]}
     monkeypatch.setattr(access, "_DOUBT", 0.2)
-    (seen,) = examination._permissions("web", variables | certificates)
+    (seen,) = diagnosis._permissions("web", variables | certificates)
     assert not seen.good and f"update secrets {LEDGER}" in seen.seen and "{{" not in seen.seen
     assert "apply -f docs/kubernetes/role-certificates.yaml, and" in seen.next_step

@@ -273,7 +273,8 @@ def test_a_rotation_of_another_run_is_undone_by_its_id(task: Task, monkeypatch: 
     for plugin in (certificate_stage, certificate_deploy):
         task(plugin, name="public")
     monkeypatch.setenv(ENV_RUN_ID, "run3")
-    assert task(certificate_put_back, name="public", rotation="run2", undo=True)["serial"] == first
+    back = task(certificate_put_back, name="public", rotation="run2", undo=True)
+    assert (back["serial"], back["evidence"]["undoable"]) == (first, False), "nothing is kept of what is discarded"
     assert (
         "run run9 has replaced no certificate"
         in task(certificate_put_back, name="public", rotation="run9", undo=True)["msg"]

@@ -152,12 +152,14 @@ def test_what_interrupts_a_run_is_shown() -> None:
     assert shown(
         {"event": "interrupted", "signal": "SIGINT"},
         {"event": "putting_back", "run": RUN, "cause": "ended by SIGINT.\nmore", "services": ["web", "shop"]},
+        {"event": "putting_back", "run": RUN, "cause": "it died", "services": ["web"], "decides": True},
         {"event": "note", "text": "SIGTERM: this is not stopped"},
         {"event": "output", "line": "TASK [it]"},
         {"event": "something of tomorrow"},
     ) == [
         "  ! SIGINT: ending the run, then putting back what was there",
         "  ! ended by SIGINT: putting back what was there (web, shop)",
+        "  ! it died: bringing it to an end (web)",
         "  ! SIGTERM: this is not stopped",
         "    TASK [it]",
     ]

@@ -13,9 +13,9 @@ from pyrunbook.errors import (
     ExitCode,
     FailedAndNotPutBack,
     FailedAndPutBack,
-    Interrupted,
     PyrunbookError,
     Refused,
+    without_errno,
 )
 
 
@@ -40,12 +40,25 @@ def test_the_exit_codes_are_an_interface() -> None:
         (Refused, 3),
         (FailedAndPutBack, 4),
         (FailedAndNotPutBack, 5),
-        (Interrupted, 130),
         (PyrunbookError, 1),
     ],
 )
 def test_each_class_has_its_exit_code(error: type[PyrunbookError], code: int) -> None:
     assert error.exit_code == code
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (PermissionError(13, "Permission denied", "/srv/x: y/state"), "/srv/x: y/state: Permission denied"),
+        (FileExistsError(17, "File exists", "/srv/a", None, "/srv/b"), "/srv/a: File exists"),
+        (ConnectionRefusedError(111, "Connection refused"), "Connection refused"),
+        (ValueError("a [number] here"), "a [number] here"),
+    ],
+)
+def test_an_operator_reads_no_errno(error: Exception, said: str) -> None:
+    assert without_errno(f"It failed: {error}\nmore") == f"It failed: {said}\nmore"
+    assert BadInput(f"It failed: {error}").seen == f"It failed: {said}"
 
 
 def test_the_message_is_a_line_each() -> None:

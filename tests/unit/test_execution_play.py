@@ -19,7 +19,7 @@ import pytest
 
 from pyrunbook import places
 from pyrunbook.errors import BadInput
-from pyrunbook.execution import leftovers, play
+from pyrunbook.execution import leftover_processes, play
 from pyrunbook.execution.play import Request, environment, perform
 
 # Of this process alone: what a run leaves behind is found, and ended, by its id.
@@ -187,7 +187,7 @@ class Play:
 
     def look(self) -> bool:
         """Note the processes of the run; never asks for the end."""
-        for process in leftovers.find(RUN_ID):
+        for process in leftover_processes.find(RUN_ID):
             try:
                 self.argv[process.pid] = process.cmdline()
                 if "ansible-playbook" in " ".join(self.argv[process.pid]):
@@ -201,7 +201,7 @@ class Play:
     def perform(self, canceled: Callable[[], bool] | None = None, **changes: Any) -> tuple[play.Ended, list[Any]]:
         events: list[dict[str, Any]] = []
         ended = perform(request(self.book, **changes), events.append, canceled or self.look)
-        assert not leftovers.find(RUN_ID), "something of the play was left behind"
+        assert not leftover_processes.find(RUN_ID), "something of the play was left behind"
         assert not list(places.running().iterdir()), "its directory was left behind"
         return ended, events
 
@@ -293,7 +293,7 @@ def test_a_play_that_was_killed_has_no_exit_code(tmp_path: Path) -> None:
 
     def kill() -> bool:
         if mark.exists():
-            oldest = min(leftovers.find(RUN_ID), key=psutil.Process.create_time, default=None)
+            oldest = min(leftover_processes.find(RUN_ID), key=psutil.Process.create_time, default=None)
             if oldest is not None:
                 oldest.kill()
         return False

@@ -35,7 +35,7 @@ from pyrunbook.errors import BadInput, ExitCode, Refused
 from pyrunbook.execution import recovery
 from pyrunbook.execution import run as execution
 from pyrunbook.execution.play import Ended, Request
-from pyrunbook.journal import Journal, Outcome, Run, ServiceRun, Step, StepOutcome
+from pyrunbook.journal import Journal, Outcome, Run, ServiceRun, StepOutcome, StepRun
 
 NOW = datetime(2026, 11, 22, 2, 30, tzinfo=UTC)
 UPDATE = Path("/content/playbooks/maintenance/production_update.yml")
@@ -54,8 +54,8 @@ def theatre(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Theatre
     assert not made.scenes, "a play that was expected did not happen"
 
 
-def step(name: str, outcome: str | None = "ok") -> Step:
-    return Step(
+def step(name: str, outcome: str | None = "ok") -> StepRun:
+    return StepRun(
         step=name,
         title=name,
         attempt=1,
@@ -68,7 +68,7 @@ def step(name: str, outcome: str | None = "ok") -> Step:
     )
 
 
-def service(*steps: Step, outcome: Outcome | None = None, changed: bool = True, name: str = "web") -> ServiceRun:
+def service(*steps: StepRun, outcome: Outcome | None = None, changed: bool = True, name: str = "web") -> ServiceRun:
     return ServiceRun(
         service=name,
         platform="host",
@@ -173,7 +173,7 @@ def test_a_dead_process_does_not_count(sleeper: psutil.Process) -> None:
 
 def test_a_run_of_another_machine_is_touched_only_by_force() -> None:
     away = run(machine="elsewhere", pid=os.getpid(), process_started=psutil.Process().create_time())
-    with pytest.raises(Refused, match=r"bob on elsewhere.*nobody can tell") as error:
+    with pytest.raises(Refused, match=r"bob on elsewhere.*may still be running") as error:
         recovery.refuse_alive(away, force=False)
     assert error.value.next_step.endswith("pyrunbook recover 00c0ffee --force")
     recovery.refuse_alive(away, force=True)

@@ -39,4 +39,7 @@ class ActionModule(CertificateAction):
             done = going_back.undo(wanted, store, asked.issuers, rotation, self.run_id)
         else:
             done = going_back.settle(wanted, store, rotation)
-        return {"changed": done.changed, "serial": done.serial, "detail": done.detail, "evidence": done.evidence}
+        # What was only discarded is not kept, so this run leaves nothing that can be brought back.
+        undoable = any(each.run == self.run_id for each in store.read().retired)
+        evidence = {**done.evidence, "undoable": undoable}
+        return {"changed": done.changed, "serial": done.serial, "detail": done.detail, "evidence": evidence}

@@ -17,7 +17,7 @@ from ansible.parsing.vault import VaultLib, VaultSecret
 from pyrunbook import places
 from pyrunbook.cli import run as command
 from pyrunbook.errors import BadInput
-from pyrunbook.execution import inventory, leftovers, questions
+from pyrunbook.execution import inventory, leftover_processes, password_prompts
 from pyrunbook.execution.play import Request, perform
 
 PASSWORD = "cAnArY-vault-7"
@@ -31,9 +31,9 @@ def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setenv("PYRUNBOOK_HOME", str(tmp_path / "home"))
     monkeypatch.setenv("ANSIBLE_HOME", str(tmp_path / "ansible"))
     monkeypatch.setattr(sys.stdin, "isatty", lambda: False)
-    questions.answers.cache_clear()
+    password_prompts.answers.cache_clear()
     yield
-    questions.answers.cache_clear()
+    password_prompts.answers.cache_clear()
 
 
 @pytest.fixture
@@ -46,7 +46,7 @@ def terminal(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         return ANSWERS[prompt]
 
     monkeypatch.setattr(sys.stdin, "isatty", lambda: True)
-    monkeypatch.setattr(questions.getpass, "getpass", answer)
+    monkeypatch.setattr(password_prompts.getpass, "getpass", answer)
     return asked
 
 
@@ -74,19 +74,19 @@ def test_without_a_terminal_a_question_is_refused_at_once(
 ) -> None:
     (tmp_path / "own.cfg").write_text(said + "\n")
     monkeypatch.setenv("ANSIBLE_CONFIG", str(tmp_path / "own.cfg"))
-    for ask in (questions.answers, lambda: inventory.services(("web,",))):
+    for ask in (password_prompts.answers, lambda: inventory.services(("web,",))):
         with pytest.raises(BadInput, match="nobody is there to answer") as refused:
             ask()
         assert f"{variable}=false" in refused.value.next_step
         assert "own.cfg" in refused.value.seen
     monkeypatch.setenv(variable, "false")
-    assert questions.answers() == {}
+    assert password_prompts.answers() == {}
 
 
 def test_a_vault_that_asks_by_its_name_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ANSIBLE_VAULT_IDENTITY_LIST", "dev@file, prod@prompt")
     with pytest.raises(BadInput, match="vault_identity_list"):
-        questions.answers()
+        password_prompts.answers()
 
 
 def test_the_answers_reach_the_inventory_and_the_play_and_nobody_else(
@@ -107,7 +107,7 @@ def test_the_answers_reach_the_inventory_and_the_play_and_nobody_else(
     seen: list[str] = []
 
     def look() -> bool:
-        for process in leftovers.find("0000abcd"):
+        for process in leftover_processes.find("0000abcd"):
             with contextlib.suppress(psutil.NoSuchProcess):  # it has ended meanwhile
                 if "ansible-playbook" in " ".join(process.cmdline()):
                     seen.append(json.dumps([process.cmdline(), process.environ()]))

@@ -17,13 +17,13 @@ from pyrunbook.run_contract import ENV_RUN_ID
 GRACE = 3.0
 """Seconds between SIGTERM and SIGKILL."""
 ROUNDS = 5
-"""How often it is looked again for what the ended ones had started before they ended."""
+"""How often to search again for processes that the ended ones had started meanwhile."""
 SOCKETS_LIMIT = 104 - 56
-"""Bytes that are left for the name of the directory in which ssh's sockets are."""
+"""Longest name, in bytes, of the directory for ssh's sockets."""
 
 
 def find(run_id: str) -> list[psutil.Process]:
-    """The processes of this user that belong to a run; not this process or what it descends from."""
+    """The processes of this user that belong to a run, except this process and its ancestors."""
     own = {os.getpid(), *(parent.pid for parent in psutil.Process().parents())}
     found = []
     for process in psutil.process_iter():
@@ -34,14 +34,14 @@ def find(run_id: str) -> list[psutil.Process]:
 
 
 def _connects(process: psutil.Process, run_id: str) -> bool:
-    """Whether it is the ssh that keeps a connection of a run open; it writes its title over its environment."""
+    """Whether it is an ssh that keeps a connection of a run open; its environment cannot be read any more."""
     if process.name() != "ssh":
         return False
     return any(word.startswith(f"ssh: {sockets()}/pyrunbook-{run_id}-") for word in process.cmdline()[:1])
 
 
 def end(run_id: str) -> int:
-    """End them: SIGTERM, and SIGKILL for those that stay; also those that they start meanwhile.
+    """End the processes of a run, also those started meanwhile: SIGTERM, then SIGKILL.
 
     Returns:
         How many there were.
@@ -85,7 +85,7 @@ def clear_directories() -> None:
 
 
 def alive(run: Run) -> bool:
-    """Whether the process that drives a run still exists on this machine (its pid may be another's by now)."""
+    """Whether the process that drives a run still exists on this machine. Its pid may have been reused."""
     try:
         process = psutil.Process(run.pid)
         return abs(process.create_time() - run.process_started) < 1 and process.status() != psutil.STATUS_ZOMBIE

@@ -1,7 +1,7 @@
-"""What Ansible would ask for by itself, in the middle of its work and where nobody sees it: asked here, once, before.
+"""The passwords that Ansible is configured to ask for: asked once, before it runs without a terminal.
 
-The answers stay in the memory of this process. A play is told them at its own prompts, through its private terminal;
-the short commands read them from a pipe. None is in an argument, in an environment or in a file.
+The answers stay in the memory of this process. A play gets them at its own prompts, through a pseudo-terminal; short
+commands read them from a pipe. None is in an argument, an environment variable or a file.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from functools import cache
 
 from pyrunbook import places
 from pyrunbook.errors import BadInput
-from pyrunbook.execution.configuration import configured
+from pyrunbook.execution.ansible_cfg import configured
 
 YES = ("y", "yes", "on", "1", "true", "t")
 
@@ -28,10 +28,10 @@ class Question:
     Attributes:
         section: of ansible.cfg.
         key: in that section.
-        variable: of the environment that says the same.
+        variable: the environment variable for the same setting.
         prompt: what the operator reads.
-        asked: how Ansible asks, as a regular expression.
-        file: the variable that names a file which answers it.
+        asked: Ansible's own prompt, as a regular expression.
+        file: the environment variable that names a file with the password.
     """
 
     section: str
@@ -59,7 +59,7 @@ QUESTIONS = (
 
 
 def asked_for() -> list[Question]:
-    """The questions that the configuration in force has Ansible ask.
+    """The passwords that Ansible asks for with the configuration in force.
 
     Raises:
         BadInput: it asks for a vault's password in a way that cannot be answered from here.
@@ -98,13 +98,13 @@ def answers() -> dict[Question, str]:
 
 
 def for_a_play() -> dict[str, str]:
-    """How a play asks, as a regular expression, to what it is told."""
+    """The prompts of a play, as regular expressions, to the passwords."""
     return {one.asked: answer for one, answer in answers().items()}
 
 
 @contextlib.contextmanager
 def for_a_command() -> Iterator[tuple[dict[str, str], tuple[int, ...]]]:
-    """For one of Ansible's short commands: its environment, and the pipes from which it reads the answers."""
+    """For one of Ansible's short commands: its environment, and the pipes from which it reads the passwords."""
     environment: dict[str, str] = {}
     pipes: list[int] = []
     try:

@@ -14,7 +14,7 @@ import psutil
 import pytest
 
 from pyrunbook import places, run_contract, running
-from pyrunbook.execution import leftovers
+from pyrunbook.execution import leftover_processes
 
 RUN = secrets.token_hex(4)
 """One of this process: tests that run beside these must not be taken for leftovers of theirs."""
@@ -24,7 +24,7 @@ SAY = "print('ready', flush=True)"
 @pytest.fixture(autouse=True)
 def quick(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PYRUNBOOK_HOME", str(tmp_path / "home"))
-    monkeypatch.setattr(leftovers, "GRACE", 0.5)
+    monkeypatch.setattr(leftover_processes, "GRACE", 0.5)
 
 
 class Children:
@@ -67,18 +67,18 @@ def gone(process: psutil.Process) -> bool:
 def test_only_the_processes_of_the_run_are_found_and_ended(children: Children) -> None:
     ours = children.start(f"{SAY}; import time; time.sleep(60)")
     others = children.start(f"{SAY}; import time; time.sleep(60)", run="00000bad")
-    assert [process.pid for process in leftovers.find(RUN)] == [ours.pid]
-    assert leftovers.end(RUN) == 1
+    assert [process.pid for process in leftover_processes.find(RUN)] == [ours.pid]
+    assert leftover_processes.end(RUN) == 1
     assert gone(ours)
     assert not gone(others)
-    assert leftovers.end(RUN) == 0
+    assert leftover_processes.end(RUN) == 0
 
 
 def test_a_process_that_ignores_sigterm_in_a_session_of_its_own_is_killed(children: Children) -> None:
     deaf = f"import signal, time; signal.signal(15, signal.SIG_IGN); {SAY}; time.sleep(60)"
     process = children.start(deaf, session=True)
     began = time.monotonic()
-    assert leftovers.end(RUN) == 1
+    assert leftover_processes.end(RUN) == 1
     assert gone(process)
     assert time.monotonic() - began >= 0.5
 
@@ -90,7 +90,7 @@ def test_a_process_may_clean_up_on_sigterm(children: Children, tmp_path: Path) -
         f"{SAY}; time.sleep(60)"
     )
     children.start(clean)
-    leftovers.end(RUN)
+    leftover_processes.end(RUN)
     assert mark.exists()
 
 
@@ -105,15 +105,17 @@ def test_what_a_process_starts_while_it_is_ended_is_ended_as_well(children: Chil
         f"signal.signal(15, again)\n{SAY}\ntime.sleep(60)"
     )
     children.start(phoenix)
-    assert leftovers.end(RUN) == 2
+    assert leftover_processes.end(RUN) == 2
     child = int(mark.read_text())
     assert not psutil.pid_exists(child) or gone(psutil.Process(child))
 
 
 def test_we_and_what_we_descend_from_are_spared(children: Children) -> None:
-    asked = "from pyrunbook.execution import leftovers; import os; print('ready', flush=True);"
+    asked = "from pyrunbook.execution import leftover_processes; import os; print('ready', flush=True);"
     # The shell, too, carries the id: a hook, or an operator who has exported it.
-    script = f"{asked} print([p.pid for p in leftovers.find('{RUN}')], leftovers.end('{RUN}'), flush=True)"
+    script = (
+        f"{asked} print([p.pid for p in leftover_processes.find('{RUN}')], leftover_processes.end('{RUN}'), flush=True)"
+    )
     process = subprocess.run(
         ["sh", "-c", f'{sys.executable} -c "{script}"; true'],
         env={**os.environ, run_contract.ENV_RUN_ID: RUN},
@@ -134,11 +136,11 @@ def test_directories_of_dead_plays_are_removed_and_those_of_the_living_are_not(c
     children.start(f"{SAY}; import time; time.sleep(60)")
     with running.directory("0000f4e5") as held:
         (held / "extravars").write_text("secret")
-        leftovers.clear_directories()
+        leftover_processes.clear_directories()
         assert sorted(path.name for path in places.running().iterdir()) == sorted([f"{RUN}-x", held.name])
         assert not list(old[RUN].iterdir())
         assert (held / "extravars").exists()
-        leftovers.end(RUN)
+        leftover_processes.end(RUN)
         assert [path.name for path in places.running().iterdir()] == [held.name]
     assert not list(places.running().iterdir())
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from pyrunbook.execution import reading
+from pyrunbook.execution import role_query
 
 ROLE = """\
 - name: Note what was asked
@@ -19,6 +19,9 @@ ROLE = """\
 - name: Look at something
   ansible.builtin.assert: {that: true, success_msg: it is fine}
   when: inventory_hostname == 'one'
+- name: Ask its machine
+  ansible.builtin.ping:
+  when: inventory_hostname == 'away'
 - name: Fail with a remedy
   ansible.builtin.fail: {msg: "https://bob:hunter2@db is full\\nNext: df -h"}
   when: inventory_hostname == 'full'
@@ -51,6 +54,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[str, ...]:
     )
     hosts = "".join(f"    {name}: {{ansible_connection: local}}\n" for name in ("one", "two", "full", "broken"))
     inventory = tmp_path / "hosts.yml"
+    hosts += "    away: {ansible_host: 127.0.0.1, ansible_port: 1}\n"
     inventory.write_text(f"services:\n  hosts:\n{hosts}")
     monkeypatch.setenv("ANSIBLE_CONFIG", str(tmp_path / "ansible.cfg"))
     monkeypatch.setenv("ANSIBLE_FORCE_COLOR", "1")
@@ -58,8 +62,8 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[str, ...]:
     return (str(inventory),)
 
 
-def read(project: tuple[str, ...], *services: str, telling: str = "seen", **variables: Any) -> list[reading.Reading]:
-    return reading.read(project, services, "looked_at", telling, variables)
+def read(project: tuple[str, ...], *services: str, telling: str = "seen", **variables: Any) -> list[role_query.Answer]:
+    return role_query.read(project, services, "looked_at", telling, variables)
 
 
 def test_each_service_tells_its_own(project: tuple[str, ...], tmp_path: Path) -> None:
@@ -82,6 +86,16 @@ def test_one_that_fails_keeps_no_other_from_telling(project: tuple[str, ...]) ->
     ]  # fmt: skip
 
 
+def test_a_machine_that_is_away_is_named_with_the_reason_and_a_short_command(project: tuple[str, ...]) -> None:
+    one, away = read(project, "one", "away")
+    assert one.result["seen"]["host"] == "one"
+    assert away.problem.startswith(
+        "its machine cannot be reached: connect to host 127.0.0.1 port 1: Connection refused"
+    )
+    ansible = str(Path(sys.executable).parent / "ansible")
+    assert away.next_step == f"{ansible} -i {project[0]} -m ping away"
+
+
 def test_the_result_of_a_task_that_sets_no_fact(project: tuple[str, ...]) -> None:
     (one,) = read(project, "one", telling="msg")
     assert one.result["msg"] == "it is fine"
@@ -89,7 +103,7 @@ def test_the_result_of_a_task_that_sets_no_fact(project: tuple[str, ...]) -> Non
 
 def test_a_fact_that_is_not_set(project: tuple[str, ...]) -> None:
     (one,) = read(project, "one", telling="other")
-    assert (one.result, one.problem) == ({}, "exit code 0, and nobody told other")
+    assert (one.result, one.problem) == ({}, "exit code 0, and no result has other")
 
 
 def test_an_inventory_that_cannot_be_read(project: tuple[str, ...], tmp_path: Path) -> None:
@@ -102,9 +116,9 @@ def test_an_inventory_that_cannot_be_read(project: tuple[str, ...], tmp_path: Pa
 
 def test_services_that_do_not_answer_in_time(monkeypatch: pytest.MonkeyPatch) -> None:
     def never(argv: list[str], **options: Any) -> None:
-        assert options["timeout"] == reading.TIMEOUT
+        assert options["timeout"] == role_query.TIMEOUT
         raise subprocess.TimeoutExpired(argv, options["timeout"])
 
     monkeypatch.setattr(subprocess, "run", never)
-    told = reading.read((os.devnull,), ["one", "two"], "looked_at", "seen")
+    told = role_query.read((os.devnull,), ["one", "two"], "looked_at", "seen")
     assert [one.problem for one in told] == ["no answer within 120 s"] * 2

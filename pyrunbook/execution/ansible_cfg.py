@@ -1,4 +1,4 @@
-"""What an ansible.cfg says, for what has to be known before Ansible reads it."""
+"""Reads a setting of an ansible.cfg that is needed before Ansible starts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a role reads of services, outside of any run: no journal entry, no lock, nothing changed."""
+"""Asks services what a role reads of them, outside of any run: no journal entry, no lock, nothing changed."""
 
 from __future__ import annotations
 
@@ -15,23 +15,24 @@ from pathlib import Path
 from typing import Any
 
 from pyrunbook import places
-from pyrunbook.execution import leftovers, questions
+from pyrunbook.execution import leftover_processes, password_prompts
 from pyrunbook.redaction import redact_text
 
 TIMEOUT = 120
-"""Seconds that the services may take to tell their state."""
+"""Seconds that the services may take to answer."""
 _RESULT = re.compile(r"^(\S+) \| (SUCCESS|CHANGED|FAILED!|UNREACHABLE!) => (?={)", re.MULTILINE)
+_CONNECTING = re.compile(r"^(?:Task failed: )?(?:Failed to connect to the host via ssh: )?(?:ssh: )?")
+"""What Ansible and ssh say before the reason."""
 
 
 @dataclass(frozen=True)
-class Reading:
-    """What one service told.
+class Answer:
+    """What was read of one service.
 
     Attributes:
         service: its name in the inventory.
-        result: of its tasks, with the facts that they set, a later one's before an earlier one's; empty where it could
-            not be read.
-        problem: why not, empty where it could.
+        result: the results of its tasks and the facts that they set, merged; the last one wins. Empty after a problem.
+        problem: why it could not be read; empty where it could.
         next_step: what to type then.
     """
 
@@ -45,19 +46,19 @@ def read(
     sources: tuple[str, ...],
     services: Sequence[str],
     role: str,
-    telling: str,
+    wanted: str,
     variables: Mapping[str, Any] | None = None,
     tasks: str = "main.yml",
-) -> list[Reading]:
-    """Apply a role that only reads to all services at once, by the `ansible` command, and take what a task tells.
+) -> list[Answer]:
+    """Apply a role that only reads to all services at once, with the `ansible` command.
 
     Args:
         sources: inventory sources.
         services: names in the inventory.
         role: one of ours.
-        telling: the key by which the result of the task is known, or the name of the fact that it sets.
-        variables: inputs of the role, templates too; no secrets, for they are given as arguments.
-        tasks: those of the role's files of tasks that only read.
+        wanted: a key that only the result of the wanted task has, or the name of a fact that it sets.
+        variables: inputs of the role, templates too; no secrets, because they become arguments of a process.
+        tasks: the file of the role's tasks; they only read.
 
     Returns:
         an entry for each of `services`, in their order.
@@ -69,10 +70,10 @@ def read(
     for source in sources:
         argv += ["-i", source]
     try:
-        # As in a run: ssh's sockets have short names, and the connection is nobody else's.
+        # As in a run: ssh's sockets have short names, and no other run uses these connections.
         with (
-            questions.for_a_command() as (answers, pipes),
-            tempfile.TemporaryDirectory(prefix="pyrunbook-", dir=leftovers.sockets()) as sockets,
+            password_prompts.for_a_command() as (answers, pipes),
+            tempfile.TemporaryDirectory(prefix="pyrunbook-", dir=leftover_processes.sockets()) as sockets,
         ):
             done = subprocess.run(
                 argv,
@@ -85,13 +86,15 @@ def read(
                 stdin=subprocess.DEVNULL,
             )
     except subprocess.TimeoutExpired:
-        return [Reading(name, problem=f"no answer within {TIMEOUT} s", next_step=shlex.join(argv)) for name in services]
-    told: dict[str, list[tuple[str, dict[str, Any]]]] = {}
+        return [Answer(name, problem=f"no answer within {TIMEOUT} s", next_step=shlex.join(argv)) for name in services]
+    results: dict[str, list[tuple[str, dict[str, Any]]]] = {}
     for name, word, result in _results(done.stdout):
-        told.setdefault(name, []).append((word, result))
-    lines = [line for line in (done.stdout + done.stderr).splitlines() if "[ERROR]" in line]
-    otherwise = lines[0].strip() if lines else f"exit code {done.returncode}, and nobody told {telling}"
-    return [_reading(name, told.get(name, []), telling, otherwise, shlex.join(argv)) for name in services]
+        results.setdefault(name, []).append((word, result))
+    errors = [line for line in (done.stdout + done.stderr).splitlines() if "[ERROR]" in line]
+    otherwise = errors[0].strip() if errors else f"exit code {done.returncode}, and no result has {wanted}"
+    again = shlex.join(argv)
+    ping = shlex.join([argv[0], *(word for each in sources for word in ("-i", each)), "-m", "ping"])
+    return [_answer(name, results.get(name, []), wanted, otherwise, again, f"{ping} {name}") for name in services]
 
 
 def _environment(sockets: str) -> dict[str, str]:
@@ -99,7 +102,7 @@ def _environment(sockets: str) -> dict[str, str]:
         "ANSIBLE_SSH_CONTROL_PATH_DIR": sockets,
         **os.environ,
         "ANSIBLE_CONFIG": str(places.ansible_config()),
-        # The answers are read by a program; and no callback of the configuration takes this for a run.
+        # The output is read by a program, and no configured callback takes this for a run.
         "ANSIBLE_CALLBACK_RESULT_FORMAT": "json",
         "ANSIBLE_LOAD_CALLBACK_PLUGINS": "false",
         "ANSIBLE_FORCE_COLOR": "false",
@@ -116,16 +119,21 @@ def _results(printed: str) -> Iterator[tuple[str, str, dict[str, Any]]]:
         yield match[1], match[2], decoder.raw_decode(printed, match.end())[0]
 
 
-def _reading(service: str, told: list[tuple[str, dict[str, Any]]], telling: str, otherwise: str, again: str) -> Reading:
-    for word, result in reversed(told):
-        if word.endswith("!"):
+def _answer(
+    service: str, results: list[tuple[str, dict[str, Any]]], wanted: str, otherwise: str, again: str, ping: str
+) -> Answer:
+    for word, result in reversed(results):
+        if word == "UNREACHABLE!":
+            why = _CONNECTING.sub("", str(result.get("msg") or otherwise)).strip()
+            return Answer(service, problem=redact_text(f"its machine cannot be reached: {why}"), next_step=ping)
+        if word == "FAILED!":
             said = str(result.get("msg") or otherwise)
             seen, _, step = said.partition("\nNext: ")
             seen, step = str(result.get("seen") or seen).strip(), str(result.get("next_step") or step or again)
-            return Reading(service, problem=redact_text(seen), next_step=redact_text(step))
-        if telling in result or telling in result.get("ansible_facts", {}):
+            return Answer(service, problem=redact_text(seen), next_step=redact_text(step))
+        if wanted in result or wanted in result.get("ansible_facts", {}):
             whole: dict[str, Any] = {}
-            for _, each in told:
+            for _, each in results:
                 whole |= {**each, **each.get("ansible_facts", {})}
-            return Reading(service, whole)
-    return Reading(service, problem=redact_text(otherwise), next_step=redact_text(again))
+            return Answer(service, whole)
+    return Answer(service, problem=redact_text(otherwise), next_step=redact_text(again))
