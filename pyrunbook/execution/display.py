@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import abc
 import contextlib
 import json
 import sys
 import time
 from datetime import UTC, datetime
-from typing import Any, Protocol, TextIO
+from typing import Any, TextIO
 
 from pyrunbook.run_contract import STEP_ROLLBACK
 from pyrunbook.windows import format_duration
@@ -17,13 +18,13 @@ WIDTH = 40
 """Columns of a step's title."""
 
 
-class Display(Protocol):
+class Display(contextlib.AbstractContextManager["Display"]):
     """Takes the events of an operation; a context manager."""
 
-    def __enter__(self) -> Display: ...
+    def __exit__(self, *_: object) -> None:
+        """Most have nothing to end."""
 
-    def __exit__(self, *_: object) -> None: ...
-
+    @abc.abstractmethod
     def __call__(self, event: dict[str, Any]) -> None:
         """Show one event; may be called from another thread."""
 
@@ -38,7 +39,7 @@ def choose(*, as_json: bool, title: str, inventory: str, stream: TextIO | None =
     return Lines(out, title, inventory)
 
 
-class JsonLines:
+class JsonLines(Display):
     """One object a line: `event`, `run`, `step`, `outcome`, `time`, and what the event has besides."""
 
     EVENTS = ("run_started", "step_started", "step_ended", "run_ended")
@@ -46,11 +47,6 @@ class JsonLines:
     def __init__(self, out: TextIO) -> None:
         self._out = out
         self._run: str | None = None
-
-    def __enter__(self) -> JsonLines:
-        return self
-
-    def __exit__(self, *_: object) -> None: ...
 
     def __call__(self, event: dict[str, Any]) -> None:
         """Write the events that other programs rely on; the others are for people."""
@@ -91,7 +87,7 @@ def format_duration_of(seconds: float) -> str:
     return format_duration(timedelta(seconds=round(seconds)))
 
 
-class Lines:
+class Lines(Display):
     """A line for each step when it ends: for logs, and for terminals that cannot move the cursor."""
 
     def __init__(self, out: TextIO, title: str, inventory: str) -> None:
@@ -103,11 +99,6 @@ class Lines:
         self._open: list[str] = []  # services that are being worked on
         self._check = False
         self._told: set[str] = set()  # lines of errors
-
-    def __enter__(self) -> Lines:
-        return self
-
-    def __exit__(self, *_: object) -> None: ...
 
     def write(self, line: str = "") -> None:
         """Show one more line, for good."""

@@ -121,25 +121,12 @@ class ServiceRun:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Run:
+class Run(RunStart):
     """One run. `attempt` counts from 1; it grows by one each time an unfinished run is resumed.
 
     `pid`, `process_started`, `machine`, `operator` and `mode` are those of the last attempt.
     """
 
-    id: str
-    runbook: str
-    operator: str
-    machine: str
-    pid: int
-    process_started: float
-    inventory: str
-    inputs: dict[str, Any]
-    strategy: str | None
-    only_steps: list[str] | None = None
-    check_mode: bool
-    mode: str
-    rollback_of: str | None
     attempt: int
     started: datetime
     ended: datetime | None
