@@ -107,6 +107,10 @@ class Done:
     serial: str
     evidence: dict[str, Any]
 
+    def as_result(self) -> dict[str, Any]:
+        """As the result of a task."""
+        return vars(self).copy()
+
 
 def stage(wanted: WantedCertificate, store: PairStore, issuers: Issuers, run: str) -> Done:
     """Issue a new pair, look at it in every way, and write it beside the deployed one.

@@ -85,7 +85,7 @@ class Issuers:
         self._settings: dict[str, _LocalCa | _VaultPki] = {
             str(name): read(entry, _LocalCa | _VaultPki, f"certificate_issuers.{name}") for name, entry in given.items()
         }
-        self._opened: dict[str, Issuer] = {}
+        self._opened: dict[tuple[str, str], Issuer] = {}
         self._vaults: dict[str, Vault] = {}
         self._sessions = ExitStack()
 
@@ -102,25 +102,26 @@ class Issuers:
         """The issuers' names, in the inventory's order."""
         return tuple(self._settings)
 
-    def issuer(self, name: str) -> Issuer:
-        """The issuer of that name; one and the same session however often it is asked for.
+    def issuer(self, name: str, role: str = "") -> Issuer:
+        """The issuer of that name; one and the same object however often it is asked for.
+
+        Args:
+            name: of the issuer.
+            role: another role of a Vault than the inventory's.
 
         Raises:
             BadInput: there is none, or what it needs (a file, a library) is missing.
         """
         settings = self._of(name)
-        if name not in self._opened:
-            if isinstance(settings, _LocalCa):
-                directory = (
-                    Path(settings.directory).expanduser() if settings.directory else places.home() / "pki" / name
-                )
-                self._opened[name] = LocalAuthority(directory, settings.title)
-            else:
-                from pyrunbook.pki.issuers.vault_pki import VaultPki
+        if isinstance(settings, _LocalCa) and not role:
+            directory = Path(settings.directory).expanduser() if settings.directory else places.home() / "pki" / name
+            return self._opened.setdefault((name, role), LocalAuthority(directory, settings.title))
+        vault, settings = self.vault(name), self._vault_settings(name)
+        from pyrunbook.pki.issuers.vault_pki import VaultPki
 
-                trust = Path(settings.trust_file).expanduser() if settings.trust_file else None
-                self._opened[name] = VaultPki(self.vault(name), settings.role, mount=settings.mount, trust_file=trust)
-        return self._opened[name]
+        trust = Path(settings.trust_file).expanduser() if settings.trust_file else None
+        opened = VaultPki(vault, role or settings.role, mount=settings.mount, trust_file=trust)
+        return self._opened.setdefault((name, role), opened)
 
     def vault(self, name: str) -> Vault:
         """The session with the Vault of that issuer; it logs in when it is first needed.
@@ -128,9 +129,7 @@ class Issuers:
         Raises:
             BadInput: the issuer is no Vault, or what it needs is missing.
         """
-        settings = self._of(name)
-        if not isinstance(settings, _VaultPki):
-            raise BadInput(f"certificate_issuers.{name} is no Vault (kind local_ca)")
+        settings = self._vault_settings(name)
         if name not in self._vaults:
             ca_file = Path(settings.ca_file).expanduser() if settings.ca_file else None
             place = at(f"certificate_issuers.{name}", VaultAddress, settings.address, settings.namespace, ca_file)
@@ -142,6 +141,12 @@ class Issuers:
         """Whether its secret opens one login only: a wrapped secret id."""
         settings = self._of(name)
         return isinstance(settings, _VaultPki) and settings.auth.get("wrapped") is True
+
+    def _vault_settings(self, name: str) -> _VaultPki:
+        settings = self._of(name)
+        if not isinstance(settings, _VaultPki):
+            raise BadInput(f"certificate_issuers.{name} is no Vault (kind local_ca)")
+        return settings
 
     def _of(self, name: str) -> _LocalCa | _VaultPki:
         if name not in self._settings:

@@ -277,7 +277,7 @@ class StepAction(ActionBase):
         _, arguments = self.validate_argument_spec(argument_spec=self.ARGUMENTS)
         try:
             if self.ROLE_INPUTS:
-                arguments = {**self._inputs(), **arguments}
+                arguments = {**self.inputs_of(), **arguments}
             done = self.act(arguments, self.variables)
             if isinstance(done, Mapping):
                 result.update(done)
@@ -293,9 +293,17 @@ class StepAction(ActionBase):
                 result["evidence"] = {**result.get("evidence", {}), **error.evidence}
         return result
 
-    def _inputs(self) -> dict[str, Any]:
-        """The inputs of the role that the task stands in, as Ansible's own validation of a role would accept them."""
-        spec = role_inputs(Path(self._task._role._role_path))
+    def inputs_of(self, other: str = "") -> dict[str, Any]:
+        """The inputs of the role that the task stands in, as Ansible's own validation of a role would accept them.
+
+        Args:
+            other: name of another role, beside that one, whose inputs are wanted.
+
+        Raises:
+            BadInput: in the words of that validation.
+        """
+        role = Path(self._task._role._role_path)
+        spec = role_inputs(role.with_name(other) if other else role)
         given = {name: self.variable(name) for name in spec if name in self.variables}
         checked = ArgumentSpecValidator(spec).validate(given)
         if checked.error_messages:

@@ -19,6 +19,7 @@ from pki_pairs import hand_made
 from test_host_pair import in_process
 from tls_under_test import TlsServer
 
+from pyrunbook import places
 from pyrunbook.pki.issuers import Issued
 from pyrunbook.pki.issuers.local_ca import LocalAuthority
 from pyrunbook.pki.pair import Pair
@@ -28,13 +29,22 @@ from pyrunbook.plugins.action import (
     certificate_deploy,
     certificate_put_back,
     certificate_record,
+    certificate_rotations,
     certificate_stage,
     certificate_state,
-    certificate_validate,
+    validate_certs,
 )
 from pyrunbook.run_contract import ENV_JOURNAL_BROKEN, ENV_RUN_ID
 
 NAME = "a.example"
+ROLES = places.content() / "roles"
+ROLE = {
+    certificate_state: "certificate_state",
+    validate_certs: "validate_certs",
+    certificate_rotations: "rollback_certs",
+    certificate_put_back: "rollback_certs",
+}
+"""The role of an action; the others are of rotate_certs."""
 CLOSED = f"{datetime.now(UTC) + timedelta(days=3):%a} 02:00-04:00 UTC"
 Task = Callable[..., dict[str, Any]]
 
@@ -113,9 +123,16 @@ def task(
     def run(
         plugin: Any, check_mode: bool = False, task_vars: dict[str, Any] | None = None, **arguments: Any
     ) -> dict[str, Any]:
-        given: Any = SimpleNamespace(args=arguments, check_mode=check_mode, async_val=0, action="it", environment=None)
+        role = ROLE.get(plugin, "rotate_certs")
+        own = {name: arguments.pop(name) for name in list(arguments) if name in plugin.ActionModule.ARGUMENTS}
+        inputs = {name if name.startswith("__") else f"{role}_{name}": value for name, value in arguments.items()}
+        inputs.setdefault("__rotate_certs", {"due": ["public"], "waiting": [], "certificates": ["public"]})
+        given: Any = SimpleNamespace(
+            args=own, check_mode=check_mode, async_val=0, action="it", environment=None,
+            _role=SimpleNamespace(_role_path=str(ROLES / role)),
+        )  # fmt: skip
         action = plugin.ActionModule(given, MagicMock(), MagicMock(), MagicMock(), templar, MagicMock())
-        result: dict[str, Any] = action.run(task_vars={**inventory, **(task_vars or {})})
+        result: dict[str, Any] = action.run(task_vars={**inventory, **inputs, **(task_vars or {})})
         assert "PRIVATE" not in json.dumps(result)
         return result
 
@@ -124,9 +141,27 @@ def task(
 
 def rotate(task: Task) -> str:
     for plugin in (certificate_stage, certificate_deploy, certificate_conclude):
-        done = task(plugin, name="public")
+        done = move(task, plugin)
         assert done["changed"], done
     return str(done["serial"])
+
+
+def move(task: Task, plugin: Any, **options: Any) -> dict[str, Any]:
+    """One move of a rotation of the certificate; its end is of all that the run is about."""
+    return task(plugin, **options, **({} if plugin is certificate_conclude else {"name": "public"}))
+
+
+def put_back(
+    task: Task, check_mode: bool = False, rotation: str = "", undo: bool = False, **found: Any
+) -> dict[str, Any]:
+    """Both tasks of the role rollback_certs, with other rotations `found` than the first one finds.
+
+    What that one refuses is not done.
+    """
+    found = {**task(certificate_rotations, check_mode, rotation=rotation, undo=undo), **found}
+    if found.get("failed"):
+        return found
+    return task(certificate_put_back, check_mode, __rollback_certs=found, rotation=rotation)
 
 
 # --- the decision ----------------------------------------------------------------------------------------------------
@@ -194,7 +229,7 @@ def test_one_that_is_broken_goes_first_and_the_others_wait(
 
 
 def test_no_certificate_at_all_is_a_mistake(task: Task) -> None:
-    for plugin in (certificate_state, certificate_validate):
+    for plugin in (certificate_state, validate_certs):
         failed = task(plugin, task_vars={"service_certificates": []})
         assert (failed["bad_input"], "service_certificates is empty" in failed["msg"]) == (True, True)
 
@@ -208,8 +243,8 @@ def test_there_has_to_be_something_to_deploy(task: Task) -> None:
 
 def test_a_mistake_in_the_inventory_stops_every_task(task: Task, inventory: dict[str, Any]) -> None:
     inventory["service_certificates"][0]["lifetime"] = "soon"
-    for plugin in (certificate_stage, certificate_deploy, certificate_conclude, certificate_put_back):
-        failed = task(plugin, name="public")
+    moves = [move(task, plugin) for plugin in (certificate_stage, certificate_deploy, certificate_conclude)]
+    for failed in (task(certificate_record), *moves, put_back(task)):
         assert failed["bad_input"]
         assert failed["msg"].startswith("service_certificates[0].lifetime: ")
     with pytest.raises(AnsibleError):
@@ -224,7 +259,9 @@ def test_a_rotation_by_tasks_is_served_and_the_old_one_revoked(task: Task, monke
     assert recorded["plan"]["id"] == "run1"
     assert recorded["detail"] == "public: nothing is deployed"
     first = rotate(task)
-    assert task(certificate_record)["plan"]["checksum"] != recorded["plan"]["checksum"]
+    assert "plan" not in task(certificate_record), "nothing is due, so nothing will change"
+    again = task(certificate_record, task_vars={"certificate_state_force": True})
+    assert again["plan"]["checksum"] != recorded["plan"]["checksum"]
     monkeypatch.setenv(ENV_RUN_ID, "run2")
     second = rotate(task)
     assert second != first
@@ -232,25 +269,26 @@ def test_a_rotation_by_tasks_is_served_and_the_old_one_revoked(task: Task, monke
     assert (state["serial"], state["served"][0]["outcome"]) == (second, "pass")
     # With no overlap it was revoked by the conclusion: there is nothing left to do.
     assert state["retired"] == []
-    assert not task(certificate_conclude, name="public")["changed"]
-    assert task(certificate_validate, warn_days=3)["detail"].startswith("7 looks passed; public: 30.0 days left")
+    assert not move(task, certificate_conclude)["changed"]
+    assert task(validate_certs, warn_days=3)["detail"].startswith("7 looks passed; public: 30.0 days left")
 
 
 def test_what_another_run_has_rotated_since_it_was_decided_is_not_rotated_again(
     task: Task, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Two runs that begin in the same second both see it as due; the lock lets one of them go first."""
-    decided = task(certificate_state, begin=True)["certificates"]
-    assert "plan" in task(certificate_record, decided=decided)
+    decided = {"service_certificate_state": task(certificate_state, begin=True)}
+    assert "plan" in task(certificate_record, task_vars=decided)
     monkeypatch.setenv(ENV_RUN_ID, "run2")
     for plugin in (certificate_stage, certificate_deploy, certificate_conclude):
-        assert not task(plugin, name="public").get("failed")
+        assert not move(task, plugin).get("failed")
     monkeypatch.setenv(ENV_RUN_ID, "run1")
-    refused = task(certificate_record, decided=decided)
+    refused = task(certificate_record, task_vars=decided)
     assert refused["failed"]
     assert "when this run began it was nothing" in refused["msg"]
     assert "plan" not in refused, "nothing counts as changed"
-    assert "plan" in task(certificate_record, decided={}), "of what is not rotated nothing was decided"
+    decided["service_certificate_state"]["due"] = []
+    assert not task(certificate_record, task_vars=decided).get("failed"), "what is not rotated may be anything"
 
 
 def test_a_failed_reload_is_put_back_by_its_task(
@@ -262,9 +300,11 @@ def test_a_failed_reload_is_put_back_by_its_task(
     task(certificate_stage, name="public")
     failed = task(certificate_deploy, name="public")
     assert "the server was not reloaded: sh -c echo no socket >&2; exit 1 ended with 1: no socket" in failed["msg"]
-    back = task(certificate_put_back, name="public")
+    back = put_back(task)
     assert (back["changed"], back["serial"]) == (True, first)
-    assert not task(certificate_put_back, name="public")["changed"]
+    assert (back["outcome"], back["ended"]) == ("rolled_back", f"public: {back['detail']}")
+    again = put_back(task)
+    assert (again["changed"], again["outcome"]) == (False, "failed"), "nothing was left to put back"
 
 
 def test_a_rotation_of_another_run_is_undone_by_its_id(task: Task, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -273,19 +313,21 @@ def test_a_rotation_of_another_run_is_undone_by_its_id(task: Task, monkeypatch: 
     for plugin in (certificate_stage, certificate_deploy):
         task(plugin, name="public")
     monkeypatch.setenv(ENV_RUN_ID, "run3")
-    back = task(certificate_put_back, name="public", rotation="run2", undo=True)
+    found = {"public": {"run": "run2", "undo": True, "new": ""}}
+    back = put_back(task, rotations=found)
     assert (back["serial"], back["evidence"]["undoable"]) == (first, False), "nothing is kept of what is discarded"
-    assert (
-        "run run9 has replaced no certificate"
-        in task(certificate_put_back, name="public", rotation="run9", undo=True)["msg"]
-    )
+    refused = put_back(task, rotation="run9", undo=True)
+    assert "run run9 has replaced no certificate" in refused["msg"].lower()
+    assert refused["refused"]
+    assert "plan" not in refused
 
 
 def test_check_mode_tells_and_changes_nothing(task: Task, tmp_path: Path) -> None:
     told = task(certificate_stage, check_mode=True, name="public")
     assert told["detail"] == f"would ask local authority in {tmp_path / 'ca'} for a certificate for {NAME}"
-    for plugin in (certificate_deploy, certificate_conclude, certificate_put_back):
-        assert not task(plugin, check_mode=True, name="public").get("failed")
+    for plugin in (certificate_deploy, certificate_conclude):
+        assert not move(task, plugin, check_mode=True).get("failed")
+    assert not put_back(task, check_mode=True).get("failed")
     assert not (tmp_path / "tls").exists()
     assert not (tmp_path / "ca").exists()
 
@@ -296,8 +338,8 @@ def test_while_the_journal_is_broken_only_the_way_back_is_open(task: Task, monke
     task(certificate_stage, name="public")
     monkeypatch.setenv(ENV_JOURNAL_BROKEN, "disk full")
     for plugin in (certificate_stage, certificate_deploy, certificate_conclude):
-        assert "disk full" in task(plugin, name="public")["msg"]
-    assert task(certificate_put_back, name="public")["serial"] == first
+        assert "disk full" in move(task, plugin)["msg"]
+    assert put_back(task)["serial"] == first
 
 
 def test_a_key_is_not_sent_where_it_would_stay(task: Task, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -362,7 +404,7 @@ def test_validation_fails_on_what_is_served(task: Task, server: Rereading) -> No
     server.directory = None
     certificate, key = hand_made()
     server.serve(Issued(certificate, (), key, "0a", ()))
-    failed = task(certificate_validate)
+    failed = task(validate_certs)
     assert "public: served at 127.0.0.1:" in failed["msg"]
     assert "(fail): a client refuses what is served" in failed["msg"]
     verdicts = {look["what"].split()[0]: look["verdict"] for look in failed["evidence"]["certificates"]["public"]}
@@ -433,6 +475,6 @@ def test_each_fault_that_validation_is_for(
             pair.conclude("run2")
         case "no authority":
             (tmp_path / "ca/authority.json").write_text("{")
-    failed = task(certificate_validate, warn_days=40)
+    failed = task(validate_certs, warn_days=40)
     assert failed["failed"]
     assert said in failed["msg"]

@@ -10,6 +10,7 @@ import pytest
 
 from pyrunbook.errors import BadInput
 from pyrunbook.pki.issuers.local_ca import LocalAuthority
+from pyrunbook.pki.issuers.vault_pki import VaultPki
 from pyrunbook.pki.sources import Issuers, read_signing_keys
 from pyrunbook.pki.wanted import WantedCertificate, read_certificates
 
@@ -159,6 +160,19 @@ def test_a_vault_is_opened_when_it_is_asked_for() -> None:
 
 
 # --- signing keys -----------------------------------------------------------------------------------------------------
+
+
+def test_all_roles_of_a_vault_share_one_session(tmp_path: Path) -> None:
+    pytest.importorskip("hvac")
+    token = tmp_path / "token"
+    token.write_text("t")
+    token.chmod(0o600)
+    with Issuers({"vault": VAULT | {"auth": {"method": "token", "token_file": str(token)}}}) as found:
+        own, trial = found.issuer("vault"), found.issuer("vault", "trial")
+        assert isinstance(own, VaultPki)
+        assert isinstance(trial, VaultPki)
+        assert (own.role, trial.role) == (VAULT["role"], "trial")
+        assert own.vault is trial.vault
 
 
 def test_signing_keys_as_files(tmp_path: Path) -> None:

@@ -1,37 +1,59 @@
-"""Action plugin: end the rotation of a certificate that was proven, and revoke what was replaced long enough ago."""
+"""Action plugin: end the rotations that were proven, and revoke what was replaced long enough ago."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from datetime import UTC, datetime
 from typing import Any
 
-from pyrunbook.plugins.certificate_action import Asked, CertificateAction
+from pyrunbook.plugins.service_certificates import ServiceCertificates, certificates_of
+from pyrunbook.plugins.step_action import StepAction
 
 
-class ActionModule(CertificateAction):
+class ActionModule(StepAction):
     """A revocation that does not succeed is told and tried again next time; it fails no rotation.
 
-    Where the issuer's login is good for once, `certificate_stage` revokes: a second login would look like a theft.
+    Also of certificates that were not due: what they replaced last time may have outlived its overlap since. Where the
+    issuer's login is good for once, `certificate_stage` revokes: a second login would look like a theft.
+
+    The result has `ended`, one line: what is served, or staged, now. Once it is there, all were proven.
     """
 
-    ARGUMENTS = {"name": {"type": "str", "required": True}}
+    ROLE_INPUTS = True
 
-    def operate(self, asked: Asked) -> dict[str, Any]:
-        """Conclude, and revoke."""
-        from datetime import UTC, datetime
+    def act(self, inputs: dict[str, Any], task_vars: dict[str, Any]) -> Iterator[dict[str, Any]]:
+        """Conclude one after the other, and revoke."""
+        recorded, told = self.variable("__rotate_certs"), []
+        with certificates_of(self) as service:
+            if inputs["rotate_certs_phase"] == "generate":
+                for name in recorded["due"]:
+                    told.append(f"{name}: {service.store(service.named(name)).read().standing.new} is staged")
+            else:
+                for name in recorded["certificates"]:
+                    done = self._conclude(service, name)
+                    yield done
+                    if name in recorded["due"]:
+                        told.append(f"{name} serves {done['serial']}")
+        waiting = ", ".join(recorded["waiting"])
+        left = f"nothing was replaced, {waiting} waits for its window" if waiting else "nothing is due"
+        yield {"changed": False, "ended": ", ".join(told) or left}
 
+    def _conclude(self, service: ServiceCertificates, name: str) -> dict[str, Any]:
         from pyrunbook.pki import overlap, rotation
 
-        wanted = asked.named(asked.arguments["name"])
-        store = self.store(wanted)
+        wanted = service.named(name)
+        store = service.store(wanted)
         if self.check_mode:
-            ends = [each.version for each in overlap.over(wanted, store.read(), datetime.now(UTC))]
-            return {"changed": bool(ends), "detail": f"would revoke {', '.join(ends)}" if ends else ""}
+            held = store.read()
+            ends = [each.version for each in overlap.over(wanted, held, datetime.now(UTC))]
+            would = f"would revoke {', '.join(ends)}" if ends else ""
+            return {"changed": bool(ends), "serial": held.standing.current, "detail": would}
         done = rotation.conclude(store)
-        once = asked.issuers.logs_in_once(wanted.issuer)
-        ended = overlap.RetiredVersions() if once else overlap.revoke_retired(wanted, store, asked.issuers)
+        once = service.issuers.logs_in_once(wanted.issuer)
+        ended = overlap.RetiredVersions() if once else overlap.revoke_retired(wanted, store, service.issuers)
         return {
             "changed": done.changed or ended.changed,
             "serial": done.serial,
             "detail": "; ".join(each for each in (done.detail, ended.describe()) if each),
-            "evidence": {**done.evidence, "overlap": ended.as_json()},
+            "evidence": {name: {**done.evidence, "overlap": ended.as_json()}},
         }

@@ -4,23 +4,24 @@ from __future__ import annotations
 
 from typing import Any
 
-from pyrunbook.plugins.certificate_action import Asked, CertificateAction
+from pyrunbook.plugins.service_certificates import certificates_of
+from pyrunbook.plugins.step_action import StepAction
 
 
-class ActionModule(CertificateAction):
+class ActionModule(StepAction):
     """Takes what this run or an earlier one has staged, and refuses where nothing is."""
 
     ARGUMENTS = {"name": {"type": "str", "required": True}}
 
-    def operate(self, asked: Asked) -> dict[str, Any]:
+    def act(self, arguments: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
         """Activate, reload, prove."""
         from pyrunbook.pki import rotation
 
-        wanted = asked.named(asked.arguments["name"])
-        store = self.store(wanted)
-        if self.check_mode:
-            new = store.read().standing.new or "what would be staged"
-            addresses = ", ".join(str(each) for each in wanted.addresses)
-            return {"changed": True, "detail": f"would deploy {new} to {store.place} and look at {addresses}"}
-        done = rotation.deploy(wanted, store, self.run_id)
-        return {"changed": done.changed, "serial": done.serial, "detail": done.detail, "evidence": done.evidence}
+        with certificates_of(self) as service:
+            wanted = service.named(arguments["name"])
+            store = service.store(wanted)
+            if self.check_mode:
+                new = store.read().standing.new or "what would be staged"
+                addresses = ", ".join(str(each) for each in wanted.addresses)
+                return {"changed": True, "detail": f"would deploy {new} to {store.place} and look at {addresses}"}
+            return rotation.deploy(wanted, store, self.run_id).as_result()

@@ -1,45 +1,81 @@
-"""Action plugin: have the certificate served again that was served before a rotation, and see it."""
+"""Action plugin: have the certificates served again that were served before a rotation, and see it."""
 
 from __future__ import annotations
 
-from typing import Any
+import os
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
 
-from pyrunbook.plugins.certificate_action import Asked, CertificateAction
+from ansible.errors import AnsibleConnectionFailure
+
+from pyrunbook.errors import FailedAndNotPutBack, PyrunbookError
+from pyrunbook.plugins.service_certificates import ServiceCertificates, certificates_of
+from pyrunbook.plugins.step_action import StepAction
+from pyrunbook.run_contract import ENV_MODE
+
+if TYPE_CHECKING:
+    from pyrunbook.pki.wanted import WantedCertificate
 
 
-class ActionModule(CertificateAction):
-    """Of `rotation`, the id of a run, this one by default.
+class ActionModule(StepAction):
+    """Brings to an end what `certificate_rotations` has found, one after the other; one that fails stops no other.
 
-    A rotation that is under way is brought to an end: forward where it was proven, back otherwise. With `undo` it goes
-    back in any case, also where it has ended in success: the version that it replaced is deployed and proven again.
+    A rotation that is under way ends forward where it was proven, back otherwise. With `undo` it goes back in any case,
+    also where it has ended in success: the version that it replaced is deployed and proven again.
+
+    The result has `outcome`, its `cause`, and `ended`, one line: what is served now.
     """
 
-    ARGUMENTS = {
-        "name": {"type": "str", "required": True},
-        "rotation": {"type": "str", "default": ""},
-        "undo": {"type": "bool", "default": False},
-    }
+    ROLE_INPUTS = True
     CHANGES = False
 
-    def operate(self, asked: Asked) -> dict[str, Any]:
-        """Settle, or undo."""
+    def act(self, inputs: dict[str, Any], task_vars: dict[str, Any]) -> Iterator[dict[str, Any]]:
+        """Settle, or undo; the outcome is `rollback_failed` until all of them are."""
+        found = self.variable("__rollback_certs")
+        yield {"outcome": found["outcome"], "cause": found["cause"]}
+        told, back, kept = list(found["stays"]), False, False
+        failures: dict[str, PyrunbookError] = {}
+        with certificates_of(self) as service:
+            for name, rotation in found["rotations"].items():
+                try:
+                    done = self._put_back(service, service.named(name), rotation)
+                except AnsibleConnectionFailure:
+                    raise
+                except Exception as error:
+                    failures[name] = error if isinstance(error, PyrunbookError) else FailedAndNotPutBack(str(error))
+                    continue
+                kept = kept or done.pop("kept", False)
+                yield {**done, "evidence": {name: done.get("evidence", {}), "undoable": kept}}
+                told.append(f"{name}: {done['detail']}")
+                # What was proven before its run died has gone forward; anything else has gone back.
+                back = back or rotation["undo"] or done.get("serial") != rotation["new"]
+        if failures:
+            yield {"evidence": {name: error.evidence for name, error in failures.items()}}
+            raise FailedAndNotPutBack("\n".join(str(error) for error in failures.values()))
+        outcome = inputs["rollback_certs_outcome"]
+        if not back and os.environ.get(ENV_MODE) == "recover" and told and not found["due"]:
+            outcome = "succeeded"  # a rotation that died when all was proven
+        elif not back and not told and outcome == "rolled_back":
+            outcome = "refused" if found["refused"] else "failed"  # before anything was changed
+        yield {"outcome": outcome, "ended": ", ".join(told) or "nothing was changed"}
+
+    def _put_back(
+        self, service: ServiceCertificates, wanted: WantedCertificate, rotation: dict[str, Any]
+    ) -> dict[str, Any]:
         from pyrunbook.pki import going_back
 
-        wanted = asked.named(asked.arguments["name"])
-        store = self.store(wanted)
-        rotation = asked.arguments["rotation"] or self.run_id
-        if self.check_mode:
-            held = store.read()
-            standing = held.standing
-            if asked.arguments["undo"] and not standing.run:
-                back = next((each.version for each in held.retired if each.run == rotation), "")
-                return {"changed": bool(back), "detail": f"would deploy {back} again in place of {standing.current}"}
-            return {"changed": bool(standing.run), "detail": f"would bring to an end: {standing.seen}"}
-        if asked.arguments["undo"]:
-            done = going_back.undo(wanted, store, asked.issuers, rotation, self.run_id)
-        else:
-            done = going_back.settle(wanted, store, rotation)
-        # What was only discarded is not kept, so this run leaves nothing that can be brought back.
-        undoable = any(each.run == self.run_id for each in store.read().retired)
-        evidence = {**done.evidence, "undoable": undoable}
-        return {"changed": done.changed, "serial": done.serial, "detail": done.detail, "evidence": evidence}
+        store, run = service.store(wanted), rotation["run"]
+        if not self.check_mode:
+            if rotation["undo"]:
+                done = going_back.undo(wanted, store, service.issuers, run, self.run_id)
+            else:
+                done = going_back.settle(wanted, store, run)
+            # What was only discarded is not kept, so this run leaves nothing that can be brought back.
+            kept = any(each.run == self.run_id for each in store.read().retired)
+            return {**done.as_result(), "kept": kept}
+        held = store.read()
+        standing = held.standing
+        if rotation["undo"] and not standing.run:
+            back = next((each.version for each in held.retired if each.run == run), "")
+            return {"changed": bool(back), "detail": f"would deploy {back} again in place of {standing.current}"}
+        return {"changed": bool(standing.run), "detail": f"would bring to an end: {standing.seen}"}

@@ -1,65 +1,81 @@
-"""Action plugin: record what stands before the first change: from then on the service counts as changed."""
+"""Action plugin: record what stands before the first change of a rotation; from then on the service has changed."""
 
 from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from pyrunbook.errors import Refused
-from pyrunbook.plugins.certificate_action import Asked, CertificateAction
+from pyrunbook.plugins.action.certificate_state import state_of
+from pyrunbook.plugins.service_certificates import ServiceCertificates, certificates_of
+from pyrunbook.plugins.step_action import StepAction
 
 if TYPE_CHECKING:
     from pyrunbook.pki.pair_state import PairState
-    from pyrunbook.pki.wanted import WantedCertificate
 
 
-class ActionModule(CertificateAction):
-    """The result carries `plan`: `id` of the run, `checksum` of what stands.
+class ActionModule(StepAction):
+    """The result has the names of the certificates to rotate (`due`), of those that are `waiting`, and all of them.
 
-    Refuses where another run has deployed one of `decided` since that was decided: two may begin in the same second,
-    and only from here on one of them has the lock.
-
-    The pairs themselves stay where they are: what is needed to go back is kept beside what is deployed.
+    They were chosen by what preflight has seen and checked the window for. Refuses where another run has deployed one
+    of them since: two may begin in the same second, and only from here on one of them has the lock.
     """
 
-    ARGUMENTS = {"decided": {"type": "dict", "default": {}}}
+    ROLE_INPUTS = True
 
-    def operate(self, asked: Asked) -> dict[str, Any]:
-        """Read, and add it up."""
-        stands = {}
-        for wanted in asked.certificates:
-            store = self.store(wanted)
-            held = store.read()
-            self._require_unchanged(wanted, held, asked.arguments["decided"])
-            stands[wanted.name] = {
-                "place": store.place,
-                "deployed": held.standing.current,
-                "retired": [each.version for each in held.retired],
-            }
-        checksum = hashlib.sha256(json.dumps(stands, sort_keys=True).encode()).hexdigest()
-        detail = "; ".join(f"{name}: {each['deployed'] or 'nothing'} is deployed" for name, each in stands.items())
-        return {
-            "changed": False,
-            "plan": {"id": self.run_id, "checksum": checksum},
-            "detail": detail,
-            "evidence": {"stands": stands},
+    def act(self, inputs: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
+        """Read, and add it up. Where nothing is due, nothing will change, and there is nothing to record."""
+        with certificates_of(self) as service:
+            state = self.variable("service_certificate_state")
+            if not state:
+                state = state_of(self, service, {"certificate_state_runbook": self.variable("runbook_id") or ""})
+            names = {"due": state["due"], "waiting": state["waiting"], "certificates": list(state["certificates"])}
+            if not state["due"]:
+                return names
+            kept = {each.name: service.store(each).read() for each in service.wanted}
+            for name in state["due"]:
+                _require_unchanged(name, state["certificates"][name]["standing"]["current"], kept[name])
+            return {**names, **record(service, kept)}
+
+
+def record(service: ServiceCertificates, kept: Mapping[str, PairState]) -> dict[str, Any]:
+    """What the journal records before the first change. The pairs stay where they are, with what is needed to go back.
+
+    Args:
+        service: its certificates.
+        kept: the state of the place of each, by its name.
+
+    Returns:
+        `plan`: `id` of the run, `checksum` of what stands; `detail` and `evidence`.
+    """
+    stands = {
+        each.name: {
+            "place": service.store(each).place,
+            "deployed": kept[each.name].standing.current,
+            "retired": [version.version for version in kept[each.name].retired],
         }
+        for each in service.wanted
+    }
+    checksum = hashlib.sha256(json.dumps(stands, sort_keys=True).encode()).hexdigest()
+    return {
+        "plan": {"id": service.action.run_id, "checksum": checksum},
+        "detail": "; ".join(f"{name}: {each['deployed'] or 'nothing'} is deployed" for name, each in stands.items()),
+        "evidence": {"stands": stands},
+    }
 
-    @staticmethod
-    def _require_unchanged(wanted: WantedCertificate, held: PairState, decided: dict[str, Any]) -> None:
-        """Refuse to act on a decision that was made of something else.
 
-        Raises:
-            Refused: says what is deployed now.
-        """
-        if wanted.name not in decided:
-            return
-        seen, now = decided[wanted.name]["standing"]["current"], held.standing.current
-        if seen != now:
-            raise Refused(
-                f"{now or 'nothing'} is deployed for certificate {wanted.name}; when this run began it was "
-                f"{seen or 'nothing'}",
-                means="Another run has rotated it meanwhile. Nothing was changed.",
-                next_step="pyrunbook certs status",
-            )
+def _require_unchanged(name: str, seen: str, held: PairState) -> None:
+    """Refuse to act on a decision that was made of something else.
+
+    Raises:
+        Refused: says what is deployed now.
+    """
+    now = held.standing.current
+    if seen != now:
+        raise Refused(
+            f"{now or 'nothing'} is deployed for certificate {name}; when this run began it was {seen or 'nothing'}",
+            means="Another run has rotated it meanwhile. Nothing was changed.",
+            next_step="pyrunbook certs status",
+        )

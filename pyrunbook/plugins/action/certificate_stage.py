@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from pyrunbook.plugins.certificate_action import Asked, CertificateAction
+from pyrunbook.plugins.service_certificates import certificates_of
+from pyrunbook.plugins.step_action import StepAction
 
 
-class ActionModule(CertificateAction):
+class ActionModule(StepAction):
     """Nothing that serves changes. In check mode nothing is asked of the issuer.
 
     Where the login is good for once, what was replaced long enough ago is revoked here, in the same session.
@@ -15,21 +16,21 @@ class ActionModule(CertificateAction):
 
     ARGUMENTS = {"name": {"type": "str", "required": True}}
 
-    def operate(self, asked: Asked) -> dict[str, Any]:
+    def act(self, arguments: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
         """Issue, check, stage."""
         from pyrunbook.pki import overlap, rotation
 
-        wanted = asked.named(asked.arguments["name"])
-        store = self.store(wanted)
-        if self.check_mode:
-            store.read()
-            names = ", ".join([*wanted.request.dns_names, *wanted.request.ip_names])
-            issuer = asked.issuers.issuer(wanted.issuer).name
-            return {"changed": True, "detail": f"would ask {issuer} for a certificate for {names}"}
-        done = rotation.stage(wanted, store, asked.issuers, self.run_id)
-        result = {"changed": done.changed, "serial": done.serial, "detail": done.detail, "evidence": done.evidence}
-        if done.changed and asked.issuers.logs_in_once(wanted.issuer):
-            ended = overlap.revoke_retired(wanted, store, asked.issuers)
-            result["detail"] = "; ".join(each for each in (done.detail, ended.describe()) if each)
-            result["evidence"] = {**done.evidence, "overlap": ended.as_json()}
-        return result
+        with certificates_of(self) as service:
+            wanted = service.named(arguments["name"])
+            store, issuers = service.store(wanted), service.issuers
+            if self.check_mode:
+                store.read()
+                names = ", ".join([*wanted.request.dns_names, *wanted.request.ip_names])
+                issuer = issuers.issuer(wanted.issuer).name
+                return {"changed": True, "detail": f"would ask {issuer} for a certificate for {names}"}
+            result = rotation.stage(wanted, store, issuers, self.run_id).as_result()
+            if result["changed"] and issuers.logs_in_once(wanted.issuer):
+                ended = overlap.revoke_retired(wanted, store, issuers)
+                result["detail"] = "; ".join(each for each in (result["detail"], ended.describe()) if each)
+                result["evidence"] = {**result["evidence"], "overlap": ended.as_json()}
+            return result

@@ -6,117 +6,123 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from pyrunbook import catalog, windows
-from pyrunbook.errors import BadInput, Refused
-from pyrunbook.plugins.certificate_action import Asked, CertificateAction
+from pyrunbook.errors import Refused
+from pyrunbook.plugins.service_certificates import ServiceCertificates, certificates_of
+from pyrunbook.plugins.step_action import StepAction
 
 if TYPE_CHECKING:
     from pyrunbook.pki.status import CertificateStatus
 
+ROLE = "certificate_state"
 ALWAYS = "always"
 
 
-class ActionModule(CertificateAction):
-    """The result carries what was seen, what follows, and what preflight has to check.
+class ActionModule(StepAction):
+    """The result is what `state_of` returns."""
 
-    `certificates` by name (see `CertificateStatus.as_json`), `due` and `waiting` (names), `needs_window`, `window`,
-    `window_override`.
+    ROLE_INPUTS = True
+    CHANGES = False
 
-    With `begin` a rotation that has not come to its end is refused, before anything else is done.
+    def act(self, inputs: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
+        """Look at each, and decide."""
+        with certificates_of(self) as service:
+            return state_of(self, service, inputs)
+
+
+def state_of(action: StepAction, service: ServiceCertificates, given: dict[str, Any] | None = None) -> dict[str, Any]:
+    """What was seen of the certificates, what follows, and what preflight has to check.
 
     What is not due needs no window, and what would expire before it opens does not wait for it: `window` is `always`
     then. Where all that is due has to wait, preflight refuses by the window.
+
+    Args:
+        action: of the task.
+        service: its certificates.
+        given: inputs of the role `certificate_state`, in place of what the host's variables have.
+
+    Returns:
+        A task's result with `certificates` by name (see `CertificateStatus.as_json`), `due` and `waiting` (names),
+        `needs_window`, `window` and `window_override`.
+
+    Raises:
+        BadInput, Refused: nothing can be rotated, or not now.
+        NotDeployed: the place of a pair cannot be read.
     """
+    from pyrunbook.pki import status
+    from pyrunbook.pki.due import Then, Window
+    from pyrunbook.pki.rotation import require_writable
 
-    ARGUMENTS = {
-        "only": {"type": "list", "elements": "str", "default": []},
-        "phase": {"type": "str", "default": "rotate", "choices": ["rotate", "generate", "deploy"]},
-        "force": {"type": "bool", "default": False},
-        "begin": {"type": "bool", "default": False},
-        "runbook": {"type": "str", "default": ""},
-        "window": {"type": "str", "default": ""},
-        "window_override": {"type": "str", "default": ""},
+    inputs = {**action.inputs_of(ROLE), **(given or {})}
+    phase, schedule = inputs["certificate_state_phase"], _schedule(action, inputs)
+    overridden, force = inputs["certificate_state_window_override"], inputs["certificate_state_force"]
+    opens = None if overridden else Window(windows.next_open(schedule, datetime.now(UTC)))
+    seen = {
+        each.name: status.examine(each, service.store(each), service.issuers, phase=phase, force=force, window=opens)
+        for each in service.chosen(inputs["certificate_state_only"])
     }
-    CHANGES = False
+    rotate = {name: each.decision for name, each in seen.items() if each.decision.then is Then.ROTATE}
+    waiting = [name for name, each in seen.items() if each.decision.then is Then.WAIT]
+    begin = inputs["certificate_state_begin"]
+    if begin:
+        for name, each in seen.items():
+            _require_ended(each, action.run_id)
+            if name in rotate and phase != "deploy":
+                require_writable(each.wanted, each.held)
+    if phase == "deploy" and not rotate and not waiting:
+        raise Refused(
+            f"nothing is staged for {', '.join(seen)}",
+            means="Nothing was changed.",
+            next_step="generate it first, pyrunbook certs generate --force; or: pyrunbook certs rotate --force",
+        )
+    if begin and phase != "deploy":
+        _require_logins(service, list(rotate))
+    overrides = [f"{name}: {decision.override}" for name, decision in rotate.items() if decision.override]
+    free = (phase == "generate" or len(overrides) == len(rotate)) and bool(rotate or not waiting)
+    told = {"certificates": {name: each.as_json() for name, each in seen.items()}, "due": list(rotate)}
+    told["waiting"] = waiting
+    return {
+        "changed": False,
+        **told,
+        "needs_window": not free,
+        "window": ALWAYS if free else schedule.window.spec if schedule.window else "",
+        "window_override": "; ".join(overrides),
+        "detail": "; ".join(f"{name} {each.decision.describe()}" for name, each in seen.items()),
+        "evidence": told,
+    }
 
-    def operate(self, asked: Asked) -> dict[str, Any]:
-        """Look at each, and decide."""
-        from pyrunbook.pki import status
-        from pyrunbook.pki.due import Then, Window
-        from pyrunbook.pki.rotation import require_writable
 
-        arguments = asked.arguments
-        chosen = [asked.named(name) for name in arguments["only"]] or asked.certificates
-        if not chosen:
-            raise BadInput("the service has no certificate (service_certificates is empty)")
-        phase, schedule = arguments["phase"], self._schedule(arguments)
-        opens = None if arguments["window_override"] else Window(windows.next_open(schedule, datetime.now(UTC)))
-        seen = {
-            each.name: status.examine(
-                each, self.store(each), asked.issuers, phase=phase, force=arguments["force"], window=opens
-            )
-            for each in chosen
-        }
-        rotate = {name: each.decision for name, each in seen.items() if each.decision.then is Then.ROTATE}
-        waiting = [name for name, each in seen.items() if each.decision.then is Then.WAIT]
-        if arguments["begin"]:
-            for name, each in seen.items():
-                self._require_ended(each)
-                if name in rotate and phase != "deploy":
-                    require_writable(each.wanted, each.held)
-        if phase == "deploy" and not rotate and not waiting:
+def _require_ended(seen: CertificateStatus, run: str) -> None:
+    """Refuse to begin where another run's rotation has not ended, or something else has changed what it deployed.
+
+    Raises:
+        Refused: says what happened, and how to bring it to its end.
+    """
+    from pyrunbook.pki.rotation import never_served, unfinished
+
+    if seen.held.standing.run not in ("", run) and not never_served(seen.held):
+        raise unfinished(seen.wanted, seen.held)
+
+
+def _require_logins(service: ServiceCertificates, due: list[str]) -> None:
+    """Refuse to begin where the issuer's secret opens fewer logins than there are certificates to issue.
+
+    Raises:
+        Refused: the second login would look as if the first had been a theft.
+    """
+    for issuer in {service.named(name).issuer for name in due}:
+        names = [name for name in due if service.named(name).issuer == issuer]
+        if len(names) > 1 and service.issuers.logs_in_once(issuer):
             raise Refused(
-                f"nothing is staged for {', '.join(seen)}",
+                f"{', '.join(names)} are due, and the wrapped secret id of {issuer} opens one login",
                 means="Nothing was changed.",
-                next_step="generate it first, pyrunbook certs generate --force; or: pyrunbook certs rotate --force",
+                next_step=f"one after the other, each with a new secret id: -e certificate_names={names[0]}",
             )
-        if arguments["begin"] and phase != "deploy":
-            self._require_logins(asked, list(rotate))
-        overrides = [f"{name}: {decision.override}" for name, decision in rotate.items() if decision.override]
-        free = (phase == "generate" or len(overrides) == len(rotate)) and bool(rotate or not waiting)
-        told = {name: each.as_json() for name, each in seen.items()}
-        return {
-            "changed": False,
-            "certificates": told,
-            "due": list(rotate),
-            "waiting": waiting,
-            "needs_window": not free,
-            "window": ALWAYS if free else schedule.window.spec if schedule.window else "",
-            "window_override": "; ".join(overrides),
-            "detail": "; ".join(f"{name} {each.decision.describe()}" for name, each in seen.items()),
-            "evidence": {"certificates": told, "due": list(rotate), "waiting": waiting},
-        }
 
-    def _require_ended(self, seen: CertificateStatus) -> None:
-        """Refuse to begin where another run's rotation has not ended, or something else has changed what it deployed.
 
-        Raises:
-            Refused: says what happened, and how to bring it to its end.
-        """
-        from pyrunbook.pki.rotation import never_served, unfinished
-
-        if seen.held.standing.run not in ("", self.run_id) and not never_served(seen.held):
-            raise unfinished(seen.wanted, seen.held)
-
-    @staticmethod
-    def _require_logins(asked: Asked, due: list[str]) -> None:
-        """Refuse to begin where the issuer's secret opens fewer logins than there are certificates to issue.
-
-        Raises:
-            Refused: the second login would look as if the first had been a theft.
-        """
-        for issuer in {asked.named(name).issuer for name in due}:
-            names = [name for name in due if asked.named(name).issuer == issuer]
-            if len(names) > 1 and asked.issuers.logs_in_once(issuer):
-                raise Refused(
-                    f"{', '.join(names)} are due, and the wrapped secret id of {issuer} opens one login",
-                    means="Nothing was changed.",
-                    next_step=f"one after the other, each with a new secret id: -e certificate_names={names[0]}",
-                )
-
-    def _schedule(self, arguments: dict[str, Any]) -> windows.Schedule:
-        """When a rotation may begin; preflight asks the same."""
-        if not arguments["runbook"]:
-            return windows.Schedule.read(arguments["window"] or ALWAYS)
-        runbook = catalog.load().get(arguments["runbook"])
-        given = {name: self.variable(name) for name in runbook.metadata.window.variables}
-        return runbook.schedule(given, spec=arguments["window"])
+def _schedule(action: StepAction, inputs: dict[str, Any]) -> windows.Schedule:
+    """When a rotation may begin; preflight asks the same."""
+    if not inputs["certificate_state_runbook"]:
+        return windows.Schedule.read(inputs["certificate_state_window"] or ALWAYS)
+    runbook = catalog.load().get(inputs["certificate_state_runbook"])
+    given = {name: action.variable(name) for name in runbook.metadata.window.variables}
+    return runbook.schedule(given, spec=inputs["certificate_state_window"])

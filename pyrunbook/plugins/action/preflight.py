@@ -18,7 +18,9 @@ from pyrunbook.errors import BadInput, PyrunbookError, Refused
 from pyrunbook.kubernetes.target import other
 from pyrunbook.platforms import Deployment
 from pyrunbook.plugins import guards
+from pyrunbook.plugins.action.certificate_state import state_of
 from pyrunbook.plugins.role_inputs import role_inputs
+from pyrunbook.plugins.service_certificates import certificates_of
 from pyrunbook.plugins.step_action import StepAction
 from pyrunbook.rollout import service_address, verification
 from pyrunbook.rollout.checks import HttpCheck
@@ -47,12 +49,14 @@ class ActionModule(StepAction):
             runbook.refuse_selection(selected)
         self._check_inputs(runbook)
         self._check_inventory(name, complete=asked["colors"], recovery=asked["recovery"])
+        facts: dict[str, Any] = {}
+        if asked["certificates"]:
+            yield self._look_at_certificates(facts, asked)
         ended = guards.ended_runs(self.run_id, name) if asked["exclusive"] else []
         recorded = guards.recorded(self.run_id, name)
-        yield self._may_start(runbook, asked)
-        facts: dict[str, Any] = {}
+        yield self._may_start(runbook, asked, facts.get("service_certificate_state", {}))
         if recorded:
-            facts = {"service_active_color": recorded.active, "service_preview_color": recorded.preview}
+            facts |= {"service_active_color": recorded.active, "service_preview_color": recorded.preview}
             facts["service_deployed"] = {"deployed": recorded.deployed}
         with self._lock() as taken:
             if asked["exclusive"]:
@@ -84,13 +88,22 @@ class ActionModule(StepAction):
                         error.means = f"{error.means}\nThe lock was not given back: {second}".strip()
             raise
 
-    def _may_start(self, runbook: catalog.Runbook, asked: dict[str, Any]) -> dict[str, Any]:
-        """The window and the attestations, as the journal records them; a recovery needs neither."""
+    def _look_at_certificates(self, facts: dict[str, Any], asked: dict[str, Any]) -> dict[str, Any]:
+        """See which certificates are due: that decides whether the window holds."""
+        given = {name: asked[name] for name in ("runbook", "window", "window_override")} | {"begin": True}
+        with certificates_of(self) as service:
+            state = state_of(self, service, {f"certificate_state_{name}": value for name, value in given.items()})
+        facts["service_certificate_state"] = {key: state[key] for key in state if key not in ("detail", "evidence")}
+        return {"detail": state["detail"], "evidence": state["evidence"]}
+
+    def _may_start(self, runbook: catalog.Runbook, asked: dict[str, Any], due: dict[str, Any]) -> dict[str, Any]:
+        """The window and the attestations, as the journal records them; a recovery needs neither.
+
+        What is not due needs no window, and what would expire before it opens does not wait for it.
+        """
         evidence: dict[str, Any] = {"operator": guards.operator(), "machine": socket.gethostname(), "attested": []}
         if asked["recovery"]:
             return {"changed": False, "evidence": evidence}
-        # What is not due needs no window, and what would expire before it opens does not wait for it.
-        due = self.variable("service_certificate_state") if asked["certificates"] else {}
         override = asked["window_override"] or due.get("window_override") or ""
         attested = guards.attestations(runbook, asked["attested"], required=not self.check_mode)
         given = {name: self.variable(name) for name in runbook.metadata.window.variables}
