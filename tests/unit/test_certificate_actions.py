@@ -317,7 +317,7 @@ def test_a_rotation_of_another_run_is_undone_by_its_id(task: Task, monkeypatch: 
     back = put_back(task, rotations=found)
     assert (back["serial"], back["evidence"]["undoable"]) == (first, False), "nothing is kept of what is discarded"
     refused = put_back(task, rotation="run9", undo=True)
-    assert "run run9 has replaced no certificate" in refused["msg"].lower()
+    assert "Run run9 has replaced no certificate" in refused["msg"]
     assert refused["refused"]
     assert "plan" not in refused
 
