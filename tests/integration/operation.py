@@ -50,7 +50,9 @@ def runs(sandbox: Sandbox) -> list[dict[str, Any]]:
 
 def report(sandbox: Sandbox, run: str = "latest") -> dict[str, Any]:
     """One run, whole."""
-    found: dict[str, Any] = json.loads(sandbox.ask("report", run, "--format", "json"))
+    done = sandbox.run("report", run, "--format", "json")
+    assert done.returncode == 0, done.stdout + done.stderr
+    found: dict[str, Any] = json.loads(done.stdout)
     return found
 
 
