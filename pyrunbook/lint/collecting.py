@@ -123,7 +123,7 @@ def alert_subjects(project: Project) -> list[Subject]:
         BadInput: a file of the settings is not there.
     """
     subjects = []
-    for pattern in project.lint.alert_rules:
+    for pattern in project.settings.lint.alert_rules:
         files = (
             sorted(project.root.glob(pattern)) if any(mark in pattern for mark in "*?[") else [project.root / pattern]
         )

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from pyrunbook.catalog.catalog import playbooks_of
 from pyrunbook.catalog.metadata import Metadata, read_metadata
-from pyrunbook.catalog.settings import LintSettings, Settings
+from pyrunbook.catalog.settings import Settings
 from pyrunbook.lint.shell_syntax import Fault, faults
 from pyrunbook.lint.subject import Alert, Command, Subject
 from pyrunbook.project.document import Document, read_leniently
@@ -47,11 +47,6 @@ class Project:
         self._shipped = shipped_roles(root)
         self._lines: dict[Path, list[str]] = {}
         self._tags: dict[Path, frozenset[str]] = {}
-
-    @property
-    def lint(self) -> LintSettings:
-        """The settings of lint."""
-        return self.settings.lint
 
     @cached_property
     def runbooks(self) -> dict[str, Path]:

@@ -30,7 +30,7 @@ def found(tmp_path: Path) -> Callable[..., list[Reported]]:
         project = Project(tmp_path, Settings())
         collection = collect([tmp_path / name], project)
         context = Context(project, date(2026, 11, 21), collection.subjects)
-        return lint(collection, context, chosen_rules(project.lint, select))
+        return lint(collection, context, chosen_rules(project.settings.lint, select))
 
     return found
 
@@ -330,7 +330,7 @@ def test_a_file_that_cannot_be_written_is_named(found: Callable[..., list[Report
 
 def test_nothing_to_lint_is_nothing_found(tmp_path: Path) -> None:
     project = Project(tmp_path, Settings())
-    assert lint(Linted(), Context(project, date(2026, 1, 1)), chosen_rules(project.lint)) == []
+    assert lint(Linted(), Context(project, date(2026, 1, 1)), chosen_rules(project.settings.lint)) == []
 
 
 def test_a_long_message_is_cut_between_words(found: Callable[..., list[Reported]]) -> None:

@@ -14,7 +14,7 @@ def check(subject: Subject, context: Context) -> Iterator[Finding]:
     """Compares the date of the review, and with a journal that of the last run, with what the settings allow."""
     if not subject.is_runbook or subject.kind == "role":
         return
-    settings = context.project.lint
+    settings = context.project.settings.lint
     if subject.updated is None:
         if subject.kind == "page" and SectionName.INFORMATION in subject.sections:
             yield Finding(subject.sections[SectionName.INFORMATION], "nobody says when this was reviewed last")
