@@ -35,7 +35,6 @@ class Variables(Protocol):
 
     def get(self, name: str, /) -> Any:
         """The value; `None` where there is none."""
-        ...
 
 
 class DeclaredWindow(Struct, frozen=True, kw_only=True):

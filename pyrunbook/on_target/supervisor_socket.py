@@ -24,7 +24,7 @@ class Fault(Exception):
         self.code = code
 
 
-def call(path: str, method: str, *arguments: str, timeout: float) -> Any:
+def call(path: str, method: str, *arguments: str | bool, timeout: float) -> Any:
     """Call a method of supervisor's.
 
     Args:
@@ -34,14 +34,13 @@ def call(path: str, method: str, *arguments: str, timeout: float) -> Any:
         timeout: seconds.
 
     Returns:
-        A string, or a dictionary of strings.
+        A string, a dictionary of strings, or a list of such.
 
     Raises:
         Fault: supervisor refuses.
         OSError: it does not answer, or not as supervisor does.
     """
-    words = (word.replace("&", "&amp;").replace("<", "&lt;") for word in arguments)
-    told = "".join(f"<param><value><string>{word}</string></value></param>" for word in words)
+    told = "".join(f"<param><value>{_written(each)}</value></param>" for each in arguments)
     asked = f"<methodCall><methodName>supervisor.{method}</methodName><params>{told}</params></methodCall>".encode()
     head = b"POST /RPC2 HTTP/1.0\r\nContent-Type: text/xml\r\nContent-Length: %d\r\n\r\n" % len(asked)
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as server:
@@ -62,8 +61,16 @@ def call(path: str, method: str, *arguments: str, timeout: float) -> Any:
     return value
 
 
+def _written(argument: str | bool) -> str:
+    if isinstance(argument, bool):
+        return f"<boolean>{argument:d}</boolean>"
+    return "<string>{}</string>".format(argument.replace("&", "&amp;").replace("<", "&lt;"))
+
+
 def _value(found: Any) -> Any:
-    """The text of an XML-RPC value, or of each member of one that is a struct."""
+    """The text of an XML-RPC value, or of each member of one that is a struct or an array."""
+    if found.find("array") is not None:
+        return [_value(each) for each in found.findall("array/data/value")]
     if found.find("struct") is None:
         return "".join(found.itertext()).strip()
     return {member.findtext("name"): _value(member.find("value")) for member in found.find("struct")}

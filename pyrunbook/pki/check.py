@@ -22,7 +22,7 @@ from cryptography import x509
 from pyrunbook.errors import BadInput
 from pyrunbook.pki import certificate as certificates
 from pyrunbook.pki.errors import Doubtful
-from pyrunbook.pki.keys import PrivateKey, public_bytes, round_trip
+from pyrunbook.pki.keys import PrivateKey, round_trip
 
 SKEW = timedelta(minutes=5)
 """By how much a certificate's beginning may lie ahead of our clock."""
@@ -115,7 +115,7 @@ def as_json(findings: Sequence[PairCheck]) -> dict[str, Any]:
 
 
 def _key(certificate: x509.Certificate, key: PrivateKey) -> PairCheck:
-    same = public_bytes(certificate) == public_bytes(key.public_key)
+    same = certificates.belongs(certificate, key)
     return PairCheck("key", same, "key and certificate belong together" if same else
                    "the private key does not belong to the certificate")  # fmt: skip
 

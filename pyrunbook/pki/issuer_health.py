@@ -72,10 +72,4 @@ def authority(issuer: Issuer, lifetime: timedelta | None, now: datetime) -> Diag
 
 def as_json(found: Mapping[str, Iterable[Diagnosis]]) -> dict[str, list[dict[str, Any]]]:
     """The diagnoses by issuer, for the journal."""
-    return {
-        name: [
-            {"kind": each.kind.value, "seen": each.seen, "means": each.means, "next_step": each.next_step}
-            for each in several
-        ]
-        for name, several in found.items()
-    }
+    return {name: [{**vars(each), "kind": each.kind.value} for each in several] for name, several in found.items()}

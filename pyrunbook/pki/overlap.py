@@ -43,7 +43,7 @@ class RetiredVersions:
 
     def as_json(self) -> dict[str, Any]:
         """For the journal."""
-        return {"revoked": self.revoked, "expired": self.expired, "left": self.left}
+        return vars(self).copy()
 
 
 def over(wanted: WantedCertificate, held: PairState, now: datetime) -> list[Retired]:

@@ -40,23 +40,18 @@ class PairStore(Protocol):
     @property
     def place(self) -> str:
         """For messages and the journal: where it is."""
-        ...
 
     def read(self) -> PairState:
         """What is deployed, what is kept, and how far a rotation has come."""
-        ...
 
     def stage(self, run: str, issued: Issued, about: dict[str, Any] | None = None) -> bool:
         """Write a new pair beside the deployed one. Its version is its serial."""
-        ...
 
     def take_over(self, run: str, by: str) -> bool:
         """Make what `run` has staged the rotation of the run `by`."""
-        ...
 
     def activate(self, run: str) -> bool:
         """Deploy what was staged, in one move."""
-        ...
 
     def reload(self) -> str:
         """Have the server read the pair again; one line: what was done.
@@ -64,31 +59,24 @@ class PairStore(Protocol):
         Raises:
             NotServed: it failed.
         """
-        ...
 
     def heartbeat(self) -> Callable[[], None]:
         """What to call while a proof is waited for, so that the lock of the run is kept; raises when it is lost."""
-        ...
 
     def mark(self, run: str, step: str) -> bool:
         """Note that the server was `reloaded`, or the new certificate `proven`."""
-        ...
 
     def put_back(self, run: str) -> bool:
         """Deploy again what was deployed before."""
-        ...
 
     def conclude(self, run: str) -> list[str]:
         """End the rotation; gives the versions that were removed."""
-        ...
 
     def reinstate(self, run: str, version: str, undoes: str = "", about: dict[str, Any] | None = None) -> bool:
         """Begin a rotation back to a version that is still kept."""
-        ...
 
     def settle(self, version: str) -> bool:
         """Note that a retired version has been revoked, or has expired."""
-        ...
 
 
 @dataclass(frozen=True)

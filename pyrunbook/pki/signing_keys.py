@@ -52,27 +52,21 @@ class SigningKeys(Protocol):
     @property
     def name(self) -> str:
         """For messages and the journal."""
-        ...
 
     def versions(self) -> list[Version]:
         """The versions whose signatures are good, the oldest first."""
-        ...
 
     def rotate(self) -> int:
         """Make a new version, which signs from now on; gives its number."""
-        ...
 
     def sign(self, data: bytes) -> str:
         """A signature with the newest version; it names its version."""
-        ...
 
     def verify(self, data: bytes, signature: str) -> bool:
         """Whether a signature is one of `data`, by a version that is still kept."""
-        ...
 
     def forget_before(self, number: int) -> None:
         """Accept no signature of a version below `number` any more."""
-        ...
 
 
 def due_at(versions: Sequence[Version], every: timedelta) -> datetime | None:

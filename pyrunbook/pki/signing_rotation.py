@@ -36,13 +36,7 @@ class Turned:
 
     def as_json(self) -> dict[str, Any]:
         """For the journal."""
-        return {
-            "name": self.name,
-            "version": self.version,
-            "made": self.made,
-            "forgotten": list(self.forgotten),
-            "detail": self.detail,
-        }
+        return {**vars(self), "forgotten": list(self.forgotten)}
 
 
 def turn(

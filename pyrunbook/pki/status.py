@@ -52,16 +52,8 @@ class CertificateStatus:
             **{name: facts.get(name) for name in shown},
             "key_matches": found.key_matches,
             "problem": found.unreadable,
-            "standing": {
-                "run": standing.run,
-                "step": standing.step,
-                "current": standing.current,
-                "new": standing.new,
-                "previous": standing.previous,
-                "deployed": standing.deployed,
-                "can": list(standing.can),
-                "seen": standing.seen,
-            },
+            "standing": {name: value for name, value in vars(standing).items() if name not in ("about", "can")}
+            | {"can": list(standing.can)},
             "staged": waits(self.held),
             "staged_problem": _staged_problem(self.wanted, self.held),
             "obstacle": self.held.obstacle,

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import json
 import time
-from types import TracebackType
 from typing import Any
 
 from pyrunbook.pki.errors import NotIssued, missing
@@ -60,9 +59,7 @@ class Vault:
     def __enter__(self) -> Vault:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def close(self) -> None:
@@ -129,13 +126,6 @@ class Vault:
             self._renew(self._login)
         assert self._login is not None  # noqa: S101  # _take has set it
         return self._login.token
-
-    @property
-    def seconds_left(self) -> float | None:
-        """How long our token still lives; None where it does not end, or before a login."""
-        if self._login is None or not self._login.seconds:
-            return None
-        return max(0.0, self._ends - time.monotonic())
 
     # --- parts -------------------------------------------------------------------------------------------------
 

@@ -44,7 +44,6 @@ class Auth(Protocol):
         Raises:
             NotIssued: the server did not let us in.
         """
-        ...
 
 
 @dataclass(frozen=True)

@@ -34,10 +34,7 @@ def issuers_of(action: StepAction, given: Any = None) -> Iterator[Issuers]:
     from pyrunbook.pki.sources import Issuers
 
     forbid_core_dumps()
-    given = action.variable("certificate_issuers") or {} if given is None else given
-    if not isinstance(given, dict):
-        raise BadInput("certificate_issuers does not give each issuer its name")
-    with Issuers(given) as issuers:
+    with Issuers(action.variable("certificate_issuers") or {} if given is None else given) as issuers:
         yield issuers
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from typing import TYPE_CHECKING, Any
 
+from pyrunbook.plugins.service_certificates import issuers_of
 from pyrunbook.plugins.step_action import StepAction
 
 if TYPE_CHECKING:
@@ -17,7 +18,6 @@ _NONE = {"changed": False, "detail": "the service has no signing key"}
 class SigningAction(StepAction):
     """An operation on the signing keys of a service. Subclasses implement `operate`, and name the keys' input."""
 
-    ROLE_INPUTS = True
     KEYS: str
     """The role's input that lists the keys, as `service_signing_keys` of the inventory does."""
 
@@ -27,10 +27,8 @@ class SigningAction(StepAction):
 
     def act(self, inputs: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:  # noqa: ARG002
         """Open the keys and operate; a service without any has nothing to do."""
-        from pyrunbook.pki.secret import forbid_core_dumps
-        from pyrunbook.pki.sources import Issuers, read_signing_keys
+        from pyrunbook.pki.sources import read_signing_keys
 
-        forbid_core_dumps()
-        with Issuers(self.variable("certificate_issuers") or {}) as issuers:
+        with issuers_of(self) as issuers:
             keys = read_signing_keys(inputs[self.KEYS], issuers)
             return self.operate(keys, inputs) if keys else _NONE

@@ -47,9 +47,7 @@ class StepAction(ActionBase):
     """
 
     ARGUMENTS: ClassVar[dict[str, dict[str, Any]]] = {}
-    """Ansible argument spec of the task's own arguments: of what differs between two tasks of one role."""
-    ROLE_INPUTS: ClassVar[bool] = False
-    """Whether `act` gets the inputs of the role, too (`meta/argument_specs.yml`): the variables of these names."""
+    """Ansible argument spec of an action that takes the task's own arguments, and then none of the role's inputs."""
     CHANGES: ClassVar[bool] = True
     """Whether the action can change the service. Such an action fails while the journal cannot be written,
     so that nothing happens that is not recorded; those that restore set this to `False`."""
@@ -62,7 +60,8 @@ class StepAction(ActionBase):
         """Do it.
 
         Args:
-            arguments: the task's arguments and the role's inputs, typed and defaulted by their specs.
+            arguments: the role's inputs (`meta/argument_specs.yml`), which are the variables of these names; the task's
+                where there are `ARGUMENTS`. Typed and defaulted by their specs.
             task_vars: the variables of the host.
 
         Raises:
@@ -276,9 +275,7 @@ class StepAction(ActionBase):
             return result
         _, arguments = self.validate_argument_spec(argument_spec=self.ARGUMENTS)
         try:
-            if self.ROLE_INPUTS:
-                arguments = {**self.inputs_of(), **arguments}
-            done = self.act(arguments, self.variables)
+            done = self.act(arguments if self.ARGUMENTS else self.inputs_of(), self.variables)
             if isinstance(done, Mapping):
                 result.update(done)
             else:

@@ -41,11 +41,9 @@ class Issuing(Protocol):
 
     def certificate(self, where: Layout) -> SandboxPair:
         """A pair for `CERTIFICATE_NAMES` and 127.0.0.1 from the authority in `where.authority`."""
-        ...
 
     def signing_key(self, where: Layout) -> None:
         """The first version of the key in `where.signing_keys`."""
-        ...
 
 
 def create(layout: Layout, issuing: Issuing) -> None:

@@ -18,7 +18,6 @@ import time
 from collections import Counter, deque
 from datetime import UTC, datetime
 from pathlib import Path
-from types import TracebackType
 from typing import Self, cast
 from urllib.parse import urlsplit
 
@@ -177,7 +176,7 @@ class Load:
     def __enter__(self) -> Self:
         return self.start()
 
-    def __exit__(self, *_: type[BaseException] | BaseException | TracebackType | None) -> None:
+    def __exit__(self, *_: object) -> None:
         self.stop()
 
     @property

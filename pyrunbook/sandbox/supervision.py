@@ -1,14 +1,14 @@
-"""Talking to supervisor: XML-RPC over its unix socket, with the standard library alone."""
+"""Talking to the supervisor of a sandbox."""
 
 from __future__ import annotations
 
 import http.client
-import socket
-import xmlrpc.client
 from dataclasses import dataclass
 from http import HTTPStatus
 from pathlib import Path
+from typing import Any
 
+from pyrunbook.on_target.supervisor_socket import Fault, call
 from pyrunbook.sandbox.layout import PROXY, TLS_PROXY, Layout, unit
 
 SHUTTING_DOWN = 6
@@ -30,27 +30,6 @@ class SupervisorUnreachable(Exception):
     """No supervisor answers on the socket, or one that is going away."""
 
 
-class _Connection(http.client.HTTPConnection):
-    def __init__(self, path: Path, timeout: float) -> None:
-        super().__init__("localhost", timeout=timeout)
-        self._path = path
-
-    def connect(self) -> None:
-        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        self.sock.settimeout(self.timeout)
-        self.sock.connect(str(self._path))
-
-
-class _Transport(xmlrpc.client.Transport):
-    def __init__(self, path: Path, timeout: float) -> None:
-        super().__init__()
-        self._path = path
-        self._timeout = timeout
-
-    def make_connection(self, host: object) -> http.client.HTTPConnection:  # noqa: ARG002  # the base's signature
-        return _Connection(self._path, self._timeout)
-
-
 class Supervisor:
     """The supervisor behind a socket. Every call raises `SupervisorUnreachable` where none answers there.
 
@@ -59,42 +38,43 @@ class Supervisor:
     """
 
     def __init__(self, path: Path, timeout: float = 10.0) -> None:
-        self._proxy = xmlrpc.client.ServerProxy("http://localhost/RPC2", transport=_Transport(path, timeout))
+        self._path = str(path)
+        self._timeout = timeout
 
-    def _call(self, method: str, *arguments: object) -> object:
+    def _call(self, method: str, *arguments: str | bool) -> Any:
         try:
-            return getattr(self._proxy.supervisor, method)(*arguments)
-        except (OSError, http.client.HTTPException, xmlrpc.client.ProtocolError, xmlrpc.client.ResponseError) as error:
+            return call(self._path, method, *arguments, timeout=self._timeout)
+        except OSError as error:
             raise SupervisorUnreachable(str(error)) from error
-        except xmlrpc.client.Fault as fault:
-            if fault.faultCode == SHUTTING_DOWN:
+        except Fault as fault:
+            if fault.code == SHUTTING_DOWN:
                 raise SupervisorUnreachable("it is shutting down or starting again") from fault
             raise
 
     def pid(self) -> int:
         """Its process id."""
-        return int(str(self._call("getPID")))
+        return int(self._call("getPID"))
 
     def programs(self) -> dict[str, Program]:
         """All programs by name."""
-        found = self._call("getAllProcessInfo")
-        programs = {}
-        for entry in found if isinstance(found, list) else []:
-            pid = int(entry["pid"]) or None
-            programs[entry["name"]] = Program(entry["name"], entry["statename"], pid, entry["spawnerr"])
-        return programs
+        return {
+            each["name"]: Program(each["name"], each["statename"], int(each["pid"]) or None, each["spawnerr"])
+            for each in self._call("getAllProcessInfo")
+        }
 
     def start(self, name: str) -> bool:
         """Start a program, without waiting until it counts as started.
 
         Returns:
             False when it runs already.
-            xmlrpc.client.Fault: supervisor refuses (no such file, not executable).
+
+        Raises:
+            Fault: supervisor refuses (no such file, not executable).
         """
         try:
             self._call("startProcess", name, False)
-        except xmlrpc.client.Fault as fault:
-            if fault.faultCode == ALREADY_STARTED:
+        except Fault as fault:
+            if fault.code == ALREADY_STARTED:
                 return False
             raise
         return True
@@ -131,7 +111,7 @@ def bring_back(supervisor: Supervisor, colors: set[str]) -> list[str]:
         try:
             if supervisor.start(name):
                 started.append(name)
-        except xmlrpc.client.Fault:  # `programs()` says why
+        except Fault:  # `programs()` says why
             continue
     return started
 

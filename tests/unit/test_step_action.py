@@ -127,8 +127,6 @@ argument_specs:
 class Paint(StepAction):
     """An action of two parts; the second one fails for green."""
 
-    ROLE_INPUTS = True
-
     def act(self, inputs: dict[str, Any], task_vars: dict[str, Any]) -> Iterator[dict[str, Any]]:
         yield {"changed": True, "detail": "cleaned", "evidence": {"spots": 1}, "diff": {"before": "", "after": "1"}}
         if inputs["paint_color"] == "green":

@@ -81,11 +81,9 @@ class Issuer(Protocol):
     @property
     def name(self) -> str:
         """For messages and the journal: what it is and where."""
-        ...
 
     def issue(self, request: CertificateRequest) -> Issued:
         """A new key, and a certificate for it."""
-        ...
 
     def revoke(self, serial: str) -> datetime:
         """Revoke a certificate that this issuer made; again is no error.
@@ -96,20 +94,15 @@ class Issuer(Protocol):
         Returns:
             when it was revoked, the first time.
         """
-        ...
 
     def crls(self) -> list[x509.CertificateRevocationList]:
         """The current lists of revoked certificates; empty where the issuer has none."""
-        ...
 
     def ocsp(self, request: bytes) -> bytes | None:
         """Answer an OCSP request (DER both ways); None where the issuer has no OCSP."""
-        ...
 
     def trust(self) -> list[x509.Certificate]:
         """The roots that clients should trust now."""
-        ...
 
     def authorities(self) -> list[x509.Certificate]:
         """The certificates that sign leaves, the current one first: who may have signed a CRL or an OCSP answer."""
-        ...

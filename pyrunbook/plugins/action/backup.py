@@ -10,7 +10,6 @@ from pyrunbook.plugins.step_action import StepAction
 class ActionModule(StepAction):
     """The step `backup`; its result is the fact `service_backup`: `path`, `sha256`, `files` and `bytes`."""
 
-    ROLE_INPUTS = True
     CHANGES = False
 
     def act(self, inputs: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:

@@ -22,8 +22,6 @@ if TYPE_CHECKING:
 class ActionModule(StepAction):
     """What is on this machine is read from its disk, what is on the service's platform from there, into memory."""
 
-    ROLE_INPUTS = True
-
     def act(self, inputs: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
         """Write it and open it again; the backup of the same run is made once."""
         from pyrunbook.pki import backup

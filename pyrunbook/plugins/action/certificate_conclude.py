@@ -19,8 +19,6 @@ class ActionModule(StepAction):
     The result has `ended`, one line: what is served, or staged, now. Once it is there, all were proven.
     """
 
-    ROLE_INPUTS = True
-
     def act(self, inputs: dict[str, Any], task_vars: dict[str, Any]) -> Iterator[dict[str, Any]]:
         """Conclude one after the other, and revoke."""
         recorded, told = self.variable("__rotate_certs"), []

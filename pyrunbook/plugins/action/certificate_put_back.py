@@ -26,7 +26,6 @@ class ActionModule(StepAction):
     The result has `outcome`, its `cause`, and `ended`, one line: what is served now.
     """
 
-    ROLE_INPUTS = True
     CHANGES = False
 
     def act(self, inputs: dict[str, Any], task_vars: dict[str, Any]) -> Iterator[dict[str, Any]]:

@@ -23,8 +23,6 @@ class ActionModule(StepAction):
     of them since: two may begin in the same second, and only from here on one of them has the lock.
     """
 
-    ROLE_INPUTS = True
-
     def act(self, inputs: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
         """Read, and add it up. Where nothing is due, nothing will change, and there is nothing to record."""
         with certificates_of(self) as service:

@@ -22,7 +22,6 @@ class ActionModule(StepAction):
     that would have to be rotated; `outcome` and `cause`, should nothing follow; and whether it was `refused`.
     """
 
-    ROLE_INPUTS = True
     CHANGES = False
 
     def act(self, inputs: dict[str, Any], task_vars: dict[str, Any]) -> Iterator[dict[str, Any]]:

@@ -20,7 +20,6 @@ ALWAYS = "always"
 class ActionModule(StepAction):
     """The result is what `state_of` returns."""
 
-    ROLE_INPUTS = True
     CHANGES = False
 
     def act(self, inputs: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:

@@ -10,8 +10,6 @@ from pyrunbook.plugins.step_action import StepAction
 class ActionModule(StepAction):
     """The step `cleanup`."""
 
-    ROLE_INPUTS = True
-
     def act(self, inputs: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
         """Remove it."""
         return self.platform.remove(inputs["cleanup_color"], timeout=inputs["cleanup_timeout"])

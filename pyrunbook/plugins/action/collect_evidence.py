@@ -28,7 +28,6 @@ HISTORY = 50
 class ActionModule(StepAction):
     """One archive for each run and service. What could not be collected is named in it, and fails the step."""
 
-    ROLE_INPUTS = True
     CHANGES = False
     """It changes nothing of the service, and what was found is needed most when the journal cannot be written."""
 

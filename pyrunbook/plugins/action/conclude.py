@@ -12,7 +12,6 @@ from pyrunbook.plugins.step_action import StepAction
 class ActionModule(StepAction):
     """The step `conclude`: gives `conclusion` to the journal callback, which records it."""
 
-    ROLE_INPUTS = True
     CHANGES = False
     CONCLUDES = True
 

@@ -12,8 +12,6 @@ from pyrunbook.plugins.step_action import StepAction
 class ActionModule(StepAction):
     """The step `deploy_green`; its result's `deployed` says what runs now."""
 
-    ROLE_INPUTS = True
-
     def act(self, inputs: dict[str, Any], task_vars: dict[str, Any]) -> Iterator[dict[str, Any]]:
         """Deploy it."""
         manifests = inputs["deploy_green_manifests"]

@@ -12,7 +12,6 @@ from pyrunbook.plugins.step_action import StepAction
 class ActionModule(StepAction):
     """Looks only; fails with everything that is not as it should be."""
 
-    ROLE_INPUTS = True
     CHANGES = False
 
     def act(self, inputs: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:

@@ -12,7 +12,6 @@ from pyrunbook.plugins.step_action import StepAction
 class ActionModule(StepAction):
     """Calls nobody itself: the notification comes after the lock is free (role `conclude`)."""
 
-    ROLE_INPUTS = True
     CHANGES = False
 
     def act(self, inputs: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:

@@ -34,8 +34,6 @@ class ActionModule(StepAction):
     `facts`: the variables that the later steps and the titles use.
     """
 
-    ROLE_INPUTS = True
-
     def act(self, inputs: dict[str, Any], task_vars: dict[str, Any]) -> Iterator[dict[str, Any]]:
         """Refuse, or say why the run may start."""
         asked = {name.removeprefix("preflight_"): value for name, value in inputs.items()}

@@ -18,7 +18,6 @@ class ActionModule(StepAction):
     `rollback_failed` until what was there is in place, so that a failure on the way is told as one.
     """
 
-    ROLE_INPUTS = True
     CHANGES = False
 
     def act(self, inputs: dict[str, Any], task_vars: dict[str, Any]) -> Iterator[dict[str, Any]]:

@@ -15,7 +15,6 @@ from pyrunbook.rollout import kept_checks, plan
 class ActionModule(StepAction):
     """The step `rollback_plan`. The run's plan is written once: a resumed run keeps that of its first attempt."""
 
-    ROLE_INPUTS = True
     CHANGES = False
 
     def act(self, inputs: dict[str, Any], task_vars: dict[str, Any]) -> Iterator[dict[str, Any]]:

@@ -16,7 +16,6 @@ from pyrunbook.run_contract import ENV_JOURNAL_BROKEN
 class ActionModule(StepAction):
     """The step `secure_mode`. The switch alone proves nothing: what counts is what the service answers."""
 
-    ROLE_INPUTS = True
     CHANGES = False
     """To contain is like putting back: it is done also when nothing can be recorded. Switching off is not."""
 

@@ -11,8 +11,6 @@ from pyrunbook.plugins.step_action import StepAction
 class ActionModule(StepAction):
     """The step `switch_service`."""
 
-    ROLE_INPUTS = True
-
     def act(self, inputs: dict[str, Any], task_vars: dict[str, Any]) -> Iterator[dict[str, Any]]:
         """Switch."""
         timeout = inputs["switch_service_timeout"]

@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 class ActionModule(StepAction):
     """Fails with everything that a rotation would fail on; one trial says nothing about the others."""
 
-    ROLE_INPUTS = True
     CHANGES = False
 
     def act(self, inputs: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:

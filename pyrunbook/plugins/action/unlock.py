@@ -10,7 +10,6 @@ from pyrunbook.plugins.step_action import StepAction
 class ActionModule(StepAction):
     """The step `unlock`."""
 
-    ROLE_INPUTS = True
     CHANGES = False
 
     def act(self, inputs: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:

@@ -12,7 +12,6 @@ from pyrunbook.rollout import verification
 class ActionModule(StepAction):
     """The step `validate`. The result has `url` when the checks were performed: `rollback` asks what was verified."""
 
-    ROLE_INPUTS = True
     CHANGES = False
 
     def act(self, inputs: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:

@@ -12,7 +12,6 @@ from pyrunbook.plugins.step_action import StepAction
 class ActionModule(StepAction):
     """Passes only when every look at every certificate passed; what could not be measured is no pass."""
 
-    ROLE_INPUTS = True
     CHANGES = False
 
     def act(self, inputs: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
