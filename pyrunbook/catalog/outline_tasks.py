@@ -142,8 +142,6 @@ class Tasks:
         """The items of a list of tasks, or of a play's `roles`.
 
         Args:
-            document: the file.
-            node: the list.
             section: what the list is called, see `pyrunbook.project.tasks.Task`.
             where: its place in the file, for messages.
             opened: the files that led here: the playbook first, the file itself last.

@@ -49,7 +49,6 @@ def write(
     """Write the pages that have changed.
 
     Args:
-        output: the directory.
         pages: path below it to text.
         whole: whether these are all pages of the project; then pages whose runbook is gone are removed.
         partial: pages that lack much because a file could not be read; an older page is kept instead of them.

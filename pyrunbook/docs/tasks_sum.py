@@ -16,7 +16,6 @@ def tasks_sum(tasks: Path, platforms: Collection[str], others: Collection[str]) 
     """Of a role's tasks, of our actions that they call, and of what those do on a platform; without comments.
 
     Args:
-        tasks: the directory.
         platforms: those that the page shows.
         others: those that it does not; what is for them does not count.
 

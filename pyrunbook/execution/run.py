@@ -233,7 +233,6 @@ def settle(run: Run, others: Sequence[Outcome] = (), why: str = "") -> Result:
     """End a run whose services have all been concluded: its play died before it could say so.
 
     Args:
-        run: the run.
         others: outcomes that count besides those of its services.
         why: the cause to record; that of the services when empty.
     """

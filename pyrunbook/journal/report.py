@@ -30,7 +30,6 @@ def undo(run: Run, ended_by: str = "") -> tuple[str, str | None]:
     """How a run can be undone: one sentence, and the command to type where there is one.
 
     Args:
-        run: the run.
         ended_by: the command that ends what its runbook leaves on purpose, such as secure mode.
     """
     if run.outcome is Outcome.ROLLBACK_FAILED:

@@ -28,7 +28,6 @@ def call(path: str, method: str, *arguments: str | bool, timeout: float) -> Any:
     """Call a method of supervisor's.
 
     Args:
-        path: the socket.
         method: without `supervisor.`.
         arguments: of the method; one that is left out has supervisor's default, so `startProcess` waits.
         timeout: seconds.

@@ -78,11 +78,8 @@ def undo(wanted: WantedCertificate, store: PairStore, issuers: Issuers, undone: 
     """Deploy again, and prove, the version that the rotation of run `undone` has replaced.
 
     Args:
-        wanted: the certificate.
-        store: where it is kept.
         issuers: to ask whether the version was revoked.
         undone: id of the run to undo.
-        run: id of this run.
 
     Raises:
         Refused: it has replaced nothing that is still kept, or that would be accepted.

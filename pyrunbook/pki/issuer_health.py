@@ -29,8 +29,6 @@ def examine(
     """Look at one issuer; nothing is issued.
 
     Args:
-        issuers: of the inventory.
-        name: of the issuer.
         lifetime: the longest that is asked of it: its authority must last longer.
         transit: mount and name of the signing keys that are in the same Vault.
         now: aware; the system's time by default.

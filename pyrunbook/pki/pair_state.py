@@ -137,7 +137,6 @@ class PairState:
         Args:
             data: plain data.
             origin: the place, for messages.
-            obstacle: see above.
         """
         return cls(
             RotationState.of(data["standing"]),

@@ -50,7 +50,6 @@ class Revoked:
 
     Attributes:
         serial: hex.
-        at: when.
         crl: what the issuer's list says.
         ocsp: what its OCSP says.
     """
@@ -88,8 +87,6 @@ def revoke(
     """Revoke a certificate that was replaced.
 
     Args:
-        issuer: who issued it.
-        leaf: the certificate.
         replaced: when its successor was seen served.
         overlap: how long it stays good after that, for what still uses it.
         served: serials that are served now (hex), from a fresh look at every address.

@@ -154,7 +154,6 @@ def staged(wanted: WantedCertificate, held: PairState, *, again: bool = False) -
     """Look again at what is staged, which may have waited for days.
 
     Args:
-        wanted: the certificate.
         held: the state of its place.
         again: whether it is a version that was deployed before, when other names may have been wanted.
 
@@ -193,9 +192,6 @@ def deploy(wanted: WantedCertificate, store: PairStore, run: str, *, again: bool
     """Deploy what was staged, by this run or an earlier one, and see it served everywhere.
 
     Args:
-        wanted: the certificate.
-        store: where it is kept.
-        run: id of this run.
         again: see `staged`.
 
     Raises:

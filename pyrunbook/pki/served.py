@@ -113,7 +113,6 @@ def look(
     """Make a new TLS connection to every machine behind an address, as a client would.
 
     Args:
-        address: where.
         ca_file: the roots that clients trust; the system's where neither this nor `roots` is given.
         roots: the same as PEM text.
         serial: hex of the certificate that should be served; empty: any that a client accepts.

@@ -92,7 +92,6 @@ def prove(keys: SigningKeys, before: tuple[bytes, str] | None = None) -> str:
     """Sign and verify, and see that a changed text is refused.
 
     Args:
-        keys: the signing key.
         before: a text and its signature from before a rotation, which must still be good.
 
     Returns:
@@ -136,8 +135,6 @@ class TransitKeys:
     """A key of a transit engine.
 
     Args:
-        vault: the session.
-        key: its name.
         mount: where the engine is mounted.
     """
 

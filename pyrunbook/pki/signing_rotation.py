@@ -47,7 +47,6 @@ def turn(
     A text that was signed just before must still verify afterwards; otherwise nothing is forgotten.
 
     Args:
-        wanted: the key.
         force: make one also when none is due.
         only_say: do nothing, and say what would be done.
         now: aware; the system's time by default.

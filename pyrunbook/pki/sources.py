@@ -103,7 +103,6 @@ class Issuers:
         """The issuer of that name; one and the same object however often it is asked for.
 
         Args:
-            name: of the issuer.
             role: another role of a Vault than the inventory's.
 
         Raises:

@@ -93,7 +93,6 @@ def examine(
 
     Args:
         wanted: what should be.
-        store: where it is kept.
         issuers: who may have signed it, and what its clients trust. Where they cannot be asked, nothing is compared
             with them, and the decision's notes say so.
         phase: `deploy`: due is what has been staged; `generate`: changes nothing that serves, and needs no window.

@@ -55,7 +55,6 @@ def validate(
 
     Args:
         wanted: what should be.
-        store: where it is kept.
         issuers: who may have issued it, and can tell whether it is revoked.
         least: how long it has to be valid yet; at most a sixth of its lifetime, of which a third is left when it is
             renewed.

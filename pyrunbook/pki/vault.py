@@ -23,10 +23,6 @@ _UNABLE = (429, 472, 473, 501, 502, 503, 504)
 class Vault:
     """A session. Use it as a context manager: a token that it has logged in for is revoked at the end.
 
-    Args:
-        place: where.
-        auth: who we are.
-
     Raises:
         BadInput: the client library is not installed.
     """

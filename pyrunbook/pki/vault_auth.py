@@ -48,11 +48,7 @@ class Auth(Protocol):
 
 @dataclass(frozen=True)
 class Token:
-    """A token that was made elsewhere. It is renewed, and not revoked.
-
-    Attributes:
-        token: the token.
-    """
+    """A token that was made elsewhere. It is renewed, and not revoked."""
 
     token: Secret
 

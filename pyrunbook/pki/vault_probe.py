@@ -122,7 +122,6 @@ def probe(place: VaultAddress, now: Callable[[], float] = time.time) -> Diagnosi
     """Ask the server how it is, without a token.
 
     Args:
-        place: where.
         now: our clock, in seconds since 1970; for tests.
 
     Returns:

@@ -93,7 +93,6 @@ def read_certificates(given: Sequence[Any], issuers: Collection[str], platform: 
     """Read `service_certificates`.
 
     Args:
-        given: the list.
         issuers: names of the issuers that there are.
         platform: `host` or `kubernetes`: which fields say where the pair is kept.
 

@@ -18,7 +18,6 @@ class HostStore:
     """A `Store` on platform host.
 
     Args:
-        wanted: the certificate.
         execute: runs `host_pair` with options on the service's machine and gives its result. A private key is among the
             options of one move, and in nothing else.
     """

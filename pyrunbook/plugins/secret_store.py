@@ -37,7 +37,6 @@ class SecretStore(DirectStore):
     """A pair in a Secret, as `pki.rotation.PairStore`.
 
     Args:
-        cluster: where.
         secret: name of the Secret that the workload reads.
         restart: the Deployments to restart; empty: the workload reads the Secret by itself.
         keeper: gives, when a restart begins, what is called while it is waited for (`kubernetes.lease.keeper`).

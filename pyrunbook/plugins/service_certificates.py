@@ -24,7 +24,6 @@ def issuers_of(action: StepAction, given: Any = None) -> Iterator[Issuers]:
     """The issuers of a service, opened when they are asked for. From here on the process leaves no core dump.
 
     Args:
-        action: of the task.
         given: others than those of the inventory.
 
     Raises:
@@ -59,7 +58,6 @@ class ServiceCertificates:
     Private keys live in this process, are written by the move that stages them, and are in nothing that a task shows.
 
     Attributes:
-        action: of the task.
         wanted: all of the service's.
         issuers: opened when they are asked for.
     """

@@ -57,7 +57,6 @@ class IssuedLeaf:
     Attributes:
         serial: hex.
         authority: id of the intermediate that signed it.
-        subject: its subject.
         not_after: ISO 8601, UTC.
         revoked: when it was revoked; empty while it is not.
     """

@@ -21,7 +21,6 @@ class VaultPki:
     """A role of a PKI engine.
 
     Args:
-        vault: the session.
         role: which names, lifetimes and keys it signs is the role's to say.
         mount: where the engine is mounted.
         trust_file: PEM of the roots that clients trust; by default the root that the engine gives with its chain.

@@ -42,7 +42,6 @@ def record(service: ServiceCertificates, kept: Mapping[str, PairState]) -> dict[
     """What the journal records before the first change. The pairs stay where they are, with what is needed to go back.
 
     Args:
-        service: its certificates.
         kept: the state of the place of each, by its name.
 
     Returns:

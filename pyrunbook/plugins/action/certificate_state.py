@@ -35,8 +35,6 @@ def state_of(action: StepAction, service: ServiceCertificates, given: dict[str, 
     then. Where all that is due has to wait, preflight refuses by the window.
 
     Args:
-        action: of the task.
-        service: its certificates.
         given: inputs of the role `certificate_state`, in place of what the host's variables have.
 
     Returns:

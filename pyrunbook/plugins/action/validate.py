@@ -27,7 +27,6 @@ def verified(action: StepAction, url: str, work: verification.Work, release: str
     """Perform checks for a step.
 
     Args:
-        action: the step.
         url: base URL of what is checked.
         work: the checks and hooks.
         release: the release that should answer.
