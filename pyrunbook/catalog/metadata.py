@@ -118,6 +118,7 @@ class Trouble(Struct, frozen=True, kw_only=True):
 
     Attributes:
         error: what is said or seen.
+        cause: why.
         solution: what to do.
         commands: that help; templates are filled with `page_values`.
         match: a regular expression that finds it in a message; the error's own words by default.
@@ -150,6 +151,7 @@ class Link(Struct, frozen=True, kw_only=True):
 
     Attributes:
         title: what is there.
+        url: where.
     """
 
     title: Text

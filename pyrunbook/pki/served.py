@@ -8,7 +8,6 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 from cryptography import x509
@@ -16,6 +15,9 @@ from cryptography import x509
 from pyrunbook.errors import BadInput
 from pyrunbook.pki import certificate as certificates
 from pyrunbook.verdict import Verdict
+
+INTERVAL = 0.1
+"""Seconds between two looks at all addresses."""
 
 
 @dataclass(frozen=True)
@@ -105,7 +107,6 @@ class Seen:
 def look(
     address: Address,
     *,
-    ca_file: Path | None = None,
     roots: bytes = b"",
     serial: str = "",
     timeout: float = 5.0,
@@ -113,8 +114,7 @@ def look(
     """Make a new TLS connection to every machine behind an address, as a client would.
 
     Args:
-        ca_file: the roots that clients trust; the system's where neither this nor `roots` is given.
-        roots: the same as PEM text.
+        roots: that clients trust, PEM; empty: the system's.
         serial: hex of the certificate that should be served; empty: any that a client accepts.
         timeout: seconds for each connection.
 
@@ -122,10 +122,10 @@ def look(
         one result for each machine; one in error where the name cannot be resolved.
 
     Raises:
-        BadInput: `ca_file` cannot be read, or `serial` is not hex.
+        BadInput: `roots` holds no certificate, or `serial` is not hex.
     """
     wanted = certificates.serial_text(certificates.serial_number(serial)) if serial else ""
-    context = _client(ca_file, roots)
+    context = _client(roots)
     try:
         machines = address.each()
     except OSError as error:
@@ -137,11 +137,8 @@ def prove(
     addresses: Sequence[Address],
     *,
     serial: str,
-    ca_file: Path | None = None,
     roots: bytes = b"",
     seconds: float = 10.0,
-    timeout: float = 5.0,
-    interval: float = 0.1,
     heartbeat: Callable[[], None] = lambda: None,
 ) -> tuple[bool, list[Seen]]:
     """Look until every address serves the certificate `serial` with a chain that is accepted, or the time is over.
@@ -152,11 +149,8 @@ def prove(
     Args:
         addresses: where it is served; none at all is no proof.
         serial: hex.
-        ca_file: the roots that clients trust; see `look`.
-        roots: the same as PEM text.
+        roots: see `look`.
         seconds: how long to look again.
-        timeout: seconds for each connection.
-        interval: seconds between two looks at all of them.
         heartbeat: called before every look; what it raises ends the proof.
 
     Returns:
@@ -172,16 +166,12 @@ def prove(
     refused = False
     while True:
         heartbeat()
-        seen = [
-            each
-            for address in addresses
-            for each in look(address, ca_file=ca_file, roots=roots, serial=serial, timeout=timeout)
-        ]
+        seen = [each for address in addresses for each in look(address, roots=roots, serial=serial)]
         good = bool(seen) and all(each.good for each in seen)
         before, refused = refused, any(each.facts and each.facts.serial == wanted and not each.good for each in seen)
         if good or (refused and before) or time.monotonic() >= deadline:
             return good, seen
-        time.sleep(interval)
+        time.sleep(INTERVAL)
 
 
 def describe(seen: Sequence[Seen]) -> str:
@@ -194,13 +184,13 @@ def describe(seen: Sequence[Seen]) -> str:
     return "; ".join(f"{each.address}: {each.detail}" for each in bad)
 
 
-def _client(ca_file: Path | None, roots: bytes) -> ssl.SSLContext:
+def _client(roots: bytes) -> ssl.SSLContext:
     """As strict as the strictest client: RFC 5280 to the letter, and a chain that ends in a trusted root."""
     try:
-        context = ssl.create_default_context(cafile=str(ca_file) if ca_file else None, cadata=roots.decode() or None)
+        context = ssl.create_default_context(cadata=roots.decode() or None)
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or "no certificates in it"
-        raise BadInput(f"{ca_file or 'the roots that clients trust'}: {reason}") from None
+        raise BadInput(f"the roots that clients trust: {reason}") from None
     context.verify_flags |= ssl.VerifyFlags.VERIFY_X509_STRICT
     context.verify_flags &= ~ssl.VerifyFlags.VERIFY_X509_PARTIAL_CHAIN
     return context

@@ -149,7 +149,6 @@ class TransitKeys:
         return f"{self._vault.place.address} {self._mount}/keys/{self._key}"
 
     def versions(self) -> list[Version]:
-        """The versions whose signatures are good, the oldest first."""
         answer = self._vault.read(f"{self._mount}/keys/{self._key}")
         oldest = max(int(answer.get("min_decryption_version") or 1), int(answer.get("min_available_version") or 1))
         found = []
@@ -162,7 +161,6 @@ class TransitKeys:
         return sorted(found, key=lambda each: each.number)
 
     def rotate(self) -> int:
-        """Make a new version."""
         self._vault.write(f"{self._mount}/keys/{self._key}/rotate")
         return self.versions()[-1].number
 
@@ -171,7 +169,6 @@ class TransitKeys:
         return str(self._vault.write(f"{self._mount}/sign/{self._key}", self._input(data))["signature"])
 
     def verify(self, data: bytes, signature: str) -> bool:
-        """Whether a signature is one of `data`, by a version that is still kept."""
         if version_of(signature) not in {each.number for each in self.versions()}:
             return False
         answer = self._vault.write(f"{self._mount}/verify/{self._key}", self._input(data) | {"signature": signature})
@@ -211,7 +208,6 @@ class SigningKeyFiles:
         return f"signing key in {self._directory}"
 
     def versions(self) -> list[Version]:
-        """The versions whose signatures are good, the oldest first."""
         try:
             data = json.loads((self._directory / "versions.json").read_bytes())
             return [
@@ -252,7 +248,6 @@ class SigningKeyFiles:
         return f"file:v{number}:{base64.b64encode(key.sign(data)).decode()}"
 
     def verify(self, data: bytes, signature: str) -> bool:
-        """Whether a signature is one of `data`, by a version that is still kept."""
         number = version_of(signature)
         kept = next((each for each in self.versions() if each.number == number), None)
         if kept is None or not signature.startswith("file:"):

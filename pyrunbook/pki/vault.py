@@ -56,10 +56,6 @@ class Vault:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.close()
-
-    def close(self) -> None:
-        """Revoke the token if we logged in for it, and end the connections."""
         login, self._login = self._login, None
         if login is not None and login.ours:
             with contextlib.suppress(OSError, NotIssued):  # it ends by itself soon
@@ -97,17 +93,17 @@ class Vault:
             return found if isinstance(found, dict) else {}
         raise self._explain(method, path, status, answer)
 
-    def public(self, path: str) -> tuple[int, bytes]:
-        """What anybody may read at a path (certificates, CRLs): status and body.
+    def public(self, path: str, request: bytes | None = None, content_type: str = "") -> tuple[int, bytes]:
+        """What anybody may read at a path (certificates, CRLs), or ask there with `request` (OCSP): status and body.
 
         Raises:
             NotIssued: the server cannot answer anybody: says why.
         """
-        return self._able(*self._raw("GET", path, None, None))
-
-    def public_post(self, path: str, body: bytes, content_type: str) -> tuple[int, bytes]:
-        """What anybody may ask at a path (OCSP): status and body. Raises as `public` does."""
-        return self._able(*self._raw("POST", path, body, None, content_type))
+        status, body = self._raw("GET" if request is None else "POST", path, request, None, content_type)
+        found = probe(self.place) if status in _UNABLE else None
+        if found is not None and not found.ok:
+            raise _error(found)
+        return status, body
 
     def token(self) -> Secret:
         """A token that lives long enough for a request: logs in, or renews, where that is needed.
@@ -195,13 +191,6 @@ class Vault:
                 "try again",
             )
         raise _error(found)
-
-    def _able(self, status: int, body: bytes) -> tuple[int, bytes]:
-        """An answer as it is, unless it says that the server is sealed, empty or without an active node."""
-        found = probe(self.place) if status in _UNABLE else None
-        if found is not None and not found.ok:
-            raise _error(found)
-        return status, body
 
     def _explain(self, method: str, path: str, status: int, answer: dict[str, Any]) -> NotIssued:
         """Say what is wrong, from the answer and, where that says too little, from a look at the server."""

@@ -41,7 +41,7 @@ def at(server: TlsServer, name: str = "a.example") -> Address:
 
 
 def test_a_certificate_that_is_served_and_accepted(server: TlsServer, old: Issued, issuer: LocalAuthority) -> None:
-    (seen,) = look(at(server), ca_file=issuer.trust_file, serial=old.serial.upper())
+    (seen,) = look(at(server), roots=issuer.trust_file.read_bytes(), serial=old.serial.upper())
     assert (seen.outcome, seen.protocol) == (Verdict.PASS, "TLSv1.3")
     assert seen.facts is not None
     assert seen.facts.serial == old.serial
@@ -51,7 +51,7 @@ def test_a_certificate_that_is_served_and_accepted(server: TlsServer, old: Issue
 
 def test_an_old_certificate_is_no_proof(server: TlsServer, old: Issued, issuer: LocalAuthority) -> None:
     new = issue(issuer)
-    proven, seen = prove([at(server)], serial=new.serial, ca_file=issuer.trust_file, seconds=0.3)
+    proven, seen = prove([at(server)], serial=new.serial, roots=issuer.trust_file.read_bytes(), seconds=0.3)
     assert not proven
     assert (seen[0].outcome, seen[0].detail) == (Verdict.FAIL, f"serves serial {old.serial}, wanted {new.serial}")
     assert server.handshakes >= 2, "each look is a new connection"
@@ -61,7 +61,7 @@ def test_it_waits_for_a_server_that_is_reloading(server: TlsServer, issuer: Loca
     new = issue(issuer)
     threading.Timer(0.3, server.serve, [new]).start()
     began = time.monotonic()
-    proven, seen = prove([at(server)], serial=new.serial, ca_file=issuer.trust_file, seconds=10)
+    proven, seen = prove([at(server)], serial=new.serial, roots=issuer.trust_file.read_bytes(), seconds=10)
     assert proven
     assert 0.2 < time.monotonic() - began < 5
     assert describe(seen).startswith("1 of 1 addresses: serves CN=a.example, serial ")
@@ -69,7 +69,9 @@ def test_it_waits_for_a_server_that_is_reloading(server: TlsServer, issuer: Loca
 
 def test_every_address_has_to_serve_it(server: TlsServer, old: Issued, issuer: LocalAuthority) -> None:
     with TlsServer(issue(issuer)) as other:
-        proven, seen = prove([at(server), at(other)], serial=old.serial, ca_file=issuer.trust_file, seconds=0)
+        proven, seen = prove(
+            [at(server), at(other)], serial=old.serial, roots=issuer.trust_file.read_bytes(), seconds=0
+        )
     assert not proven
     assert [each.outcome for each in seen] == [Verdict.PASS, Verdict.FAIL]
     assert describe(seen).startswith(f"127.0.0.1:{other.port} (a.example): serves serial")
@@ -89,7 +91,7 @@ def test_what_a_client_refuses_is_shown_all_the_same(
     server: TlsServer, old: Issued, issuer: LocalAuthority, tmp_path: Path, name: str, seconds_in_serial: int, said: str
 ) -> None:
     roots = authority(tmp_path / "other").trust_file if seconds_in_serial else issuer.trust_file
-    (seen,) = look(at(server, name), ca_file=roots, serial=old.serial)
+    (seen,) = look(at(server, name), roots=roots.read_bytes(), serial=old.serial)
     assert seen.outcome is Verdict.FAIL, "the right serial alone is not enough"
     assert "a client refuses" in seen.detail
     assert said in seen.detail
@@ -101,7 +103,7 @@ def test_what_clients_refuse_is_not_waited_for(server: TlsServer, old: Issued, t
     roots = authority(tmp_path / "other").trust_file
     looks: list[str] = []
     proven, seen = prove(
-        [at(server)], serial=old.serial, ca_file=roots, seconds=600, heartbeat=lambda: looks.append("look")
+        [at(server)], serial=old.serial, roots=roots.read_bytes(), seconds=600, heartbeat=lambda: looks.append("look")
     )
     assert not proven
     assert "a client refuses" in seen[0].detail
@@ -110,14 +112,14 @@ def test_what_clients_refuse_is_not_waited_for(server: TlsServer, old: Issued, t
 
 def test_a_server_without_its_chain_is_refused(old: Issued, issuer: LocalAuthority) -> None:
     with TlsServer(Issued(old.certificate, (), old.key, old.serial, old.trust)) as server:
-        (seen,) = look(at(server), ca_file=issuer.trust_file)
+        (seen,) = look(at(server), roots=issuer.trust_file.read_bytes())
     assert seen.outcome is Verdict.FAIL
     assert "unable to get local issuer certificate" in seen.detail
 
 
 def test_an_intermediate_alone_is_no_root(old: Issued, server: TlsServer, tmp_path: Path) -> None:
     (tmp_path / "between.pem").write_bytes(certificates.pem(*old.chain))
-    (seen,) = look(at(server), ca_file=tmp_path / "between.pem")
+    (seen,) = look(at(server), roots=(tmp_path / "between.pem").read_bytes())
     assert seen.outcome is Verdict.FAIL
 
 
@@ -126,7 +128,7 @@ def test_an_expired_certificate_is_refused(tmp_path: Path) -> None:
     leaf, key = hand_made(root, root_key, days=(-20, -1))
     (tmp_path / "root.pem").write_bytes(certificates.pem(root))
     with TlsServer(Issued(leaf, (), key, "0a", (root,))) as server:
-        (seen,) = look(at(server), ca_file=tmp_path / "root.pem")
+        (seen,) = look(at(server), roots=(tmp_path / "root.pem").read_bytes())
     assert seen.outcome is Verdict.FAIL
     assert "certificate has expired" in seen.detail
 
@@ -134,12 +136,12 @@ def test_an_expired_certificate_is_refused(tmp_path: Path) -> None:
 def test_what_cannot_be_seen_is_an_error_not_a_failure(issuer: LocalAuthority) -> None:
     with TlsServer(None) as silent:
         began = time.monotonic()
-        (seen,) = look(at(silent), ca_file=issuer.trust_file, timeout=0.3)
+        (seen,) = look(at(silent), roots=issuer.trust_file.read_bytes(), timeout=0.3)
         assert time.monotonic() - began < 3
     assert (seen.outcome, seen.detail) == (Verdict.ERROR, "no TLS connection: no answer in time")
-    (seen,) = look(Address("127.0.0.1", silent.port), ca_file=issuer.trust_file)
+    (seen,) = look(Address("127.0.0.1", silent.port), roots=issuer.trust_file.read_bytes())
     assert (seen.outcome, seen.detail) == (Verdict.ERROR, "no TLS connection: Connection refused")
-    (seen,) = look(Address("name.invalid", 443), ca_file=issuer.trust_file)
+    (seen,) = look(Address("name.invalid", 443), roots=issuer.trust_file.read_bytes())
     assert seen.outcome is Verdict.ERROR
     assert "cannot be resolved" in seen.detail
 
@@ -154,7 +156,7 @@ def test_a_server_that_speaks_no_tls(issuer: LocalAuthority) -> None:
             connection.close()
 
         threading.Thread(target=answer, daemon=True).start()
-        (seen,) = look(Address("127.0.0.1", plain.getsockname()[1]), ca_file=issuer.trust_file)
+        (seen,) = look(Address("127.0.0.1", plain.getsockname()[1]), roots=issuer.trust_file.read_bytes())
     assert seen.outcome is Verdict.ERROR
     assert "wrong version number" in seen.detail
 
@@ -170,7 +172,7 @@ def test_every_machine_behind_a_name_is_looked_at(
         monkeypatch.setattr(
             socket, "getaddrinfo", lambda host, *a, **k: found if host == "a.example" else real(host, *a, **k)
         )
-        seen = look(Address("a.example", server.port), ca_file=issuer.trust_file, serial=old.serial)
+        seen = look(Address("a.example", server.port), roots=issuer.trust_file.read_bytes(), serial=old.serial)
     assert [each.outcome for each in seen] == [Verdict.PASS, Verdict.FAIL]
     assert seen[1].address == f"127.0.0.2:{server.port} (a.example)"
 
@@ -187,8 +189,7 @@ def test_what_is_no_address(text: str) -> None:
         Address.parse(text)
 
 
-def test_roots_that_cannot_be_read_are_bad_input(tmp_path: Path) -> None:
-    (tmp_path / "empty.pem").touch()
-    for name in ("empty.pem", "missing.pem"):
-        with pytest.raises(BadInput, match=name):
-            look(Address("127.0.0.1", 1), ca_file=tmp_path / name)
+def test_roots_that_cannot_be_read_are_bad_input() -> None:
+    for roots in (b"no certificate", b"\xff"):
+        with pytest.raises(BadInput, match="the roots that clients trust: "):
+            look(Address("127.0.0.1", 1), roots=roots)

@@ -147,22 +147,14 @@ class LocalAuthority:
         return None
 
     def trust(self) -> list[x509.Certificate]:
-        """The roots that clients should trust now.
-
-        Raises:
-            NotIssued: there is none: it has made nothing yet, or its directory is gone.
-        """
+        """Raises `NotIssued` also where there is none: it has made nothing yet, or its directory is gone."""
         roots = [self._store.certificate(each) for each in self._store.load().roots]
         if not roots:
             raise self._has_none()
         return roots
 
     def authorities(self) -> list[x509.Certificate]:
-        """The intermediates, the issuing one first.
-
-        Raises:
-            NotIssued: as `trust`. That nothing is there is no proof that it has issued nothing.
-        """
+        """The intermediates. Raises as `trust`: that nothing is there is no proof that it has issued nothing."""
         record = self._store.load()
         kept = [each for each in record.authorities.values() if each.kind == "intermediate"]
         if not kept:

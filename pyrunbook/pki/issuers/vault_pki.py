@@ -73,11 +73,6 @@ class VaultPki:
         return Issued(leaf, between, key, certificates.facts(leaf).serial, tuple(self._roots(chain)))
 
     def revoke(self, serial: str) -> datetime:
-        """Revoke a certificate; again gives the time of the first.
-
-        Raises:
-            NotIssued: see `Vault.call`.
-        """
         plain = certificates.serial_text(certificates.serial_number(serial))
         colons = ":".join(plain[i : i + 2] for i in range(0, len(plain), 2))
         answer = self.vault.write(f"{self.mount}/revoke", {"serial_number": colons})
@@ -97,7 +92,7 @@ class VaultPki:
 
     def ocsp(self, request: bytes) -> bytes | None:
         """The engine's answer to an OCSP request (DER); None where it is switched off."""
-        status, body = self.vault.public_post(f"{self.mount}/ocsp", request, "application/ocsp-request")
+        status, body = self.vault.public(f"{self.mount}/ocsp", request, "application/ocsp-request")
         return body if status == 200 and body else None
 
     def trust(self) -> list[x509.Certificate]:

@@ -28,7 +28,7 @@ class ActionModule(StepAction):
         with certificates_of(self) as service:
             state = self.variable("service_certificate_state")
             if not state:
-                state = state_of(self, service, {"certificate_state_runbook": self.variable("runbook_id") or ""})
+                state = state_of(service, {"certificate_state_runbook": self.variable("runbook_id") or ""})
             names = {"due": state["due"], "waiting": state["waiting"], "certificates": list(state["certificates"])}
             if not state["due"]:
                 return names

@@ -32,7 +32,7 @@ class ActionModule(StepAction):
         yield {"outcome": "rollback_failed", "cause": cause, "refused": bool(failed.get("refused"))}
         with certificates_of(self) as service:
             asked = {"phase": "rotate", "force": False, "runbook": ""}
-            state = state_of(self, service, {f"certificate_state_{name}": value for name, value in asked.items()})
+            state = state_of(service, {f"certificate_state_{name}": value for name, value in asked.items()})
             yield {"detail": state["detail"], "evidence": state["evidence"]}
             found: dict[str, dict[str, Any]] = {}
             stays, past = [], []

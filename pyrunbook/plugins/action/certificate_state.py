@@ -25,10 +25,10 @@ class ActionModule(StepAction):
     def act(self, inputs: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
         """Look at each, and decide."""
         with certificates_of(self) as service:
-            return state_of(self, service, inputs)
+            return state_of(service, inputs)
 
 
-def state_of(action: StepAction, service: ServiceCertificates, given: dict[str, Any] | None = None) -> dict[str, Any]:
+def state_of(service: ServiceCertificates, given: dict[str, Any]) -> dict[str, Any]:
     """What was seen of the certificates, what follows, and what preflight has to check.
 
     What is not due needs no window, and what would expire before it opens does not wait for it: `window` is `always`
@@ -49,7 +49,8 @@ def state_of(action: StepAction, service: ServiceCertificates, given: dict[str, 
     from pyrunbook.pki.due import Then, Window
     from pyrunbook.pki.rotation import require_writable
 
-    inputs = {**action.inputs_of(ROLE), **(given or {})}
+    action = service.action
+    inputs = {**action.inputs_of(ROLE), **given}
     phase, schedule = inputs["certificate_state_phase"], _schedule(action, inputs)
     overridden, force = inputs["certificate_state_window_override"], inputs["certificate_state_force"]
     opens = None if overridden else Window(windows.next_open(schedule, datetime.now(UTC)))

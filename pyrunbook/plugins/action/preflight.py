@@ -90,7 +90,7 @@ class ActionModule(StepAction):
         """See which certificates are due: that decides whether the window holds."""
         given = {name: asked[name] for name in ("runbook", "window", "window_override")} | {"begin": True}
         with certificates_of(self) as service:
-            state = state_of(self, service, {f"certificate_state_{name}": value for name, value in given.items()})
+            state = state_of(service, {f"certificate_state_{name}": value for name, value in given.items()})
         facts["service_certificate_state"] = {key: state[key] for key in state if key not in ("detail", "evidence")}
         return {"detail": state["detail"], "evidence": state["evidence"]}
 
