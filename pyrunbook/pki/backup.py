@@ -57,7 +57,6 @@ class Backup:
     """A backup that was made or looked into.
 
     Attributes:
-        archive: the encrypted file.
         sha256: of the encrypted file.
         made: when its content was read, aware.
         files: what is in it.
@@ -115,7 +114,6 @@ def verify(archive: Path, opener: Opener, sources: Mapping[str, Path | Files] | 
     """Open a backup, compare every file with the manifest and, where given, with what is on the disk now.
 
     Args:
-        archive: the encrypted file.
         opener: an identity or the passphrase.
         sources: as for `create`.
 
@@ -146,7 +144,6 @@ def restore(archive: Path, opener: Opener, directory: Path) -> list[Path]:
     to say.
 
     Args:
-        archive: the encrypted file.
         opener: an identity or the passphrase.
         directory: missing or empty.
 

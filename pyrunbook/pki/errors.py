@@ -44,7 +44,6 @@ def missing(error: ModuleNotFoundError, *, extra: str, purpose: str) -> Exceptio
     """The error for a library that only some installations have; any other missing module stays what it is.
 
     Args:
-        error: of the import.
         extra: the extra of pyrunbook that brings it: `vault` or `age`.
         purpose: what needs it, as the subject of a sentence.
     """

@@ -57,7 +57,6 @@ class PrivateKey:
         Args:
             pem: the text; may hold certificates too, the first private key in it is taken.
             origin: where it came from, for messages.
-            passphrase: of an encrypted key.
 
         Raises:
             BadInput: no key in it, a wrong passphrase, or a kind of key that no server uses.

@@ -23,11 +23,7 @@ NEXT = "pyrunbook certs status"
 
 
 class DirectStore:
-    """What `rotation.PairStore` has in common for pairs that are moved from this machine.
-
-    Args:
-        pair: the place and its moves.
-    """
+    """What `rotation.PairStore` has in common for pairs that are moved from this machine."""
 
     def __init__(self, pair: RotatingPair[Any]) -> None:
         self._pair = pair

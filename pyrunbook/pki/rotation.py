@@ -84,7 +84,6 @@ class Done:
     """What a part of a rotation did.
 
     Attributes:
-        changed: whether anything changed.
         detail: one line for the operator.
         serial: what is deployed or staged now; empty where there is nothing.
         evidence: for the journal; no secrets.
@@ -154,7 +153,6 @@ def staged(wanted: WantedCertificate, held: PairState, *, again: bool = False) -
     """Look again at what is staged, which may have waited for days.
 
     Args:
-        held: the state of its place.
         again: whether it is a version that was deployed before, when other names may have been wanted.
 
     Raises:

@@ -27,7 +27,6 @@ class CertificateStatus:
     """What was seen of a certificate, and what follows.
 
     Attributes:
-        wanted: what should be.
         place: where its pair is kept.
         held: the state of that place.
         seen: what each address serves.
@@ -92,7 +91,6 @@ def examine(
     """Look at a certificate and decide.
 
     Args:
-        wanted: what should be.
         issuers: who may have signed it, and what its clients trust. Where they cannot be asked, nothing is compared
             with them, and the decision's notes say so.
         phase: `deploy`: due is what has been staged; `generate`: changes nothing that serves, and needs no window.

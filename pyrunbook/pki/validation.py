@@ -54,7 +54,6 @@ def validate(
     """Check a deployed certificate in every way that matters to its clients.
 
     Args:
-        wanted: what should be.
         issuers: who may have issued it, and can tell whether it is revoked.
         least: how long it has to be valid yet; at most a sixth of its lifetime, of which a third is left when it is
             renewed.

@@ -55,7 +55,6 @@ def examine(
     """Look at everything that a rotation needs of the server.
 
     Args:
-        issuer: the role that issues.
         lifetime: of the certificates that are asked for: the authority must last longer.
         paths: capability by path; what `needed` says by default.
         now: our clock, in seconds since 1970; for tests.

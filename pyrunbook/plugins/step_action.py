@@ -275,7 +275,9 @@ class StepAction(ActionBase):
             return result
         _, arguments = self.validate_argument_spec(argument_spec=self.ARGUMENTS)
         try:
-            done = self.act(arguments if self.ARGUMENTS else self.inputs_of(), self.variables)
+            if not self.ARGUMENTS and self._task._role is not None:
+                arguments = self.inputs_of()
+            done = self.act(arguments, self.variables)
             if isinstance(done, Mapping):
                 result.update(done)
             else:
