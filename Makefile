@@ -20,8 +20,8 @@ DEV := $(VENV)/.dev-$(VERSION)
 # Some tests look once more, and whole, at what is looked at elsewhere in less; `make test LONG=1` has them too.
 LONG ?=
 PYTEST := $(BIN)/python -m pytest $(if $(LONG),,-m "not long")
-# Tests of real processes wait more than they compute; more of them at a time than there are processors.
-WORKERS ?= 3
+# Tests of real processes wait more than they compute: twice as many at a time as CI has processors.
+WORKERS ?= 4
 # Real processes on a busy machine: what fails is tried once more, and what is broken fails again; tests/conftest.py says
 # which tests those are. Tests that share something large (an installed wheel, a Vault) name it as their group, and go to
 # one worker.
