@@ -119,6 +119,16 @@ class ServiceRun:
     attestations: list[Attestation] = field(default_factory=list)
     evidence: list[Evidence] = field(default_factory=list)
 
+    @property
+    def left_nothing(self) -> bool:
+        """Whether its steps say that they have left nothing that can be undone."""
+        told = [
+            each.value["undoable"]
+            for each in self.evidence
+            if isinstance(each.value, dict) and "undoable" in each.value
+        ]
+        return bool(told) and not any(told)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Run(RunStart):
@@ -150,12 +160,10 @@ class Run(RunStart):
 
         A step that knows better says so in its evidence. The run is one with its steps and evidence.
         """
-        values = [proof.value for service in self.services for proof in service.evidence]
-        told = [value["undoable"] for value in values if isinstance(value, dict) and "undoable" in value]
-        if told and not any(told):
+        if all(service.left_nothing for service in self.services if service.changed):
             return False
-        if not self.changed or not self.only_steps:
-            return self.changed
+        if not self.only_steps:
+            return True
         orders = [[step.step for step in service.steps] for service in self.services]
         return not all(
             STEP_PLAN in order and not {*order[order.index(STEP_PLAN) :]} & {*self.only_steps} for order in orders

@@ -53,10 +53,11 @@ def call(path: str, method: str, *arguments: str | bool, timeout: float) -> Any:
             raise OSError(0, status.partition(b"\r\n")[0].decode("utf-8", "replace"))
         answered = ElementTree.fromstring(body)  # noqa: S314  # of the service manager, whom we let start programs
         value = _value(answered.find(".//value"))
-    except (IndexError, ElementTree.ParseError) as error:
+        refusal = Fault(int(value["faultCode"]), value["faultString"]) if answered.find("fault") is not None else None
+    except (IndexError, AttributeError, TypeError, KeyError, ValueError, ElementTree.ParseError) as error:
         raise OSError(0, "its answer is none of supervisor") from error
-    if answered.find("fault") is not None:
-        raise Fault(int(value["faultCode"]), value["faultString"])
+    if refusal:
+        raise refusal
     return value
 
 
@@ -90,4 +91,5 @@ def path_of(config: str) -> str:
         return ""
     here = os.path.dirname(os.path.abspath(config))
     scheme, _, path = client.get("serverurl", "").strip().replace("%(here)s", here).partition("://")
+    path = os.path.expanduser(path)
     return path if scheme == "unix" and "%" not in path and "username" not in client else ""

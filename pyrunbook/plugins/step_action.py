@@ -116,6 +116,8 @@ class StepAction(ActionBase):
         kubeconfig, context, namespace = (
             self.variable(f"service_{name}") or None for name in ("kubeconfig", "context", "namespace")
         )
+        if not namespace:
+            raise BadInput("platform kubernetes needs service_namespace: the kubeconfig may name another one")
         return connect(kubeconfig, context, namespace)
 
     @property
@@ -258,10 +260,11 @@ class StepAction(ActionBase):
         goes_on = not self.CONCLUDES and self.variable("failures_are_findings")
         try:
             result = self._perform(tmp, task_vars)
-        except AnsibleError as error:
+        except Exception as error:
             if not goes_on or isinstance(error, AnsibleConnectionFailure):
                 raise
-            result = {"failed": True, "msg": str(error)}
+            said = str(error) if isinstance(error, AnsibleError) else f"{type(error).__name__}: {error}"
+            result = {"failed": True, "msg": said}
         if goes_on and result.get("failed"):
             finding = {"step": self._task._role.get_name(), "said": result["msg"]}
             result.update(failed=False, finding=finding, _ansible_verbose_always=True)  # ansible-playbook shows it, too

@@ -219,6 +219,18 @@ def test_report_of_what_was_only_discarded(run: Run, undoable: bool) -> None:
     assert ("pyrunbook rollback abcd0001" in run("report")[1]) is undoable
 
 
+def test_one_service_that_left_nothing_does_not_speak_for_the_other() -> None:
+    with Journal.open() as journal:
+        _start(journal, "abcd0001", "maintenance/certificate_rotation", service="a")
+        journal.add_service("abcd0001", "b", "host")
+        for service in ("a", "b"):
+            journal.record_plan("abcd0001", service, "abcd0001", "e" * 64)
+        journal.add_evidence("abcd0001", "b", "rollback", "public", {"undoable": False})
+        journal.conclude("abcd0001", "a", "succeeded")
+        journal.conclude("abcd0001", "b", "rolled_back", "it is not served")
+        assert journal.get("abcd0001").undoable
+
+
 @pytest.mark.parametrize(
     ("columns", "head", "row"),
     [

@@ -250,7 +250,20 @@ def test_a_supervisor_without_a_socket_is_no_stopped_unit(tmp_path: Path, superv
         gone.stop("af-blue")
 
 
-@pytest.mark.parametrize("answer", [b"", b"HTTP/1.0 401 Unauthorized\r\n\r\n", b"HTTP/1.0 200 OK\r\n\r\n<html><br>"])
+OK = b"HTTP/1.0 200 OK\r\n\r\n"
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"",
+        b"HTTP/1.0 401 Unauthorized\r\n\r\n",
+        OK + b"<html><br>",
+        OK + b"<methodResponse/>",
+        OK + b"<methodResponse><fault><value>no</value></fault></methodResponse>",
+        OK + b"<methodResponse><fault><value><struct/></value></fault></methodResponse>",
+    ],
+)
 def test_an_answer_that_is_none_of_supervisor(tmp_path: Path, answer: bytes) -> None:
     path = str(tmp_path / "other.sock")
 
@@ -274,6 +287,7 @@ def test_an_answer_that_is_none_of_supervisor(tmp_path: Path, answer: bytes) -> 
         ("[supervisorctl]\nserverurl = unix://%(here)s/s.sock\n[include]\nfiles = c/*.conf\n", "HERE/s.sock"),
         ("[supervisorctl]\nserverurl=unix:///run/s.sock\nusername=me\npassword=%(ENV_P)s\n", ""),
         ("[supervisorctl]\nserverurl=unix://%(ENV_RUN)s/s.sock\n", ""),
+        ("[supervisorctl]\nserverurl=unix://~/s.sock\n", "HOME/s.sock"),
         ("[supervisorctl]\nserverurl=http://localhost:9001\n", ""),
         ("[supervisord]\n", ""),
         ("nonsense", ""),
@@ -282,7 +296,8 @@ def test_an_answer_that_is_none_of_supervisor(tmp_path: Path, answer: bytes) -> 
 def test_the_socket_that_supervisorctl_would_use(tmp_path: Path, text: str, path: str) -> None:
     config = tmp_path / "supervisord.conf"
     config.write_text(text)
-    assert supervisor_socket.path_of(str(config)) == path.replace("HERE", str(tmp_path))
+    path = path.replace("HERE", str(tmp_path)).replace("HOME", str(Path.home()))
+    assert supervisor_socket.path_of(str(config)) == path
     service = {"manager": "supervisor", "supervisor_config": str(config), "supervisor_command": []}
     assert isinstance(manager_for(service), SupervisorSocket) is bool(path)
     by_command = manager_for({**service, "supervisor_command": ["sudo", "supervisorctl"]})

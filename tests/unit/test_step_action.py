@@ -125,12 +125,14 @@ argument_specs:
 
 
 class Paint(StepAction):
-    """An action of two parts; the second one fails for green."""
+    """An action of two parts; the second one fails for green, and breaks with ten layers."""
 
     def act(self, inputs: dict[str, Any], task_vars: dict[str, Any]) -> Iterator[dict[str, Any]]:
         yield {"changed": True, "detail": "cleaned", "evidence": {"spots": 1}, "diff": {"before": "", "after": "1"}}
         if inputs["paint_color"] == "green":
             raise FailedAndPutBack("there is no green paint", evidence={"paint": 0})
+        if inputs["paint_layers"] == 10:
+            raise AttributeError("'str' object has no attribute 'get'")
         yield {"changed": False, "detail": "painted", "evidence": {"inputs": inputs}}
 
 
@@ -140,7 +142,7 @@ def paint(role: Path, **variables: Any) -> dict[str, Any]:
     (role / "meta/argument_specs.yml").write_text(SPEC)
     task: Any = SimpleNamespace(
         args={}, check_mode=False, async_val=0, action="paint", environment=None,
-        _role=SimpleNamespace(_role_path=str(role)),
+        _role=SimpleNamespace(_role_path=str(role), get_name=lambda: "paint"),
     )  # fmt: skip
     templar = SimpleNamespace(template=lambda value: variables.get(value, value) if isinstance(value, str) else value)
     action = Paint(task, MagicMock(), MagicMock(), MagicMock(), templar, MagicMock())
@@ -181,6 +183,16 @@ def test_a_failure_keeps_what_was_done_before_it(tmp_path: Path) -> None:
     assert (result["failed"], result["msg"]) == (True, "there is no green paint")
     assert (result["changed"], result["detail"]) == (True, "cleaned")
     assert result["evidence"] == {"spots": 1, "paint": 0}
+
+
+def test_in_an_incident_a_failure_is_a_finding_also_one_of_our_own_code(tmp_path: Path) -> None:
+    for wrong, said in (({"paint_color": "green"}, "no green paint"), ({"paint_layers": 10}, "AttributeError: 'str'")):
+        result = paint(tmp_path, **{"paint_color": "blue", **wrong}, failures_are_findings=True)
+        assert not result.get("failed")
+        assert result["finding"]["step"] == "paint"
+        assert said in result["finding"]["said"]
+    with pytest.raises(AttributeError):
+        paint(tmp_path, paint_color="blue", paint_layers=10)
 
 
 # --- concluding --------------------------------------------------------------------------------------------------

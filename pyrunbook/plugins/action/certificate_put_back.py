@@ -70,7 +70,10 @@ class ActionModule(StepAction):
             else:
                 done = going_back.settle(wanted, store, run)
             # What was only discarded is not kept, so this run leaves nothing that can be brought back.
-            kept = any(each.run == self.run_id for each in store.read().retired)
+            try:
+                kept = any(each.run == self.run_id for each in store.read().retired)
+            except Exception:
+                kept = True  # not known; it was put back all the same
             return {**done.as_result(), "kept": kept}
         held = store.read()
         standing = held.standing

@@ -167,6 +167,7 @@ def _served(certificates: list[dict[str, Any]]) -> dict[str, Any]:
 
 def _answers(url: str, paths: list[str]) -> dict[str, Any]:
     """What the service answers to each path; that it does not is an answer, too."""
+    import http.client
     import urllib.error
     import urllib.request
 
@@ -181,6 +182,6 @@ def _answers(url: str, paths: list[str]) -> dict[str, Any]:
                 answers[path] = {"status": response.status, "body": response.read(BODY).decode("utf-8", "replace")}
         except urllib.error.HTTPError as error:
             answers[path] = {"status": error.code, "body": error.read(BODY).decode("utf-8", "replace")}
-        except OSError as error:
+        except (OSError, http.client.HTTPException) as error:
             answers[path] = {"error": str(getattr(error, "reason", error))}
     return answers

@@ -18,7 +18,7 @@ class ActionModule(StepAction):
         """Examine all of them: one that is broken says nothing about the others."""
         from pyrunbook.pki import issuer_health
 
-        signing_keys = self.variable("service_signing_keys") or []
+        signing_keys = self.listed("service_signing_keys")
         with issuers_of(self, inputs["diagnose_vault_issuers"]) as issuers:
             wanted = wanted_of(self, issuers)
             found = {}

@@ -30,7 +30,7 @@ class ActionModule(StepAction):
                 means="whether a rotation would succeed is not known",
                 next_step="name test_rotation_certificates in the inventory (docs/pki/README.md)",
             )
-        in_use = {_identity(each) for each in self.variable("service_signing_keys") or []}
+        in_use = {_identity(each) for each in self.listed("service_signing_keys")}
         if taken := [str(each.get("name")) for each in signing_keys if _identity(each) in in_use]:
             raise BadInput(
                 f"{', '.join(taken)} signs templates, so it is not rotated on trial",
