@@ -33,7 +33,7 @@ def call(path: str, method: str, *arguments: str | bool, timeout: float) -> Any:
         timeout: seconds.
 
     Returns:
-        A string, a dictionary of strings, or a list of such.
+        A string, a number, a dictionary of such, or a list of such.
 
     Raises:
         Fault: supervisor refuses.
@@ -68,11 +68,12 @@ def _written(argument: str | bool) -> str:
 
 
 def _value(found: Any) -> Any:
-    """The text of an XML-RPC value, or of each member of one that is a struct or an array."""
+    """An XML-RPC value: a number, a dictionary of a struct, a list of an array, and the text of anything else."""
     if found.find("array") is not None:
         return [_value(each) for each in found.findall("array/data/value")]
     if found.find("struct") is None:
-        return "".join(found.itertext()).strip()
+        text = "".join(found.itertext()).strip()
+        return text if found.find("int") is None else int(text)
     return {member.findtext("name"): _value(member.find("value")) for member in found.find("struct")}
 
 
