@@ -33,7 +33,7 @@ def call(path: str, method: str, *arguments: str | bool, timeout: float) -> Any:
         timeout: seconds.
 
     Returns:
-        A string, a number, a dictionary of such, or a list of such.
+        A string, a number, a boolean, or a dictionary or a list of such.
 
     Raises:
         Fault: supervisor refuses.
@@ -53,7 +53,7 @@ def call(path: str, method: str, *arguments: str | bool, timeout: float) -> Any:
             raise OSError(0, status.partition(b"\r\n")[0].decode("utf-8", "replace"))
         answered = ElementTree.fromstring(body)  # noqa: S314  # of the service manager, whom we let start programs
         value = _value(answered.find(".//value"))
-        refusal = Fault(int(value["faultCode"]), value["faultString"]) if answered.find("fault") is not None else None
+        refusal = Fault(value["faultCode"], value["faultString"]) if answered.find("fault") is not None else None
     except (IndexError, AttributeError, TypeError, KeyError, ValueError, ElementTree.ParseError) as error:
         raise OSError(0, "its answer is none of supervisor") from error
     if refusal:
@@ -68,11 +68,13 @@ def _written(argument: str | bool) -> str:
 
 
 def _value(found: Any) -> Any:
-    """An XML-RPC value: a number, a dictionary of a struct, a list of an array, and the text of anything else."""
+    """An XML-RPC value: a number, whether a boolean is true, a list, a dictionary, or the text of anything else."""
     if found.find("array") is not None:
         return [_value(each) for each in found.findall("array/data/value")]
     if found.find("struct") is None:
         text = "".join(found.itertext()).strip()
+        if found.find("boolean") is not None:
+            return text == "1"
         return text if found.find("int") is None else int(text)
     return {member.findtext("name"): _value(member.find("value")) for member in found.find("struct")}
 

@@ -145,7 +145,7 @@ class SupervisorSocket(Supervisor):
                 raise UnitError(f"{unit}: ERROR ({fault})") from fault
             if info["statename"] not in STATES:
                 raise UnitError("{} is {}".format(unit, info["statename"]))
-            found[unit] = info["statename"], int(info["pid"]) if info["statename"] == "RUNNING" else 0
+            found[unit] = info["statename"], info["pid"] if info["statename"] == "RUNNING" else 0
         return found
 
     def _order(self, order: str, unit: str) -> str:
@@ -155,7 +155,7 @@ class SupervisorSocket(Supervisor):
             done = self._call(order + "Process", unit)
         except Fault as fault:
             return f"{unit}: ERROR ({fault})"
-        return "" if done == "1" else f"{unit}: {done}"
+        return "" if done is True else f"{unit}: {done}"
 
 
 SHOW = ("show", "--property=LoadState,ActiveState,MainPID")

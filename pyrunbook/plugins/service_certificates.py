@@ -104,15 +104,11 @@ class ServiceCertificates:
     def _secret_store(self, wanted: WantedCertificate) -> PairStore:
         """The Secret of a certificate; a restart that is waited for renews the lock that this run holds."""
         from pyrunbook.kubernetes import lease
-        from pyrunbook.kubernetes.client import PATIENCE, connect
         from pyrunbook.plugins.secret_store import SecretStore
 
-        variable, run = self.action.variable, self.action.run_id
-        namespace, name = variable("service_namespace"), variable("service_kubernetes_name")
-        if not namespace or not name:
-            raise BadInput("platform kubernetes needs service_namespace and service_kubernetes_name")
-        kubeconfig, context = variable("service_kubeconfig") or None, variable("service_context") or None
-        cluster = connect(kubeconfig, context, namespace, patience=PATIENCE)
+        cluster, run, name = self.action.cluster, self.action.run_id, self.action.variable("service_kubernetes_name")
+        if not name:
+            raise BadInput("platform kubernetes needs service_kubernetes_name")
         return SecretStore(cluster, wanted.secret, wanted.restart, lambda: lease.keeper(cluster, name, run))
 
     def _on_the_machine(self, options: dict[str, Any]) -> dict[str, Any]:

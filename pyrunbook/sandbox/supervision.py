@@ -58,7 +58,7 @@ class Supervisor:
     def programs(self) -> dict[str, Program]:
         """All programs by name."""
         return {
-            each["name"]: Program(each["name"], each["statename"], int(each["pid"]) or None, each["spawnerr"])
+            each["name"]: Program(each["name"], each["statename"], each["pid"] or None, each["spawnerr"])
             for each in self._call("getAllProcessInfo")
         }
 

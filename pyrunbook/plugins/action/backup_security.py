@@ -11,6 +11,7 @@ from ansible import constants
 from pyrunbook import places
 from pyrunbook.errors import BadInput, Refused
 from pyrunbook.plugins import target_program
+from pyrunbook.plugins.service_certificates import issuers_of, wanted_of
 from pyrunbook.plugins.step_action import StepAction
 
 if TYPE_CHECKING:
@@ -59,13 +60,11 @@ class ActionModule(StepAction):
 
     def _sources(self) -> tuple[dict[str, Path | Files], list[str]]:
         """What goes in, by name; and what cannot, because it never leaves where it is."""
-        from pyrunbook.pki.sources import Issuers
-        from pyrunbook.pki.wanted import read_certificates
-
         sources: dict[str, Path | Files] = {}
         kept = []
         known, platform = self.variable("certificate_issuers") or {}, self.variable("service_platform")
-        issuers = Issuers(known)  # malformed ones are told before anything is read
+        with issuers_of(self) as issuers:  # malformed ones are reported before anything is read
+            certificates = wanted_of(self, issuers)
         for name, entry in known.items():
             if entry["kind"] == "local_ca":
                 chosen = entry.get("directory")
@@ -77,7 +76,7 @@ class ActionModule(StepAction):
                 sources[f"signing-{entry['name']}"] = Path(entry["directory"]).expanduser()
             else:
                 kept.append(f"the signing key {entry.get('name')}, which stays in its transit engine")
-        for wanted in read_certificates(self.listed("service_certificates"), issuers.names, platform):
+        for wanted in certificates:
             pair = self._on_host(wanted) if platform == "host" else self._in_cluster(wanted)
             sources[f"certificate-{wanted.name}"] = pair
         return sources, kept

@@ -31,8 +31,12 @@ class ActionModule(StepAction):
         cause = failed.get("msg") or inputs["rollback_certs_reason"]
         yield {"outcome": "rollback_failed", "cause": cause, "refused": bool(failed.get("refused"))}
         with certificates_of(self) as service:
-            asked = {"phase": "rotate", "force": False, "runbook": ""}
-            state = state_of(service, {f"certificate_state_{name}": value for name, value in asked.items()})
+            asked = {
+                "certificate_state_phase": "rotate",
+                "certificate_state_force": False,
+                "certificate_state_runbook": "",
+            }
+            state = state_of(service, asked)
             yield {"detail": state["detail"], "evidence": state["evidence"]}
             found: dict[str, dict[str, Any]] = {}
             stays, past = [], []
