@@ -12,6 +12,8 @@ VENV ?= .venv
 BIN := $(abspath $(VENV))/bin
 export PATH := $(BIN):$(PATH)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
+# Tests start Python hundreds of times, and each start would compile anew all that it imports.
+unexport PYTHONDONTWRITEBYTECODE
 # Stamps: what is installed, for which Python.
 VERSION := $(shell $(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2])' 2>/dev/null)
 SANDBOX := $(VENV)/.sandbox-$(VERSION)

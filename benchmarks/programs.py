@@ -33,6 +33,11 @@ class Start:
     first: float | None = None
 
 
+def compiled_once(environment: Mapping[str, str]) -> dict[str, str]:
+    """An environment in which Python keeps what it compiles, as it does for users: or each start compiles all anew."""
+    return {name: value for name, value in environment.items() if name != "PYTHONDONTWRITEBYTECODE"}
+
+
 def start(
     argv: Sequence[str], environment: Mapping[str, str], *, cwd: Path = ROOT, seen: Callable[[], bool] | None = None
 ) -> Start:
@@ -59,7 +64,7 @@ def start(
     watching = threading.Thread(target=watch, name="watch", daemon=True)
     with tempfile.TemporaryFile() as said:
         began = time.perf_counter()
-        process = subprocess.Popen(argv, env=environment, cwd=cwd, stdin=subprocess.DEVNULL, stdout=said, stderr=said)
+        process = subprocess.Popen(argv, env=compiled_once(environment), cwd=cwd, stdin=subprocess.DEVNULL, stdout=said, stderr=said)
         watching.start()
         _, status, usage = os.wait4(process.pid, 0)
         wall = time.perf_counter() - began
