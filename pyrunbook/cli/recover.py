@@ -35,8 +35,8 @@ def recover(
 
     A run that died after its verification is finished, because only cleaning up is left; any other is put back. One
     that ended as not cleaned up is cleaned up: name it. Without RUN it takes the latest unfinished one; when there is
-    none, it says so and succeeds. Exits 0 when the service is in a known, served state, 5 when it is not, and 8 when
-    something is still left of what was there before.
+    none, it says so, names a run that can still be cleaned up, and succeeds. Exits 0 when the service is in a known,
+    served state, 5 when it is not, and 8 when something is still left of what was there before.
     """
     from pyrunbook.execution import display, recovery
 
@@ -51,6 +51,8 @@ def recover(
     if run == "latest":
         if not runs:
             click.echo("No run is unfinished.", err=as_json)
+            if left := recovery.to_clean_up():
+                click.echo(f"Run {left.id} is not cleaned up. To clean up: pyrunbook recover {left.id}", err=as_json)
             return
         chosen = runs[0]
     else:

@@ -112,7 +112,7 @@ def _other_undo(selector: str, inventory: tuple[str, ...]) -> _Undo | None:
         try:
             if selector == "latest":
                 whole = (journal.get(run.id) for run in journal.history(None) if run.changed)
-                run = next((each for each in whole if undo(each)[1] == f"pyrunbook rollback {each.id}"), None)
+                run = next((each for each in whole if (undo(each)[1] or "").startswith("pyrunbook rollback")), None)
             else:
                 run = journal.get(selector)
         except BadInput:
@@ -128,7 +128,7 @@ def _other_undo(selector: str, inventory: tuple[str, ...]) -> _Undo | None:
     return _Undo(
         undone_by,
         run.id,
-        ",".join(service.service for service in run.services if service.changed),
+        ",".join(run.stays_on or [service.service for service in run.services if service.changed]),
         options.inventory_sources(inventory) if inventory else tuple(run.inventory.split(", ")),
         f"what run {run.id} of {run.runbook} replaced",
     )

@@ -81,29 +81,39 @@ def way_for(run: Run) -> Way:
     return "resume" if begun and all(verified(service) for service in begun) else "rollback"
 
 
-def to_clean_up(wanted: str) -> Run | None:
-    """The run whose id begins so, if it ended `not_cleaned_up`.
+def to_clean_up(wanted: str = "") -> Run | None:
+    """The run whose id begins so, if it ended `not_cleaned_up`; without `wanted` the newest that can still clean up.
 
     Raises:
         Refused: a later run has changed one of its services, so what is left is no longer this run's to take away.
     """
     with Journal.open() as journal:
+        if not wanted:
+            left = journal.history(limit=None, outcome=Outcome.NOT_CLEANED_UP)
+            return next((run for run in left if not run.check_mode and not _changed_since(run, journal)), None)
         try:
             run = journal.get(wanted)
         except BadInput:
             return None
         if run.outcome is not Outcome.NOT_CLEANED_UP:
             return None
-        for name in open_services(run):
-            for later in journal.history(limit=None, service=name):
-                part = later.service(name)
-                if later.started > run.started and part and part.changed:
-                    raise Refused(
-                        f"Run {later.id} has changed {name} after run {run.id}, so what that one left stays.",
-                        means="Nothing was changed.",
-                        next_step=f"pyrunbook report {later.id}, and look at what is there",
-                    )
+        for name, later in _changed_since(run, journal):
+            raise Refused(
+                f"Run {later.id} has changed {name} after run {run.id}, so what that one left stays.",
+                means="Nothing was changed.",
+                next_step=f"pyrunbook report {later.id}, and look at what is there",
+            )
     return run
+
+
+def _changed_since(run: Run, journal: Journal) -> list[tuple[str, Run]]:
+    """The services of a run that later runs have changed, each with that run."""
+    return [
+        (name, later)
+        for name in open_services(run)
+        for later in journal.history(limit=None, service=name)
+        if later.started > run.started and (part := later.service(name)) and part.changed
+    ]
 
 
 def recover(

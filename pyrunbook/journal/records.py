@@ -170,6 +170,14 @@ class Run(RunStart):
         )
 
     @property
+    def stays_on(self) -> list[str]:
+        """The services on which what the run changed stays. The run is one with its evidence."""
+        done = (Outcome.SUCCEEDED, Outcome.NOT_CLEANED_UP)
+        return [
+            each.service for each in self.services if each.changed and each.outcome in done and not each.left_nothing
+        ]
+
+    @property
     def seconds(self) -> float | None:
         """From the first start to the end."""
         return (self.ended - self.started).total_seconds() if self.ended else None

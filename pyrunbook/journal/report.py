@@ -46,6 +46,9 @@ def undo(run: Run, ended_by: str = "") -> tuple[str, str | None]:
         return "Nothing was changed; there is nothing to undo.", None
     if run.outcome in (Outcome.SUCCEEDED, Outcome.NOT_CLEANED_UP):
         return "To put back what was there before it:", f"pyrunbook rollback {run.id}"
+    if run.stays_on:
+        sentence = f"What it changed stays on {', '.join(run.stays_on)}. To put back what was there before it:"
+        return sentence, f"pyrunbook rollback {run.id} --limit {','.join(run.stays_on)}"
     return "What was there before is in place; there is nothing to undo.", None
 
 

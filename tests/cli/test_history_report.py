@@ -219,7 +219,7 @@ def test_report_of_what_was_only_discarded(run: Run, undoable: bool) -> None:
     assert ("pyrunbook rollback abcd0001" in run("report")[1]) is undoable
 
 
-def test_one_service_that_left_nothing_does_not_speak_for_the_other() -> None:
+def test_one_service_that_left_nothing_does_not_speak_for_the_other(run: Run) -> None:
     with Journal.open() as journal:
         _start(journal, "abcd0001", "maintenance/certificate_rotation", service="a")
         journal.add_service("abcd0001", "b", "host")
@@ -229,6 +229,10 @@ def test_one_service_that_left_nothing_does_not_speak_for_the_other() -> None:
         journal.conclude("abcd0001", "a", "succeeded")
         journal.conclude("abcd0001", "b", "rolled_back", "it is not served")
         assert journal.get("abcd0001").undoable
+        journal.end_run("abcd0001", "rolled_back", "it is not served")
+    undo = run("report")[1].partition("## To undo")[2]
+    assert "stays on a." in undo
+    assert "pyrunbook rollback abcd0001 --limit a\n" in undo
 
 
 @pytest.mark.parametrize(

@@ -23,6 +23,7 @@ from played import (
     good,
     left,
     not_put_back,
+    past_verification,
     put_back,
     refused,
     rolled_back,
@@ -299,6 +300,19 @@ def test_recover_says_when_there_is_nothing_to_do(run: Run) -> None:
     code, out, err = run("recover", "--json")
     assert (code, out, err) == (0, "", "No run is unfinished.\n")
     assert run("recover", "--list")[:2] == (0, "")
+
+
+def test_recover_names_what_is_to_be_cleaned_up_until_a_later_run_has_changed_it(run: Run, theatre: Theatre) -> None:
+    recorded(theatre, past_verification(FAILED).concluded("not_cleaned_up").end("not_cleaned_up"))
+    code, out, err = run("recover")
+    said = "Run 00c0ffee is not cleaned up. To clean up: pyrunbook recover 00c0ffee\n"
+    assert (code, out, err) == (0, f"No run is unfinished.\n{said}", "")
+    assert run("recover", "--json")[1:] == ("", f"No run is unfinished.\n{said}")
+    request = Request(
+        playbook=ROOT / "playbooks/maintenance/production_update.yml", inventory=("/one",), run_id="00000002"
+    )
+    good()(request, lambda event: None, lambda: False)
+    assert run("recover")[1] == "No run is unfinished.\n"
 
 
 def test_a_recovery_that_put_things_back_is_a_success_and_says_so(run: Run, theatre: Theatre) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import socket
+import tarfile
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -11,7 +12,8 @@ from unittest.mock import MagicMock
 
 import pytest
 
-from pyrunbook.plugins.action import deploy_green, drain, rollback, rollback_plan, validate
+from pyrunbook.plugins import target_program
+from pyrunbook.plugins.action import collect_evidence, deploy_green, drain, rollback, rollback_plan, validate
 from pyrunbook.plugins.step_action import FailedOnTarget, StepAction
 from pyrunbook.rollout import plan
 from pyrunbook.run_contract import ENV_JOURNAL_BROKEN, ENV_RUN_ID
@@ -84,6 +86,35 @@ def step(plugin: type[StepAction], machine: Machine, nobody: str, check_mode: bo
     action = plugin(task, MagicMock(), MagicMock(), MagicMock(), templar, MagicMock())
     action.on_target = machine.run  # type: ignore[method-assign]
     return action.run(task_vars=variables)
+
+
+# --- evidence ----------------------------------------------------------------------------------------------------
+
+
+def test_a_part_of_the_evidence_that_crashes_does_not_lose_the_others(
+    nobody: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def crash() -> None:
+        raise KeyError("s3cret-word")
+
+    def call(*_: Any) -> dict[str, Any]:
+        return {"files": {"/var/log/it.log": {"end": "it broke", "size": 8}}, "missed": []}  # without `changed`
+
+    monkeypatch.setattr(collect_evidence, "_machine", crash)
+    monkeypatch.setattr(target_program, "call", call)
+    given = {f"collect_evidence_{name}": value for name, value in (("directory", str(tmp_path)), ("paths", ["/"]))}
+    result = step(
+        collect_evidence.ActionModule, Machine(), nobody, **given, collect_evidence_files=["/var/log/it.log"],
+        db_password="s3cret-word",
+    )  # fmt: skip
+    assert result["failed"]
+    assert [each.partition(":")[0] for each in result["evidence"]["missed"]] == ["machine.json", "platform"]
+    assert "s3cret-word" not in json.dumps(result)
+    with tarfile.open(result["evidence"]["archive"]) as kept:
+        names = {Path(name).name for name in kept.getnames()}
+        assert names >= {"run.md", "history.json", "findings.json", "answers.json", "MISSED.txt"}
+        missed = kept.extractfile(next(name for name in kept.getnames() if name.endswith("MISSED.txt")))
+        assert missed and b"machine.json: KeyError" in missed.read()
 
 
 # --- validate ----------------------------------------------------------------------------------------------------

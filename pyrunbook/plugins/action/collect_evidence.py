@@ -57,17 +57,19 @@ class ActionModule(StepAction):
         for name, collect in parts.items():
             try:
                 found = collect()
-            except PyrunbookError as error:
-                missed.append(f"{name}: {error.seen}")
-                continue
-            if name == "platform":
-                files |= {path: redact_text(text, known) for path, text in found[0].items()}
-                missed += found[1]
-            else:
-                text = found if isinstance(found, str) else json.dumps(redact(found, known), indent=1, sort_keys=True)
-                files[name] = redact_text(text, known) if isinstance(found, str) else text
+                if name == "platform":
+                    files |= {path: redact_text(text, known) for path, text in found[0].items()}
+                    missed += found[1]
+                elif isinstance(found, str):
+                    files[name] = redact_text(found, known)
+                else:
+                    files[name] = json.dumps(redact(found, known), indent=1, sort_keys=True)
+            except Exception as error:  # a fault of our own code, too, must not lose the other parts
+                said = error.seen if isinstance(error, PyrunbookError) else repr(error)
+                missed.append(f"{name}: {said}")
         if missed:
-            files["MISSED.txt"] = redact_text("\n".join(missed), known) + "\n"
+            missed = [redact_text(each, known) for each in missed]
+            files["MISSED.txt"] = "\n".join(missed) + "\n"
         return self._told(archive, evidence.write(archive, files), changed=True, missed=missed)
 
     @staticmethod
