@@ -25,7 +25,7 @@ class Passphrase:
     """One passphrase that locks and opens.
 
     Attributes:
-        secret: from a file or a file descriptor (`Secret.from_file`), never from an argument.
+        secret: from a file (`Secret.from_file`), never from an argument.
     """
 
     secret: Secret

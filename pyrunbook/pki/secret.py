@@ -19,7 +19,7 @@ class Secret:
 
     Args:
         value: the secret text; must not be empty.
-        origin: where it came from, for messages: a path, `file descriptor 3`, `the login`.
+        origin: where it came from, for messages: a path, `the login`.
     """
 
     __slots__ = ("_value", "origin")
@@ -53,21 +53,6 @@ class Secret:
             BadInput: the file is missing, open to others, empty or no text.
         """
         return cls(_text(read_private(path, limit=_LONGEST), str(path)), str(path))
-
-    @classmethod
-    def from_descriptor(cls, descriptor: int) -> Secret:
-        """What an open file descriptor still has to give, without the newline at its end. It is closed.
-
-        Raises:
-            BadInput: it cannot be read, or gives no text.
-        """
-        origin = f"file descriptor {descriptor}"
-        try:
-            with os.fdopen(descriptor, "rb") as stream:
-                content = stream.read(_LONGEST)
-        except OSError as error:
-            raise BadInput(f"{origin}: {error.strerror}") from None
-        return cls(_text(content, origin), origin)
 
 
 def _text(content: bytes, origin: str) -> str:

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from pki_pairs import DAY, NAME, Clock, authority, issue
 
+from pyrunbook import places
 from pyrunbook.errors import BadInput, Refused
 from pyrunbook.pki import certificate as certificates
 from pyrunbook.pki.check import check
@@ -134,6 +135,25 @@ def test_a_new_intermediate_leaves_old_leaves_good(tmp_path: Path) -> None:
     assert len(made.crls()) == 2
     made.revoke(before.serial)
     assert sum(len(each) for each in made.crls()) == 1
+
+
+def test_an_authority_is_replaced_as_the_page_says(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    page = (places.content() / "docs/pki/README.md").read_text(encoding="utf-8")
+    code = page.partition("## Replace an authority")[2].partition("```python\n")[2].partition("```")[0]
+    made = authority(tmp_path / "ca")
+    old = made.generations()[0][0].id
+    for written, meant in (("/srv/pki", str(tmp_path / "ca")), ("days=7", "days=0"), ("root-OLD", old)):
+        assert written in code
+        code = code.replace(written, meant)
+    before, call, after = code.partition("authority.issue_from")
+    names: dict[str, object] = {}
+    exec(before, names)
+    assert f"{old} root " in capsys.readouterr().out
+    *_, (between, _, issues), (new, _, _) = made.generations()
+    assert (between.kind, between.parent, issues, new.kind) == ("intermediate", old, True, "root")
+    exec((call + after).replace("root-NEW", new.id), names)
+    assert [each.parent for each, _, issues in made.generations() if issues] == [new.id]
+    assert len(made.trust()) == 1
 
 
 def test_a_root_is_replaced_trust_first_issue_second_distrust_last(tmp_path: Path) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import os
 import pickle
 import subprocess
 import sys
@@ -109,15 +108,6 @@ def test_an_error_about_a_secret_does_not_quote_it(tmp_path: Path, action: Calla
     with pytest.raises(BadInput) as caught:
         action(path)
     assert CANARY not in chain(caught.value)
-
-
-def test_secrets_from_a_descriptor(tmp_path: Path) -> None:
-    read, write = os.pipe()
-    os.write(write, CANARY.encode() + b"\r\n")
-    os.close(write)
-    assert Secret.from_descriptor(read).reveal() == CANARY
-    with pytest.raises(BadInput, match="file descriptor 999"):
-        Secret.from_descriptor(999)
 
 
 def test_logins_come_from_files_that_are_private(tmp_path: Path) -> None:

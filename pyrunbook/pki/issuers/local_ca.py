@@ -285,7 +285,7 @@ class LocalAuthority:
         if not_after <= now:
             raise NotIssued(
                 f"root {root.id} expired {certificates.stamp(parent.not_valid_after_utc)}",
-                next_step="trust a new root, then issue from it",
+                next_step="trust a new root, then issue from it (docs/pki/README.md)",
             )
         key = PrivateKey.new("ec-p256")
         name = made.name_of(self._title, "intermediate", now)
@@ -301,13 +301,13 @@ class LocalAuthority:
             return NotIssued(
                 f"the intermediate of the {self.name} expired {certificates.stamp(ends)}",
                 means="nothing that it signs would be accepted",
-                next_step="make a new intermediate, then rotate again",
+                next_step="make a new intermediate (docs/pki/README.md), then rotate again",
                 kind="authority expired",
             )
         return NotIssued(
             f"the certificate would be valid until {certificates.stamp(not_after)}, its issuer until "
             f"{certificates.stamp(ends)}",
             means="a certificate that outlives its issuer would be refused before its own end",
-            next_step="ask for a shorter lifetime, or make a new intermediate first",
+            next_step="ask for a shorter lifetime, or make a new intermediate first (docs/pki/README.md)",
             kind="authority expires first",
         )
