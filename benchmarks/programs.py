@@ -64,7 +64,9 @@ def start(
     watching = threading.Thread(target=watch, name="watch", daemon=True)
     with tempfile.TemporaryFile() as said:
         began = time.perf_counter()
-        process = subprocess.Popen(argv, env=compiled_once(environment), cwd=cwd, stdin=subprocess.DEVNULL, stdout=said, stderr=said)
+        process = subprocess.Popen(
+            argv, env=compiled_once(environment), cwd=cwd, stdin=subprocess.DEVNULL, stdout=said, stderr=said
+        )
         watching.start()
         _, status, usage = os.wait4(process.pid, 0)
         wall = time.perf_counter() - began

@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any
 
 import ansible_runner
+import pexpect
 from ansible_runner.runner import Runner
 
 from pyrunbook import places, run_contract, running
@@ -201,15 +202,25 @@ class _Gently:
             self._sent += 1
 
 
+class _Terminal(pexpect.spawn):  # type: ignore[misc]
+    """The terminal of a play. ansible-runner closes it once the play has ended, so its end is not waited for."""
+
+    def _spawnpty(self, args: list[str], **kwargs: Any) -> Any:
+        process = super()._spawnpty(args, **kwargs)
+        process.delayafterclose = 0
+        return process
+
+
 @contextlib.contextmanager
-def _ending_gently() -> Iterator[None]:
+def _ending_in_our_way() -> Iterator[None]:
     # ansible-runner kills the process group at once, which skips every clean-up and leaves workers behind.
     original = Runner.__dict__["handle_termination"]
     Runner.handle_termination = staticmethod(_Gently())
+    pexpect.spawn, spawn = _Terminal, pexpect.spawn
     try:
         yield
     finally:
-        Runner.handle_termination = original
+        Runner.handle_termination, pexpect.spawn = original, spawn
 
 
 def perform(request: Request, on_event: Callable[[dict[str, Any]], None], canceled: Callable[[], bool]) -> Ended:
@@ -235,7 +246,7 @@ def perform(request: Request, on_event: Callable[[dict[str, Any]], None], cancel
         del last[:-40]
         return False  # nothing is written to ansible-runner's own files
 
-    with _private_directories(request.run_id) as (directory, sockets), _ending_gently():
+    with _private_directories(request.run_id) as (directory, sockets), _ending_in_our_way():
         events = directory / "events.jsonl"
         events.touch(mode=0o600)
         with Tail(events, lambda event: on_event(run_contract.checked(event))):

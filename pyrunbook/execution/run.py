@@ -16,7 +16,7 @@ from pyrunbook.errors import BadInput, ExitCode, PyrunbookError
 from pyrunbook.execution import inventory, password_prompts
 from pyrunbook.execution.play import Ended, Request, perform
 from pyrunbook.execution.signals import Listener, Signals
-from pyrunbook.journal import Journal, JournalError, Outcome, Run, ServiceRun, next_step, worst
+from pyrunbook.journal import JournalError, Outcome, Run, ServiceRun, next_step, worst
 from pyrunbook.run_contract import STEP_CONCLUDE, STEP_ROLLBACK, STEP_VERIFY, PutBack
 
 ROLLBACK_PAUSES = (0.0, 3.0, 10.0)
@@ -101,10 +101,8 @@ def operate(request: Request, on_event: Listener) -> Result:
 
     Raises:
         BadInput: the play could not begin: no host matched, or the inventory or a file is wrong.
-        JournalError: the journal cannot be used, so nothing was begun.
+        JournalError: the journal cannot be used, so the play ended before its first task.
     """
-    with Journal.open():  # what cannot be recorded is not begun
-        pass
     password_prompts.answers()
     tell = Telling(request, on_event)
     signals = Signals(tell)
@@ -112,7 +110,7 @@ def operate(request: Request, on_event: Listener) -> Result:
     try:
         with signals.handled():
             result = bring_to_an_end(request, signals, tell)
-    except BadInput as error:
+    except (BadInput, JournalError) as error:
         tell.ended(Result(None, error.exit_code, error.seen, next_step=error.next_step))
         raise
     return tell.ended(result)
@@ -123,17 +121,23 @@ def bring_to_an_end(request: Request, signals: Signals, tell: Listener) -> Resul
 
     Raises:
         BadInput: the play could not begin.
+        JournalError: it could not be recorded, so it has not begun.
     """
-    seen = {"bad_input": False}
+    seen = {"begun": False, "bad_input": False}
 
     def listener(event: dict[str, Any]) -> None:
         seen["bad_input"] |= bool(event.get("bad_input"))
         tell(event)
+        if not seen["begun"]:
+            seen["begun"] = True
+            from pyrunbook.journal import store  # noqa: F401 - takes 0.15 s, in which the play goes on
 
     ended = _performed(request, listener, signals.asked_to_end)
     try:
         result = _judge(request, ended, signals, tell)
     except JournalError as error:
+        if not (ended.began or seen["begun"]):  # the play ends before its first task where it cannot be recorded
+            raise
         said = "ansible-playbook ended well, but" if ended.code == 0 else "ansible-playbook failed, and"
         result = unknown(request.run_id, said, error)
     if signals.received and result.outcome is Outcome.SUCCEEDED:
@@ -185,6 +189,8 @@ def _nothing_to_put_back(result: Result, *, bad_input: bool) -> bool:
 
 
 def _recorded(run_id: str) -> Run | None:
+    from pyrunbook.journal import Journal
+
     with Journal.open() as journal:
         try:
             return journal.get(run_id)
@@ -357,6 +363,8 @@ def _keeps_verified(request: Request) -> bool:
 
 
 def _end(run_id: str, outcome: Outcome, cause: str) -> None:
+    from pyrunbook.journal import Journal
+
     with Journal.open() as journal:
         run = journal.get(run_id)
         for service in run.services:

@@ -41,4 +41,4 @@ def wait_until(
                 evidence={"waited_for": what, "seen_last": seen, "timeout_seconds": timeout},
             )
         time.sleep(max(0.01, min(pause, start + timeout - time.monotonic())))
-        pause = min(pause * 1.3, 1.0)
+        pause = min(pause * 1.1, 1.0)

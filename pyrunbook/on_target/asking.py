@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Collection
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from urllib.parse import SplitResult
+from typing import Any
 
 SECONDS = 2.0
 """How long a color may take to answer when only its state is read."""
@@ -75,7 +72,7 @@ def why_not_ready(address: str, url: str, status: Collection[int] = (200,), seco
     return answered or "; ".join(dict.fromkeys(seen))
 
 
-def _status(scheme: str, place: str, asked: SplitResult, seconds: float, trusting: bool) -> int:
+def _status(scheme: str, place: str, asked: Any, seconds: float, trusting: bool) -> int:
     """The status that a GET is answered with; a redirect is an answer.
 
     Raises:

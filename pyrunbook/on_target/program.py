@@ -7,12 +7,14 @@ Importing costs more (`http.client` 50 ms, `tempfile` 20), so a module imports w
 
 from __future__ import annotations
 
+import io
 import json
 import sys
 import zlib
-from importlib.machinery import ModuleSpec
 from types import ModuleType
-from typing import Any, BinaryIO
+from typing import Any
+
+ModuleSpec = type(json.__spec__)  # importing it by its name would load more
 
 MARK = "pyrunbook result: "
 """What stands before the result; a login shell may print something of its own before and after."""
@@ -28,14 +30,14 @@ class Sources:
     def __init__(self, texts: dict[str, str]) -> None:
         self._texts = texts
 
-    def find_spec(self, name: str, path: Any = None, target: Any = None) -> ModuleSpec | None:  # noqa: ARG002
+    def find_spec(self, name: str, path: Any = None, target: Any = None) -> Any:  # noqa: ARG002
         """See `importlib.abc.MetaPathFinder`."""
         if name not in self._texts:
             return None
         package = any(other.startswith(name + ".") for other in self._texts)
         return ModuleSpec(name, self, origin=name, is_package=package)  # type: ignore[arg-type]
 
-    def create_module(self, spec: ModuleSpec) -> None:
+    def create_module(self, spec: Any) -> None:
         """See `importlib.abc.Loader`."""
 
     def exec_module(self, module: ModuleType) -> None:
@@ -68,7 +70,7 @@ def call(function: str, arguments: dict[str, Any]) -> dict[str, Any]:
     return result
 
 
-def main(stream: BinaryIO) -> None:
+def main(stream: io.BufferedIOBase) -> None:
     """Read a call, make it and print its result.
 
     Args:

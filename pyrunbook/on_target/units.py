@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    import subprocess
+from typing import Any
 
 COMMAND_TIMEOUT = 150.0
 """Seconds that a process manager may take for one command, the grace period of a stopping process included."""
@@ -22,7 +19,7 @@ class UnitError(Exception):
     """The process manager refused, or the unit did not reach the state that was asked for."""
 
 
-def _run(argv: list[str]) -> subprocess.CompletedProcess[str]:
+def _run(argv: list[str]) -> Any:
     import subprocess
 
     try:
@@ -180,7 +177,7 @@ class Systemd:
     def __init__(self, command: list[str] | None = None) -> None:
         self._ctl = command or ["systemctl"]
 
-    def _call(self, command: tuple[str, ...], unit: str) -> subprocess.CompletedProcess[str]:
+    def _call(self, command: tuple[str, ...], unit: str) -> Any:
         return _run([*self._ctl, *command, unit])
 
     def commands(self, *units: str) -> list[list[str]]:
@@ -242,7 +239,7 @@ class Systemd:
 
     def words(self, unit: str) -> str:
         """What systemd has to say about the unit: its state and the last lines of its log."""
-        return self._call(STATUS, unit).stdout.strip()
+        return str(self._call(STATUS, unit).stdout).strip()
 
 
 def watch(manager: Supervisor | Systemd, unit: str, seconds: float) -> None:

@@ -30,6 +30,8 @@ def prepare(play: Any, variables: dict[str, Any]) -> None:
     shell_loader.get_with_context("sh", class_only=True)
     Templar(loader=play.get_loader(), variables={}).template(USES_PLUGINS)
     if variables.get("service_platform") == "host":
+        import pyrunbook.platforms.host  # noqa: F401
+
         target_program.program()
     gc.collect()
     gc.freeze()

@@ -27,7 +27,7 @@ KEYS = {
     "name", "path", "method", "body", "headers", "requests", "status", "contains", "json", "latency", "timeout",
     "allowed_failures", "ca_file",
 }  # fmt: skip
-_BETWEEN_TRIES = 0.2
+_BETWEEN_TRIES = 0.1
 """Seconds."""
 BODY_LIMIT = 1 << 20
 """Bytes of an answer that are read; the rest is ignored."""

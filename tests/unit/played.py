@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import psutil
@@ -24,6 +25,7 @@ class Scene:
 
     def __init__(self, ended: Ended = DONE) -> None:
         self.ended = ended
+        self._begins = False
         self._acts: list[Callable[[Journal, Request, Listener], None]] = []
 
     def __call__(self, request: Request, on_event: Listener, canceled: Callable[[], bool]) -> Ended:
@@ -31,13 +33,15 @@ class Scene:
             for act in self._acts:
                 act(journal, request, on_event)
         canceled()
-        return self.ended
+        return replace(self.ended, began=self.ended.began or self._begins)
 
     def then(self, act: Callable[[Journal, Request, Listener], None]) -> Scene:
         self._acts.append(act)
         return self
 
     def start(self, *services: str) -> Scene:
+        self._begins = True
+
         def act(journal: Journal, request: Request, on_event: Listener) -> None:
             runbook = f"{request.playbook.parent.name}/{request.playbook.stem}"
             if request.mode in ("resume", "recover"):

@@ -476,8 +476,8 @@ def test_a_run_that_cannot_be_recorded_changes_nothing(play: Play, tmp_path: Pat
     (tmp_path / "home/journal.db").rename(tmp_path / "home/broken.db")
     env["PYRUNBOOK_JOURNAL"] = f"sqlite:///{tmp_path}/home/broken.db"
     played = play(book, code=2, **env)
-    assert "The journal cannot be written" in played.out
-    assert "nothing more is changed" in played.out
+    assert "What cannot be recorded is not begun" in played.out
+    assert "TASK" not in played.out
     assert not played.runs
 
 

@@ -259,12 +259,16 @@ def test_what_ansible_runner_itself_does_wrong_is_put_back(theatre: Theatre) -> 
     assert "No space left on device" in result.cause
 
 
-def test_no_play_is_begun_when_it_cannot_be_recorded(theatre: Theatre, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_play_that_cannot_be_recorded_is_refused(theatre: Theatre, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It ends by itself before its first task; see `test_callback.py`."""
     monkeypatch.setenv("PYRUNBOOK_JOURNAL", "sqlite:////proc/no/such/journal.db")
+    operation = Operation(theatre)
+    monkeypatch.setattr(theatre, "scenes", [lambda *_: FAILED])
     with pytest.raises(JournalError) as error:
-        operate(Operation(theatre).request, lambda event: None)
+        operate(operation.request, operation.events.append)
     assert error.value.exit_code is ExitCode.REFUSED
-    assert not theatre.requests
+    assert operation.events[-1]["exit_code"] == ExitCode.REFUSED
+    assert len(theatre.requests) == 1
 
 
 @pytest.mark.parametrize(("ended", "words"), [(DONE, "ended well, but"), (FAILED, "failed, and")])

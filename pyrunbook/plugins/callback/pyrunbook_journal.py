@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import sys
@@ -13,7 +14,7 @@ from typing import Any
 
 from ansible.plugins.callback import CallbackBase
 
-from pyrunbook.errors import ExitCode, without_errno
+from pyrunbook.errors import ExitCode, PyrunbookError, without_errno
 from pyrunbook.plugins import selection
 from pyrunbook.plugins.masking import Secrets
 from pyrunbook.plugins.parent_death import die_with
@@ -81,6 +82,7 @@ class CallbackModule(CallbackBase):
         super().__init__()
         from pyrunbook import places
 
+        gc.freeze()  # what Ansible has imported stays, so no collection has to look at it
         places.make_absolute()  # a direct ansible-playbook has no other door
         self.journal: Any = None
         self.run_id = ""
@@ -114,7 +116,11 @@ class CallbackModule(CallbackBase):
         steps = selection.parts(play)
         self.wanted = {part.id: part.title for part in steps if part.selected and not part.rescues}
         if self.journal is None:
-            self._begin(str(runbook), variables)
+            try:
+                self._begin(str(runbook), variables)
+            except PyrunbookError as error:
+                self._display.error(f"{without_errno(str(error))}\nWhat cannot be recorded is not begun.")
+                sys.exit(int(ExitCode.BAD_INPUT))  # Ansible only warns of what a callback raises, but for this
         self._end_steps()  # of the services before, where they are updated one after the other
         problem = selection.left_out(play, steps) or self._unread(variables, list(services), steps)
         if not problem and (self.cli or not sys.stdin.isatty()):
@@ -217,7 +223,7 @@ class CallbackModule(CallbackBase):
         different = [f"{name}: {theirs[name]}, and here {ours[name]}" for name in ours if theirs[name] != ours[name]]
         if different:
             self._display.error(f"pyrunbook and its play do not use the same places; {'; '.join(different)}")
-            sys.exit(int(ExitCode.BAD_INPUT))  # Ansible only warns of what a callback raises, but for this
+            sys.exit(int(ExitCode.BAD_INPUT))
 
     def _refuse(self, problem: str, services: list[str]) -> None:
         """End the play before its first task, and record why."""
