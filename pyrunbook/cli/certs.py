@@ -64,14 +64,14 @@ def certs() -> None:
 @certs.command()
 @names_argument
 @options.inventory_options
-@click.option("--json", "as_json", is_flag=True, help="For programs: one JSON object a line, for each certificate.")
+@click.option("--json", "as_json", is_flag=True, help="For programs: a line with one JSON object for each certificate.")
 @click.pass_context
 def status(ctx: click.Context, names: tuple[str, ...], inventory: tuple[str, ...], limit: str, as_json: bool) -> None:
     """Show every certificate: what is deployed, what each address serves, what would be done when.
 
-    Reads only: no run, no lock, no entry in the journal. Exits 8 when one needs attention: it is due and does not wait
-    for a window, an address serves something else or nothing, a rotation was left in the middle, or a service cannot be
-    read. One that is due and waits for its window does not, nor does a new pair that waits for `deploy`.
+    Reads only: no run, no lock, no entry in the journal. Exits 8 when a certificate needs attention: it is due and does
+    not wait for a window, an address serves something else or nothing, its rotation was left in the middle, or its
+    service cannot be read. A certificate that waits for its window, or a new pair that waits for `deploy`, needs none.
 
     \b
     pyrunbook certs status
@@ -95,7 +95,7 @@ def status(ctx: click.Context, names: tuple[str, ...], inventory: tuple[str, ...
 
 @certs.command()
 @names_argument
-@click.option("--force", is_flag=True, help="Also what is not due. It keeps to the window all the same.")
+@click.option("--force", is_flag=True, help="Also certificates that are not due. The window holds all the same.")
 @run_options
 @window_options
 @click.pass_context
@@ -116,14 +116,14 @@ def rotate(ctx: click.Context, /, names: tuple[str, ...], force: bool, **given: 
 
 @certs.command()
 @names_argument
-@click.option("--force", is_flag=True, help="Also for what is not due.")
+@click.option("--force", is_flag=True, help="Also for certificates that are not due.")
 @run_options
 @window_options
 @click.pass_context
 def generate(ctx: click.Context, /, names: tuple[str, ...], force: bool, **given: Any) -> None:
     """Issue and check new certificates, beside those that serve; nothing that serves changes.
 
-    Runs maintenance/certificate_rotation up to there. `deploy` goes on with what it leaves; `rotate` begins anew.
+    Runs the first part of maintenance/certificate_rotation. `deploy` does the rest; `rotate` issues new ones again.
 
     \b
     pyrunbook certs generate public --force
@@ -141,7 +141,7 @@ def generate(ctx: click.Context, /, names: tuple[str, ...], force: bool, **given
 def deploy(ctx: click.Context, /, names: tuple[str, ...], **given: Any) -> None:
     """Deploy and prove the certificates that `generate` has left; refuse where there are none.
 
-    Runs maintenance/certificate_rotation from there on. What was generated is checked again before it is deployed.
+    Runs the rest of maintenance/certificate_rotation. What was generated is checked again before it is deployed.
     """
     _run(ctx, ROTATION, names, {PHASE: "deploy"}, given)
 
@@ -181,8 +181,8 @@ def _run(
             for name in names:
                 if name not in (names_in(variables) or names):
                     raise BadInput(
-                        f"{service} has no certificate {name!r}, and a run takes the same ones of each service",
-                        next_step=f"name it apart: pyrunbook certs {ctx.info_name} {name}",
+                        f"{service} has no certificate {name!r}, and one run takes the same names on every service",
+                        next_step=f"use a run of its own: pyrunbook certs {ctx.info_name} {name}",
                     )
         given = given | {"limit": ",".join(services)}
         inputs = inputs | {NAMES: list(names)}

@@ -30,7 +30,7 @@ page_options = options.several(
 )
 """What the pages are made from."""
 all_inputs_option = click.option(
-    "--all-inputs", is_flag=True, help="Also list inputs of the steps that keep their defaults; not to commit."
+    "--all-inputs", is_flag=True, help="Also list the inputs of steps that keep their defaults; not to be committed."
 )
 
 
@@ -49,7 +49,7 @@ def docs() -> None:
 @click.argument("runbook", nargs=-1, shell_complete=complete_runbooks)
 @click.option("--lang", "languages", multiple=True, type=click.Choice(["en", "fr"]), help="Only this language.")
 @click.option("--output", type=click.Path(path_type=Path), help="Directory of the pages. Default: of the settings.")
-@click.option("--journal", is_flag=True, help="Also say when it was last tested and how long it took; not to commit.")
+@click.option("--journal", is_flag=True, help="Also say when it was last tested, and its time; not to be committed.")
 @all_inputs_option
 @page_options
 @options.json_option
@@ -141,7 +141,7 @@ def check(
         meaning = {
             "changed": "is not what the runbook says now",
             "missing": "is missing",
-            "stale": "is of a runbook that is not there any more",
+            "stale": "is the page of a runbook that no longer exists",
         }[item.kind]
         click.echo(f"{places.from_here(item.file)}:{item.line}: {meaning}")
         if item.diff:
@@ -249,9 +249,9 @@ def _output(project: Path, settings: DocsSettings, given: Path | None) -> Path:
 
 def _ask_for_review(found: list[Drift]) -> None:
     for tasks in sorted({tasks for item in found for tasks in item.review}):
-        said = f"{tasks} has changed, and what is done by hand in its place has not"
+        said = f"{tasks} has changed, and its commands by hand have not"
         notes = f"{tasks.removesuffix('/tasks')}/meta/step.yml"
-        click.echo(f"{said}: see that both still do the same ({notes})", err=True)
+        click.echo(f"{said}: check that both still do the same ({notes})", err=True)
 
 
 def _complain(made: Pages) -> None:

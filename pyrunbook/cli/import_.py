@@ -19,10 +19,10 @@ def import_(file: Path, category: str | None, name: str | None, project: Path | 
     """Turn the Markdown runbook FILE into runbooks: metadata, a playbook, and a step role for each step.
 
     Each procedure of the page becomes a runbook, each of its steps a role that has the commands by hand and fails
-    until somebody automates it; one that the page does only at times ("if needed") is left out until the playbook says
-    when. What fits nowhere is listed with its lines and kept in a file <name>.leftover.md;
-    nothing is dropped. English and French pages, of pyrunbook's own structure or with meaning, impact, diagnosis and
-    mitigation, are understood.
+    until somebody automates it. A step that the page takes only at times ("if needed") is left out until the playbook
+    says when. What fits nowhere is listed with its lines and kept in a file <name>.leftover.md; nothing is dropped.
+    English and French pages, of pyrunbook's own structure or with meaning, impact, diagnosis and mitigation, are
+    understood.
     """
     from pyrunbook.scaffold.importing.writing import import_page
 

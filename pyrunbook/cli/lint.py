@@ -33,10 +33,10 @@ if TYPE_CHECKING:
     default="text",
     help="How findings are written; json is one object a line.",
 )
-@click.option("--fix", is_flag=True, help="Correct what is certain, then lint again.")
+@click.option("--fix", is_flag=True, help="Correct what can be corrected safely, then lint again.")
 @click.option("--strict", is_flag=True, help="Fail on notes, too.")
 @click.option(
-    "--today", type=click.DateTime(["%Y-%m-%d"]), metavar="YYYY-MM-DD", help="The date from which ages are reckoned."
+    "--today", type=click.DateTime(["%Y-%m-%d"]), metavar="YYYY-MM-DD", help="The day on which ages are computed."
 )
 @click.option("--rules", "list_rules", is_flag=True, help="List the rules and their levels.")
 @click.option("--explain", metavar="RULE", default="", help="Print the page about a rule.")
@@ -61,7 +61,7 @@ def lint(
 
     PATH is such a file, or a directory that is searched for them; without one, all playbooks of the project are
     looked at. Nothing of a project is executed. Rules, their levels and what is allowed come from `.pyrunbook.yml` or
-    `[tool.pyrunbook.lint]` in `pyproject.toml`. Where there is nothing to look at, that is bad usage.
+    `[tool.pyrunbook.lint]` in `pyproject.toml`. Exits 2 where there is nothing to look at.
 
     A finding that is right and stays is waived beside it, with the reason: `# pyrunbook: allow RULE because REASON`,
     in Markdown the same in an HTML comment.
@@ -132,7 +132,7 @@ def _last_tested() -> dict[str, date]:
     from pyrunbook.journal import Journal  # loads the database's library
 
     if not Journal.exists():
-        raise BadInput("there is no journal yet, so nobody knows what was tested", next_step="leave --journal out")
+        raise BadInput("there is no journal yet, so it is not known what was tested", next_step="leave --journal out")
     with Journal.open() as journal:
         return {run.runbook: run.ended.date() for run in reversed(journal.practised()) if run.ended}
 
@@ -153,7 +153,7 @@ def _explain(name: str) -> None:
 
 
 def _services(root: Path, inventory: str) -> tuple[list[Service], list[Subject]]:
-    """The services of the inventory; when it is broken, that as something to report."""
+    """The services of the inventory; of a broken one, the error to report."""
     from pyrunbook.lint.subject import Subject
     from pyrunbook.project.problem import InvalidFile, Spot
 

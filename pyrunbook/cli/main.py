@@ -95,7 +95,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     # Where the ansible.cfg of a user's own project finds the plugins and the shipped roles.
     os.environ[places.ENV_PACKAGE] = str(places.package())
     if threading.current_thread() is threading.main_thread():
-        # A command that a script starts in the background ignores SIGINT; one that is sent to our pid has to end it.
+        # A shell has the commands that a script starts in the background ignore SIGINT; `kill -INT` must still end us.
         signal.signal(signal.SIGINT, signal.default_int_handler)
     sys.stdout, sys.stderr = _goes_on(sys.stdout), _goes_on(sys.stderr)
     try:
@@ -122,7 +122,7 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 
 def _open_closed() -> None:
-    """Open standard streams that are closed onto /dev/null; or the next opened file gets their number."""
+    """Open closed standard streams on /dev/null: the next file that is opened would get their number."""
     for number, name in enumerate(("stdin", "stdout", "stderr")):
         if getattr(sys, name) is None:
             found = os.open(os.devnull, os.O_RDWR)
@@ -166,7 +166,7 @@ class _Output(io.FileIO):
 
 
 def _goes_on(stream: TextIO) -> TextIO:
-    """The same stream on an `_Output`, unless it was replaced (as tests do)."""
+    """The same stream on an `_Output`; as it is where it has been replaced (as tests do)."""
     if stream not in (sys.__stdout__, sys.__stderr__):
         return stream
     stream.flush()

@@ -23,11 +23,11 @@ class _Undo:
     """What is to be put back.
 
     Attributes:
-        runbook: that does it.
-        id: of the run whose changes are taken back.
-        services: as a host pattern; empty where only the machines know.
-        inventory: where that run went.
-        what: for the question before it.
+        runbook: the one that puts it back.
+        id: the run that is undone.
+        services: as a host pattern; empty where only the machines know which.
+        inventory: of that run.
+        what: as the question before it says it.
     """
 
     runbook: str
@@ -99,7 +99,7 @@ def rollback(
 
 
 def _other_undo(selector: str, inventory: tuple[str, ...]) -> _Undo | None:
-    """The undo of a run whose runbook names one of its own; `None` where a rollback plan is meant.
+    """How to undo a run whose runbook has an undo of its own (`undone_by`); `None` where a rollback plan is meant.
 
     `latest` is the last run that can be undone, whatever its runbook.
     """

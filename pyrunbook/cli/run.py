@@ -88,7 +88,7 @@ def operate(name: str, inputs: Mapping[str, Any] | None = None, **given: Any) ->
 
     Args:
         name: its id.
-        inputs: what the command itself says; goes before the same of `--extra-vars`.
+        inputs: set by the command itself; they win over `--extra-vars`.
         given: the values of `run_options`, and of `window_options` where the command has them.
 
     Returns:
@@ -176,10 +176,10 @@ def _attested(runbook: catalog.Runbook, given: dict[str, Any]) -> list[str]:
 def _asked(runbook: catalog.Runbook, extra: dict[str, Any]) -> dict[str, str]:
     """Ask what the plays would ask (`vars_prompt`), before anything begins.
 
-    The answer becomes an input, in `extra`. A private one is told to the play at its own prompt, and recorded nowhere.
+    An answer becomes an input, in `extra`. A private answer is typed into the play's own prompt and recorded nowhere.
 
     Returns:
-        the prompts of private ones, as regular expressions, to the answers.
+        the private answers, by the prompts (regular expressions) that they are typed into.
     """
     told: dict[str, str] = {}
     for prompt in (prompt for play in runbook.plays for prompt in play.prompts if prompt.name not in extra):
@@ -214,7 +214,7 @@ def _wait(runbook: catalog.Runbook, sources: tuple[str, ...], given: dict[str, A
         service.read(name, {**variables, **extra}, sources, complete=runbook.needs_colors)
     if runbook.replaces_certificates:
         for name in certificates.cannot_wait(runbook, sources, services, extra):
-            click.echo(f"{name}: this rotation does not wait: nothing is due, or it would expire", err=True)
+            click.echo(f"{name}: does not wait: nothing is due, or something expires before the window opens", err=True)
             del services[name]
     schedules = [runbook.schedule({**variables, **extra}, spec=given["window"]) for variables in services.values()]
     terminal = sys.stderr.isatty()

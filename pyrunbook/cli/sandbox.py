@@ -60,9 +60,9 @@ def sandbox() -> None:
 @directory_option
 @click.option("--port", type=click.IntRange(1, 65535), help="Port for clients; a free one when not given.")
 def up(directory: Path, port: int | None) -> None:
-    """Start the sandbox, or what of it has died.
+    """Start the sandbox, or those of its processes that have died.
 
-    The first time, blue serves 1.0.4 and 1.1.0 is the candidate to deploy. Twice is fine.
+    The first time, blue serves 1.0.4 and 1.1.0 is the candidate to deploy. Starting it again does no harm.
     """
     result = lifecycle.up(directory, _Issuing(), port)
     if result.started:

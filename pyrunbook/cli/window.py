@@ -41,8 +41,8 @@ _asked = options.several(
         "--inventory",
         multiple=True,
         metavar="PATH",
-        help="Of a RUNBOOK: the windows of this inventory's services, as a run has them; a path, or the name of a "
-        "shipped one. Default: PYRUNBOOK_INVENTORY, or else only what the runbook itself declares.",
+        help="With a RUNBOOK: the windows that a run on this inventory has. A path, or the name of a shipped one. "
+        "Default: PYRUNBOOK_INVENTORY, or else only what the runbook itself declares.",
     ),
     click.option("--limit", default="", help="With an inventory: only these services (host pattern)."),
     click.option("--at", callback=_instant, metavar="INSTANT", help="ISO 8601; UTC without an offset. Default: now."),
@@ -56,10 +56,10 @@ _asked = options.several(
         "--cutoff", callback=_duration, metavar="DURATION", help="Nothing starts later than this before the end."
     ),
     click.option(
-        "--needs", callback=_duration, metavar="DURATION", help="Time that the run takes, before the window closes."
+        "--needs", callback=_duration, metavar="DURATION", help="How long the run takes: that much must be left."
     ),
     click.option(
-        "--reserve", callback=_duration, metavar="DURATION", help="Time for a rollback, before the window closes."
+        "--reserve", callback=_duration, metavar="DURATION", help="Time for a rollback, which must be left as well."
     ),
 )
 """The argument and the options that all three commands share."""
@@ -68,7 +68,7 @@ _asked = options.several(
 def _schedules(
     what: tuple[str, ...], inventory: tuple[str, ...], limit: str, exclude: tuple[str, ...], **limits: Any
 ) -> dict[str, Schedule]:
-    """What the arguments name, by the service; the name is empty for a window as it is written, or a runbook's own."""
+    """The schedules that the arguments name, by service; the name is empty where no inventory is asked."""
     name = " ".join(what) if what else options.UPDATE
     if not re.fullmatch(r"[\w./-]+", name) or name.lower() == "always":
         if inventory or limit:
@@ -145,7 +145,7 @@ def next_(
             start = f"{shown(opening.start, schedule.zone)}, {until} (in {format_duration(opening.start - at)})"
             click.echo(f"{_of(service)}{start}")
         if not found:
-            decision = decide(schedule, at)  # also raises what is wrong with a window that can never be met
+            decision = decide(schedule, at)  # raises where the window can never open
             click.echo(f"{_of(service)}No further opening: {decision.reason}", err=True)
             never = True
     if never:

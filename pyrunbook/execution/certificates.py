@@ -65,7 +65,7 @@ def services_with(sources: tuple[str, ...], limit: str = "", names: Sequence[str
 
 
 def services_that_sign(sources: tuple[str, ...], limit: str = "") -> list[str]:
-    """The services that have signing keys; a step that is skipped because there are none would be no proof.
+    """The services that have signing keys; where none has, a skipped test would look like a passed one.
 
     Raises:
         BadInput: the inventory cannot be read, or none has.
@@ -100,7 +100,7 @@ def _answers(
 def cannot_wait(
     rotation: Runbook, sources: tuple[str, ...], services: Iterable[str], inputs: Mapping[str, Any]
 ) -> list[str]:
-    """The services whose rotation is not to wait for its window: something would expire, or nothing is due.
+    """The services whose rotation does not wait for its window: something would expire before, or nothing is due.
 
     Raises:
         BadInput: the certificates of one cannot be read.

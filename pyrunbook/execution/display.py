@@ -155,7 +155,7 @@ class Lines(Display):
         self.write(f"  ! {event['signal']}: ending the run, then putting back what was there")
 
     def _on_putting_back(self, event: dict[str, Any]) -> None:
-        # A runbook with an undo of its own goes forward where it finds that its work was done and proven.
+        # An undo of a runbook's own decides by itself: what was proven stays, and then nothing is put back.
         what = "bringing it to an end" if event.get("decides") else "putting back what was there"
         self.write(f"  ! {_clause(event['cause'])}: {what} ({', '.join(event['services'])})")
 
@@ -214,7 +214,7 @@ def summary(event: dict[str, Any], seconds: float, details: list[str]) -> list[s
         "contained": f"Contained (exit 8) in {spent}: {now or 'secure mode is on'}.",
         "not_contained": "NOT CONTAINED (exit 5): the service was not seen in secure mode.",
         "rollback_failed": f"FAILED AND NOT PUT BACK (exit 5){': ' + now if now else ''}. "
-        "The lock stays held; nobody else starts on this.",
+        "The lock stays held, so no other run starts.",
     }
     lines = [words[event["outcome"]]]
     if event["exit_code"] == 0 and event["outcome"] != "succeeded":  # a recovery did what it was asked for

@@ -26,7 +26,7 @@ TIMEOUT = 600
 
 
 def services(sources: tuple[str, ...], limit: str = "") -> dict[str, dict[str, Any]]:
-    """The variables of every host in group `services`, and of no other; what is a template stays one.
+    """The variables of the hosts in group `services`; templates stay as they are written.
 
     Raises:
         BadInput: the inventory cannot be read, or has no service that matches.
@@ -73,7 +73,7 @@ def services(sources: tuple[str, ...], limit: str = "") -> dict[str, dict[str, A
 
 
 def _only_services(limit: str) -> str:
-    """A host pattern of Ansible for the services among what a pattern names."""
+    """An Ansible host pattern: the services among the hosts that `limit` names."""
     if not limit:
         return "services"
     return f"{limit}{',' if ',' in limit else ':'}&services"
@@ -91,7 +91,7 @@ def _timeout() -> float:
 
 
 def _remedy(why: str, sources: tuple[str, ...]) -> str:
-    """What the reason itself says to type; otherwise to correct the file."""
+    """What to type: what the reason itself says, or else to correct the file."""
     if "start it with: " in why:
         return why.rpartition("start it with: ")[2]
     return "correct it, then: " + shlex.join(

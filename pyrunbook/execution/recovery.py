@@ -35,7 +35,7 @@ Way = Literal["resume", "rollback"]
 
 
 def unfinished(service: str | None = None) -> list[Run]:
-    """The runs that need an end, newest first."""
+    """The runs that were not brought to an end, newest first."""
     if not Journal.exists():
         return []
     with Journal.open() as journal:
@@ -65,10 +65,10 @@ def refuse_alive(run: Run, *, force: bool) -> None:
 
 
 def way_for(run: Run) -> Way:
-    """Forward when every open service had passed its verification (what is left only cleans up), back otherwise.
+    """Forward when every open service has passed its verification, because only cleaning up is left; back otherwise.
 
-    A rollback that had begun is resumed: what it put back is no longer what was verified. An undo of a runbook's own
-    decides by itself.
+    A run of a runbook that undoes others goes forward in any case: its work is to put back. Where a runbook has an undo
+    of its own, the way is back, and that undo decides what stays.
     """
     known = catalog.load()
     if run.runbook in {runbook.metadata.undone_by for runbook in known}:
@@ -85,7 +85,7 @@ def to_clean_up(wanted: str = "") -> Run | None:
     """The run whose id begins so, if it ended `not_cleaned_up`; without `wanted` the newest that can still clean up.
 
     Raises:
-        Refused: a later run has changed one of its services, so what is left is no longer this run's to take away.
+        Refused: a later run has changed one of its services, so what is left may belong to that one.
     """
     with Journal.open() as journal:
         if not wanted:
@@ -99,7 +99,7 @@ def to_clean_up(wanted: str = "") -> Run | None:
             return None
         for name, later in _changed_since(run, journal):
             raise Refused(
-                f"Run {later.id} has changed {name} after run {run.id}, so what that one left stays.",
+                f"Run {later.id} has changed {name} after run {run.id}, so nothing that run {run.id} left is removed.",
                 means="Nothing was changed.",
                 next_step=f"pyrunbook report {later.id}, and look at what is there",
             )
@@ -197,7 +197,7 @@ def _check_inventory(run: Run, request: Request) -> None:
     """Refuse an inventory in which the services are no longer what they were: a play would fail in the middle.
 
     Raises:
-        BadInput: it cannot be read, or says another platform, or none, as an emptied group_vars file does.
+        BadInput: it cannot be read, or names another platform or none (as after group_vars was emptied).
     """
     known = services(request.inventory, request.limit)
     for part in (part for part in run.services if part.service in open_services(run)):
@@ -234,7 +234,7 @@ def _abandon(run: Run) -> Result:
 
 @contextlib.contextmanager
 def _alone() -> Iterator[None]:
-    """Lock the state directory: two recoveries of one run would end each other's plays."""
+    """Lock the state directory: two recoveries at once would end each other's plays."""
     directory = os.open(places.private_directory(places.home()), os.O_RDONLY)
     try:
         fcntl.flock(directory, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -1,4 +1,4 @@
-"""Asks services what a role reads of them, outside of any run: no journal entry, no lock, nothing changed."""
+"""Has a role read something from services, outside of any run: no journal entry, no lock, nothing changed."""
 
 from __future__ import annotations
 

@@ -55,7 +55,7 @@ def shown(url: URL) -> str:
 
 
 def exists(url: URL) -> bool:
-    """Whether there may be a journal: `False` only for a SQLite file that is not there, and could be made."""
+    """Whether there may be a journal: `False` only where it would be a SQLite file and that is not there."""
     file = Path(url.database or "")
     above = next((parent for parent in file.parents if parent.exists()), Path())
     return url.get_backend_name() != "sqlite" or file.exists() or not above.is_dir()
@@ -96,7 +96,7 @@ def _sqlite(url: URL) -> Engine:
         os.close(os.open(path, os.O_RDONLY | os.O_CREAT, 0o600))
     except OSError as error:
         raise explain(shown(url), f"{error.strerror} ({path})") from None
-    # No pool: a connection that is not there cannot be inherited by a forked worker.
+    # No pool: forked workers would inherit its open connections.
     engine = create_engine(url, poolclass=NullPool, connect_args={"timeout": BUSY_TIMEOUT, "isolation_level": None})
 
     @event.listens_for(engine, "connect")

@@ -156,9 +156,9 @@ class Run(RunStart):
 
     @property
     def undoable(self) -> bool:
-        """Whether a rollback finds something to put back: not after steps alone that precede the plan.
+        """Whether a rollback finds something to put back: not where only steps before the plan were asked for.
 
-        A step that knows better says so in its evidence. The run is one with its steps and evidence.
+        A step that left nothing says so in its evidence. The run must have been read whole.
         """
         if all(service.left_nothing for service in self.services if service.changed):
             return False
@@ -171,7 +171,7 @@ class Run(RunStart):
 
     @property
     def stays_on(self) -> list[str]:
-        """The services on which what the run changed stays. The run is one with its evidence."""
+        """The services that were not put back. The run must have been read whole."""
         done = (Outcome.SUCCEEDED, Outcome.NOT_CLEANED_UP)
         return [
             each.service for each in self.services if each.changed and each.outcome in done and not each.left_nothing

@@ -92,8 +92,7 @@ class Journal:
     def start_run(self, start: RunStart) -> int:
         """Record that a run begins, or that an unfinished one is resumed.
 
-        A run whose rollback failed is unfinished too: it can be resumed until it is put back; and one
-        that was not cleaned up, until it is.
+        A run that could not be put back, or was not cleaned up, can be resumed until it is.
 
         Returns:
             the attempt: 1 for a new run.
@@ -170,7 +169,7 @@ class Journal:
     def end_step(
         self, run_id: str, service: str, step: str, outcome: str, detail: str = "", error: str | None = None
     ) -> None:
-        """Record how a step ended; one that was never announced gets a start of the same instant."""
+        """Record how a step ended; one whose start was not recorded gets the same instant as its start."""
         values = {
             "ended": self._clock(),
             "outcome": StepOutcome(outcome).value,
@@ -213,7 +212,7 @@ class Journal:
         self._of_service(run_id, service, plan_id=plan_id, plan_checksum=checksum, changed=True)
 
     def conclude(self, run_id: str, service: str, outcome: Outcome | str, cause: str | None = None) -> None:
-        """Record how it ended for a service."""
+        """Record how the run ended for a service."""
         ended = {"ended": self._clock(), "outcome": Outcome(outcome).value, "cause": self._clean(cause)}
         self._of_service(run_id, service, **ended)
 
@@ -230,10 +229,10 @@ class Journal:
     # --- reading -------------------------------------------------------------------------------------------------
 
     def get(self, wanted: str) -> Run:
-        """One run, whole.
+        """One run, with its services, steps, attestations and evidence.
 
         Args:
-            wanted: its id, a beginning of it that no other run has, or `latest`.
+            wanted: its id, the beginning of an id that only one run has, or `latest`.
 
         Raises:
             BadInput: no run, or several, begin so.
@@ -294,7 +293,7 @@ class Journal:
         return [run for run in self.history(limit, outcome=Outcome.SUCCEEDED) if not run.check_mode]
 
     def unfinished(self, service: str | None = None) -> list[Run]:
-        """Unfinished runs, newest first, whole; also those that could not be put back."""
+        """Unfinished runs, newest first, with all that `get` reads; also those that could not be put back."""
         runs = schema.runs
         query = select(runs).where(_is_open(runs)).order_by(runs.c.started.desc(), runs.c.id)
         if service is not None:
@@ -368,7 +367,7 @@ class Journal:
 
 
 def _is_open(table: Any) -> Any:
-    """Of `runs` or `services`: not ended, or ended without what was there before."""
+    """Unfinished rows of `runs` or `services`: they have not ended, or could not be put back."""
     return or_(table.c.ended.is_(None), table.c.outcome == Outcome.ROLLBACK_FAILED.value)
 
 

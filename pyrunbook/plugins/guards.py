@@ -21,12 +21,12 @@ ENDED_RUNS = 100
 
 @dataclass(frozen=True)
 class Recorded:
-    """What the journal and the rollback plan say of a run that is resumed.
+    """What the journal and the rollback plan know of a run that is resumed.
 
     Attributes:
         active: the color that served when it began.
         preview: the other one.
-        deployed: what it has deployed; empty before it had.
+        deployed: what it has deployed; empty until then.
     """
 
     active: str
@@ -44,7 +44,7 @@ def operator() -> str:
 
 
 def require_journal(run_id: str, *, of_runbook: bool) -> None:
-    """Refuse a play whose run nobody records.
+    """Refuse a play whose run is not recorded in the journal.
 
     Args:
         run_id: from the environment.
@@ -142,12 +142,12 @@ def decide_window(schedule: windows.Schedule, override: str) -> dict[str, Any]:
 
 
 def attestations(runbook: catalog.Runbook, attested: list[str], *, required: bool) -> list[dict[str, str]]:
-    """What the operator says is so, with name and time.
+    """The attestations of the operator, with name and time.
 
     Args:
         runbook: its prerequisites may ask for attestations.
         attested: names of prerequisites.
-        required: whether all that are asked for have to be there.
+        required: whether every attestation that the runbook asks for must be given.
 
     Raises:
         BadInput: the runbook does not ask for one of them.
@@ -170,7 +170,7 @@ def attestations(runbook: catalog.Runbook, attested: list[str], *, required: boo
 
 
 def _attesting(attested: list[str], missing: list[str]) -> str:
-    """What to add to the command that was typed: `ansible-playbook` has no option of ours."""
+    """The option to add to the command: `ansible-playbook` has no --attest."""
     if os.environ.get(ENV_EVENTS):
         return " ".join(f"--attest {name}" for name in missing)
     return f"-e '{json.dumps({'preflight_attested': [*attested, *missing]})}'"

@@ -91,7 +91,7 @@ class HostStore:
             return result
         words = str(result.get("msg") or "the module host_pair failed without a message")
         said = str(result.get("module_stderr") or "").strip().splitlines()
-        if said and "kind" not in result:  # it did not come to start: no Python, no connection, no rights
+        if said and "kind" not in result:  # the module did not start: no Python, no connection, no rights
             words += f" ({said[0][:300]})"
         if result.get("kind") == "reload":
             raise NotServed(f"the server was not reloaded: {words}", next_step=NEXT)

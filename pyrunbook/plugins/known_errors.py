@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-# Ansible's own: of all hosts, or of the play; no template of a command asks for them.
+# Ansible's own, about all hosts or the play: commands do not use them.
 _MAGIC = frozenset({"hostvars", "vars", "groups", "environment", "omit", "ansible_facts", "role_names"})
 
 
@@ -55,5 +55,5 @@ def _filled(
         values = page_values(Service(service, redact(told), {}), read_role_defaults(roles), roles.parent, None)
         secrets = list(secret_values(told))
         return [[redact_text(values.fill(command), secrets) for command in group] for group in commands]
-    except Exception:  # the help for a failure is no reason for another one
+    except Exception:  # a command that cannot be shown must not fail the step once more
         return [list(group) for group in commands]

@@ -89,7 +89,7 @@ class SecretStore(DirectStore):
 
 @contextmanager
 def _unproven() -> Iterator[None]:
-    """What fails while a proof is waited for leaves it unproven."""
+    """An error while a proof is waited for: nothing is proven then."""
     try:
         yield
     except PairError as error:

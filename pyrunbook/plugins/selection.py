@@ -60,7 +60,7 @@ class Part:
 
     @property
     def guard(self) -> bool:
-        """Whether no run may be without it."""
+        """Whether every run must include it."""
         return self.rescues or self.role in GUARDS
 
 
@@ -77,7 +77,7 @@ def tasks_of(blocks: Any, *, rescues: bool = False) -> Iterator[tuple[Any, bool]
 
 
 def parts(play: Any) -> list[Part]:
-    """The steps of a play that are imported with it; what is included later is known later."""
+    """The steps that the playbook imports; steps that it includes are not known before they are reached."""
     found: dict[str, Part] = {}
     for task, rescues in tasks_of(play.compile()):
         include = outermost_include(task)
@@ -92,7 +92,7 @@ def parts(play: Any) -> list[Part]:
 
 
 def question(play: Any) -> str:
-    """Which task waits for a key where nobody can press one: Ansible skips the question and goes on."""
+    """Which task waits for a key that nobody can press, in words: Ansible would go on without one. Empty: none."""
     for task, _ in tasks_of(play.compile()):
         if task.action in PAUSE and not {"seconds", "minutes"} & set(task.args):
             return (
@@ -108,10 +108,10 @@ def partial(play: Any) -> bool:
 
 
 def left_out(play: Any, steps: list[Part]) -> str:
-    """Why a run would leave out what nobody may leave out; empty where it does not.
+    """Why the tags of this command leave out a step that must not be left out; empty where they do not.
 
-    Some steps alone are named by their ids, one by one, and have all guards around them. What is left out in any other
-    way would be told as done.
+    Single steps are asked for by their ids and keep all guards around them. A step left out in any other way would be
+    reported as done.
     """
     if set(play.skip_tags) - MOLECULE or any(part.skipped for part in steps):
         return (
@@ -134,7 +134,7 @@ def left_out(play: Any, steps: list[Part]) -> str:
     for part in steps:
         if part.guard and not part.selected:
             return (
-                f"The guard {part.id} would be left out: it has lost its tag always, so --tags selects it no more.\n"
+                f"The guard {part.id} would be left out: it lacks the tag always, so --tags does not select it.\n"
                 f"Next: write tags: [{part.id}, always] at its task in the playbook, or run all steps"
             )
     return ""

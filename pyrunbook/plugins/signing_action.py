@@ -23,7 +23,7 @@ class SigningAction(StepAction):
 
     @abstractmethod
     def operate(self, keys: list[WantedSigningKey], inputs: dict[str, Any]) -> dict[str, Any]:
-        """Do it, one key after the other. The first that fails ends it; those before it stay as they are now."""
+        """Do it, one key after the other. The first failure ends it; what was done to the keys before it stays."""
 
     def act(self, inputs: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:  # noqa: ARG002
         """Open the keys and operate; a service without any has nothing to do."""

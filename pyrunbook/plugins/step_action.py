@@ -1,4 +1,4 @@
-"""The base of our action plugins: a step's inputs, its service and its platform in, an operator's words out."""
+"""The base of our action plugins: reads a step's inputs, service and platform; says errors in an operator's words."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class FailedOnTarget(FailedAndPutBack):
 
 
 class StepAction(ActionBase):
-    """An operation of the domain as a task.
+    """A task that does all the work of a step.
 
     Subclasses implement `act`. What it returns is the task's result; `detail` in it is shown to the operator and
     `evidence` goes to the journal. An operation of several parts yields a result for each of them: details are joined,
@@ -47,12 +47,12 @@ class StepAction(ActionBase):
     """
 
     ARGUMENTS: ClassVar[dict[str, dict[str, Any]]] = {}
-    """Ansible argument spec of an action that takes the task's own arguments, and then none of the role's inputs."""
+    """Ansible argument spec, where an action takes arguments of its task in place of the role's inputs."""
     CHANGES: ClassVar[bool] = True
     """Whether the action can change the service. Such an action fails while the journal cannot be written,
     so that nothing happens that is not recorded; those that restore set this to `False`."""
     CONCLUDES: ClassVar[bool] = False
-    """Whether the action ends the play: its failure is the play's, never a finding."""
+    """Whether the action ends the play: its failure fails the play, and is never taken for a finding."""
     TRANSFERS_FILES = False
 
     @abstractmethod
@@ -109,7 +109,7 @@ class StepAction(ActionBase):
     def cluster(self) -> Cluster:
         """The connection to the namespace of a service on platform `kubernetes`.
 
-        It needs no more of the inventory than where that is: a mistake in the colors must not stop a containment.
+        It reads no more of the inventory than it needs: a mistake in the colors must not stop a containment.
         """
         from pyrunbook.kubernetes.client import connect
 
@@ -186,7 +186,7 @@ class StepAction(ActionBase):
     def document(self, file: str, variable: str, content: dict[str, Any], **unless: dict[str, Any]) -> dict[str, Any]:
         """Keep a small JSON document where the service reads it.
 
-        It needs no more of the inventory than where that is: a mistake in the colors must not stop a containment.
+        It reads no more of the inventory than it needs: a mistake in the colors must not stop a containment.
 
         Args:
             file: on platform `host`.
@@ -216,7 +216,7 @@ class StepAction(ActionBase):
 
     @property
     def findings(self) -> list[dict[str, str]]:
-        """What earlier steps have found bad while the play went on (`failures_are_findings`): `step` and `said`."""
+        """Failures of earlier steps after which the play went on (`failures_are_findings`): `step` and `said`."""
         registered = (self.variables[name] for name in self.variables if name.startswith("__"))
         return [plain(it["finding"]) for it in registered if isinstance(it, Mapping) and it.get("finding")]
 
@@ -230,7 +230,7 @@ class StepAction(ActionBase):
         return int(done["rc"]), str(done["stderr"])
 
     def inventory_checks(self, value: Any, **others: Any) -> tuple[list[dict[str, Any]], str]:
-        """Checks of the inventory, for those of a rollback plan that refer to them; and why some cannot be read.
+        """The checks of the inventory that those of a rollback plan refer to, and why some cannot be read.
 
         A vault whose password is missing must not end a rollback, so these are no inputs.
 

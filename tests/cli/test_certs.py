@@ -374,7 +374,7 @@ def test_a_name_chooses_the_services_that_have_it(stage: Stage, run: Run) -> Non
     code, _, said = run("rotate", "public", "internal", "--yes")
     assert code == 2
     assert "web has no certificate 'internal'" in said
-    assert "Next: name it apart: pyrunbook certs rotate internal" in said
+    assert "Next: use a run of its own: pyrunbook certs rotate internal" in said
     assert run("rotate", "pubic", "--yes")[0] == 2
     assert len(stage.requests) == 1
 
@@ -391,7 +391,7 @@ def test_what_would_expire_does_not_wait(stage: Stage, run: Run, monkeypatch: py
     stage.services["web"]["certificate_window"] = "Sun 02:00-02:01 UTC"  # far too short for a run: never open
     code, _, said = run("rotate", "--wait", "--force", "-e", "token=cAnArY", "--yes")
     assert code == 0
-    assert "web: this rotation does not wait" in said
+    assert "web: does not wait" in said
     assert stage.asked[0][2]["certificate_force"] is True
     assert "cAnArY" not in str(stage.asked), "these become arguments of a process"
     assert len(stage.requests) == 1

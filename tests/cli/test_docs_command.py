@@ -418,7 +418,7 @@ def test_tasks_that_have_changed_ask_for_a_look_at_what_is_done_by_hand(built: P
     tasks.write_text("# Gently.\n- name: Drain\n  command: /bin/drain\n")
     assert run("check")[0] == 0, "a comment changes nothing"
     tasks.write_text("- name: Drain\n  command: /bin/drain --now\n")
-    ask = "roles/drain/tasks has changed, and what is done by hand in its place has not"
+    ask = "roles/drain/tasks has changed, and its commands by hand have not"
     code, _, errors = run("check")
     assert code == ExitCode.DRIFT and ask in errors and "roles/drain/meta/step.yml" in errors
     edit(project / "roles/drain/meta/step.yml", "{{ drain_timeout }} s at most", "{{ drain_timeout }} s")
@@ -480,7 +480,7 @@ def test_pages_that_are_missing_or_left_over(built: Path, run: Run) -> None:
     found, output = drifted(run)
     assert found == [
         (f"docs/runbooks/{SLOW}.md", 1, "is missing"),
-        ("docs/runbooks/left_over.md", 1, "is of a runbook that is not there any more"),
+        ("docs/runbooks/left_over.md", 1, "is the page of a runbook that no longer exists"),
     ]
     assert len(output.splitlines()) == 2
 

@@ -790,7 +790,7 @@ def test_a_plan_refers_to_the_secrets_of_checks_and_a_rollback_takes_them_from_t
     back = play(book("rollback"))
     details = [step.detail for run in back.runs for service in run.services for step in service.steps]
     assert any("1 of 1 good answers" in one and "; not performed: asked (" in one for one in details), details
-    assert any("ready is asked without its query" in one for one in details), details
+    assert any("the ready check is made without its query" in one for one in details), details
 
     only = json.loads(plan.read_text())["plan"] | {"verify": json.loads(plan.read_text())["plan"]["verify"][:1]}
     plan.write_text(Plan(**only).sealed())

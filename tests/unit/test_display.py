@@ -179,7 +179,7 @@ def test_what_interrupts_a_run_is_shown() -> None:
         (ended("canceled", 130, "ended by SIGINT"), "Interrupted and put back (exit 130): blue serves 1.0."),
         (
             ended("rollback_failed", 5, "bad", f"pyrunbook recover {RUN} --rollback"),
-            "FAILED AND NOT PUT BACK (exit 5): blue serves 1.0. The lock stays held; nobody else starts on this.",
+            "FAILED AND NOT PUT BACK (exit 5): blue serves 1.0. The lock stays held, so no other run starts.",
         ),
         (ended("contained", 8, "vault: sealed"), "Contained (exit 8) in 12.0 s: blue serves 1.0."),
         (

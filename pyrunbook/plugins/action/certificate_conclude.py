@@ -11,12 +11,12 @@ from pyrunbook.plugins.step_action import StepAction
 
 
 class ActionModule(StepAction):
-    """A revocation that does not succeed is told and tried again next time; it fails no rotation.
+    """A revocation that fails is reported and tried again next time; the rotation does not fail with it.
 
-    Also of certificates that were not due: what they replaced last time may have outlived its overlap since. Where the
-    issuer's login is good for once, `certificate_stage` revokes: a second login would look like a theft.
+    Certificates that were not due are looked at, too: the overlap of what they replaced last time may be over. Where a
+    secret opens only one login, `certificate_stage` revokes, because a second login would look like a theft.
 
-    The result has `ended`, one line: what is served, or staged, now. Once it is there, all were proven.
+    The result has `ended`, one line: what is served, or staged, now. It is there only when all were proven.
     """
 
     def act(self, inputs: dict[str, Any], task_vars: dict[str, Any]) -> Iterator[dict[str, Any]]:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class ActionModule(StepAction):
-    """Brings to an end what `certificate_rotations` has found, one after the other; one that fails stops no other.
+    """Brings the rotations that `certificate_rotations` has found to an end; one that fails does not stop the others.
 
     A rotation that is under way ends forward where it was proven, back otherwise. With `undo` it goes back in any case,
     also where it has ended in success: the version that it replaced is deployed and proven again.
@@ -69,7 +69,7 @@ class ActionModule(StepAction):
                 done = going_back.undo(wanted, store, service.issuers, run, self.run_id)
             else:
                 done = going_back.settle(wanted, store, run)
-            # What was only discarded is not kept, so this run leaves nothing that can be brought back.
+            # A pair that was discarded is not kept, so nothing of this run can be brought back.
             try:
                 kept = any(each.run == self.run_id for each in store.read().retired)
             except Exception:

@@ -19,12 +19,12 @@ if TYPE_CHECKING:
 class ActionModule(StepAction):
     """The result has the names of the certificates to rotate (`due`), of those that are `waiting`, and all of them.
 
-    They were chosen by what preflight has seen and checked the window for. Refuses where another run has deployed one
-    of them since: two may begin in the same second, and only from here on one of them has the lock.
+    Preflight has chosen them and checked the window for them. Refuses where another run has deployed one of them since:
+    two runs may begin in the same second, and then only one of them has the lock from here on.
     """
 
     def act(self, inputs: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
-        """Read, and add it up. Where nothing is due, nothing will change, and there is nothing to record."""
+        """Read and record; where nothing is due, nothing will change, and nothing is recorded."""
         with certificates_of(self) as service:
             state = self.variable("service_certificate_state")
             if not state:
@@ -64,7 +64,7 @@ def record(service: ServiceCertificates, kept: Mapping[str, PairState]) -> dict[
 
 
 def _require_unchanged(name: str, seen: str, held: PairState) -> None:
-    """Refuse to act on a decision that was made of something else.
+    """Refuse where another version is deployed than the one that the decision was about.
 
     Raises:
         Refused: says what is deployed now.

@@ -17,9 +17,9 @@ from pyrunbook.run_contract import ENV_JOURNAL_BROKEN
 class ActionModule(StepAction):
     """The first half of the step `rollback_certs`; `certificate_put_back` reads its result.
 
-    It has `rotations`: for each certificate the `run` to go back on, whether to do so although it was proven (`undo`),
-    and what that run has deployed (`new`); `stays`, a line for each certificate that is left as it is; `due`, those
-    that would have to be rotated; `outcome` and `cause`, should nothing follow; and whether it was `refused`.
+    It has `rotations`: for each certificate the `run` to put back, whether to do so although it was proven (`undo`),
+    and the version that this run has deployed (`new`); `stays`, a line for each certificate that is left alone; `due`,
+    those that are due now; `outcome` and `cause`, in case this is the last step; and whether it was `refused`.
     """
 
     CHANGES = False
@@ -43,7 +43,7 @@ class ActionModule(StepAction):
             for name, one in state["certificates"].items():
                 current, replaced = one["standing"]["current"], [r for r in one["retired"] if r["run"] == rotation]
                 if one["standing"]["run"]:
-                    # What another run has staged for later stays.
+                    # What another run has staged, to be deployed later, stays.
                     if one["standing"]["run"] in (rotation, self.run_id) or not one["staged"]:
                         found[name] = self._under_way(one["standing"], rotation, undo=undo)
                 elif undo and replaced:
@@ -74,6 +74,6 @@ class ActionModule(StepAction):
                 yield record(service, {each.name: service.store(each).read() for each in service.wanted})
 
     def _under_way(self, standing: dict[str, Any], rotation: str, *, undo: bool) -> dict[str, Any]:
-        """A rotation that has not ended; an undo that died goes on where it stood."""
+        """A rotation that has not ended, or an undo that died and is resumed."""
         resumed = undo and standing["run"] == self.run_id != rotation
         return {"run": rotation if resumed else standing["run"], "undo": resumed, "new": standing["new"]}

@@ -11,7 +11,7 @@ from pyrunbook.plugins.step_action import StepAction
 class ActionModule(StepAction):
     """Nothing that serves changes. In check mode nothing is asked of the issuer.
 
-    Where the login is good for once, what was replaced long enough ago is revoked here, in the same session.
+    Where a secret opens only one login, what was replaced long enough ago is revoked in it as well.
     """
 
     ARGUMENTS = {"name": {"type": "str", "required": True}}

@@ -29,10 +29,10 @@ class ActionModule(StepAction):
 
 
 def state_of(service: ServiceCertificates, given: dict[str, Any]) -> dict[str, Any]:
-    """What was seen of the certificates, what follows, and what preflight has to check.
+    """What was seen of the certificates, what is to be done, and which window preflight has to check.
 
-    What is not due needs no window, and what would expire before it opens does not wait for it: `window` is `always`
-    then. Where all that is due has to wait, preflight refuses by the window.
+    No window is needed (`window` is `always`) where nothing is due, or where what is due would expire before it opens.
+    Where everything that is due has to wait, preflight refuses.
 
     Args:
         given: inputs of the role `certificate_state`, in place of what the host's variables have.
@@ -102,10 +102,10 @@ def _require_ended(seen: CertificateStatus, run: str) -> None:
 
 
 def _require_logins(service: ServiceCertificates, due: list[str]) -> None:
-    """Refuse to begin where the issuer's secret opens fewer logins than there are certificates to issue.
+    """Refuse to issue more than one certificate with a secret that opens only one login.
 
     Raises:
-        Refused: the second login would look as if the first had been a theft.
+        Refused: the second login would look as if somebody had stolen the secret.
     """
     for issuer in {service.named(name).issuer for name in due}:
         names = [name for name in due if service.named(name).issuer == issuer]

@@ -78,7 +78,7 @@ class ActionModule(StepAction):
         if missed:
             failure = FailedAndPutBack(
                 f"not all of the evidence could be collected: {'; '.join(missed)}",
-                means=f"What could is in {archive}, SHA-256 {digest}.",
+                means=f"What could be collected is in {archive}, SHA-256 {digest}.",
                 next_step="collect the rest by hand, before logs are rotated",
             )
             failure.evidence = proof
@@ -114,7 +114,7 @@ class ActionModule(StepAction):
     def _in_cluster(self) -> tuple[dict[str, str], list[str]]:
         """Pods and events of the namespace, and the last lines of each container of the service's colors.
 
-        Of a pod only what is no configuration: its environment may hold secrets.
+        Of a pod only its name and status: its configuration may hold secrets.
         """
         texts: dict[str, str] = {}
         missed: list[str] = []
@@ -156,7 +156,7 @@ def _machine() -> dict[str, Any]:
 
 
 def _served(certificates: list[dict[str, Any]]) -> dict[str, Any]:
-    """The certificates that are served now; whether a client accepts them is the validation's to say."""
+    """The certificates that are served now; the step that validates says whether a client accepts them."""
     from pyrunbook.pki.served import Address, look
 
     found = {}
@@ -168,7 +168,7 @@ def _served(certificates: list[dict[str, Any]]) -> dict[str, Any]:
 
 
 def _answers(url: str, paths: list[str]) -> dict[str, Any]:
-    """What the service answers to each path; that it does not is an answer, too."""
+    """What the service answers to each path, or why it does not answer."""
     import http.client
     import urllib.error
     import urllib.request

@@ -16,7 +16,7 @@ class ActionModule(StepAction):
     CONCLUDES = True
 
     def act(self, inputs: dict[str, Any], task_vars: dict[str, Any]) -> Iterator[dict[str, Any]]:
-        """Free the lock, except where something was left that nobody may build on, and record the outcome."""
+        """Free the lock, unless what was there could not be put back, and record the outcome."""
         end = inputs if inputs["conclude_incident"] == "none" else {**inputs, **self._of_incident(inputs)}
         outcome, cause = Outcome(end["conclude_outcome"]), end["conclude_cause"]
         if inputs["conclude_locked"] and outcome != Outcome.ROLLBACK_FAILED:

@@ -1,4 +1,4 @@
-"""Action plugin: what is wrong with the issuers of a service, each thing told apart, with what to do."""
+"""Action plugin: what is wrong with the issuers of a service, problem by problem, and what to do about each."""
 
 from __future__ import annotations
 

@@ -28,9 +28,9 @@ from pyrunbook.run_contract import ENV_MODE
 
 
 class ActionModule(StepAction):
-    """The step `preflight`: first what needs no service, then the lock, then what is refused under the lock.
+    """The step `preflight`: first the checks that need no service, then the lock, then the checks of the service.
 
-    What is refused under the lock gives it back. The result carries `window` and `attestations` for the journal, and
+    Where one of those refuses, the lock is freed again. The result has `window` and `attestations` for the journal, and
     `facts`: the variables that the later steps and the titles use.
     """
 
@@ -71,7 +71,7 @@ class ActionModule(StepAction):
 
     @contextmanager
     def _lock(self) -> Iterator[list[bool]]:
-        """Give the lock back when something is refused; not where this run had it before it began."""
+        """Free the lock when something is refused, unless an earlier attempt of this run had taken it."""
         taken: list[bool] = []
         try:
             yield taken
@@ -83,7 +83,7 @@ class ActionModule(StepAction):
                     self.platform.unlock()
                 except Exception as second:
                     if isinstance(error, PyrunbookError):
-                        error.means = f"{error.means}\nThe lock was not given back: {second}".strip()
+                        error.means = f"{error.means}\nThe lock could not be freed: {second}".strip()
             raise
 
     def _look_at_certificates(self, facts: dict[str, Any], asked: dict[str, Any]) -> dict[str, Any]:
@@ -97,7 +97,7 @@ class ActionModule(StepAction):
     def _may_start(self, runbook: catalog.Runbook, asked: dict[str, Any], due: dict[str, Any]) -> dict[str, Any]:
         """The window and the attestations, as the journal records them; a recovery needs neither.
 
-        What is not due needs no window, and what would expire before it opens does not wait for it.
+        No window is needed where nothing is due, or where a certificate would expire before it opens.
         """
         evidence: dict[str, Any] = {"operator": guards.operator(), "machine": socket.gethostname(), "attested": []}
         if asked["recovery"]:
@@ -140,7 +140,7 @@ class ActionModule(StepAction):
     def _check_service(
         self, facts: dict[str, Any], asked: dict[str, Any], *, resumed: bool
     ) -> Iterator[dict[str, Any]]:
-        """What can be refused of the release, the color that serves, the checks and the service's address."""
+        """Refuse what is wrong with the release, the color that serves, the checks and the service's address."""
         platform, known = self.platform, {name: facts[name] for name in ("service_state", "service_active_color")}
         if asked["deploys"]:
             manifests = self.variable("deploy_green_manifests") or []
@@ -166,13 +166,13 @@ class ActionModule(StepAction):
         return [HttpCheck.parse(check) for check in self.variable("service_checks", validate_release=release) or []]
 
     def _check_checks(self, release: str) -> None:
-        """Refuse checks and hooks that could not be performed after the switch."""
+        """Refuse checks and hooks that would turn out to be wrong only after the switch."""
         named = ("validate_preview_hooks", "validate_service_hooks")
         scripts = [hook for name in named for hook in self.variable(name, validate_release=release) or []]
         verification.read(self.variable("service_checks", validate_release=release) or [], scripts)
 
     def _check_inventory(self, name: str, *, complete: bool, recovery: bool) -> None:
-        """Read what the inventory says of the service; where something is put back, only what is missing counts."""
+        """Read what the inventory says of the service; to put something back, only what is missing is refused."""
         if recovery and not (complete and service.missing(self.variables)):
             return
         said: dict[str, Any] = {key: None for key in self.variables if key.startswith(("service_", "update_"))}
@@ -188,7 +188,7 @@ class ActionModule(StepAction):
         service.read(name, said, sources, complete=complete, unresolved=unresolved)
 
     def _check_inputs(self, runbook: catalog.Runbook) -> None:
-        """Validate what was given for the runbook and all its steps, wherever it was given, before the first step."""
+        """Validate the inputs of the runbook and of all its steps, wherever they were given, before the first step."""
         given: dict[str, Any] = {}
         spec: dict[str, dict[str, Any]] = {}
         for name, option in _specified(runbook).items():
@@ -196,7 +196,7 @@ class ActionModule(StepAction):
                 continue
             try:
                 given[name] = self._templar.template(self.variables[name])
-            except AnsibleError:  # it depends on what the run has yet to find out; its step validates it
+            except AnsibleError:  # it depends on what the run does not know yet; its step validates it
                 continue
             spec[name] = {key: option[key] for key in ("type", "choices", "elements") if option.get(key) is not None}
         messages = [
@@ -207,7 +207,7 @@ class ActionModule(StepAction):
             )
             for told in ArgumentSpecValidator(spec).validate(given).error_messages
         ]
-        # A recovery brings to an end what was given to the run that it is about.
+        # A recovery takes the inputs of the run that it brings to an end.
         if os.environ.get(ENV_MODE) != "recover":
             messages += [f"{name} is missing (-e {name}=…)" for name in runbook.needed if name not in self.variables]
         if messages:

@@ -21,7 +21,7 @@ class ActionModule(StepAction):
     CHANGES = False
 
     def act(self, inputs: dict[str, Any], task_vars: dict[str, Any]) -> Iterator[dict[str, Any]]:
-        """Keep the release, or put back what was there. Clients see a bad release meanwhile: nothing is read early."""
+        """Keep the release, or put back what was there. Nothing is read before: clients may see a bad release."""
         failed = self.variable("ansible_failed_result") or {}
         yield {
             "outcome": "rollback_failed",
@@ -82,17 +82,17 @@ class ActionModule(StepAction):
         return plan.unseal(text, f"the plan {plan_id} kept at {service}") if text else None
 
     def _with_query(self, section: dict[str, Any]) -> Iterator[dict[str, Any]]:
-        """Complete the address that is asked whether the color is ready: a plan does not have its query."""
+        """Complete the address of the ready check: the plan keeps it without its query, which may be secret."""
         ready = section.get("ready") or {}
         if kept_checks.REFERENCES in ready:
             known, why = self.inventory_checks(self.variables.get("service_ready_check"))
             query = str(known[0].get("path", "")).partition("?")[2] if known else ""
             ready["url"] += f"?{query}" if query else ""
             if not query:
-                yield {"detail": f"ready is asked without its query ({why or 'the inventory has none'})"}
+                yield {"detail": f"the ready check is made without its query ({why or 'the inventory has none'})"}
 
     def _verify(self, recorded: plan.Plan) -> dict[str, Any]:
-        """Perform the plan's checks. One that the inventory no longer completes is left out, and named."""
+        """Perform the plan's checks. One that misses something in the inventory is left out, and named."""
         checks = recorded.verify or []
         missing: list[str] = []
         if any(kept_checks.REFERENCES in check for check in checks):

@@ -17,7 +17,7 @@ class ActionModule(StepAction):
     """The step `secure_mode`. The switch alone proves nothing: what counts is what the service answers."""
 
     CHANGES = False
-    """To contain is like putting back: it is done also when nothing can be recorded. Switching off is not."""
+    """Switching it on is like putting back: it is done although nothing can be recorded. Switching it off is not."""
 
     def act(self, inputs: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
         """Switch, then ask the service until it says so."""

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class ActionModule(StepAction):
-    """Fails with everything that a rotation would fail on; one trial says nothing about the others."""
+    """Fails with everything that a rotation would fail on; after a failed trial the others are still made."""
 
     CHANGES = False
 
@@ -86,7 +86,7 @@ class ActionModule(StepAction):
 
 
 def _identity(entry: dict[str, Any]) -> tuple[str, ...]:
-    """What tells one signing key from another, whatever it is called."""
+    """What is the same for two names of one signing key."""
     if entry.get("kind") == "files":
         return (str(Path(str(entry.get("directory"))).expanduser().resolve()),)
     return str(entry.get("issuer")), str(entry.get("mount", "transit")).strip("/"), str(entry.get("key"))

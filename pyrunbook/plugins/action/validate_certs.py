@@ -10,7 +10,7 @@ from pyrunbook.plugins.step_action import StepAction
 
 
 class ActionModule(StepAction):
-    """Passes only when every look at every certificate passed; what could not be measured is no pass."""
+    """Passes only when every look at every certificate passed; one that could not be made has not passed."""
 
     CHANGES = False
 
