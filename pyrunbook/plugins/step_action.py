@@ -130,12 +130,7 @@ class StepAction(ActionBase):
         return HttpCheck.parse(self.variable("service_ready_check") or {"name": "ready", "path": "/ready"})
 
     def variable(self, name: str, **known: Any) -> Any:
-        """A variable of the host, templated and as plain data; `None` where it is not defined.
-
-        Args:
-            name: of the variable.
-            known: more variables, for its template.
-        """
+        """A variable of the host as plain data, templated with others that are `known`; `None` where not defined."""
         return self._templated(name, self.variables[name], known) if name in self.variables else None
 
     def listed(self, name: str) -> list[dict[str, Any]]:
@@ -164,15 +159,7 @@ class StepAction(ActionBase):
         return [*secret_values(self.variables), *self._found_secrets]
 
     def on_target(self, name: str, arguments: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
-        """Call a function on the service's machine; see `target_program.call`.
-
-        Args:
-            name: of the function, such as `host_slot`.
-            arguments: its arguments.
-            task_vars: the variables of the host.
-
-        Returns:
-            Its result.
+        """Call a function such as `host_slot` on the service's machine, and return its result (`target_program.call`).
 
         Raises:
             FailedOnTarget: it failed.
@@ -224,6 +211,27 @@ class StepAction(ActionBase):
     def contained(self) -> bool:
         """Whether the step `secure_mode` has seen the service in secure mode."""
         return bool((self.variable("__secure_mode") or {}).get("contained"))
+
+    def recorded(self, evidence: dict[str, Any]) -> dict[str, Any]:
+        """Write evidence of one part of a step to the journal at once: the step may be killed before its next part.
+
+        Returns:
+            what the task's result still has to bring there: nothing, or all of it where it could not be written.
+        """
+        from pyrunbook.journal import Journal, JournalError
+        from pyrunbook.plugins import selection
+
+        include, name = selection.outermost_include(self._task), self._task.get_name().rpartition(" : ")[2]
+        if include is None or self.check_mode:
+            return evidence
+        try:
+            with Journal.open() as journal:
+                journal.hide(*self.secrets)
+                service = str(self.variables["inventory_hostname"])
+                journal.add_evidence(self.run_id, service, selection.step_id(include), name, evidence)
+        except JournalError:
+            return evidence
+        return {}
 
     def _shell(self, script: str) -> tuple[int, str]:
         done = self._low_level_execute_command(script)

@@ -20,10 +20,11 @@ from test_host_pair import in_process
 from tls_under_test import TlsServer
 
 from pyrunbook import places
+from pyrunbook.journal import Journal, RunStart
 from pyrunbook.pki.issuers import Issued
 from pyrunbook.pki.issuers.local_ca import LocalAuthority
 from pyrunbook.pki.pair import Pair
-from pyrunbook.plugins import target_program
+from pyrunbook.plugins import selection, target_program
 from pyrunbook.plugins.action import (
     certificate_conclude,
     certificate_deploy,
@@ -128,7 +129,7 @@ def task(
         inputs = {name if name.startswith("__") else f"{role}_{name}": value for name, value in arguments.items()}
         inputs.setdefault("__rotate_certs", {"due": ["public"], "waiting": [], "certificates": ["public"]})
         given: Any = SimpleNamespace(
-            args=own, check_mode=check_mode, async_val=0, action="it", environment=None,
+            args=own, check_mode=check_mode, async_val=0, action="it", environment=None, get_name=lambda: "it : Do it",
             _role=SimpleNamespace(_role_path=str(ROLES / role)),
         )  # fmt: skip
         action = plugin.ActionModule(given, MagicMock(), MagicMock(), MagicMock(), templar, MagicMock())
@@ -162,6 +163,39 @@ def put_back(
     if found.get("failed"):
         return found
     return task(certificate_put_back, check_mode, __rollback_certs=found, rotation=rotation)
+
+
+def test_a_step_that_is_killed_between_two_certificates_leaves_the_evidence_of_the_first(
+    task: Task, inventory: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("second", "third"):
+        entry = {**inventory["service_certificates"][0], "name": name, "directory": str(tmp_path / name)}
+        inventory["service_certificates"].append(entry)
+    found = {"outcome": "rollback_failed", "cause": "", "stays": [], "due": [], "refused": False}
+    found["rotations"] = {name: {"run": "run0", "undo": True, "new": "0b"} for name in ("public", "second", "third")}
+
+    def settle(_action: Any, _service: Any, wanted: Any, _rotation: Any) -> dict[str, Any]:
+        if wanted.name == "third":
+            raise SystemExit("killed")
+        return {"changed": True, "detail": "served again", "serial": "0a", "evidence": {"serial": "0a"}, "kept": True}
+
+    monkeypatch.setattr(certificate_put_back.ActionModule, "_put_back", settle)
+    monkeypatch.setattr(selection, "outermost_include", lambda _: SimpleNamespace(tags=["always", "rollback"]))
+    with Journal.open() as journal:
+        journal.start_run(RunStart(
+            id="run1", runbook="maintenance/certificate_rollback", operator="ada", machine="ops1", pid=1,
+            process_started=1.0, inventory="i", inputs={}, strategy=None, only_steps=None, check_mode=False,
+            mode="rollback", rollback_of="run0",
+        ))  # fmt: skip
+        journal.add_service("run1", "web", "host")
+        with pytest.raises(SystemExit):
+            task(certificate_put_back, task_vars={"inventory_hostname": "web"}, __rollback_certs=found, rotation="run0")
+        kept = [(each.step, each.name, each.value) for each in journal.get("run1").services[0].evidence]
+    proof = {"serial": "0a"}
+    assert kept == [
+        ("rollback", "Do it", {"public": proof, "undoable": True}),
+        ("rollback", "Do it", {"second": proof, "undoable": True}),
+    ]
 
 
 # --- the decision ----------------------------------------------------------------------------------------------------

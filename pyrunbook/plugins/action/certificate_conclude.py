@@ -53,5 +53,5 @@ class ActionModule(StepAction):
             "changed": done.changed or ended.changed,
             "serial": done.serial,
             "detail": "; ".join(each for each in (done.detail, ended.describe()) if each),
-            "evidence": {name: {**done.evidence, "overlap": ended.as_json()}},
+            "evidence": self.recorded({name: {**done.evidence, "overlap": ended.as_json()}}),
         }

@@ -44,7 +44,8 @@ class ActionModule(StepAction):
                     failures[name] = error if isinstance(error, PyrunbookError) else FailedAndNotPutBack(str(error))
                     continue
                 kept = kept or done.pop("kept", False)
-                yield {**done, "evidence": {name: done.get("evidence", {}), "undoable": kept}}
+                proof = {name: done.get("evidence", {}), "undoable": kept}
+                yield {**done, "evidence": self.recorded(proof)}
                 told.append(f"{name}: {done['detail']}")
                 # What was proven before its run died has gone forward; anything else has gone back.
                 back = back or rotation["undo"] or done.get("serial") != rotation["new"]
