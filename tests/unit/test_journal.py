@@ -200,6 +200,22 @@ def test_a_whole_run(journal: Journal) -> None:
     assert as_dict["services"][0]["steps"][0]["started"].endswith("Z")
 
 
+def test_what_is_written_together_is_there_whole_or_not_at_all(journal: Journal, url: str) -> None:
+    journal.start_run(START)
+    with pytest.raises(JournalError, match="has no service"), journal.together():
+        journal.add_service(START.id, "web", "host")
+        journal.conclude(START.id, "shop", "succeeded")
+    assert not journal.get(START.id).services
+    with journal.together():
+        journal.add_service(START.id, "web", "host")
+        journal.start_step(START.id, "web", "backup", "Back up")
+        with Journal.open(url) as other:
+            assert not other.get(START.id).services
+    assert [step.step for step in journal.get(START.id).services[0].steps] == ["backup"]
+    journal.end_step(START.id, "web", "backup", "ok")
+    assert journal.get(START.id).services[0].steps[0].outcome == "ok"
+
+
 def test_an_unannounced_end_of_a_step_is_kept(journal: Journal) -> None:
     journal.start_run(START)
     journal.add_service(START.id, "s", "host")

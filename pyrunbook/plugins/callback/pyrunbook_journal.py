@@ -91,7 +91,6 @@ class CallbackModule(CallbackBase):
         self.concluded: set[str] = set()
         self.failures: dict[str, tuple[str, str]] = {}
         self.changed: set[str] = set()
-        self.matched = False
         self.secrets = Secrets()
         self.wanted: dict[str, str] = {}  # id and title of the steps that this play does where nothing fails
         self.begun: dict[str, set[str]] = {}
@@ -130,12 +129,14 @@ class CallbackModule(CallbackBase):
         from pyrunbook.plugins.before_forks import prepare
 
         prepare(play, next(iter(services.values()), {}))
-        for service, values in services.items():
-            self.matched = True
-            platform = str(values.get("service_platform", "unknown"))
-            self.journal.add_service(self.run_id, service, platform)
+        platforms = {service: str(values.get("service_platform", "unknown")) for service, values in services.items()}
+        for service, platform in platforms.items():
             if platform == "kubernetes":
-                self._prepare_kubernetes(values)
+                self._prepare_kubernetes(services[service])
+        with self.journal.together():
+            for service, platform in platforms.items():
+                self.journal.add_service(self.run_id, service, platform)
+        for service, platform in platforms.items():
             self._emit(ServiceStarted, service=service, platform=platform)
 
     def _begin(self, runbook: str, variables: Any) -> None:
@@ -259,18 +260,19 @@ class CallbackModule(CallbackBase):
             return
         outcomes: list[Outcome] = []
         left_out = [told for service in run.services if (told := self._untold(service))]
-        for service in run.services:
-            outcome, cause = self._outcome(service, stats)
-            if outcome is None:
-                continue  # changed and not concluded: recovery decides
-            if service.outcome is None:
-                self.journal.conclude(self.run_id, service.service, outcome, cause)
-            outcomes.append(outcome)
-        if len(outcomes) < len(run.services):
-            self._emit(RunLeft)
-        else:
-            causes = [cause for _, cause in self.failures.values() if cause]
-            self._end_run(worst(outcomes), next(iter([*causes, *left_out]), None))
+        with self.journal.together():
+            for service in run.services:
+                outcome, cause = self._outcome(service, stats)
+                if outcome is None:
+                    continue  # changed and not concluded: recovery decides
+                if service.outcome is None:
+                    self.journal.conclude(self.run_id, service.service, outcome, cause)
+                outcomes.append(outcome)
+            if len(outcomes) < len(run.services):
+                self._emit(RunLeft)
+            else:
+                causes = [cause for _, cause in self.failures.values() if cause]
+                self._end_run(worst(outcomes), next(iter([*causes, *left_out]), None))
         if not os.environ.get(ENV_EVENTS):
             self._tell_not_begun({service.service for service in run.services})
         if left_out:
@@ -333,12 +335,13 @@ class CallbackModule(CallbackBase):
         current = self.steps.get(host)
         if include is None or (current is not None and current.include._uuid == include._uuid):
             return current
-        self._end_step(host)
         self._hide(self._variables(host, task))  # those of the role, too
         step = StepProgress(selection.step_id(include), self._title(include, host), include)
+        with self.journal.together():
+            self._end_step(host)
+            self.journal.start_step(self.run_id, host, step.id, step.title)
         self.steps[host] = step
         self.begun.setdefault(host, set()).add(step.id)
-        self.journal.start_step(self.run_id, host, step.id, step.title)
         self._emit(StepStarted, service=host, step=step.id, title=step.title)
         return step
 
@@ -398,8 +401,9 @@ class CallbackModule(CallbackBase):
         return known
 
     def _end_steps(self) -> None:
-        for host in list(self.steps):
-            self._end_step(host)
+        with self.journal.together():
+            for host in list(self.steps):
+                self._end_step(host)
 
     # --- results ---------------------------------------------------------------------------------------------------
 
@@ -444,9 +448,9 @@ class CallbackModule(CallbackBase):
         if error is not None and host not in self.failures:
             kind = "unreachable" if outcome == "unreachable" else step.id
             self.failures[host] = ("preflight" if step.include._role_name == "preflight" else kind, error)
-        if data.get("_ansible_no_log"):
-            return
-        self._record(host, step, task, data)
+        if not data.get("_ansible_no_log"):
+            with self.journal.together():
+                self._record(host, step, task, data)
 
     def _record(self, host: str, step: StepProgress, task: Any, data: dict[str, Any]) -> None:
         if evidence := data.get("evidence"):
