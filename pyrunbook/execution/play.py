@@ -63,7 +63,7 @@ class Request:
         diff: show differences.
         verbosity: number of `-v`.
         timeout: seconds until the play is ended, or `None`.
-        told: the prompts of the play (`vars_prompt`), as regular expressions, to the answers.
+        told: answers to the play's prompts (`vars_prompt`), by the regular expression of the prompt.
         undone_by: id of the runbook that puts back what a play of this one left in the middle.
     """
 
@@ -112,8 +112,8 @@ def environment(request: Request, events: Path, sockets: Path) -> dict[str, str]
     Args:
         request: what is run.
         events: the file that the journal callback appends events to.
-        sockets: where ssh keeps the connections that the tasks of this play share. They are no other run's: each run
-            ends its own when it is over.
+        sockets: where ssh keeps the connections that the tasks of this play share. No other run uses them: each run
+            closes its own at its end.
     """
     config = places.ansible_config().resolve()
     used = places.in_use()
@@ -266,7 +266,7 @@ def perform(request: Request, on_event: Callable[[dict[str, Any]], None], cancel
                 settings={"pexpect_timeout": POLL, "job_timeout": request.timeout or 0, "suppress_output_file": True},
                 quiet=True,
                 status_handler=_without_environment,
-                omit_event_data=True,  # it learns which tasks there are, not what they got and gave
+                omit_event_data=True,  # it is told the tasks, but not their arguments and results
                 event_handler=heard,
                 cancel_callback=canceled,
             )

@@ -150,7 +150,7 @@ def bring_to_an_end(request: Request, signals: Signals, tell: Listener) -> Resul
 
 
 def _performed(request: Request, on_event: Listener, canceled: Callable[[], bool]) -> Ended:
-    """`perform`; when it fails itself, the play has ended too, and the journal knows what it did by then."""
+    """`perform`; where ansible-runner itself fails, the play has ended, too, and the journal knows what it had done."""
     try:
         return perform(request, on_event, canceled)
     except Exception as error:
@@ -271,7 +271,7 @@ def verified(service: ServiceRun) -> bool:
     said = [
         step.outcome for step in service.steps if step.step == STEP_VERIFY and step.outcome not in (None, "skipped")
     ]
-    # The step that puts back begins with a look whether it has to.
+    # The step that puts back looks first whether it has to: it may have kept the release.
     ends = {e.attempt: e.value["outcome"] for e in service.evidence if e.step == STEP_CONCLUDE and "outcome" in e.value}
     begun = {step.attempt for step in service.steps if step.step == STEP_ROLLBACK}
     put_back = {attempt for attempt in begun if ends.get(attempt) not in (Outcome.SUCCEEDED, Outcome.NOT_CLEANED_UP)}
@@ -356,7 +356,7 @@ def put_back(
 
 
 def _keeps_verified(request: Request) -> bool:
-    """Whether the runbook that puts back can be told what stays; any other sees that from what it finds."""
+    """Whether the runbook that puts back can be told what stays; any other decides that by itself."""
     with contextlib.suppress(PyrunbookError, OSError):  # the rollback is not to depend on it
         return catalog.load().get(request.undone_by).keeps_verified
     return False
