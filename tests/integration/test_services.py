@@ -62,6 +62,12 @@ def test_services_are_updated_one_after_another_until_one_fails(two: tuple[Sandb
     assert outcomes == [("shop", "succeeded"), ("web", "rolled_back")]
     assert told["outcome"] == "rolled_back"
     assert "shop: green serves 1.1.0, blue is gone; web: blue serves 1.0.4" in mixed.stdout.splitlines()[-3]
+    # The report says how to undo what stays, and that is so.
+    undo = f"pyrunbook rollback {told['id']} --limit shop"
+    assert f"stays on shop. To put back what was there before it:\n\n```bash\n{undo}\n" in web.ask("report", "latest")
+    undone = web.run(*undo.split()[1:], "--yes")
+    assert undone.returncode == 0, undone.stdout + undone.stderr
+    assert serves(shop) == serves(web) == ("blue", "1.0.4")
 
 
 def test_a_single_step_is_guarded_and_recorded_and_claims_no_more_than_it_did(sandbox: Sandbox) -> None:
