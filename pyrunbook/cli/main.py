@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import gc
 import importlib
 import io
 import os
@@ -118,6 +119,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     if lost is not None and code is None:  # the exit code of a run or a check stays
         click.echo(f"Error: the output could not be written: {lost.strerror}", err=True)
         code = ExitCode.BAD_INPUT
+    gc.freeze()  # or Python looks at every object once more before it ends: 0.1 s
     sys.exit(int(code) if isinstance(code, int) else 0)
 
 

@@ -273,6 +273,7 @@ class CallbackModule(CallbackBase):
             else:
                 causes = [cause for _, cause in self.failures.values() if cause]
                 self._end_run(worst(outcomes), next(iter([*causes, *left_out]), None))
+        gc.freeze()  # or Python looks at every object once more before it ends
         if not os.environ.get(ENV_EVENTS):
             self._tell_not_begun({service.service for service in run.services})
         if left_out:
