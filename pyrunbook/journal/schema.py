@@ -99,16 +99,22 @@ services = Table(
 )
 
 
-def _of_service() -> ForeignKeyConstraint:
-    return ForeignKeyConstraint(["run_id", "service"], ["services.run_id", "services.service"])
+def _of_service(name: str, *columns: Column[Any]) -> Table:
+    """A table of what belongs to a service of a run."""
+    return Table(
+        name,
+        metadata,
+        Column("id", Integer, primary_key=True),
+        Column("run_id", String(32), nullable=False),
+        Column("service", String(255), nullable=False),
+        *columns,
+        ForeignKeyConstraint(["run_id", "service"], ["services.run_id", "services.service"]),
+        Index(f"{name}_of_service", "run_id", "service"),
+    )
 
 
-steps = Table(
+steps = _of_service(
     "steps",
-    metadata,
-    Column("id", Integer, primary_key=True),
-    Column("run_id", String(32), nullable=False),
-    Column("service", String(255), nullable=False),
     Column("step", Text, nullable=False),
     Column("title", Text, nullable=False),
     Column("attempt", Integer, nullable=False),
@@ -118,34 +124,18 @@ steps = Table(
     Column("outcome", String(32)),
     Column("detail", Text, nullable=False),
     Column("error", Text),
-    _of_service(),
-    Index("steps_of_service", "run_id", "service"),
 )
-
-attestations = Table(
+attestations = _of_service(
     "attestations",
-    metadata,
-    Column("id", Integer, primary_key=True),
-    Column("run_id", String(32), nullable=False),
-    Column("service", String(255), nullable=False),
     Column("name", Text, nullable=False),
     Column("by", Text, nullable=False),
     Column("at", Instant, nullable=False),
-    _of_service(),
-    Index("attestations_of_service", "run_id", "service"),
 )
-
-evidence = Table(
+evidence = _of_service(
     "evidence",
-    metadata,
-    Column("id", Integer, primary_key=True),
-    Column("run_id", String(32), nullable=False),
-    Column("service", String(255), nullable=False),
     Column("step", Text, nullable=False),
     Column("name", Text, nullable=False),
     Column("value", JSON, nullable=False),
     Column("attempt", Integer, nullable=False),
     Column("at", Instant, nullable=False),
-    _of_service(),
-    Index("evidence_of_service", "run_id", "service"),
 )

@@ -16,22 +16,29 @@ USES_PLUGINS = trust_as_template("{{ lookup('env', 'HOME') | default('') | trim 
 """Has Ansible import its filters, tests and lookups, which it does when the first template of a process names one."""
 
 
-def prepare(play: Any, variables: dict[str, Any]) -> None:
+def prepare(play: Any, services: list[dict[str, Any]]) -> None:
     """Import what the workers would import, and keep the garbage collector off what they share with this process.
 
     Args:
         play: about to begin.
-        variables: of one of its services.
+        services: the variables of each.
     """
     for name in sorted({str(task.action) for task, _ in tasks_of(play.compile())}):
         with suppress(Exception):  # a task that names no plugin is Ansible's to tell
             action_loader.get_with_context(name, class_only=True)
-    connection_loader.get_with_context(str(variables.get("ansible_connection") or "ssh"), class_only=True)
+    for name in {str(variables.get("ansible_connection") or "ssh") for variables in services}:
+        connection_loader.get_with_context(name, class_only=True)
     shell_loader.get_with_context("sh", class_only=True)
     Templar(loader=play.get_loader(), variables={}).template(USES_PLUGINS)
-    if variables.get("service_platform") == "host":
-        import pyrunbook.platforms.host  # noqa: F401
+    for variables in services:
+        if variables.get("service_platform") == "host":
+            import pyrunbook.platforms.host
 
-        target_program.program()
+            target_program.program()
+        elif variables.get("service_platform") == "kubernetes":
+            import pyrunbook.platforms.kubernetes  # noqa: F401
+            from pyrunbook.kubernetes import client
+
+            client.prepare(variables.get("service_kubeconfig"), variables.get("service_context"))  # 46 ms a task
     gc.collect()
     gc.freeze()

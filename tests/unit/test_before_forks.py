@@ -17,7 +17,7 @@ from pyrunbook.plugins import before_forks
 
 init_plugin_loader()
 tasks = [SimpleNamespace(action="drain"), SimpleNamespace(action="no_such_plugin")]
-before_forks.prepare(SimpleNamespace(compile=lambda: tasks, get_loader=DataLoader), {"ansible_connection": "local"})
+before_forks.prepare(SimpleNamespace(compile=lambda: tasks, get_loader=DataLoader), [{"ansible_connection": "local"}])
 known = set(sys.modules)
 if os.fork() == 0:
     Templar(loader=DataLoader(), variables={"a": "x"}).template(trust_as_template("{{ a | upper is match('X') }}"))
