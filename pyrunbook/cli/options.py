@@ -55,10 +55,7 @@ def verbosity_option(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def inventory_sources(given: tuple[str, ...]) -> tuple[str, ...]:
-    """The inventory sources to use, as absolute paths.
-
-    Args:
-        given: what the operator named: paths, or names of shipped inventories.
+    """The inventory sources to use, as absolute paths; given are paths, or names of shipped inventories.
 
     Raises:
         BadInput: there is no such inventory.

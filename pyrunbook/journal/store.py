@@ -241,10 +241,7 @@ class Journal:
     # --- reading -------------------------------------------------------------------------------------------------
 
     def get(self, wanted: str) -> Run:
-        """One run, with its services, steps, attestations and evidence.
-
-        Args:
-            wanted: its id, the beginning of an id that only one run has, or `latest`.
+        """The run of an id, of the beginning of one, or the `latest`: with services, steps, attestations and evidence.
 
         Raises:
             BadInput: no run, or several, begin so.
@@ -281,13 +278,9 @@ class Journal:
         service: str | None = None,
         outcome: Outcome | str | None = None,
     ) -> list[Run]:
-        """The last runs, newest first, with their services but without steps, attestations and evidence.
+        """The last `limit` runs, newest first, with their services but without steps, attestations and evidence.
 
-        Args:
-            limit: how many; all when `None`.
-            runbook: only runs of this one.
-            service: only runs that reached this one.
-            outcome: only runs that ended so.
+        All runs when `limit` is `None`; only runs of a runbook, that reached a service, or with an outcome, when given.
         """
         runs = schema.runs
         query = select(runs).order_by(runs.c.started.desc(), runs.c.id)

@@ -119,12 +119,8 @@ def recorded(run_id: str, service: str) -> Recorded | None:
 def decide_window(schedule: windows.Schedule, override: str) -> dict[str, Any]:
     """Whether the window is open long enough, as the journal records it.
 
-    Args:
-        schedule: when the runbook may run on the service.
-        override: why the run may start all the same; empty where it may not.
-
     Raises:
-        Refused: it is closed.
+        Refused: it is closed, and no `override` says why the run may start all the same.
     """
     decision = windows.decide(schedule, datetime.now(UTC))
     window = schedule.window.spec if schedule.window else None

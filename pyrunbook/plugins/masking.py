@@ -21,12 +21,7 @@ class Secrets(set[str]):
         self.update(environment_secrets(os.environ))
 
     def of_variables(self, variables: dict[str, Any], loader: Any) -> None:
-        """Add those among variables; templates are filled, where that asks nobody.
-
-        Args:
-            variables: of a host, of a task, or inputs.
-            loader: Ansible's, of the play.
-        """
+        """Add those among variables of a host or task, or among inputs; fill templates where that asks nobody."""
         templar = None
         for value in set(secret_values(variables)):
             if "{{" in value and not LOOKUP.search(value):

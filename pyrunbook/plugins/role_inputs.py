@@ -13,13 +13,9 @@ _Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 @cache
 def role_inputs(role: Path) -> dict[str, dict[str, Any]]:
-    """The inputs of a role, read once a process.
+    """The inputs of the role in a directory, read once a process: name to option, an Ansible argument spec.
 
-    Args:
-        role: its directory.
-
-    Returns:
-        Name to option, an Ansible argument spec (entry point `main`); empty where the role declares none.
+    They are those of the entry point `main`; none where the role declares none.
     """
     path = role / "meta" / "argument_specs.yml"
     if not path.is_file():

@@ -240,11 +240,8 @@ class StepAction(ActionBase):
     def inventory_checks(self, value: Any, **others: Any) -> tuple[list[dict[str, Any]], str]:
         """The checks of the inventory that those of a rollback plan refer to, and why some cannot be read.
 
-        A vault whose password is missing must not end a rollback, so these are no inputs.
-
-        Args:
-            value: as the inventory has it, with templates.
-            others: see `variable`.
+        A vault whose password is missing must not end a rollback, so these are no inputs. The value is as the inventory
+        has it, with templates; the others are variables for them.
         """
         found: list[dict[str, Any]] = []
         why = ""
@@ -304,10 +301,7 @@ class StepAction(ActionBase):
         return result
 
     def inputs_of(self, other: str = "") -> dict[str, Any]:
-        """The inputs of the role that the task stands in, as Ansible's own validation of a role would accept them.
-
-        Args:
-            other: name of another role, beside that one, whose inputs are wanted.
+        """The inputs of the task's role, or of another one beside it, as Ansible's own validation would accept them.
 
         Raises:
             BadInput: in the words of that validation.
