@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -25,7 +26,8 @@ KUBECTL_TASKS = 12
 REPETITIONS = 5
 ASKS = 30
 
-OURS: dict[str, Any] = {"kubernetes_lease": {"service": "{{ service_cluster }}", "state": "shown"}}
+OURS: dict[str, Any] = {"unlock": {}}
+"""Shows the lock: one GET."""
 DEBUG: dict[str, Any] = {"ansible.builtin.debug": {"msg": "agent-factory"}}
 
 
@@ -33,12 +35,8 @@ def measure() -> list[Figure]:
     """Play 60 of the cheapest tasks, 60 debug tasks, and none, by turns; ask the API by itself; do it with kubectl."""
     with own_cluster.running() as machine:
         service = machine.service(
-            service_cluster={
-                "kubeconfig": str(machine.api.kubeconfig),
-                "namespace": machine.api.namespace,
-                "name": "agent-factory",
-                "colors": {color: {"deployment": f"agent-factory-{color}"} for color in ("blue", "green")},
-            }
+            service_kubernetes_name="agent-factory",
+            service_colors={color: {"deployment": f"agent-factory-{color}"} for color in ("blue", "green")},
         )
         machine.write_inventory({"agent-factory": service})
         lease.acquire(machine.api.cluster(), "agent-factory", "00000000")
@@ -68,14 +66,20 @@ def measure() -> list[Figure]:
 
 
 def _play(machine: Machine, name: str, task: dict[str, Any], times: int) -> list[str]:
-    """Write a playbook with a task so many times, and give the argv that plays it."""
+    """Write a playbook with a step of so many tasks, and give the argv that plays it."""
+    role = machine.directory / "roles" / name
+    for part in ("tasks", "meta"):
+        (role / part).mkdir(parents=True)
+    shutil.copy(ROOT / "roles" / "unlock" / "meta" / "argument_specs.yml", role / "meta")
+    tasks = [{"name": f"{name} {number}", **task} for number in range(times)]
+    (role / "tasks" / "main.yml").write_text(yaml.safe_dump(tasks, sort_keys=False))
     play = {
         "name": f"Measure {name}",
         "hosts": "services",
         "gather_facts": False,
         # With this the journal is written and the client is built before the forks, as for a runbook.
         "vars": {"runbook_id": f"maintenance/measure_{name}"},
-        "tasks": [{"name": f"{name} {number}", **task} for number in range(times)],
+        "tasks": [{"name": name, "ansible.builtin.import_role": {"name": name, "rolespec_validate": False}}],
     }
     path = machine.directory / f"{name}.yml"
     path.write_text(yaml.safe_dump([play], sort_keys=False))
@@ -117,7 +121,7 @@ def judge(starts: dict[str, list[Start]], api: Sequence[tuple[float, float]], wh
     answer = min(standing)
     whole = each(walls["ours"], walls["none"], TASKS)
     note = (
-        f"{TASKS} tasks kubernetes_lease (one GET each) in a play, less a play without tasks, less the API's own "
+        f"{TASKS} tasks unlock (one GET each) in a play, less a play without tasks, less the API's own "
         f"{answer:.1f} ms for that\nGET on a standing connection; what a task does to connect counts as ours. {what}"
     )
     beyond = cheapest(walls["ours"], walls["none"], TASKS) - answer

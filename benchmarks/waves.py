@@ -46,18 +46,21 @@ def judge(one_by_one: list[Start], waves: list[Start], cores: int, what: str) ->
     Args:
         one_by_one: updates of two services, one after the other.
         waves: updates of all services, in two waves.
-        cores: of the machine; where they cannot do the work of a wave in the time, the ratio has no bound.
+        cores: of the machine; where they cannot do the work in the time, the ratio has no bound. What one service
+            waits for, all of a wave wait for together, and nothing is done meanwhile.
         what: the API, in words.
     """
     name = f"{SERVICES} services in waves of {WAVE} / two services one by one"
     walls, others = [one.wall for one in waves], [one.wall for one in one_by_one]
     work = min(one.processor for one in waves)
-    possible = work / cores <= BOUND * min(others)
+    waits = min(one.wall - one.processor for one in one_by_one)
+    least = waits + work / cores
+    possible = least <= BOUND * min(others)
     note = f"{' '.join(f'{s:.2f}' for s in walls)} s; {' '.join(f'{s:.2f}' for s in others)} s; {what}"
     if not possible:
         note += (
-            f"\nno bound: {work:.0f} s of processor time need {work / (BOUND * min(others)):.1f} processors, "
-            f"and there are {cores}"
+            f"\nno bound: {waits:.1f} s of waiting, and {work:.0f} s of processor time on {cores} processors, "
+            f"are {least:.1f} s"
         )
     return [
         ratio(PART, name, walls, others, BOUND if possible else None, note),

@@ -27,7 +27,7 @@ def wait_until(
         TimedOut: names what it waited for and what it saw last.
     """
     start = time.monotonic()
-    pause = 0.1
+    pause = 0.05
     while True:
         cluster.heartbeat()
         late = time.monotonic() - start >= timeout

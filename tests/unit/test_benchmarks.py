@@ -193,7 +193,7 @@ def test_a_first_request_that_nobody_saw_is_not_measured() -> None:
 def test_waves_are_bounded_where_the_processors_can_do_the_work(cores: int, verdict: Verdict) -> None:
     found = waves.judge([Start(20.0, 8.0)], [Start(40.0, 80.0)], cores, "an API")[0]
     assert found.verdict is verdict
-    assert ("there are 2" in found.note) is (cores == 2)
+    assert ("on 2 processors, are 52.0 s" in found.note) is (cores == 2)
 
 
 @pytest.mark.parametrize("wrong", [["--against", "/nowhere"], ["--against", ".", "--only", "1"], ["--pairs", "0"]])
