@@ -36,7 +36,11 @@ def measure() -> list[Figure]:
     with own_cluster.running() as machine:
         service = machine.service(
             service_kubernetes_name="agent-factory",
-            service_colors={color: {"deployment": f"agent-factory-{color}"} for color in ("blue", "green")},
+            service_url="http://127.0.0.1/",
+            service_colors={
+                color: {"url": "http://127.0.0.1/", "deployment": f"agent-factory-{color}"}
+                for color in ("blue", "green")
+            },
         )
         machine.write_inventory({"agent-factory": service})
         lease.acquire(machine.api.cluster(), "agent-factory", "00000000")

@@ -24,8 +24,8 @@ from pyrunbook.docs.markdown_text import cell, code, fence, link, plain_text
 from pyrunbook.docs.past_runs import PastRuns
 from pyrunbook.docs.run_commands import RunCommands
 from pyrunbook.docs.service_checks import checks_by_hand, performs_checks
-from pyrunbook.docs.steps import PLATFORMS, PageStep, Steps
-from pyrunbook.docs.target import Target
+from pyrunbook.docs.steps import PageStep, Steps
+from pyrunbook.docs.target import PLATFORMS, Target
 from pyrunbook.docs.wording import Wording
 from pyrunbook.redaction import redact_text
 
@@ -88,7 +88,7 @@ class RunbookPage:
         service = self.target.service
         shown = replace(service, variables=self._public(service.variables)) if service else None
         given = {
-            **{name: value for play in self.runbook.plays for name, value in play.variables.items()},
+            **self._of_plays,
             **step_variables,
             "runbook_id": self.runbook.id,
             "runbook_undone_by": self.runbook.metadata.undone_by,
@@ -97,6 +97,10 @@ class RunbookPage:
         return page_values(
             shown, self._public(defaults), self.target.project, self.target.inventory, self._public(given)
         )
+
+    @cached_property
+    def _of_plays(self) -> dict[str, Any]:
+        return {name: value for play in self.runbook.plays for name, value in play.variables.items()}
 
     def _public(self, variables: Mapping[str, Any]) -> dict[str, Any]:
         return {name: SECRET if name in self._hidden else value for name, value in variables.items()}
@@ -138,7 +142,7 @@ class RunbookPage:
 
     def _wording_of(self, step: Step) -> Wording:
         """The same for what a step says, which may name what the playbook sets for it."""
-        if not step.variables:
+        if step.variables.items() <= self._of_plays.items():
             return self.wording
         values = self._values_of(step.variables)
         values.unknown = self.values.unknown  # its blanks are the page's
@@ -148,7 +152,7 @@ class RunbookPage:
         """The page."""
         metadata = self.runbook.metadata
         run = RunCommands(self.runbook, self.target)
-        made = Steps(self.runbook, self._platforms, run, self._wording_of, self.past_runs)
+        made = Steps(self.runbook, self.target, self._platforms, run, self._wording_of, self.past_runs)
         steps, back = made.made(self._catalog_steps)
         first = next((step for step in steps if step.phase == Phase.PROCEDURE), None)
         people = (metadata, self.target.contacts, self.wording)

@@ -10,12 +10,10 @@ from pyrunbook.catalog.step_notes import ByHand
 from pyrunbook.docs.markdown_text import anchor, code, fence, link, plain_text
 from pyrunbook.docs.past_runs import PastRuns
 from pyrunbook.docs.run_commands import RunCommands
-from pyrunbook.docs.tasks_sum import tasks_sum
+from pyrunbook.docs.target import Target
 from pyrunbook.docs.wording import Wording
 from pyrunbook.redaction import redact_text
 from pyrunbook.windows import format_duration
-
-PLATFORMS = ("host", "kubernetes")
 
 
 @dataclass(frozen=True)
@@ -73,6 +71,7 @@ class Steps:
     """Makes the steps of a page."""
 
     runbook: Runbook
+    target: Target
     platforms: tuple[str, ...]
     commands: RunCommands
     wording_of: Callable[[Step], Wording]
@@ -115,8 +114,7 @@ class Steps:
 
     def _tasks(self, step: Step) -> str:
         folder = self.runbook.role_home(step.role) / step.role / "tasks"
-        others = set(PLATFORMS) - set(self.platforms)
-        return f"`roles/{step.role}/tasks` {tasks_sum(folder, self.platforms, others)}" if folder.is_dir() else ""
+        return f"`roles/{step.role}/tasks` {self.target.tasks_sum(folder, self.platforms)}" if folder.is_dir() else ""
 
     def _facts(self, step: Step, wording: Wording) -> str:
         t = wording.t

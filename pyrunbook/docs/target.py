@@ -11,9 +11,12 @@ from typing import Any
 from pyrunbook.catalog import STRATEGIES
 from pyrunbook.catalog.contacts import Channel, Contact, contacts_of
 from pyrunbook.catalog.roles import Role, read_role
+from pyrunbook.docs.tasks_sum import tasks_sum
 from pyrunbook.errors import BadInput
 from pyrunbook.project.document import VAULTED
 from pyrunbook.project.inventory import Origin, Service, is_vaulted
+
+PLATFORMS = ("host", "kubernetes")
 
 
 @dataclass(frozen=True)
@@ -36,6 +39,7 @@ class Target:
     contacts: dict[str, Contact | Channel] = field(default_factory=dict)
     asked_strategy: str = ""
     _roles: dict[tuple[Path, str], Role] = field(default_factory=dict, compare=False, repr=False)
+    _sums: dict[tuple[Path, tuple[str, ...]], str] = field(default_factory=dict, compare=False, repr=False)
 
     @property
     def platform(self) -> str:
@@ -55,6 +59,12 @@ class Target:
         if (roles, name) not in self._roles:
             self._roles[roles, name] = read_role(roles, name)
         return self._roles[roles, name]
+
+    def tasks_sum(self, tasks: Path, platforms: tuple[str, ...]) -> str:
+        """See `pyrunbook.docs.tasks_sum`; made once, too."""
+        if (tasks, platforms) not in self._sums:
+            self._sums[tasks, platforms] = tasks_sum(tasks, platforms, set(PLATFORMS) - set(platforms))
+        return self._sums[tasks, platforms]
 
     def shown(self, path: Path) -> str:
         """A path as pages name it: relative to the project, the same on every machine; its name where it is outside."""

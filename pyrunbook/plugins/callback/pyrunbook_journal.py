@@ -249,19 +249,18 @@ class CallbackModule(CallbackBase):
             return
         outcomes: list[Outcome] = []
         left_out = [told for service in run.services if (told := self._untold(service))]
-        with self.journal.together():
-            for service in run.services:
-                outcome, cause = self._outcome(service, stats)
-                if outcome is None:
-                    continue  # changed and not concluded: recovery decides
-                if service.outcome is None:
-                    self.journal.conclude(self.run_id, service.service, outcome, cause)
-                outcomes.append(outcome)
-            if len(outcomes) < len(run.services):
-                self._emit(RunLeft)
-            else:
-                causes = [cause for _, cause in self.failures.values() if cause]
-                self._end_run(worst(outcomes), next(iter([*causes, *left_out]), None))
+        for service in run.services:
+            outcome, cause = self._outcome(service, stats)
+            if outcome is None:
+                continue  # changed and not concluded: recovery decides
+            if service.outcome is None:
+                self.journal.conclude(self.run_id, service.service, outcome, cause)
+            outcomes.append(outcome)
+        if len(outcomes) < len(run.services):
+            self._emit(RunLeft)
+        else:
+            causes = [cause for _, cause in self.failures.values() if cause]
+            self._end_run(worst(outcomes), next(iter([*causes, *left_out]), None))
         gc.freeze()  # or Python looks at every object once more before it ends
         if not os.environ.get(ENV_EVENTS):
             self._tell_not_begun({service.service for service in run.services})
@@ -327,10 +326,12 @@ class CallbackModule(CallbackBase):
             return current
         self._hide(self._variables(host, task))  # those of the role, too
         step = StepProgress(selection.step_id(include), self._title(include, host), include)
+        ended = self.steps.pop(host, None)
         with self.journal.together():
-            self._end_step(host)
+            self._record_end(ended, host)
             self.journal.start_step(self.run_id, host, step.id, step.title)
         self.steps[host] = step
+        self._tell_end(ended, host)
         self.begun.setdefault(host, set()).add(step.id)
         self._emit(StepStarted, service=host, step=step.id, title=step.title)
         return step
@@ -348,11 +349,13 @@ class CallbackModule(CallbackBase):
         except Exception:  # a title is no reason to fail: the template itself says what it is about
             return str(raw)
 
-    def _end_step(self, host: str) -> None:
-        step = self.steps.pop(host, None)
+    def _record_end(self, step: StepProgress | None, host: str) -> None:
+        if step is not None:
+            self.journal.end_step(self.run_id, host, step.id, step.outcome, step.detail, step.error)
+
+    def _tell_end(self, step: StepProgress | None, host: str) -> None:
         if step is None:
             return
-        self.journal.end_step(self.run_id, host, step.id, step.outcome, step.detail, step.error)
         self._emit(
             StepEnded,
             service=host,
@@ -391,9 +394,12 @@ class CallbackModule(CallbackBase):
         return known
 
     def _end_steps(self) -> None:
+        ended, self.steps = self.steps, {}
         with self.journal.together():
-            for host in list(self.steps):
-                self._end_step(host)
+            for host, step in ended.items():
+                self._record_end(step, host)
+        for host, step in ended.items():
+            self._tell_end(step, host)
 
     # --- results ---------------------------------------------------------------------------------------------------
 
@@ -441,6 +447,7 @@ class CallbackModule(CallbackBase):
         if not data.get("_ansible_no_log"):
             with self.journal.together():
                 self._record(host, step, task, data)
+            self._tell(host, data)
 
     def _record(self, host: str, step: StepProgress, task: Any, data: dict[str, Any]) -> None:
         if evidence := data.get("evidence"):
@@ -448,7 +455,6 @@ class CallbackModule(CallbackBase):
         window = data.get("window")
         if isinstance(window, dict):
             self.journal.record_window(self.run_id, host, window, data.get("window_override"))
-            self._emit(Window, service=host, decision=window, override=data.get("window_override"))
         for entry in data.get("attestations") or []:
             from datetime import datetime
 
@@ -464,7 +470,13 @@ class CallbackModule(CallbackBase):
             self.concluded.add(host)
             self.journal.conclude(self.run_id, host, conclusion["outcome"], conclusion.get("cause"))
             self.failures.setdefault(host, ("concluded", conclusion.get("cause") or ""))
-            self._emit(ServiceEnded, service=host, **conclusion)
+
+    def _tell(self, host: str, data: dict[str, Any]) -> None:
+        """Emit what `_record` has recorded."""
+        if isinstance(data.get("window"), dict):
+            self._emit(Window, service=host, decision=data["window"], override=data.get("window_override"))
+        if data.get("conclusion") and host in self.concluded:
+            self._emit(ServiceEnded, service=host, **data["conclusion"])
 
     def _emit(self, kind: type[Event], **facts: Any) -> None:
         path = os.environ.get(ENV_EVENTS)
