@@ -1,4 +1,4 @@
-"""Where things are: the shipped content, the state directory, and the environment variables that move them."""
+"""Where things are: the project, what is shipped, the state directory, and the environment variables that move them."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ import contextlib
 import locale
 import os
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
+from pyrunbook import project_file
 from pyrunbook.errors import BadInput
 
 ENV_CONTENT = "PYRUNBOOK_CONTENT"
-"""Directory that holds `playbooks/`, `roles/`, `inventories/` and `ansible.cfg` in place of the shipped ones."""
-ENV_PACKAGE = "PYRUNBOOK_PACKAGE"
-"""The directory of the package: where the ansible.cfg of a user's own project finds plugins and shipped roles."""
+"""The directory of the project, in place of the one that is found from the working directory upwards."""
 ENV_HOME = "PYRUNBOOK_HOME"
 """Directory of the journal, the rollback plans, the backups and the sandbox."""
 ENV_JOURNAL = "PYRUNBOOK_JOURNAL"
@@ -96,35 +96,88 @@ def in_use() -> dict[str, str]:
 
 
 def ansible_config() -> Path:
-    """The ansible.cfg in force: `ANSIBLE_CONFIG`, a file or its directory, or the one of the content."""
-    chosen = Path(_absolute(os.environ.get("ANSIBLE_CONFIG") or str(content())))
-    return chosen / "ansible.cfg" if chosen.is_dir() else chosen
+    """The ansible.cfg in force: `ANSIBLE_CONFIG` (a file or its directory), or the project's, or the shipped one."""
+    chosen = os.environ.get("ANSIBLE_CONFIG")
+    if not chosen:
+        own = content() / "ansible.cfg"
+        return own if own.is_file() else shipped() / "ansible.cfg"
+    path = Path(_absolute(chosen))
+    return path / "ansible.cfg" if path.is_dir() else path
 
 
 def content() -> Path:
-    """The directory with `playbooks/`, `roles/`, `inventories/` and `ansible.cfg`.
-
-    A checkout (also an editable install) has them at its top; a wheel carries them inside the package.
+    """The project in use; what is shipped where there is none.
 
     Raises:
-        BadInput: `PYRUNBOOK_CONTENT` names a directory without playbooks, or the installation is incomplete.
+        BadInput: see `project`.
     """
-    chosen = os.environ.get(ENV_CONTENT)
-    if not chosen:
-        return shipped()
-    candidate = Path(_absolute(chosen)).resolve()
-    if _is_content(candidate):
-        return candidate
-    raise BadInput(f"no playbooks/ and roles/ under {candidate}", next_step=f"unset {ENV_CONTENT}")
+    return project() or shipped()
+
+
+def project() -> Path | None:
+    """The project in use: the one that is named, or else the one around the working directory.
+
+    Raises:
+        BadInput: `PYRUNBOOK_CONTENT` names no project, or the file that makes one is not to be trusted.
+    """
+    if named := os.environ.get(ENV_CONTENT):
+        directory = Path(_absolute(named)).resolve()
+        if _looks_like_a_project(directory):
+            return directory
+        raise BadInput(
+            f"{directory} is no project: in it is no {project_file.SETTINGS}, playbook, roles/ or ansible.cfg",
+            next_step=f"name another directory with --project, or unset {ENV_CONTENT}",
+        )
+    file = next(project_files(), None)
+    if file is None:
+        return None
+    project_file.refuse_untrusted(file)
+    return file.parent
+
+
+def settle(playbook: Path) -> None:
+    """Have every process of a direct ansible-playbook use the project of its playbook, whatever directory it works in.
+
+    A shipped playbook is of the project around the working directory.
+
+    Raises:
+        BadInput: see `project`.
+    """
+    if os.environ.get(ENV_CONTENT):
+        return
+    file = next(project_file.around(playbook.resolve().parent), None)
+    if file is not None and file.parent != shipped():
+        project_file.refuse_untrusted(file)
+        os.environ[ENV_CONTENT] = str(file.parent)
+    else:
+        os.environ[ENV_CONTENT] = str(content())
+
+
+def project_files() -> Iterator[Path]:
+    """The files that make the working directory, and those above it, projects; the nearest first."""
+    try:
+        here = Path.cwd()
+    except FileNotFoundError:  # the directory is gone
+        return iter(())
+    return project_file.around(here)
+
+
+def _looks_like_a_project(directory: Path) -> bool:
+    marks = (project_file.SETTINGS, "playbooks", "plays", "roles", "inventories", "ansible.cfg", "galaxy.yml")
+    if any((directory / mark).exists() for mark in marks):
+        return True
+    return project_file.project_file(directory) is not None or any(directory.glob("*.y*ml"))
 
 
 def package() -> Path:
-    """The directory of the package, which has the plugins; `PYRUNBOOK_PACKAGE` in the ansible.cfg of a project."""
+    """The directory of the package, which has the plugins."""
     return Path(__file__).resolve().parent
 
 
 def shipped() -> Path:
-    """The content that comes with pyrunbook, whatever `PYRUNBOOK_CONTENT` says.
+    """The directory with the `playbooks/`, `roles/`, `inventories/` and `ansible.cfg` that come with pyrunbook.
+
+    A checkout (also an editable install) has them at its top; a wheel carries them inside the package.
 
     Raises:
         BadInput: the installation is incomplete.
@@ -136,18 +189,6 @@ def shipped() -> Path:
     raise BadInput(
         f"no playbooks/ and roles/ under {' or '.join(str(c) for c in candidates)}", next_step="reinstall pyrunbook"
     )
-
-
-def unread_envrc() -> bool:
-    """Whether this directory is a project of `pyrunbook init` with an `.envrc` that the shell has not read.
-
-    Its runbooks are then not those that commands run and list.
-    """
-    try:
-        names = ENV_CONTENT in Path(".envrc").read_text(encoding="utf-8", errors="replace")
-    except OSError:
-        return False
-    return names and _is_content(Path.cwd()) and content() != Path.cwd().resolve()
 
 
 def _is_content(directory: Path) -> bool:
@@ -203,9 +244,3 @@ def journal_url() -> str:
 def plans() -> Path:
     """Where rollback plans are kept on this machine: `<plan id>/<service>.json` below it."""
     return home() / "plans"
-
-
-def default_inventory() -> Path:
-    """The inventory used when the operator names none: `PYRUNBOOK_INVENTORY`, or the sandbox's."""
-    chosen = os.environ.get(ENV_INVENTORY)
-    return Path(_absolute(chosen)) if chosen else content() / "inventories" / "sandbox"

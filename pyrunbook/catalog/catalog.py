@@ -1,4 +1,4 @@
-"""The catalog: all runbooks of a content directory."""
+"""The catalog: the runbooks of a project over the shipped ones."""
 
 from __future__ import annotations
 
@@ -62,11 +62,17 @@ def _last(name: str) -> str:
 
 
 class Catalog:
-    """The runbooks, each read when it is first asked for. A broken one does not hide the others."""
+    """The runbooks, each read when it is first asked for. A broken one does not hide the others.
 
-    def __init__(self, content: Path) -> None:
-        self._content = content
-        self._paths = {f"{path.parent.name}/{path.stem}": path for path in playbooks_of(content)}
+    Those of the project go before the shipped ones of the same id, and so do its roles.
+    """
+
+    def __init__(self, project: Path) -> None:
+        shipped = places.shipped()
+        self._own = {} if project == shipped else _by_id(project)
+        self._shipped = _by_id(shipped)
+        self._paths = self._shipped | self._own
+        self._roles = tuple(dict.fromkeys((project / "roles", shipped / "roles")))
         self._read: dict[str, Runbook | InvalidFile] = {}
 
     def __iter__(self) -> Iterator[Runbook]:
@@ -82,6 +88,24 @@ class Catalog:
         return sorted(self._paths)
 
     @property
+    def own(self) -> list[str]:
+        """The ids of the project's own runbooks, also of broken ones; the others are shipped ones."""
+        return sorted(self._own)
+
+    @property
+    def replacing(self) -> list[str]:
+        """The ids of those of the project's own that stand in the place of shipped ones."""
+        return sorted(self._own.keys() & self._shipped.keys())
+
+    def playbook(self, runbook_id: str) -> Path:
+        """The playbook of a runbook, by its whole id; it is not read.
+
+        Raises:
+            BadInput: there is none of that id.
+        """
+        return self._paths[one_of(runbook_id, self._paths)]
+
+    @property
     def broken(self) -> dict[str, InvalidFile]:
         """What is wrong with the runbooks that cannot be read, by their id."""
         found = ((runbook_id, self._look(runbook_id)) for runbook_id in sorted(self._paths))
@@ -94,10 +118,7 @@ class Catalog:
             InvalidFile: it cannot be read.
             BadInput: there is none of that id; names those that are close.
         """
-        # The project in which one stands is not the one that is meant before its .envrc has been read.
-        found = self._look(
-            one_of(wanted, self._paths, next_step=". ./.envrc" if places.unread_envrc() else "pyrunbook list")
-        )
+        found = self._look(one_of(wanted, self._paths))
         if isinstance(found, InvalidFile):
             raise found
         return found
@@ -105,7 +126,7 @@ class Catalog:
     def _look(self, runbook_id: str) -> Runbook | InvalidFile:
         if runbook_id not in self._read:
             try:
-                found = read_runbook(runbook_id, self._paths[runbook_id], self._content / "roles")
+                found = read_runbook(runbook_id, self._paths[runbook_id], self._roles)
                 self._require_named(found)
                 self._read[runbook_id] = found
             except InvalidFile as error:
@@ -142,10 +163,14 @@ def playbooks_of(content: Path) -> Iterator[Path]:
                 yield path
 
 
-def load(content: Path | None = None) -> Catalog:
-    """The catalog of a directory with `playbooks/` and `roles/`; of `places.content()` when `None`.
+def _by_id(directory: Path) -> dict[str, Path]:
+    return {f"{path.parent.name}/{path.stem}": path for path in playbooks_of(directory)}
+
+
+def load(project: Path | None = None) -> Catalog:
+    """The catalog of a project, of the one in use when `None`.
 
     Raises:
-        BadInput: there is no content.
+        BadInput: see `places.project`.
     """
-    return Catalog(content or places.content())
+    return Catalog(project or places.content())

@@ -20,7 +20,6 @@ from pyrunbook.catalog.step_notes import NOTES, StepNotes, read_step_notes
 from pyrunbook.catalog.values import NO_TIME, Duration, Text
 from pyrunbook.errors import BadInput
 from pyrunbook.project.problem import InvalidFile, Problem
-from pyrunbook.project.role_places import shipped_roles
 
 if TYPE_CHECKING:
     from pyrunbook.windows.schedule import Schedule
@@ -91,14 +90,14 @@ class Runbook:
     Attributes:
         id: `<category>/<name>`.
         path: of the playbook.
-        roles: the directory with the roles.
+        roles: the directories in which its roles are looked for, in this order.
         spec: its metadata with ansible-core's part.
         playbook: its plays, and the roles that they apply.
     """
 
     id: str
     path: Path
-    roles: Path
+    roles: tuple[Path, ...]
     spec: ArgumentSpec
     playbook: Playbook
 
@@ -287,14 +286,8 @@ class Runbook:
                 )
 
     def role_home(self, role: str) -> Path:
-        """The directory of a role: the project's own, or the shipped one where its `ansible.cfg` goes on to it."""
-        if (self.roles / role).is_dir() or self._shipped_roles is None:
-            return self.roles
-        return self._shipped_roles
-
-    @cached_property
-    def _shipped_roles(self) -> Path | None:
-        return shipped_roles(self.roles.parent)
+        """The directory that has a role; the first one where none has it."""
+        return next((directory for directory in self.roles if (directory / role).is_dir()), self.roles[0])
 
     def title_of(self, step: Step, language: str) -> str:
         """A step's title in a language, in words; the playbook's own where nobody has translated it."""
@@ -340,8 +333,8 @@ def plain(value: Any) -> Any:
     return value if value is None or isinstance(value, (bool, int, float)) else str(value)
 
 
-def read_runbook(runbook_id: str, playbook: Path, roles: Path) -> Runbook:
-    """Read a runbook; its id is `<category>/<name>`.
+def read_runbook(runbook_id: str, playbook: Path, roles: tuple[Path, ...]) -> Runbook:
+    """Read a runbook; its id is `<category>/<name>`, and its roles are looked for in these directories.
 
     Raises:
         InvalidFile: with every mistake in the playbook and in the metadata.

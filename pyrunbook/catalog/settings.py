@@ -16,8 +16,8 @@ from pyrunbook.catalog.metadata import Struct
 from pyrunbook.catalog.strict import read_struct
 from pyrunbook.catalog.values import Duration
 from pyrunbook.project.document import LOADER, Document, read
-from pyrunbook.project.playbooks import SETTINGS
 from pyrunbook.project.problem import InvalidFile, Problem
+from pyrunbook.project_file import PYPROJECT, SETTINGS
 
 Level = Literal["error", "warning", "note"]
 
@@ -29,11 +29,13 @@ class DocsSettings(Struct, frozen=True, kw_only=True):
         inventory: whose values the pages show, relative to the project; none when empty.
         languages: in which the pages are written; the first has no suffix.
         output: the directory of the pages, relative to the project.
+        shipped: whether the runbooks that come with pyrunbook have pages too.
     """
 
     inventory: str = ""
     languages: tuple[Literal["en", "fr"], ...] = ("en",)
     output: str = "docs/runbooks"
+    shipped: bool = False
 
 
 class LintSettings(Struct, frozen=True, kw_only=True):
@@ -76,13 +78,16 @@ def read_settings(project: Path) -> Settings:
     """
     file = project / SETTINGS
     if file.is_file():
+        lines = file.read_text(encoding="utf-8", errors="replace").splitlines()
+        if all(line.strip() in ("", "---") or line.lstrip().startswith("#") for line in lines):
+            return Settings()  # it says where the project is, and nothing else
         document = read(file)
         problems: list[Problem] = []
         settings = read_struct(document, document.root, Settings, "", problems)
         if settings is None:
             raise InvalidFile(problems)
         return settings
-    file = project / "pyproject.toml"
+    file = project / PYPROJECT
     return _from_toml(file) if file.is_file() else Settings()
 
 

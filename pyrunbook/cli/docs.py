@@ -68,6 +68,9 @@ def build(
 ) -> None:
     """Write the pages of all runbooks, or of each RUNBOOK; a page that would be the same is not touched.
 
+    Those are the project's own runbooks; with `docs: {shipped: true}` in its settings, also those that come with
+    pyrunbook.
+
     Playbooks without metadata get a page of what is known, and the list of what is missing. Nothing of the project is
     executed. Exits 2 when a file of the project cannot be read: the other pages are written, and a page that is there
     already stays as it is.
@@ -78,7 +81,8 @@ def build(
     if not project and not output:
         projects.refuse_shipped(directory)
     settings = _settings(directory)
-    made = _collect(directory, settings, runbook, languages, inventory, service, journal, all_inputs)
+    shipped = settings.shipped or bool(runbook and output)
+    made = _collect(directory, settings, runbook, languages, inventory, service, journal, all_inputs, shipped)
     into = _output(directory, settings, output)
     _ask_for_review(drift(into, made.files, whole=False, partial=made.partial))
     written, removed = write(into, made.files, whole=made.whole and output is None, partial=made.partial)
@@ -129,7 +133,8 @@ def check(
     if not project and not output:
         projects.refuse_shipped(directory)
     settings = _settings(directory)
-    made = _collect(directory, settings, runbook, languages, inventory, service)
+    shipped = settings.shipped or bool(runbook and output)
+    made = _collect(directory, settings, runbook, languages, inventory, service, shipped=shipped)
     into = _output(directory, settings, output)
     found = drift(into, made.files, whole=made.whole and output is None, partial=made.partial)
     known = len(made.files)
@@ -182,7 +187,9 @@ def show(
 ) -> None:
     """Show the page of RUNBOOK; as Markdown where the output is no terminal."""
     directory = projects.project_directory(project)
-    made = _collect(directory, _settings(directory), (runbook,), (language,), inventory, service, journal, all_inputs)
+    made = _collect(
+        directory, _settings(directory), (runbook,), (language,), inventory, service, journal, all_inputs, shipped=True
+    )
     (text,) = made.files.values()
     if raw or not sys.stdout.isatty():
         click.echo(text, nl=False)
@@ -210,6 +217,7 @@ def _collect(
     service: str,
     journal: bool = False,
     all_inputs: bool = False,
+    shipped: bool = False,
 ) -> Pages:
     from pyrunbook.docs.collection import collect
     from pyrunbook.docs.target import Target, choose
@@ -219,7 +227,13 @@ def _collect(
     known = tuple(dict.fromkeys((*settings.languages, *languages)))
     past_runs = _past_runs() if journal else None
     return collect(
-        target, languages or known, only=runbooks, all_languages=known, past_runs=past_runs, all_inputs=all_inputs
+        target,
+        languages or known,
+        only=runbooks,
+        all_languages=known,
+        past_runs=past_runs,
+        all_inputs=all_inputs,
+        shipped=shipped,
     )
 
 

@@ -16,9 +16,10 @@ from pyrunbook.errors import ExitCode
 @options.json_option
 @click.pass_context
 def doctor(ctx: click.Context, inventory: tuple[str, ...], limit: str, as_json: bool) -> None:
-    """Check what is missing to run here: versions, state, journal, inventory, reachability, permissions.
+    """Check what is missing to run here: versions, project, state, journal, inventory, reachability, permissions.
 
-    Changes nothing. Exits 3 when something is missing.
+    Also says which project commands are about here, and what it holds that may be removed. Changes nothing. Exits 3
+    when something is missing.
     """
     from pyrunbook.execution.diagnosis import examine
 
@@ -29,6 +30,6 @@ def doctor(ctx: click.Context, inventory: tuple[str, ...], limit: str, as_json: 
             click.echo(json.dumps(asdict(finding), ensure_ascii=False))
             continue
         click.echo(f"  {'✓' if finding.good else '✗'} {finding.name:<28} {finding.seen}")
-        if not finding.good and finding.next_step:
+        if finding.next_step:
             click.echo(f"      Next: {finding.next_step}")
     ctx.exit(int(ExitCode.SUCCEEDED if good else ExitCode.REFUSED))

@@ -26,20 +26,21 @@ def _print_package(ctx: click.Context, _param: click.Parameter, wanted: bool) ->
     is_eager=True,
     expose_value=False,
     callback=_print_package,
-    help="Print where pyrunbook is installed, for a project's .envrc, and do nothing else.",
+    help="Print where pyrunbook is installed, for the .envrc of an older project, and do nothing else.",
 )
 def init(directory: Path) -> None:
-    """Start a project in DIRECTORY that uses the roles that come with pyrunbook.
+    """Start a project in DIRECTORY. It has the runbooks and roles that come with pyrunbook, and those of its own.
 
     The project has its own ansible.cfg, an inventory with example values and contacts, a sandbox inventory to practise
-    with, and a first runbook. DIRECTORY is made; where it exists, it may hold nothing but .git.
+    with, and a first runbook. DIRECTORY is made; where it exists, it may hold nothing but .git. In it and below it
+    every command is about this project: its .pyrunbook.yml says so.
     """
     from pyrunbook.cli.new import shortened
-    from pyrunbook.scaffold.project import FIRST, new_project
+    from pyrunbook.scaffold.project import new_project
 
     root = directory.expanduser().resolve()
     written = new_project(root, date.today())  # noqa: DTZ011 - the author's own day
     here = root == Path.cwd().resolve()
     click.echo(f"Written: {len(written)} files {'here' if here else f'below {shortened(root)}'}.")
     change = "" if here else f"cd {shlex.quote(shortened(root))} && "
-    click.echo(f"Next: {change}. ./.envrc && pyrunbook docs show {FIRST}; README.md goes on.")
+    click.echo(f"Next: {change}pyrunbook sandbox up && pyrunbook maintenance --window; README.md goes on.")

@@ -6,7 +6,6 @@ import json
 
 import click
 
-from pyrunbook import places
 from pyrunbook.cli.options import json_option
 from pyrunbook.cli.table import echo_table
 from pyrunbook.errors import ExitCode
@@ -16,7 +15,9 @@ from pyrunbook.errors import ExitCode
 @json_option
 @click.pass_context
 def list_runbooks(ctx: click.Context, as_json: bool) -> None:
-    """List the runbooks: id, title, window, how long a run takes.
+    """List the runbooks: id, title, window, how long a run takes; in a project also whose they are.
+
+    A project has the shipped runbooks besides its own; one of its own goes before the shipped one of the same id.
 
     A runbook that cannot be read is named on stderr with every mistake in it, and the exit code is 2; the others are
     listed all the same.
@@ -25,6 +26,7 @@ def list_runbooks(ctx: click.Context, as_json: bool) -> None:
     from pyrunbook.windows.duration import format_duration
 
     catalog = load()
+    own, replacing = catalog.own, catalog.replacing
     rows: list[list[str]] = []
     for runbook in catalog:
         metadata = runbook.metadata
@@ -42,18 +44,21 @@ def list_runbooks(ctx: click.Context, as_json: bool) -> None:
                 "estimate_seconds": int(metadata.estimate.total_seconds()),
                 "reserve_seconds": int(metadata.reserve.total_seconds()),
                 "path": str(runbook.path),
+                "from": "project" if runbook.id in own else "shipped",
+                "replaces_shipped": runbook.id in replacing,
             }
             click.echo(json.dumps(facts, ensure_ascii=False))
         takes = format_duration(metadata.estimate) if metadata.estimate else ""
-        rows.append([runbook.id, metadata.title, window, takes])
+        whose = "this project" if runbook.id in own else "shipped"
+        if runbook.id in replacing:
+            whose += ", in place of the shipped one"
+        rows.append([runbook.id, metadata.title, window, takes, whose])
     if not as_json:
-        echo_table(["RUNBOOK", "TITLE", "WINDOW", "TAKES"], rows)
-    if places.unread_envrc():
-        click.echo("These are not the runbooks of this directory.\nNext: . ./.envrc", err=True)
+        columns = ["RUNBOOK", "TITLE", "WINDOW", "TAKES", "FROM"]
+        shown = len(columns) if own else len(columns) - 1
+        echo_table(columns[:shown], [row[:shown] for row in rows])
     broken = catalog.broken
     for runbook_id, error in broken.items():
         click.echo(f"Error: {runbook_id} cannot be read:\n{error}", err=True)
-    if not rows and not broken:
-        click.echo("There are no runbooks.", err=True)
     if broken:
         ctx.exit(ExitCode.BAD_INPUT)

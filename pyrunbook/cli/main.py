@@ -80,21 +80,26 @@ class LazyGroup(click.Group):
 
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
 @click.version_option(__version__, prog_name="pyrunbook")
-def root() -> None:
+@click.option(
+    "--project",
+    type=click.Path(exists=True, file_okay=False, resolve_path=True),
+    help="Directory of the project. Default: the nearest one with a .pyrunbook.yml, from this directory upwards.",
+)
+def root(project: str | None) -> None:
     """Run operations runbooks, and put back what was there when they fail.
 
     Exit codes: 0 succeeded, 1 a bug of ours, 2 usage or bad input, 3 refused and nothing changed,
     4 failed and put back, 5 failed and NOT put back, 7 a page has drifted, 8 lint or certs status has
     findings, 130 interrupted and put back.
     """
+    if project:
+        os.environ[places.ENV_CONTENT] = project
     running.clear()  # a killed run leaves files with its inputs
 
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Run the command line and exit with one of `ExitCode`."""
     _open_closed()
-    # Where the ansible.cfg of a user's own project finds the plugins and the shipped roles.
-    os.environ[places.ENV_PACKAGE] = str(places.package())
     if threading.current_thread() is threading.main_thread():
         # A shell has the commands that a script starts in the background ignore SIGINT; `kill -INT` must still end us.
         signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -12,7 +12,7 @@ from pyrunbook.cli import project as projects
 from pyrunbook.errors import BadInput
 
 CATEGORIES = ("deployment", "incidents", "maintenance")
-PROJECT = "Directory of the project. Default: this one when it has playbooks/, or else what PYRUNBOOK_CONTENT names."
+PROJECT = "Directory of the project. Default: the one around this directory."
 
 
 @click.command()

@@ -40,7 +40,8 @@ def inventory_options(command: Callable[..., Any]) -> Callable[..., Any]:
         "--inventory",
         multiple=True,
         type=click.Path(),
-        help="Inventory: a path, or the name of a shipped one. Default: PYRUNBOOK_INVENTORY, or the sandbox.",
+        help="Inventory: a path, or the name of one of the project's. Default: PYRUNBOOK_INVENTORY, or what the "
+        "project's ansible.cfg names, or the sandbox.",
     )(command)
 
 
@@ -55,27 +56,34 @@ def verbosity_option(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def inventory_sources(given: tuple[str, ...]) -> tuple[str, ...]:
-    """The inventory sources to use, as absolute paths; given are paths, or names of shipped inventories.
+    """The inventory sources to use, as absolute paths; given are paths, or names of the project's or of shipped ones.
 
     Raises:
         BadInput: there is no such inventory.
     """
-    default = os.environ.get(places.ENV_INVENTORY) or str(places.default_inventory())
-    return tuple(str(_inventory(source)) for source in given or (default,))
+    named = given or tuple(filter(None, [os.environ.get(places.ENV_INVENTORY)])) or _default_inventories()
+    return tuple(str(_inventory(source)) for source in named)
+
+
+def _default_inventories() -> tuple[str, ...]:
+    """What the project's ansible.cfg names, as for a direct ansible-playbook, or else the sandbox."""
+    from pyrunbook.project.ansible_cfg import paths
+
+    return tuple(paths(places.content() / "ansible.cfg", "inventory", ",")) or ("sandbox",)
 
 
 def _inventory(source: str) -> Path | str:
     if source.endswith(","):  # Ansible's list of hosts
         return source
-    inventories = places.content() / "inventories"
-    shipped = sorted(path.name for path in inventories.glob("*"))
-    if source in shipped and not Path(source).exists():
-        return inventories / source
+    directories = [directory / "inventories" for directory in (places.shipped(), places.content())]
+    known = {path.name: path for directory in directories for path in sorted(directory.glob("*"))}
+    if source in known and not Path(source).exists():
+        return known[source]
     path = Path(source).expanduser()
     if not source or not path.exists():
         raise BadInput(
             f"inventory {source or 'without a name'}: no such file or directory",
-            next_step=f"name one of {', '.join(shipped)}, or a path",
+            next_step=f"name one of {', '.join(sorted(known))}, or a path",
         )
     if not os.access(path, os.R_OK):
         raise BadInput(f"inventory {path} cannot be read by this user")

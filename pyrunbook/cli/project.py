@@ -21,8 +21,8 @@ def project_option(command: Any) -> Any:
     return click.option(
         "--project",
         type=click.Path(exists=True, file_okay=False, path_type=Path),
-        help="Directory of an Ansible project. Default: this one when it looks like one, or else the one that "
-        "PYRUNBOOK_CONTENT names, or else the shipped runbooks.",
+        help="Directory of an Ansible project. Default: the project around this directory, or else this directory "
+        "where it looks like an Ansible project, or else the shipped runbooks.",
     )(command)
 
 
@@ -41,8 +41,10 @@ def project_directory(given: Path | None) -> Path:
     """The project that `--project` names, or its default."""
     from pyrunbook.project.playbooks import is_project
 
-    here = Path.cwd()
-    return (given or (here if is_project(here) else places.content())).expanduser().resolve()
+    if found := given or places.project():
+        return found.expanduser().resolve()
+    here = Path.cwd().resolve()
+    return here if is_project(here) else places.shipped()
 
 
 def refuse_shipped(project: Path) -> None:

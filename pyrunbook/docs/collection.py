@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from pyrunbook.catalog import InvalidFile, Problem, Runbook
-from pyrunbook.catalog.catalog import one_of
+from pyrunbook.catalog.catalog import one_of, playbooks_of
 from pyrunbook.catalog.runbook import read_runbook
 from pyrunbook.docs.index import INDEX, file_name, index
 from pyrunbook.docs.outline_page import OutlinePage
@@ -15,7 +15,9 @@ from pyrunbook.docs.page import RunbookPage
 from pyrunbook.docs.past_runs import PastRuns
 from pyrunbook.docs.role_readme import readmes
 from pyrunbook.docs.target import Target
-from pyrunbook.project.playbooks import need_playbooks, no_playbooks, page_id
+from pyrunbook.errors import BadInput
+from pyrunbook.project.playbooks import find_playbooks, need_playbooks, no_playbooks, page_id
+from pyrunbook.project.role_places import role_directories, shipped_roles
 
 
 @dataclass
@@ -51,6 +53,7 @@ def collect(
     all_languages: tuple[str, ...] = (),
     past_runs: PastRuns | None = None,
     all_inputs: bool = False,
+    shipped: bool = False,
 ) -> Pages:
     """Make the pages of a project.
 
@@ -61,13 +64,18 @@ def collect(
         all_languages: those that pages link to, `languages` when empty; the first has no suffix.
         past_runs: what a journal says.
         all_inputs: whether pages have those inputs of their steps too that have defaults which nobody changes.
+        shipped: whether the runbooks that come with pyrunbook have pages too, where the project has those runbooks.
 
     Raises:
-        BadInput: there is no such runbook, or no playbook at all.
+        BadInput: there is no such runbook, or no playbook at all; or it is a shipped one that is to have no page.
     """
     known = all_languages or languages
     made = Pages(whole=not only and set(languages) == set(known))
-    sources = {page_id(path, target.project): path for path in need_playbooks(target.project)}
+    theirs = _shipped(target.project)
+    own = find_playbooks(target.project) if theirs and (only or shipped) else need_playbooks(target.project)
+    sources = {page_id(path, target.project): path for path in own}
+    if shipped:
+        sources = theirs | sources
     others = {page_id(problem.file, target.project): problem for problem in no_playbooks(target.project)}
     for name in only:
         if name in others and name not in sources:
@@ -75,9 +83,15 @@ def collect(
     if not only:
         made.problems += others.values()
         made.readmes = readmes(target.project)
-    wanted = [one_of(name, sources, "playbook", "name one of these, or none for all pages") for name in only] or sorted(
-        sources
-    )
+    known_ids = theirs | sources
+    wanted = [one_of(name, known_ids, "playbook", "name one of these, or none for all pages") for name in only]
+    for name in wanted:
+        if name not in sources:
+            raise BadInput(
+                f"{name} comes with pyrunbook, and this project makes no pages of shipped runbooks",
+                next_step=f"pyrunbook docs show {name}; or say docs: {{shipped: true}} in .pyrunbook.yml",
+            )
+    wanted = wanted or sorted(sources)
     readers = {name: _read(name, sources[name], target) for name in wanted}
     for language in languages:
         pages: list[RunbookPage | OutlinePage] = []
@@ -104,11 +118,17 @@ def collect(
     return made
 
 
+def _shipped(project: Path) -> dict[str, Path]:
+    """The shipped runbooks that a project has besides its own; the same for the checkout that they come from."""
+    roles = shipped_roles(project)
+    return {f"{path.parent.name}/{path.stem}": path for path in playbooks_of(roles.parent)} if roles else {}
+
+
 def _read(name: str, path: Path, target: Target) -> Runbook | tuple[Problem, ...]:
     """The runbook; without metadata, or when something of it is wrong, what is wrong."""
     if not path.with_suffix(".meta.yml").is_file():
         return ()
     try:
-        return read_runbook(name, path, target.project / "roles")
+        return read_runbook(name, path, role_directories(target.project))
     except InvalidFile as error:
         return error.problems

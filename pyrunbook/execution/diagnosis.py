@@ -12,7 +12,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from pyrunbook import places, service
+from pyrunbook import catalog, places, service
+from pyrunbook.catalog.leftovers import leftovers
 from pyrunbook.errors import PyrunbookError
 from pyrunbook.execution import inventory
 from pyrunbook.execution.role_query import Answer, read
@@ -22,7 +23,10 @@ from pyrunbook.rollout.checks import HttpCheck, perform
 
 @dataclass(frozen=True)
 class Diagnosis:
-    """One thing that was examined: whether a run can work with it, what was seen, and what to do if not."""
+    """One thing that was examined: whether a run can work with it, what was seen, and what to do.
+
+    Where a run can work with it, `next_step` is what may be tidied up.
+    """
 
     name: str
     good: bool
@@ -31,9 +35,11 @@ class Diagnosis:
 
 
 def examine(sources: tuple[str, ...], limit: str = "") -> Iterator[Diagnosis]:
-    """Look at this machine, then at the services of an inventory."""
-    for look in (_ansible, _configuration, _state_directory, _journal):
+    """Look at this machine and the project, then at the services of an inventory."""
+    for look in (_ansible, _project, _configuration, _state_directory, _journal):
         yield _guarded(look.__name__.strip("_").replace("_", " "), look)
+    for leftover in leftovers(places.content()):
+        yield Diagnosis("project", True, leftover.seen, leftover.next_step)
     try:
         services = inventory.services(sources, limit)
     except PyrunbookError as error:
@@ -78,6 +84,21 @@ def _ansible() -> Diagnosis:
         f"ansible-core {version}, {python}",
         "" if supported else "pip install 'ansible-core<2.22'",
     )
+
+
+def _project() -> Diagnosis:
+    """Which project commands are about, and what it goes before."""
+    own, around = places.project(), list(places.project_files())
+    if own is None:
+        return Diagnosis("project", True, "none around this directory: the shipped runbooks")
+    named = bool(os.environ.get(places.ENV_CONTENT))
+    how = f"named by --project or {places.ENV_CONTENT}" if named else f"found by {around.pop(0).name}"
+    others = [str(file.parent) for file in around if file.parent != own]
+    before = f"; goes before {' and '.join(others)}" if others else ""
+    runbooks = catalog.load()
+    count = "1 runbook" if len(runbooks.own) == 1 else f"{len(runbooks.own)} runbooks"
+    instead = f", in place of shipped ones: {', '.join(runbooks.replacing)}" if runbooks.replacing else ""
+    return Diagnosis("project", True, f"{own}, {how}{before}; {count} of its own{instead}")
 
 
 def _configuration() -> Diagnosis:

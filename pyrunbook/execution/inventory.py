@@ -13,9 +13,9 @@ from typing import Any
 
 import yaml
 
-from pyrunbook import places
 from pyrunbook.errors import BadInput
 from pyrunbook.execution import password_prompts
+from pyrunbook.execution.ansible_environment import ansible_environment
 from pyrunbook.redaction import redact_text
 
 YAML = (".yml", ".yaml", ".json")
@@ -37,7 +37,7 @@ def services(sources: tuple[str, ...], limit: str = "") -> dict[str, dict[str, A
     timeout = _timeout()
     environment = {
         **os.environ,
-        "ANSIBLE_CONFIG": str(places.ansible_config()),
+        **ansible_environment(),
         # What this prints is all variables, and Ansible's log would have them, too.
         "ANSIBLE_LOG_PATH": os.devnull,
     }

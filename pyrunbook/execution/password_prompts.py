@@ -16,7 +16,7 @@ from functools import cache
 
 from pyrunbook import places
 from pyrunbook.errors import BadInput
-from pyrunbook.execution.ansible_cfg import configured
+from pyrunbook.project.ansible_cfg import configured
 
 YES = ("y", "yes", "on", "1", "true", "t")
 

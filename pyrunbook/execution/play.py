@@ -26,11 +26,12 @@ import ansible_runner
 import pexpect
 from ansible_runner.runner import Runner
 
-from pyrunbook import places, run_contract, running
+from pyrunbook import catalog, places, run_contract, running
 from pyrunbook.catalog.metadata import ROLLBACK
 from pyrunbook.execution import leftover_processes, password_prompts
-from pyrunbook.execution.ansible_cfg import configured
+from pyrunbook.execution.ansible_environment import ansible_environment
 from pyrunbook.execution.events import Tail
+from pyrunbook.project.ansible_cfg import configured
 from pyrunbook.redaction import redact_whole
 
 _ANSI = re.compile(r"\x1b\[[0-9;]*m")
@@ -83,8 +84,8 @@ class Request:
 
     @property
     def undo(self) -> Path:
-        """The playbook of `undone_by`: in the same content directory."""
-        return self.playbook.parents[1] / f"{self.undone_by}.yml"
+        """The playbook of `undone_by`."""
+        return catalog.load().playbook(self.undone_by)
 
 
 @dataclass(frozen=True)
@@ -117,34 +118,35 @@ def environment(request: Request, events: Path, sockets: Path) -> dict[str, str]
     """
     config = places.ansible_config().resolve()
     used = places.in_use()
-    plugins = Path(__file__).resolve().parent.parent / "plugins"
     keys = os.environ.get("ANSIBLE_HOST_KEY_CHECKING") or configured(config, "defaults", "host_key_checking", "true")
     callbacks = os.environ.get("ANSIBLE_CALLBACKS_ENABLED") or configured(config, "defaults", "callbacks_enabled", "")
     enabled = [name.strip() for name in callbacks.split(",") if name.strip()]
     # From ansible-core 2.20 a play begins with a socket in the temporary directory, and "did not start" is all it says.
     short = {"TMPDIR": str(sockets)} if len(tempfile.gettempdir()) > LONGEST_TEMPORARY else {}
-    return short | {
-        "ANSIBLE_CONFIG": str(config),
-        "ANSIBLE_HOST_KEY_CHECKING": keys,
-        # Whatever else is enabled: without the journal nothing may be changed.
-        "ANSIBLE_CALLBACKS_ENABLED": ",".join(dict.fromkeys([*enabled, JOURNAL])),
-        "ANSIBLE_CALLBACK_PLUGINS": str(plugins / "callback"),
-        "ANSIBLE_SSH_CONTROL_PATH_DIR": os.environ.get("ANSIBLE_SSH_CONTROL_PATH_DIR") or str(sockets),
-        "ANSIBLE_NOCOWS": "1",
-        "ANSIBLE_AGNOSTIC_BECOME_PROMPT": "true",  # `password_prompts` knows this one
-        # Ansible's own 5 would take a batch of 10 services in two goes.
-        "ANSIBLE_FORKS": os.environ.get("ANSIBLE_FORKS") or configured(config, "defaults", "forks", str(FORKS)),
-        # ansible-playbook stands beside our Python, whether its environment is activated or not.
-        "PATH": os.pathsep.join((str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath))),
-        places.ENV_CONTENT: used["content"],
-        places.ENV_HOME: used["state"],
-        places.ENV_JOURNAL: places.journal_url(),
-        run_contract.ENV_PLACES: json.dumps(used),
-        run_contract.ENV_RUN_ID: request.run_id,
-        run_contract.ENV_MODE: request.mode,
-        run_contract.ENV_EVENTS: str(events),
-        run_contract.ENV_CLI_PID: str(os.getpid()),
-    }
+    return (
+        short
+        | ansible_environment()
+        | {
+            "ANSIBLE_HOST_KEY_CHECKING": keys,
+            # Whatever else is enabled: without the journal nothing may be changed.
+            "ANSIBLE_CALLBACKS_ENABLED": ",".join(dict.fromkeys([*enabled, JOURNAL])),
+            "ANSIBLE_SSH_CONTROL_PATH_DIR": os.environ.get("ANSIBLE_SSH_CONTROL_PATH_DIR") or str(sockets),
+            "ANSIBLE_NOCOWS": "1",
+            "ANSIBLE_AGNOSTIC_BECOME_PROMPT": "true",  # `password_prompts` knows this one
+            # Ansible's own 5 would take a batch of 10 services in two goes.
+            "ANSIBLE_FORKS": os.environ.get("ANSIBLE_FORKS") or configured(config, "defaults", "forks", str(FORKS)),
+            # ansible-playbook stands beside our Python, whether its environment is activated or not.
+            "PATH": os.pathsep.join((str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath))),
+            places.ENV_CONTENT: used["content"],
+            places.ENV_HOME: used["state"],
+            places.ENV_JOURNAL: places.journal_url(),
+            run_contract.ENV_PLACES: json.dumps(used),
+            run_contract.ENV_RUN_ID: request.run_id,
+            run_contract.ENV_MODE: request.mode,
+            run_contract.ENV_EVENTS: str(events),
+            run_contract.ENV_CLI_PID: str(os.getpid()),
+        }
+    )
 
 
 def command_line(request: Request) -> str:

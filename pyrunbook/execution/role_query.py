@@ -14,8 +14,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from pyrunbook import places
 from pyrunbook.execution import leftover_processes, password_prompts
+from pyrunbook.execution.ansible_environment import ansible_environment
 from pyrunbook.redaction import redact_text
 
 TIMEOUT = 120
@@ -101,7 +101,7 @@ def _environment(sockets: str) -> dict[str, str]:
     return {
         "ANSIBLE_SSH_CONTROL_PATH_DIR": sockets,
         **os.environ,
-        "ANSIBLE_CONFIG": str(places.ansible_config()),
+        **ansible_environment(),
         # The output is read by a program, and no configured callback takes this for a run.
         "ANSIBLE_CALLBACK_RESULT_FORMAT": "json",
         "ANSIBLE_LOAD_CALLBACK_PLUGINS": "false",

@@ -15,15 +15,16 @@ from pyrunbook.lint.from_markdown import from_page
 from pyrunbook.lint.from_role import is_notes, read_role
 from pyrunbook.lint.from_runbook import from_playbook
 from pyrunbook.lint.subject import Subject
-from pyrunbook.project.playbooks import SETTINGS, find_playbooks, is_metadata, need_playbooks
+from pyrunbook.project.playbooks import find_playbooks, is_metadata, need_playbooks
 from pyrunbook.project.problem import Spot
 from pyrunbook.project.tasks import plays_of
+from pyrunbook.project_file import around
 
 _PAGES = (".md", ".markdown")
 _YAML = (".yml", ".yaml")
 _META = re.compile(r"\.meta(\.[a-z]{2})?(?=\.ya?ml$)")
 _NOT_HERE = {"node_modules", "site-packages", "venv", "vendor", "__pycache__", "molecule"}
-_MARKS = (SETTINGS, "pyproject.toml", "playbooks", "roles", ".git")
+_MARKS = ("pyproject.toml", "playbooks", "roles", ".git")
 
 
 @dataclass
@@ -39,12 +40,15 @@ class Linted:
 
 
 def project_of(path: Path) -> Path:
-    """The project that a path is in: the nearest directory above it with settings, playbooks, roles or a repository."""
+    """The project that a path is in, or else the nearest directory above it with playbooks, roles or a repository."""
     start = path.resolve()
-    for directory in (start, *start.parents) if start.is_dir() else start.parents:
+    start = start if start.is_dir() else start.parent
+    if settings := next(around(start), None):
+        return settings.parent
+    for directory in (start, *start.parents):
         if any((directory / mark).exists() for mark in _MARKS):
             return directory
-    return start if start.is_dir() else start.parent
+    return start
 
 
 def collect(paths: Sequence[Path], project: Project) -> Linted:

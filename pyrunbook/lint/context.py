@@ -53,6 +53,12 @@ class Project:
         """The playbooks in the folders of the categories by `<category>/<name>`."""
         return {f"{path.parent.name}/{path.stem}": path for path in sorted(playbooks_of(self.root))}
 
+    @cached_property
+    def known_runbooks(self) -> dict[str, Path]:
+        """The same, and below them the shipped ones, where the project has those too."""
+        shipped = sorted(playbooks_of(self._shipped.parent)) if self._shipped else []
+        return {f"{path.parent.name}/{path.stem}": path for path in shipped} | self.runbooks
+
     def lines(self, file: Path) -> list[str]:
         """The lines of a file; none where it cannot be read."""
         if file not in self._lines:
@@ -71,10 +77,11 @@ class Project:
             self._loose[file] = read_leniently(file)
         return self._loose[file]
 
-    def roles(self, playbook: Path) -> list[Path]:
-        """The directories in which a playbook's roles are looked for."""
+    def roles(self, playbook: Path) -> tuple[Path, ...]:
+        """The directories in which a playbook's roles are looked for; the project's own where there is none."""
         own = (*(parent / "roles" for parent in playbook.parents), self.root / "roles")
-        return [path for path in dict.fromkeys((*own, self._shipped)) if path is not None and path.is_dir()]
+        found = (path for path in dict.fromkeys((*own, self._shipped)) if path is not None and path.is_dir())
+        return tuple(found) or (self.root / "roles",)
 
     def role(self, name: str, playbook: Path) -> Path | None:
         """The directory of a role."""
@@ -95,9 +102,9 @@ class Project:
     def runbook(self, name: str) -> Path | None:
         """The playbook of a runbook, named by its id or without its category, hyphens for underscores."""
         wanted = name.removesuffix(".yml").replace("-", "_")
-        if wanted in self.runbooks:
-            return self.runbooks[wanted]
-        return next((path for each, path in self.runbooks.items() if each.partition("/")[2] == wanted), None)
+        if wanted in self.known_runbooks:
+            return self.known_runbooks[wanted]
+        return next((path for each, path in self.known_runbooks.items() if each.partition("/")[2] == wanted), None)
 
     def metadata(self, playbook: Path) -> Metadata | None:
         """The metadata of a runbook; `None` where it cannot be read."""

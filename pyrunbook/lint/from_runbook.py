@@ -50,7 +50,7 @@ def from_playbook(playbook: Path, project: Project) -> Subject:
     if file.is_file():
         subject.files[file] = None
         try:
-            runbook = read_runbook(name, playbook, (project.roles(playbook) or [project.root / "roles"])[0])
+            runbook = read_runbook(name, playbook, project.roles(playbook))
         except InvalidFile as error:
             subject.problems += error.problems
         with suppress(InvalidFile):

@@ -14,11 +14,10 @@ from pyrunbook.project.document import LOADER, MAX_BYTES
 from pyrunbook.project.problem import Problem
 from pyrunbook.project.role_places import inside
 from pyrunbook.project.tasks import IMPORTS
+from pyrunbook.project_file import SETTINGS
 
 PLAYBOOKS = "playbooks"
 """The directory in which every YAML file is meant as a playbook, and is listed when it is none."""
-SETTINGS = ".pyrunbook.yml"
-"""The file with the settings of a project."""
 _SUFFIXES = (".yml", ".yaml")
 _NOT_HERE = {
     "__pycache__", "collections", "files", "group_vars", "handlers", "host_vars", "inventories", "inventory",

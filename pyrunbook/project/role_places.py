@@ -1,14 +1,15 @@
-"""Where the roles of a project are: its own, and the shipped ones where its `ansible.cfg` names them."""
+"""Where the roles of a project are: its own, and below them the shipped ones."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from configparser import Error as MalformedIni
-from configparser import RawConfigParser
 from pathlib import Path
 
 from pyrunbook import places
+from pyrunbook.errors import BadInput
+from pyrunbook.project.ansible_cfg import configured
 from pyrunbook.project.document import read_leniently
+from pyrunbook.project_file import project_file
 
 
 def inside(path: Path, project: Path) -> bool:
@@ -36,6 +37,7 @@ class RolePlaces:
     def __init__(self, project: Path) -> None:
         self._project = project
         self._directories = [project / "roles", *_configured(project)]
+        self._shipped = shipped_roles(project)
         self._collection = _collection(project)
         self._found: dict[tuple[str, Path], Path | None] = {}
 
@@ -47,9 +49,8 @@ class RolePlaces:
         return self._found[key]
 
     def comes_with_pyrunbook(self, name: str) -> bool:
-        """Whether a role is one of the shipped ones that the project's `ansible.cfg` goes on to."""
-        shipped = shipped_roles(self._project)
-        return shipped is not None and "/" not in name and (shipped / name).is_dir()
+        """Whether a role is one of the shipped ones, where the project has those too."""
+        return self._shipped is not None and "/" not in name and (self._shipped / name).is_dir()
 
     def _look(self, short: str, beside: Path) -> Path | None:
         if not short or short.startswith((".", "/")) or ".." in short.split("/"):
@@ -64,9 +65,18 @@ class RolePlaces:
 
 
 def shipped_roles(project: Path) -> Path | None:
-    """The directory of the roles that come with pyrunbook, where the project's `ansible.cfg` goes on to them."""
-    uses = any(part.startswith(f"${places.ENV_PACKAGE}/") for part in _roles_path(project))
-    return places.shipped() / "roles" if uses else None
+    """The directory of the roles that come with pyrunbook, for a project of ours; `None` for any other of Ansible.
+
+    There a role of the same name is somebody else's, from wherever they have installed it.
+    """
+    ours = project_file(project) is not None or project.resolve() == places.content()
+    return places.shipped() / "roles" if ours else None
+
+
+def role_directories(project: Path) -> tuple[Path, ...]:
+    """Where the roles of a project's runbooks are looked for: its own first."""
+    shipped = shipped_roles(project)
+    return tuple(dict.fromkeys((project / "roles", *([shipped] if shipped else []))))
 
 
 def _configured(project: Path) -> Iterator[Path]:
@@ -74,11 +84,9 @@ def _configured(project: Path) -> Iterator[Path]:
 
 
 def _roles_path(project: Path) -> list[str]:
-    parser = RawConfigParser(strict=False, allow_no_value=True)
     try:
-        parser.read_string((project / "ansible.cfg").read_text(encoding="utf-8", errors="replace"))
-        written = parser.get("defaults", "roles_path", fallback="") or ""
-    except (OSError, MalformedIni):
+        written = configured(project / "ansible.cfg", "defaults", "roles_path", "")
+    except BadInput:
         return []
     return [part.strip() for part in written.replace("\n", "").split(":") if part.strip()]
 

@@ -1,4 +1,4 @@
-"""Starts a user's own project, which uses the shipped roles."""
+"""Starts a user's own project, which has the shipped runbooks and roles besides its own."""
 
 from __future__ import annotations
 
@@ -16,8 +16,6 @@ from pyrunbook.errors import BadInput
 from pyrunbook.scaffold.files import write_new
 from pyrunbook.scaffold.rendering import render
 
-COPIED = ("deployment/rollback", "maintenance/unlock")
-"""Runbooks that commands of the CLI run, and that a project therefore has to have."""
 GRANTS = ("role", "role-by-hand", "role-certificates")
 """The Roles of Kubernetes that pages and errors name as files of the project: an operator applies them."""
 FIRST = "maintenance/check_service"
@@ -49,10 +47,6 @@ def new_project(directory: Path, today: date) -> list[str]:
 def _project_files(today: date) -> dict[str, str]:
     found = dict(_templates(files("pyrunbook.scaffold") / "templates" / "project", "", today))
     content = places.shipped()
-    for runbook in COPIED:
-        for suffix in (".yml", ".meta.yml", ".meta.fr.yml"):
-            name = f"playbooks/{runbook}{suffix}"
-            found[name] = (content / name).read_text(encoding="utf-8")
     for directory in ("inventories/sandbox", ".config/molecule"):
         for path in sorted(each for kind in ("*.yml", "*.py") for each in (content / directory).rglob(kind)):
             found[path.relative_to(content).as_posix()] = path.read_text(encoding="utf-8")

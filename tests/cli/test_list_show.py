@@ -85,12 +85,32 @@ def test_a_broken_runbook_is_named_and_the_others_are_listed(
     assert "broken.yml:2:1" in errors
 
 
-def test_no_runbooks(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("PYRUNBOOK_CONTENT", str(tmp_path))
-    assert run("list")[0] == 2
-    (tmp_path / "playbooks").mkdir()
-    (tmp_path / "roles").mkdir()
-    assert run("list") == (0, "", "There are no runbooks.\n")
+def test_a_project_has_the_shipped_runbooks_below_its_own(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _content(tmp_path, good="- {name: Good, hosts: all}\n", unlock="- {name: Good, hosts: all}\n")
+    monkeypatch.chdir(tmp_path / "roles")
+    assert "FROM" not in run("list")[1], "there is no project here"
+    (tmp_path / ".pyrunbook.yml").touch()
+    code, output, errors = run("list")
+    assert (code, errors) == (0, "")
+    whose = {line.split("  ")[0]: line.split("  ")[-1].strip() for line in output.splitlines()}
+    assert whose["RUNBOOK"] == "FROM"
+    assert (whose[UPDATE], whose["maintenance/good"]) == ("shipped", "this project")
+    assert whose["maintenance/unlock"] == "this project, in place of the shipped one"
+    facts = {each["id"]: each for each in map(json.loads, run("list", "--json")[1].splitlines())}
+    told = {name: (facts[name]["from"], facts[name]["replaces_shipped"]) for name in facts}
+    assert told[UPDATE] == ("shipped", False)
+    assert (told["maintenance/good"], told["maintenance/unlock"]) == (("project", False), ("project", True))
+    assert Path(facts["maintenance/unlock"]["path"]).is_relative_to(tmp_path)
+
+
+def test_a_project_is_named_by_an_option_too(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    _content(tmp_path, good="- {name: Good, hosts: all}\n")
+    monkeypatch.setenv("PYRUNBOOK_CONTENT", "/nowhere")
+    monkeypatch.chdir(tmp_path.parent)
+    assert "maintenance/good" in run("--project", tmp_path.name, "list")[1]
+    assert run("--project", "gone", "list")[0] == 2
 
 
 def test_show(run: Run) -> None:

@@ -55,13 +55,14 @@ def filled(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def call(project: Path, *argv: str | Path) -> subprocess.CompletedProcess[str]:
-    """Run a program in a project after its `.envrc` was read, with nothing else set."""
+    """Run a program in a project, with nothing set but where pyrunbook is, for what is a direct ansible-playbook."""
     kept = {k: v for k, v in os.environ.items() if not k.startswith(("PYRUNBOOK_", "ANSIBLE_"))}
     kept["PATH"] = f"{BIN}{os.pathsep}{kept['PATH']}"
+    if argv[0] != "pyrunbook":
+        kept["PYRUNBOOK_PACKAGE"] = str(places.package())
     return subprocess.run(
-        ["sh", "-c", '. ./.envrc && exec "$0" "$@"', *map(str, argv)],
-        cwd=project, env=kept, capture_output=True, text=True, timeout=300, check=False,
-    )  # fmt: skip
+        [*map(str, argv)], cwd=project, env=kept, capture_output=True, text=True, timeout=300, check=False
+    )
 
 
 # --- what is written ---------------------------------------------------------------------------------------------
@@ -90,7 +91,7 @@ def test_ansible_lint_finds_nothing_in_its_production_profile(filled: Path) -> N
 
 def test_every_playbook_passes_the_syntax_check(filled: Path) -> None:
     playbooks = [path for path in sorted(filled.glob("playbooks/*/*.yml")) if ".meta." not in path.name]
-    assert len(playbooks) == 14
+    assert len(playbooks) == 12
     done = call(filled, "ansible-playbook", "--syntax-check", "-i", "inventories/production", *playbooks)
     assert done.returncode == 0, done.stderr
     assert done.stdout.count("playbook: ") == len(playbooks)
@@ -135,15 +136,13 @@ def test_a_skeleton_refuses_before_it_touches_anything(filled: Path, tmp_path: P
 
 
 def test_a_project_survives_that_its_environment_is_moved(filled: Path, tmp_path: Path) -> None:
-    """Nothing in it names where pyrunbook is installed, but for what the .envrc asks for."""
+    """Nothing in it names where pyrunbook is installed."""
     package = str(places.package())
     holding = [
         path for path in filled.rglob("*")
         if path.is_file() and ".git" not in path.parts and package in path.read_text(encoding="utf-8")
     ]  # fmt: skip
     assert holding == []
-    done = call(filled, "sh", "-c", "echo $PYRUNBOOK_PACKAGE")
-    assert done.stdout.strip() == package
 
 
 # --- what the commands say ---------------------------------------------------------------------------------------
@@ -181,7 +180,7 @@ def test_init(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.chdir(tmp_path)
     code, output, errors = run("init", "mine")
     assert (code, errors) == (0, "")
-    assert "Next: cd mine && . ./.envrc && pyrunbook docs show maintenance/check_service" in output
+    assert "Next: cd mine && pyrunbook sandbox up && pyrunbook maintenance --window; README.md" in output
     code, output, errors = run("init", "mine")
     assert (code, output) == (2, "")
     assert "Nothing was written." in errors
@@ -227,11 +226,11 @@ def test_a_second_import_is_refused_briefly(run: Run, tmp_path: Path) -> None:
 
 def test_init_names_what_to_type_next(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    assert "Next: cd 'our runbooks' && . ./.envrc && pyrunbook docs show" in run("init", "our runbooks")[1]
+    assert "Next: cd 'our runbooks' && pyrunbook sandbox up" in run("init", "our runbooks")[1]
     (tmp_path / "here").mkdir()
     monkeypatch.chdir(tmp_path / "here")
     output = run("init", ".")[1]
-    assert "files here.\nNext: . ./.envrc && pyrunbook docs show" in output
+    assert "files here.\nNext: pyrunbook sandbox up" in output
 
 
 def test_a_directory_that_cannot_be_made(run: Run, tmp_path: Path) -> None:
@@ -241,23 +240,34 @@ def test_a_directory_that_cannot_be_made(run: Run, tmp_path: Path) -> None:
     assert "--project" not in errors and "Next: name another directory" in errors
 
 
-def test_a_project_whose_envrc_was_not_read_says_so(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_every_command_is_about_the_project_around(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also from a directory further down, and with nothing read into the shell."""
+    project = tmp_path / "project"
+    assert run("init", str(project))[0] == 0
+    monkeypatch.chdir(project / "playbooks" / "maintenance")
+    assert run("show", "check_service")[0] == 0
+    assert "check_service" in run("list")[1]
+    built = run("docs", "build")[1]
+    assert "check_service" in built and "production_update" not in built
+    assert run("lint")[1].endswith(f"These are of {project}: 5 errors in 1 runbook or page.\n"), "its example values"
+    assert run("new", "incidents", "slow")[0] == 0 and (project / "playbooks/incidents/slow.yml").is_file()
+
+
+def test_a_project_has_the_pages_of_shipped_runbooks_when_it_asks_for_them(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     project = tmp_path / "project"
     assert run("init", str(project))[0] == 0
     monkeypatch.chdir(project)
-    for command in ("show", "plan"):
-        code, _, errors = run(command, "check_service")
-        assert code == 2 and errors.endswith("Next: . ./.envrc\n"), errors
-    code, output, errors = run("list")
-    assert code == 0 and "production_update" in output
-    assert errors == "These are not the runbooks of this directory.\nNext: . ./.envrc\n"
-    # What makes, checks and writes files is about the directory in which one stands, in any case.
-    assert "check_service" in run("docs", "build")[1]
-    assert run("lint")[1].endswith("in 3 runbooks and pages.\n")
-    assert run("new", "incidents", "slow")[0] == 0 and (project / "playbooks/incidents/slow.yml").is_file()
-    monkeypatch.setenv("PYRUNBOOK_CONTENT", str(project))
-    assert run("show", "check_service")[0] == 0
-    assert run("list")[2] == ""
+    page = run("docs", "show", "production-update")[1]
+    assert "# Production update\n" in page and "kubectl" in page and "example" in page
+    code, output, errors = run("docs", "build", "production-update")
+    assert (code, output) == (2, "") and "makes no pages of shipped runbooks" in errors
+    settings = project / ".pyrunbook.yml"
+    settings.write_text(settings.read_text().replace("shipped: false", "shipped: true"))
+    assert "docs/runbooks/maintenance/production_update.md" in run("docs", "build")[1]
+    assert "production_update.md" in (project / "docs/runbooks/README.md").read_text()
+    assert run("docs", "check")[0] == 0
 
 
 def test_import_of_what_is_no_runbook(run: Run, tmp_path: Path) -> None:

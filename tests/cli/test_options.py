@@ -66,7 +66,24 @@ def test_content_without_inventories_is_no_bug(tmp_path: Path, monkeypatch: pyte
     monkeypatch.setenv("PYRUNBOOK_CONTENT", str(tmp_path / "roles"))
     with pytest.raises(BadInput) as error:
         inventory_sources(("nonsense",))
-    assert error.value.next_step == "unset PYRUNBOOK_CONTENT"
+    assert "is no project" in error.value.seen and "unset PYRUNBOOK_CONTENT" in error.value.next_step
+
+
+def test_the_inventory_of_a_project_is_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What its ansible.cfg names, as for a direct ansible-playbook; by name its own go before the shipped ones."""
+    (tmp_path / ".pyrunbook.yml").touch()
+    for name in ("staging", "canary"):
+        (tmp_path / "inventories" / name).mkdir(parents=True)
+    (tmp_path / "below").mkdir()
+    monkeypatch.chdir(tmp_path / "below")
+    own = tmp_path / "inventories"
+    assert inventory_sources(()) == (str(SHIPPED / "sandbox"),)
+    assert inventory_sources(("staging", "canary")) == (str(own / "staging"), str(own / "canary"))
+    (tmp_path / "ansible.cfg").write_text("[defaults]\ninventory = inventories/canary, inventories/staging\n")
+    assert inventory_sources(()) == (str(own / "canary"), str(own / "staging"))
+    (own / "sandbox").mkdir()
+    (tmp_path / "ansible.cfg").unlink()
+    assert inventory_sources(()) == (str(own / "sandbox"),)
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")

@@ -15,8 +15,8 @@ def test_a_project_uses_the_roles_of_the_wheel(installed: Installed, tmp_path: P
     installed.ok("pyrunbook", "init", str(project))
     installed.ok("pyrunbook", "new", "incidents", "slow", "--role", "speed_up", "--project", str(project))
     assert (project / ".config/molecule/action_plugins/sandbox_difference.py").is_file()
-    here = {"PYRUNBOOK_CONTENT": str(project)}
-    assert "incidents/slow" in installed.ok("pyrunbook", "list", **here)
+    listed = installed.ok("pyrunbook", "--project", str(project), "list")
+    assert "incidents/slow" in listed and "maintenance/production_update" in listed
     page = installed.ok("pyrunbook", "docs", "show", "maintenance/check_service", "--project", str(project))
     assert "kubectl" in page, "the notes of the shipped roles are found"
     package = installed.ok("pyrunbook", "init", "--print-package").strip()

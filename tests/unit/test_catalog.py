@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pyrunbook import catalog
+from pyrunbook import catalog, places
 from pyrunbook.catalog import Catalog, InvalidFile, Phase, Problem, Text
 from pyrunbook.catalog.playbook import read_playbook
 from pyrunbook.errors import BadInput, ExitCode
@@ -171,7 +171,9 @@ def test_a_step_knows_its_role_and_its_place(content: Content) -> None:
     assert deploy.spoken_title() == "Deploy the release to the preview color"
     title = "Put {{ x | default('the thing') }} to {{ plan | default(own) }} of {{service_active_color | upper}}"
     assert replace(deploy, title=title).spoken_title() == "Put the thing to PLAN of the active color"
-    assert (deploy.notes, deploy.estimate, deploy.troubles("x")) == (None, timedelta(), [])
+    assert deploy.notes is not None, "the project has no role of this name, so the shipped one is meant"
+    bare = replace(deploy, notes=None)
+    assert (bare.estimate, bare.troubles("x")) == (timedelta(), [])
     assert drain.line == PLAYBOOK.splitlines().index("        - name: Drain") + 1
     assert drain.phase is Phase.PROCEDURE
     assert drain.notes is not None
@@ -245,7 +247,8 @@ def test_order_and_names(content: Content) -> None:
     for name in ("maintenance/zeta", "incidents/high_cpu", "deployment/alpha", "maintenance/alpha"):
         content.write(name)
     found = content.load()
-    assert [runbook.id for runbook in found] == [
+    assert list(found.ids) == sorted({*found.own, *catalog.load(places.shipped()).ids})
+    assert [runbook.id for runbook in found if runbook.id in found.own] == [
         "deployment/alpha", "incidents/high_cpu", "maintenance/alpha", "maintenance/zeta",
     ]  # fmt: skip
     for wanted in ("incidents/high_cpu", "incidents/high-cpu", "high-cpu", "high_cpu.yml", " incidents/high_cpu "):
@@ -434,8 +437,8 @@ def test_a_broken_runbook_does_not_hide_the_others(content: Content) -> None:
     content.write("maintenance/broken", playbook="a: [b\n")
     content.write("maintenance/bare", metadata=None)
     found = content.load()
-    assert [runbook.id for runbook in found] == ["maintenance/good"]
-    assert found.ids == ["maintenance/bare", "maintenance/broken", "maintenance/good"]
+    assert [runbook.id for runbook in found if runbook.id in found.own] == ["maintenance/good"]
+    assert found.own == ["maintenance/bare", "maintenance/broken", "maintenance/good"]
     assert list(found.broken) == ["maintenance/bare", "maintenance/broken"]
     assert "bare.meta.yml must stand beside it" in str(found.broken["maintenance/bare"])
 
@@ -487,11 +490,11 @@ def test_a_file_that_cannot_be_read(content: Content) -> None:
 
 def test_no_content(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PYRUNBOOK_CONTENT", str(tmp_path))
-    with pytest.raises(BadInput, match="no playbooks/ and roles/"):
+    with pytest.raises(BadInput, match="is no project"):
         catalog.load()
     (tmp_path / "playbooks").mkdir()
     (tmp_path / "roles").mkdir()
-    assert list(catalog.load()) == []
+    assert catalog.load().own == [] and catalog.load().ids == catalog.load(places.shipped()).ids
 
 
 @given(st.text(max_size=300))

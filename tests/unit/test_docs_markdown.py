@@ -153,7 +153,7 @@ def _with(value, text):  # type: ignore[no-untyped-def]
 def sample(tmp_path_factory: pytest.TempPathFactory) -> tuple[Runbook, Target]:
     project = write(tmp_path_factory.mktemp("sample"))
     path = project / "playbooks" / f"{UPDATE}.yml"
-    return read_runbook(UPDATE, path, project / "roles"), read_target(project, project / "inventories/production")
+    return read_runbook(UPDATE, path, (project / "roles",)), read_target(project, project / "inventories/production")
 
 
 def _outline(page: str) -> tuple[list[str], int, int]:

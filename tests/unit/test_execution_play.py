@@ -57,13 +57,19 @@ def test_a_long_name_of_the_temporary_directory_leaves_room_for_sockets(
 
 def test_the_whole_environment(tmp_path: Path) -> None:
     assert environment(request(mode="resume"), tmp_path / "events", tmp_path / "sockets") == {
+        "ANSIBLE_ACTION_PLUGINS": str(ROOT / "pyrunbook/plugins/action"),
         "ANSIBLE_AGNOSTIC_BECOME_PROMPT": "true",
         "ANSIBLE_CALLBACKS_ENABLED": "pyrunbook_journal",
         "ANSIBLE_CALLBACK_PLUGINS": str(ROOT / "pyrunbook/plugins/callback"),
         "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"),
         "ANSIBLE_FORKS": "100",
         "ANSIBLE_HOST_KEY_CHECKING": "true",
+        "ANSIBLE_INVENTORY_ENABLED": "pyrunbook_sandbox, host_list, script, yaml, ini, auto",
+        "ANSIBLE_INVENTORY_PLUGINS": str(ROOT / "pyrunbook/plugins/inventory"),
+        "ANSIBLE_LIBRARY": str(ROOT / "pyrunbook/plugins/modules"),
+        "ANSIBLE_MODULE_UTILS": str(ROOT / "pyrunbook/on_target"),
         "ANSIBLE_NOCOWS": "1",
+        "ANSIBLE_ROLES_PATH": str(ROOT / "roles"),
         "ANSIBLE_SSH_CONTROL_PATH_DIR": str(tmp_path / "sockets"),
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
         "PYRUNBOOK_CLI_PID": str(os.getpid()),
@@ -75,6 +81,30 @@ def test_the_whole_environment(tmp_path: Path) -> None:
         "PYRUNBOOK_MODE": "resume",
         "PYRUNBOOK_RUN_ID": RUN_ID,
     }
+
+
+def test_a_project_has_its_own_roles_and_plugins_before_the_shipped_ones(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its ansible.cfg names none of ours, nor need it: what an older one names of ours is not there any more."""
+    for name in ("roles", "more/roles", "plugins", "galaxy"):
+        (tmp_path / name).mkdir(parents=True)
+    (tmp_path / "ansible.cfg").write_text(
+        "[defaults]\nroles_path = more/roles:$PYRUNBOOK_PACKAGE/../roles\naction_plugins = plugins\n"
+        "[inventory]\nenable_plugins = yaml\n"
+    )
+    monkeypatch.setenv("PYRUNBOOK_CONTENT", str(tmp_path))
+    given = environment(request(), tmp_path, tmp_path)
+    assert given["ANSIBLE_CONFIG"] == str(tmp_path / "ansible.cfg")
+    assert given["ANSIBLE_ROLES_PATH"] == f"{tmp_path}/roles:{tmp_path}/more/roles:{ROOT}/roles"
+    assert given["ANSIBLE_ACTION_PLUGINS"] == f"{tmp_path}/plugins:{ROOT}/pyrunbook/plugins/action"
+    assert given["ANSIBLE_LIBRARY"].endswith(f"{ROOT}/pyrunbook/plugins/modules")
+    assert given["ANSIBLE_INVENTORY_ENABLED"] == "pyrunbook_sandbox, yaml"
+    monkeypatch.setenv("ANSIBLE_ROLES_PATH", str(tmp_path / "galaxy"))
+    given = environment(request(), tmp_path, tmp_path)
+    assert given["ANSIBLE_ROLES_PATH"] == f"{tmp_path}/roles:{tmp_path}/galaxy:{ROOT}/roles"
+    (tmp_path / "ansible.cfg").unlink()
+    assert environment(request(), tmp_path, tmp_path)["ANSIBLE_CONFIG"] == str(ROOT / "ansible.cfg")
 
 
 def test_what_the_operator_configures_stays_and_the_journal_is_enabled_beside_it(

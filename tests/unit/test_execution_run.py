@@ -36,6 +36,7 @@ from pyrunbook.execution.run import Result, operate
 from pyrunbook.execution.signals import Signals
 from pyrunbook.journal import JournalError, Outcome
 
+ROOT = Path(__file__).resolve().parents[2]
 UPDATE = Path("/content/playbooks/maintenance/production_update.yml")
 
 
@@ -105,7 +106,7 @@ def test_operate(theatre: Theatre, scenes: list[Scene], outcome: str, code: int,
         assert operation.events[-1]["cause"] == cause
         assert "putting_back" in operation.kinds()
         recovery = theatre.requests[-1]
-        assert recovery.playbook == Path("/content/playbooks/deployment/rollback.yml")
+        assert recovery.playbook == ROOT / "playbooks/deployment/rollback.yml"
         assert (recovery.mode, recovery.limit, recovery.timeout, recovery.tags) == ("recover", "web", None, "")
         assert recovery.inventory == ("/inventory",)
         assert set(recovery.extra_vars) == {"put_back_as", "rollback_reason"}
@@ -175,7 +176,7 @@ def test_what_cannot_be_looked_at_is_taken_up_again_forward(theatre: Theatre) ->
 def test_what_a_run_left_is_put_back_by_the_runbook_that_its_own_one_names(theatre: Theatre) -> None:
     operation = Operation(theatre, left(KILLED), put_back(), undone_by="maintenance/certificate_rollback")
     operation()
-    assert theatre.requests[-1].playbook == Path("/content/playbooks/maintenance/certificate_rollback.yml")
+    assert theatre.requests[-1].playbook == ROOT / "playbooks/maintenance/certificate_rollback.yml"
 
 
 def test_an_unreachable_machine_is_bad_input_before_a_change_and_a_failure_after_it(theatre: Theatre) -> None:

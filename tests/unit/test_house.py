@@ -91,6 +91,7 @@ ROLE_TASKS = [
 
 NAMES_RUNBOOKS = {
     "catalog/metadata.py": "the default of undone_by",
+    "catalog/leftovers.py": "what earlier versions have copied into projects",
     "cli/certs.py": "is about these runbooks",
     "cli/main.py": "help",
     "cli/options.py": "what maintenance runs",
@@ -98,7 +99,6 @@ NAMES_RUNBOOKS = {
     "lint/calls.py": "what maintenance runs",
     "pki/": "next steps",
     "plugins/action/": "next steps",
-    "scaffold/project.py": "what it copies",
 }
 """Modules in which ids of our runbooks stand, and why. The rest finds them in the catalog, by what they declare."""
 

@@ -19,7 +19,7 @@ from pyrunbook.kubernetes import errors
 from pyrunbook.scaffold.draft import free, identifier
 from pyrunbook.scaffold.files import blanks, write_new
 from pyrunbook.scaffold.new import new_runbook
-from pyrunbook.scaffold.project import COPIED, FIRST, new_project
+from pyrunbook.scaffold.project import FIRST, new_project
 from pyrunbook.scaffold.yaml_writing import LONGEST, Shared, dumped, scalar, with_long_lines_allowed
 
 CHECKOUT = Path(__file__).parents[2]
@@ -201,7 +201,7 @@ def test_a_new_runbook_says_each_language_in_its_own_file(project: Path) -> None
 def test_a_project_has_runbooks_that_can_be_read(project: Path) -> None:
     catalog = Catalog(project)
     assert catalog.broken == {}
-    assert set(catalog.ids) == {FIRST, *COPIED}
+    assert (catalog.own, catalog.replacing) == ([FIRST], []), "what is shipped is not copied"
     first = catalog.get(FIRST)
     assert all(step.notes for step in first.steps())
     assert first.metadata.updated == TODAY
@@ -245,17 +245,15 @@ def _settings(path: Path) -> dict[str, dict[str, str]]:
 def test_the_settings_of_a_project_are_those_of_the_package(project: Path) -> None:
     """Only the paths differ; each of the project's is found from the package, as a wheel and as a checkout."""
     ours, theirs = _settings(CHECKOUT / ".config/ansible.wheel.cfg"), _settings(project / "ansible.cfg")
-    wanted = {
-        section: {k: v.replace("../", f"${places.ENV_PACKAGE}/") for k, v in ours[section].items()} for section in ours
-    }
-    wanted["defaults"]["roles_path"] = f"roles:${places.ENV_PACKAGE}/content/roles:${places.ENV_PACKAGE}/../roles"
+    package = "$PYRUNBOOK_PACKAGE"
+    wanted = {section: {k: v.replace("../", f"{package}/") for k, v in ours[section].items()} for section in ours}
+    wanted["defaults"]["roles_path"] = f"roles:{package}/content/roles:{package}/../roles"
     assert theirs == wanted
-    package = str(places.package())
     for value in theirs["defaults"].values():
         if value.startswith("$"):
-            assert Path(value.replace(f"${places.ENV_PACKAGE}", package)).is_dir(), value
+            assert Path(value.replace(package, str(places.package()))).is_dir(), value
     assert (places.package().parent / "roles").is_dir()
-    assert str(CHECKOUT) not in (project / "ansible.cfg").read_text() + (project / ".envrc").read_text()
+    assert str(CHECKOUT) not in (project / "ansible.cfg").read_text()
 
 
 def test_a_project_has_our_molecule_configuration(project: Path) -> None:
@@ -276,9 +274,9 @@ def test_a_project_is_linted_as_we_are(project: Path) -> None:
         assert theirs[key] == ours[key], key
 
 
-def test_the_roles_of_a_project_are_found_by_what_its_ansible_cfg_says(project: Path) -> None:
-    runbook = Catalog(project).get(FIRST)
-    assert runbook.role_home("validate") == places.shipped() / "roles"
-    text = (project / "ansible.cfg").read_text()
-    (project / "ansible.cfg").write_text(re.sub(r"(?m)^roles_path = .*", "roles_path = roles", text))
-    assert Catalog(project).get(FIRST).role_home("validate") == project / "roles"
+def test_the_roles_of_a_project_go_before_the_shipped_ones(project: Path) -> None:
+    for runbook in (FIRST, "maintenance/production_update"):
+        assert Catalog(project).get(runbook).role_home("validate") == places.shipped() / "roles"
+    (project / "roles" / "validate").mkdir()
+    for runbook in (FIRST, "maintenance/production_update"):
+        assert Catalog(project).get(runbook).role_home("validate") == project / "roles"

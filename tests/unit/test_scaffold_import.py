@@ -129,7 +129,7 @@ def test_the_products_of_the_source_documents_can_be_read(tmp_path: Path, docume
     assert done.catalog.broken == {}
     for draft in done.found.drafts:
         runbook = done.catalog.get(draft.id)
-        own = {step.role: step for step in runbook.steps() if step.notes}
+        own = {step.role: step for step in runbook.steps() if (done.project / "roles" / step.role).is_dir()}
         assert set(own) == {step.role for step in (*draft.steps, *draft.way_back)}
         for step in own.values():
             assert step.notes is not None
@@ -140,7 +140,7 @@ def test_the_products_of_the_source_documents_can_be_read(tmp_path: Path, docume
 
 def test_the_operations_runbook(tmp_path: Path) -> None:
     done = Imported(tmp_path, SOURCE / "operations-runbook.md")
-    assert done.catalog.ids == [
+    assert done.catalog.own == [
         "incidents/echec_securite_critique",
         "incidents/incident_performance_critique",
         "incidents/panne_control_data_plane",
@@ -265,7 +265,7 @@ def test_an_alert_in_the_form_of_the_large_collections(tmp_path: Path) -> None:
     )
     assert metadata.impact is not None
     assert "Writes fail." in metadata.impact
-    titles = [step.title for step in runbook.steps() if step.notes]
+    titles = [step.title for step in runbook.steps() if (done.project / "roles" / step.role).is_dir()]
     assert titles == ["Diagnosis", "Remove old images", "Or grow the disk"]
     diagnosis = done.notes("node_disk_filling_diagnosis")
     assert diagnosis["purpose"] == "Look at the node:"
@@ -330,7 +330,7 @@ def test_the_fences_around_an_embedded_runbook_are_not_left_over(tmp_path: Path)
 
 def test_a_page_without_a_title_is_named_as_its_file(tmp_path: Path) -> None:
     done = imported(tmp_path, "```sh\nls\n```\n", "look-around.md", category="deployment")
-    assert done.catalog.ids == ["deployment/look_around"]
+    assert done.catalog.own == ["deployment/look_around"]
 
 
 def test_what_holds_no_procedure_is_refused(tmp_path: Path) -> None:
@@ -347,7 +347,7 @@ def test_a_name_is_for_one_procedure(tmp_path: Path) -> None:
     file = tmp_path / "a.md"
     file.write_text(ALERT)
     done = Imported(tmp_path / "one", file, name="disk-full", category="maintenance")
-    assert done.catalog.ids == ["maintenance/disk_full"]
+    assert done.catalog.own == ["maintenance/disk_full"]
     with pytest.raises(BadInput, match="6 procedures"):
         Imported(tmp_path / "six", SOURCE / "operations-runbook.md", name="disk-full")
 

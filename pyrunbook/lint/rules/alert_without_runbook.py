@@ -18,7 +18,7 @@ def check(subject: Subject, context: Context) -> Iterator[Finding]:
                 yield Finding(alert.at, f"the alert {alert.name} leads to no runbook: give it annotations.runbook_url")
             continue
         parts = [part for part in urlsplit(alert.runbook_url).path.split("/") if part]
-        if len(parts) < 2 or parts[-2] not in CATEGORIES or not context.project.runbooks:
+        if len(parts) < 2 or parts[-2] not in CATEGORIES or not context.project.known_runbooks:
             continue
         name = f"{parts[-2]}/{parts[-1].removesuffix('.md').removesuffix('.html')}"
         if context.project.runbook(name) is None:

@@ -18,9 +18,9 @@ def check(subject: Subject, context: Context) -> Iterator[Finding]:
         of_a_collection = mention.name.count(".") >= 2 and "/" not in mention.name
         if mention.kind == "playbook" and not of_a_collection and not (subject.file.parent / mention.name).is_file():
             yield Finding(mention.at, f"there is no playbook {mention.name} beside {subject.file.name}")
-        if mention.kind == "runbook" and mention.name not in project.runbooks:
+        if mention.kind == "runbook" and mention.name not in project.known_runbooks:
             yield _missing(mention.at, mention.name, context)
-    if not project.runbooks:
+    if not project.known_runbooks:
         return
     for call in runbook_calls(subject):
         if call.runbook and project.runbook(call.runbook) is None:
@@ -32,5 +32,5 @@ def check(subject: Subject, context: Context) -> Iterator[Finding]:
 
 
 def _missing(at: Spot, name: str, context: Context) -> Finding:
-    close = get_close_matches(name.replace("-", "_"), context.project.runbooks, 1)
+    close = get_close_matches(name.replace("-", "_"), context.project.known_runbooks, 1)
     return Finding(at, f"there is no runbook {name}" + (f"; did you mean {close[0]}?" if close else ""))

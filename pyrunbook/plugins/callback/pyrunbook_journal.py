@@ -139,11 +139,12 @@ class CallbackModule(CallbackBase):
     def _begin(self, runbook: str, variables: Any) -> None:
         import psutil
 
-        from pyrunbook import running
+        from pyrunbook import places, running
         from pyrunbook.journal import Journal, RunStart, new_run_id
         from pyrunbook.plugins.guards import operator
         from pyrunbook.redaction import redact
 
+        places.settle(Path(next(iter(_cli_option("args") or ()), "")))
         self._compare_places()
         self.journal = Journal.open()
         self.run_id = os.environ.get(ENV_RUN_ID) or new_run_id()
