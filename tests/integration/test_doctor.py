@@ -82,19 +82,21 @@ def services(tmp_path: Path, **variables: Any) -> str:
 def test_a_good_machine_with_a_good_service(sandbox: Sandbox) -> None:
     lines = doctor(sandbox, code=0).splitlines()
     assert [line.split()[:2] for line in lines] == [
-        ["✓", "ansible"], ["✓", "configuration"], ["✓", "state"], ["✓", "journal"], ["✓", "inventory"],
+        ["✓", "ansible"], ["✓", "project"], ["✓", "configuration"], ["✓", "state"],
+        ["✓", "journal"], ["✓", "inventory"],
         *[["✓", "agent-factory:"]] * 6,
     ]  # fmt: skip
-    assert "1 service: agent-factory" in lines[4]
-    assert "complete and well-formed" in lines[5]
-    assert "reachable, its state can be read" in lines[6]
-    assert "has what an update needs: rights, space, ports" in lines[7]
+    assert "1 service: agent-factory" in lines[5]
+    assert "complete and well-formed" in lines[6]
+    assert "reachable, its state can be read" in lines[7]
+    assert "has what an update needs: rights, space, ports" in lines[8]
     blue = sandbox.settings.addresses["blue"]
-    assert lines[8].split() == f"✓ agent-factory: blue on its machine {blue}: accepts connections".split()
-    assert f"http://{blue}: 1 of 1 good answers" in lines[9]
-    assert f"{sandbox.url}: 1 of 1 good answers" in lines[10]
+    assert lines[9].split() == f"✓ agent-factory: blue on its machine {blue}: accepts connections".split()
+    assert f"http://{blue}: 1 of 1 good answers" in lines[10]
+    assert f"{sandbox.url}: 1 of 1 good answers" in lines[11]
     found = findings(sandbox, code=0)
     assert not wrong(found)
+    assert found["project"]["seen"] == f"{ROOT}, found by pyproject.toml; 0 runbooks of its own"
     assert set(found["journal"]) == {"name", "good", "seen", "next_step"}
     assert not sandbox.ask("history", "--json").strip()
 
