@@ -105,6 +105,22 @@ def ansible_config() -> Path:
     return path / "ansible.cfg" if path.is_dir() else path
 
 
+def use_config_for(playbook: Path) -> None:
+    """Have the ansible.cfg of a plain playbook in force from now on, in our own environment.
+
+    In a project that is the project's. Elsewhere it is the one that Ansible itself would find; where there is none,
+    nothing of pyrunbook's own stands in for it.
+    """
+    if os.environ.get("ANSIBLE_CONFIG"):
+        return
+    here = Path.cwd()
+    trusted = [] if here.stat().st_mode & 0o002 else [here / "ansible.cfg"]  # as Ansible: not where anybody may write
+    found = [*trusted, Path(os.path.expanduser("~/.ansible.cfg")), Path("/etc/ansible/ansible.cfg")]  # noqa: PTH111
+    if playbook.is_relative_to(content()):
+        found = [content() / "ansible.cfg", *found]
+    os.environ["ANSIBLE_CONFIG"] = str(next((file for file in found if file.is_file()), package() / "plain.cfg"))
+
+
 def content() -> Path:
     """The project in use; what is shipped where there is none.
 

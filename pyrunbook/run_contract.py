@@ -15,6 +15,8 @@ import msgspec
 
 ENV_RUN_ID = "PYRUNBOOK_RUN_ID"
 """Id of the run; set by the command line or by the journal's callback. Every process of the run has it."""
+ENV_RUNBOOK = "PYRUNBOOK_RUNBOOK"
+"""Id of the runbook that the command line runs: that of a plain playbook, which does not name itself (`runbook_id`)."""
 ENV_MODE = "PYRUNBOOK_MODE"
 """`run`, `resume`, `recover` or `rollback`; see `pyrunbook.journal.RunStart`."""
 ENV_EVENTS = "PYRUNBOOK_EVENTS"
@@ -32,6 +34,9 @@ INPUT_WINDOW_OVERRIDE = "preflight_window_override"
 """Input: why the run may start outside its window."""
 INPUT_ATTESTED = "preflight_attested"
 """Input: ids of the prerequisites that the operator attests."""
+
+CHANGED, MAYBE_CHANGED = "changed", "perhaps changed"
+"""What the journal says was seen of a step of a plain playbook."""
 
 STEP_PLAN, STEP_VERIFY, STEP_ROLLBACK, STEP_CONCLUDE = "rollback_plan", "verify", "rollback", "conclude"
 """Ids of the steps by which an unfinished run is judged: changes begin after the first, and it goes forward once the
@@ -82,6 +87,12 @@ class ServiceStarted(Event):
 
     service: str
     platform: str
+
+
+class HostsStarted(Event):
+    """A play of a plain playbook is about to begin on these hosts, which no play of this run had before."""
+
+    hosts: list[str]
 
 
 class StepStarted(Event):

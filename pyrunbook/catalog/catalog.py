@@ -14,6 +14,7 @@ from pyrunbook.project.playbooks import is_metadata
 from pyrunbook.project.problem import InvalidFile
 
 CATEGORIES = ("deployment", "incidents", "maintenance")
+_YAML = (".yml", ".yaml")
 _FEW = 12
 """So many ids are listed to whoever names one that is not there."""
 
@@ -118,10 +119,19 @@ class Catalog:
             InvalidFile: it cannot be read.
             BadInput: there is none of that id; names those that are close.
         """
+        if wanted.endswith(_YAML) and (path := Path(wanted).expanduser()).is_file():
+            return self._at(path.resolve())
         found = self._look(one_of(wanted, self._paths))
         if isinstance(found, InvalidFile):
             raise found
         return found
+
+    def _at(self, path: Path) -> Runbook:
+        """The runbook of a playbook's file, wherever that is. What is not in the catalog has its path for an id."""
+        own = next((name for name, known in self._paths.items() if known.resolve() == path), "")
+        if own:
+            return self.get(own)
+        return read_runbook(str(path), path, (path.parent / "roles", *self._roles))
 
     def _look(self, runbook_id: str) -> Runbook | InvalidFile:
         if runbook_id not in self._read:
@@ -144,7 +154,7 @@ class Catalog:
             ("ended_by", "nothing would end what a run leaves on purpose"),
         ):
             named = getattr(runbook.metadata, key)
-            if named in (None, ROLLBACK, *self._paths):
+            if named in (None, "", ROLLBACK, *self._paths):
                 continue
             document = read(runbook.path.with_suffix(".meta.yml"))
             path = ("argument_specs", read_metadata(document.file)[0], "runbook", key)

@@ -201,7 +201,7 @@ class Metadata(Struct, frozen=True, kw_only=True):
     schema: Literal[1] = 1
     title: Text = msgspec.field(default_factory=lambda: Text(""))
     owner: str
-    updated: date
+    updated: date | None
     summary: Text = msgspec.field(default_factory=lambda: Text(""))
     estimate: Duration = msgspec.field(default_factory=Duration)
     reserve: Duration = msgspec.field(default_factory=Duration)
@@ -296,7 +296,7 @@ class ArgumentSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     """
 
     runbook: Metadata
-    short_description: str
+    short_description: str = ""
     description: str | list[str] = ""
     options: dict[str, Input] = {}
     author: str | list[str] = ""

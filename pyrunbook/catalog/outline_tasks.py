@@ -99,6 +99,11 @@ class Item:
                 yield from item.walk()
 
 
+def is_keyword(key: str) -> bool:
+    """Whether a key of a task is a keyword of Ansible, and not what the task does."""
+    return key in _KEYWORDS or key.startswith("with_") or key in PARTS
+
+
 def is_template(text: str) -> bool:
     """Whether only a run could say what it is."""
     return "{{" in text or "{%" in text

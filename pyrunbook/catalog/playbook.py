@@ -1,4 +1,8 @@
-"""Derives the steps of a runbook from its playbook. The playbook is read, never run, and no template is resolved."""
+"""Derives the steps of a runbook from its playbook. The playbook is read, never run, and no template is resolved.
+
+A playbook of ours names its runbook (`runbook_id`) or has a guard, and its steps are the roles that it applies. A
+**plain** one is any other: its steps are what stands in it, by the rule of the journal's callback (`plugins.selection.step_of`).
+"""
 
 from __future__ import annotations
 
@@ -11,15 +15,21 @@ from typing import Any
 
 import yaml
 
-from pyrunbook.project.document import NULL, Document, read
+from pyrunbook.catalog.outline_tasks import is_keyword
+from pyrunbook.project.document import NULL, Document, read, read_leniently
 from pyrunbook.project.problem import InvalidFile, Problem
-from pyrunbook.project.tasks import IMPORTS, PARTS, Written, plays_of, tasks_in
+from pyrunbook.project.tasks import IMPORTS, PARTS, Task, Written, plays_of, tasks_in
 from pyrunbook.project.tasks import Play as WrittenPlay
 
 GUARDS = ("preflight", "rollback_plan", "conclude")
 """Roles without which no part of a runbook may be run; like everything that stands in `rescue`."""
 STRATEGIES = ("zero_downtime", "controlled_stop")
 """The values of `update_strategy`; the first is the default."""
+
+
+def slug(name: str) -> str:
+    """The id of a step that has a name alone."""
+    return re.sub(r"\W+", "_", re.sub(r"{{.*?}}", " ", name).lower()).strip("_") or "task"
 
 
 class Phase(StrEnum):
@@ -61,13 +71,13 @@ class Play:
 
 @dataclass(frozen=True)
 class AppliedRole:
-    """A task that applies a role: what a step is made of.
+    """A task that applies a role: what a step is made of. In a plain playbook also a block or a task with a name.
 
     Attributes:
         id: the first tag that is not `always` or `never`; the role's name where there is none. The journal's callback
             names steps by the same rule.
         title: the task's name, templates such as `{{ service_preview_color }}` as written.
-        role: the name of its folder.
+        role: the name of its folder; empty where no role is applied.
         conditions: the `when` of the task and of the blocks around it.
         line: of the playbook, counting from 1.
         variables: what the play, the blocks and the task set for the role (`vars`), templates as written.
@@ -91,6 +101,12 @@ class Playbook:
     plays: tuple[Play, ...]
     imports: tuple[AppliedRole, ...]
 
+    @property
+    def plain(self) -> bool:
+        """Whether it is any playbook: one that does not guard and record itself."""
+        ours = any("runbook_id" in play.variables for play in self.plays)
+        return not ours and not any(item.role in GUARDS for item in self.imports)
+
     def chosen(self, strategy: str) -> Iterator[AppliedRole]:
         """The imports that a run of this strategy reaches, without the conditions that the strategy decides."""
         for item in self.imports:
@@ -100,6 +116,7 @@ class Playbook:
                 yield replace(item, conditions=tuple(open_ones))
 
 
+_MOST_IMPORTS = 20
 _SECTIONS = (
     ("pre_tasks", Phase.PREREQUISITE),
     ("roles", Phase.PROCEDURE),
@@ -120,16 +137,36 @@ def read_playbook(file: Path) -> Playbook:
     if not isinstance(document.root, yaml.SequenceNode) or not document.root.value:
         raise InvalidFile([document.problem(document.root, "", "a playbook is a list of plays")])
     reader = _Reader(document)
-    found = {id(play.node): play for play in plays_of(document)}
-    for index, node in enumerate(document.root.value):
-        if id(node) in found:
-            reader.play(found[id(node)])
-        else:
-            document.complain(node, f"[{index}]", "a play needs hosts")
+    reader.read()
+    found = Playbook(tuple(reader.plays), tuple(reader.imports))
+    if found.plain and (found.plays or any(play.imports for play in plays_of(document))):
+        return _plain(file)
     document.problems += [*_ambiguous(document, reader.imports), *_unguarded(document, reader.imports)]
     if document.problems:
         raise InvalidFile(document.problems)
-    return Playbook(tuple(reader.plays), tuple(reader.imports))
+    return found
+
+
+def _plain(file: Path) -> Playbook:
+    """A plain playbook, with those that it imports. What is wrong in it, Ansible says."""
+    plays: list[Play] = []
+    steps: list[AppliedRole] = []
+
+    def add(file: Path, opened: tuple[Path, ...]) -> None:
+        document = read_leniently(file)
+        for play in plays_of(document):
+            if play.imports:
+                target = (file.parent / play.imports.split(" ")[0]).resolve()
+                if target not in opened and target.is_file() and len(opened) < _MOST_IMPORTS:
+                    add(target, (*opened, target))
+                continue
+            reader = _Reader(document, plain=True)
+            reader.play(play)
+            plays.extend(reader.plays)
+            steps.extend(reader.imports)
+
+    add(file, (file.resolve(),))
+    return Playbook(tuple(plays), tuple(steps))
 
 
 @dataclass(frozen=True)
@@ -142,10 +179,19 @@ class _Around:
 
 
 class _Reader:
-    def __init__(self, document: Document) -> None:
+    def __init__(self, document: Document, *, plain: bool = False) -> None:
         self._document = document
+        self._plain = plain
         self.plays: list[Play] = []
         self.imports: list[AppliedRole] = []
+
+    def read(self) -> None:
+        found = {id(play.node): play for play in plays_of(self._document)}
+        for index, node in enumerate(self._document.root.value):
+            if id(node) in found:
+                self.play(found[id(node)])
+            else:
+                self._document.complain(node, f"[{index}]", "a play needs hosts")
 
     def play(self, play: WrittenPlay) -> None:
         for key in (play.entries[name][0] for name in IMPORTS if name in play.entries):
@@ -173,7 +219,9 @@ class _Reader:
                 self._document.complain(task.node, task.where, "expected a task")
                 continue
             inside = self._within(around, task)
-            if "block" in task.entries:
+            if self._plain and (found := self._plain_step(task, phase, inside)) is not None:
+                self.imports.append(found)
+            elif "block" in task.entries:
                 for part in PARTS:
                     self._tasks(task.keyword(part), part, _PARTS.get(part, phase), inside, f"{task.where}.{part}")
             elif role is not None:
@@ -181,6 +229,19 @@ class _Reader:
                 title, line = task.name or role[0], task.spot().line
                 variables, tags = inside.variables, inside.tags
                 self.imports.append(AppliedRole(step, title, role[0], phase, inside.conditions, line, variables, tags))
+
+    def _plain_step(self, task: Task, phase: Phase, inside: _Around) -> AppliedRole | None:
+        """The block or the task as a step; `None` where it is a role, or what is in it are the steps."""
+        splits = "rescue" in task.entries or "always" in task.entries
+        if task.role() is not None or ("block" in task.entries and (splits or not task.name)):
+            return None
+        does = next((key for key in task.entries if not is_keyword(key)), "")
+        if does.rpartition(".")[2] == "meta":
+            return None
+        title = task.name or does
+        own = next((tag for tag in task.tags if tag not in ("always", "never")), slug(title))
+        line, variables, tags = task.spot().line, inside.variables, inside.tags
+        return AppliedRole(own, title, "", phase, inside.conditions, line, variables, tags)
 
     def _within(self, around: _Around, inner: Written) -> _Around:
         said = self._value(inner, "vars")

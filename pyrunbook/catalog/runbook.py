@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from pyrunbook.catalog.metadata import ArgumentSpec, Input, Metadata, Trouble, Variables, read_metadata
+from pyrunbook.catalog.metadata import ROLLBACK, ArgumentSpec, Input, Metadata, Trouble, Variables, read_metadata
 from pyrunbook.catalog.playbook import STRATEGIES, AppliedRole, Phase, Play, Playbook, read_playbook
 from pyrunbook.catalog.roles import inputs_of_role
 from pyrunbook.catalog.step_notes import NOTES, StepNotes, read_step_notes
@@ -110,6 +110,21 @@ class Runbook:
     def name(self) -> str:
         """The name without its category."""
         return self.id.partition("/")[2]
+
+    @property
+    def plain(self) -> bool:
+        """Whether its playbook is any playbook, with hosts of its own; see `Playbook.plain`."""
+        return self.playbook.plain
+
+    @property
+    def described(self) -> bool:
+        """Whether it has metadata of its own."""
+        return self.path.with_suffix(".meta.yml").is_file()
+
+    @property
+    def hosts(self) -> str:
+        """The host pattern of all its plays."""
+        return ",".join(dict.fromkeys(play.hosts for play in self.plays))
 
     @property
     def metadata(self) -> Metadata:
@@ -253,6 +268,8 @@ class Runbook:
         Raises:
             InvalidFile: with every mistake in it.
         """
+        if not role:
+            return None
         file = self.role_home(role) / role / NOTES
         return read_step_notes(file) if file.is_file() else None
 
@@ -265,6 +282,15 @@ class Runbook:
         Raises:
             BadInput: there is no such step, or it cannot be run by itself.
         """
+        if self.plain:
+            tags = {tag for step in self.steps() for tag in step.tags}
+            for name in chosen:
+                if tags and name not in (*tags, "always", "never"):
+                    raise BadInput(
+                        f"no task of {self.id} has the tag {name!r} (there is: {', '.join(sorted(tags))})",
+                        next_step=f"pyrunbook show {self.id}",
+                    )
+            return
         whole = [(step, steps) for strategy in self.strategies if (steps := self.steps(strategy)) for step in steps]
         known = {step.id for step, _ in whole}
         for name in chosen:
@@ -333,6 +359,13 @@ def plain(value: Any) -> Any:
     return value if value is None or isinstance(value, (bool, int, float)) else str(value)
 
 
+def _undescribed(playbook: Path) -> ArgumentSpec:
+    """The metadata of a playbook that has none: its title, made of the file's name."""
+    words = re.sub(r"[_\W]+", " ", playbook.stem).strip()
+    title = Text(words[:1].upper() + words[1:])
+    return ArgumentSpec(short_description="", runbook=Metadata(title=title, owner="", updated=None))
+
+
 def read_runbook(runbook_id: str, playbook: Path, roles: tuple[Path, ...]) -> Runbook:
     """Read a runbook; its id is `<category>/<name>`, and its roles are looked for in these directories.
 
@@ -352,9 +385,13 @@ def read_runbook(runbook_id: str, playbook: Path, roles: tuple[Path, ...]) -> Ru
             spec_name, spec = read_metadata(file)
         except InvalidFile as error:
             problems += error.problems
-    else:
+    elif derived and derived.plain:
+        spec = _undescribed(playbook)
+    elif derived:
         problems.append(Problem(playbook, 1, 1, "", f"the runbook has no metadata; {file.name} must stand beside it"))
-    if derived and spec and spec_name not in [play.name for play in derived.plays]:
+    if derived and derived.plain and spec and spec.runbook.undone_by == ROLLBACK:
+        msgspec.structs.force_setattr(spec.runbook, "undone_by", "")  # it restores services, from their plans
+    if derived and spec and spec_name and spec_name not in [play.name for play in derived.plays]:
         names = ", ".join(play.name for play in derived.plays)
         message = f"the spec must be named like its play; the playbook has: {names}"
         problems.append(Problem(file, 1, 1, f"argument_specs.{spec_name}", message))

@@ -38,7 +38,7 @@ def list_runbooks(ctx: click.Context, as_json: bool) -> None:
                 "title": metadata.title.languages,
                 "summary": metadata.summary.languages,
                 "owner": metadata.owner,
-                "updated": metadata.updated.isoformat(),
+                "updated": metadata.updated.isoformat() if metadata.updated else None,
                 "window": metadata.window.spec,
                 "window_required": metadata.window.required,
                 "estimate_seconds": int(metadata.estimate.total_seconds()),

@@ -55,21 +55,34 @@ def verbosity_option(command: Callable[..., Any]) -> Callable[..., Any]:
     return click.option("-v", "verbosity", count=True, help="Show what Ansible prints; repeat for more.")(command)
 
 
-def inventory_sources(given: tuple[str, ...]) -> tuple[str, ...]:
-    """The inventory sources to use, as absolute paths; given are paths, or names of the project's or of shipped ones.
+def inventory_sources(given: tuple[str, ...], *, plain: bool = False) -> tuple[str, ...]:
+    """The inventory sources to use, as absolute paths.
+
+    Args:
+        given: what the operator named: paths, or names of inventories of the project, or of shipped ones.
+        plain: of a plain playbook, for which the sandbox is not meant.
 
     Raises:
-        BadInput: there is no such inventory.
+        BadInput: there is no such inventory, or none is named.
     """
-    named = given or tuple(filter(None, [os.environ.get(places.ENV_INVENTORY)])) or _default_inventories()
-    return tuple(str(_inventory(source)) for source in named)
+    named = (
+        given
+        or tuple(filter(None, [os.environ.get(places.ENV_INVENTORY)]))
+        or _default_inventories(places.ansible_config() if plain else places.content() / "ansible.cfg")
+    )
+    if not named and plain:
+        raise BadInput(
+            "no inventory is named: no -i, no PYRUNBOOK_INVENTORY, none in ansible.cfg",
+            next_step="name one: -i INVENTORY, or -i HOST,",
+        )
+    return tuple(str(_inventory(source)) for source in named or ("sandbox",))
 
 
-def _default_inventories() -> tuple[str, ...]:
-    """What the project's ansible.cfg names, as for a direct ansible-playbook, or else the sandbox."""
+def _default_inventories(config: Path) -> tuple[str, ...]:
+    """What an ansible.cfg names, as for a direct ansible-playbook."""
     from pyrunbook.project.ansible_cfg import paths
 
-    return tuple(paths(places.content() / "ansible.cfg", "inventory", ",")) or ("sandbox",)
+    return tuple(paths(config, "inventory", ","))
 
 
 def _inventory(source: str) -> Path | str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 
 import click
 
@@ -68,9 +69,12 @@ def recover(
         chosen = matching[0]
     recovery.refuse_alive(chosen, force=force)
     sources = options.inventory_sources(inventory) if inventory else ()
+    title = chosen.runbook
+    with suppress(*([BadInput] if chosen.plain else [])):  # it may be gone
+        title = str(catalog.load().get(chosen.runbook).metadata.title)
     shown = display.choose(
         as_json=as_json,
-        title=f"Recovery of {catalog.load().get(chosen.runbook).metadata.title}",
+        title=f"Recovery of {title}",
         inventory=options.inventory_name(sources or tuple(chosen.inventory.split(", "))),
     )
     with shown:

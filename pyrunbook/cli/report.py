@@ -33,19 +33,23 @@ def report(run: str, form: str) -> None:
         raise BadInput(f"no run {run!r}: nothing has been recorded on this machine yet", next_step="pyrunbook list")
     with Journal.open() as journal:
         found = journal.get(run)
-    ended_by = _ended_by(found.runbook)
+    ended_by, undone_by = _other_runbooks(found.runbook)
     if form == "json":
-        click.echo(json.dumps({**found.as_dict(), "next_step": undo(found, ended_by)[1]}, ensure_ascii=False, indent=2))
+        click.echo(
+            json.dumps(
+                {**found.as_dict(), "next_step": undo(found, ended_by, undone_by)[1]}, ensure_ascii=False, indent=2
+            )
+        )
     else:
-        click.echo(as_markdown(found, ended_by), nl=False)
+        click.echo(as_markdown(found, ended_by, undone_by), nl=False)
 
 
-def _ended_by(runbook: str) -> str:
-    """The command that ends what a run of this runbook leaves on purpose; empty where none is known."""
+def _other_runbooks(runbook: str) -> tuple[str, str]:
+    """The command that ends what a run of this runbook leaves on purpose, and the id of what undoes it; or nothing."""
     from pyrunbook import catalog
 
     with suppress(BadInput):  # the runbook may have been removed since
         known = catalog.load()
-        if named := known.get(runbook).metadata.ended_by:
-            return known.get(named).command
-    return ""
+        metadata = known.get(runbook).metadata
+        return known.get(metadata.ended_by).command if metadata.ended_by else "", metadata.undone_by
+    return "", ""

@@ -11,7 +11,7 @@ from typing import Any
 
 import click
 
-from pyrunbook import catalog, run_contract, service, windows
+from pyrunbook import catalog, places, run_contract, service, windows
 from pyrunbook.cli import options
 from pyrunbook.errors import BadInput
 
@@ -42,7 +42,13 @@ run_options = options.several(
     click.option("--check", is_flag=True, help="Dry run: say what would change, change nothing."),
     click.option("--diff", is_flag=True, help="Show differences."),
     click.option("--yes", is_flag=True, help="Answer yes to every question, attestations too; recorded as yours."),
-    click.option("--step", multiple=True, metavar="ID", help="Only this step, with its guards; may be repeated."),
+    click.option(
+        "--step",
+        "--tags",
+        multiple=True,
+        metavar="ID",
+        help="Only this step, with its guards; may be repeated. Of a plain playbook: a tag.",
+    ),
     click.option("--timeout", metavar="DURATION", help="End and put back after this time, like 45m."),
     options.json_option,
     options.verbosity_option,
@@ -98,6 +104,7 @@ def operate(name: str, inputs: Mapping[str, Any] | None = None, **given: Any) ->
         PyrunbookError: the run could not begin; nothing was changed.
     """
     given = {"window": None, "wait": False, "no_window": False, "reason": "", "attest": ()} | given
+    given["step"] = [name.strip() for each in given["step"] for name in each.split(",")]
     runbook = catalog.load().get(name)
     extra = options.extra_variables(given["extra_vars"]) | dict(inputs or {})
     if given["no_window"] and not given["reason"].strip():
@@ -116,8 +123,12 @@ def operate(name: str, inputs: Mapping[str, Any] | None = None, **given: Any) ->
     timeout = windows.parse_duration(given["timeout"]) if given["timeout"] else runbook.metadata.timeout
     if given["step"]:
         runbook.refuse_selection(given["step"])
-    sources = options.inventory_sources(given["inventory"])
-    extra[run_contract.INPUT_ATTESTED] = _attested(runbook, given)
+    if runbook.plain:
+        places.use_config_for(runbook.path)
+    sources = options.inventory_sources(given["inventory"], plain=runbook.plain)
+    attested = _attested(runbook, given)
+    if attested or not runbook.plain:
+        extra[run_contract.INPUT_ATTESTED] = attested
     told = _asked(runbook, extra)
     if given["wait"]:
         _wait(runbook, sources, given, extra)
@@ -148,7 +159,9 @@ def start(runbook: catalog.Runbook, sources: tuple[str, ...], *, as_json: bool, 
     from pyrunbook.execution.play import Request
     from pyrunbook.journal import new_run_id
 
-    request |= {"run_id": new_run_id(), "undone_by": runbook.metadata.undone_by}
+    undone_by = runbook.metadata.undone_by
+    request |= {"run_id": new_run_id(), "undone_by": undone_by}
+    request |= {"plain": runbook.id} if runbook.plain else {}
     name = options.inventory_name(sources)
     with display.choose(as_json=as_json, title=str(runbook.metadata.title), inventory=name) as shown:
         return int(execution.operate(Request(playbook=runbook.path, inventory=sources, **request), shown).exit_code)

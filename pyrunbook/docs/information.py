@@ -19,7 +19,8 @@ def information(
     """The rows: what it is called, and Markdown."""
     metadata, t = runbook.metadata, wording.t
     yield t("runbook"), code(runbook.id)
-    yield t("updated"), metadata.updated.isoformat()
+    if metadata.updated:
+        yield t("updated"), metadata.updated.isoformat()
     yield t("owner"), plain_text(metadata.owner)
     if metadata.estimate:
         takes = [format_duration(metadata.estimate)]

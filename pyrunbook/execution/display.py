@@ -14,6 +14,8 @@ from pyrunbook.run_contract import STEP_ROLLBACK
 from pyrunbook.windows import format_duration
 
 MARKS = {"ok": "✓", "changed": "✓", "failed": "✗", "unreachable": "✗"}
+FEW = 5
+"""So many hosts are named."""
 WIDTH = 40
 """Columns of a step's title."""
 
@@ -122,6 +124,13 @@ class Lines(Display):
             f"{self._title} · {event['service']} on {self._inventory} ({event['platform']}) · run {event['run']}"
         )
 
+    def _on_hosts_started(self, event: dict[str, Any]) -> None:
+        if not self._open:
+            names = event["hosts"]
+            shown = ", ".join(names[:FEW]) + (f" and {len(names) - FEW} more" if len(names) > FEW else "")
+            self.write(f"{self._title} · {shown} on {self._inventory} · run {event['run']}")
+        self._open += event["hosts"]
+
     def _on_window(self, event: dict[str, Any]) -> None:
         decision = event["decision"]
         spec = decision.get("window") or decision.get("spec") or ""
@@ -213,6 +222,7 @@ def summary(event: dict[str, Any], seconds: float, details: list[str]) -> list[s
         "canceled": f"Interrupted and put back (exit 130){': ' + now if now else ''}.",
         "contained": f"Contained (exit 8) in {spent}: {now or 'secure mode is on'}.",
         "not_contained": "NOT CONTAINED (exit 5): the service was not seen in secure mode.",
+        "left_changed": f"FAILED AND LEFT AS IT IS (exit 5) in {spent}: nothing puts back what was changed.",
         "rollback_failed": f"FAILED AND NOT PUT BACK (exit 5){': ' + now if now else ''}. "
         "The lock stays held, so no other run starts.",
     }
@@ -225,6 +235,7 @@ def summary(event: dict[str, Any], seconds: float, details: list[str]) -> list[s
         return lines
     if cause:
         lines.append(f"Cause: {cause}")
+    lines += [f"Changed: {told}" for told in event.get("left") or ()]
     if event.get("not_begun"):
         names = ",".join(event["not_begun"])
         lines.append(f"Not begun: {names}. Once the cause is gone: the same command with --limit {names}")

@@ -25,13 +25,33 @@ TIMEOUT = 600
 """The default: large inventories take minutes, but one that never answers has to be reported."""
 
 
+SERVICES = "services"
+"""The group whose hosts are the services."""
+
+
 def services(sources: tuple[str, ...], limit: str = "") -> dict[str, dict[str, Any]]:
-    """The variables of the hosts in group `services`; templates stay as they are written.
+    """The variables of the hosts in group `services`; see `hosts`."""
+    return hosts(sources, SERVICES, limit)
+
+
+def no_host(sources: tuple[str, ...], where: str, which: str) -> BadInput:
+    """That no host of an inventory is one to run on."""
+    return BadInput(
+        f"No host matched: inventory {', '.join(sources)}{where} has none {which}.",
+        next_step="correct --limit, or put the service's host into group services"
+        if SERVICES in which
+        else "correct --limit, or name another inventory: -i INVENTORY",
+    )
+
+
+def hosts(sources: tuple[str, ...], pattern: str, limit: str = "") -> dict[str, dict[str, Any]]:
+    """The variables of the hosts that a pattern names; templates stay as they are written.
 
     Raises:
-        BadInput: the inventory cannot be read, or has no service that matches.
+        BadInput: the inventory cannot be read, or has no host that matches.
     """
-    argv = [str(Path(sys.executable).parent / "ansible-inventory"), "--list", "--limit", _only_services(limit)]
+    wanted = f"{limit}{',' if ',' in limit else ':'}&{pattern}" if limit else pattern
+    argv = [str(Path(sys.executable).parent / "ansible-inventory"), "--list", "--limit", wanted]
     for source in sources:
         argv += ["-i", source]
     timeout = _timeout()
@@ -62,21 +82,11 @@ def services(sources: tuple[str, ...], limit: str = "") -> dict[str, dict[str, A
         raise BadInput(f"inventory {', '.join(sources)} cannot be read: {why}", next_step=_remedy(why, sources))
     data = json.loads(done.stdout)
     variables = data.get("_meta", {}).get("hostvars", {})
-    names = _members(data, "services")
+    names = _members(data, pattern if pattern == SERVICES else "all")
     if not names:
         where = f" and --limit {limit}" if limit else ""
-        raise BadInput(
-            f"No host matched: inventory {', '.join(sources)}{where} has none in group services.",
-            next_step="correct --limit, or put the service's host into group services",
-        )
+        raise no_host(sources, where, "in group services" if pattern == SERVICES else f"that {pattern} names")
     return {name: _plain(variables.get(name, {})) for name in names}
-
-
-def _only_services(limit: str) -> str:
-    """An Ansible host pattern: the services among the hosts that `limit` names."""
-    if not limit:
-        return "services"
-    return f"{limit}{',' if ',' in limit else ':'}&services"
 
 
 def _timeout() -> float:

@@ -65,7 +65,9 @@ class Request:
         verbosity: number of `-v`.
         timeout: seconds until the play is ended, or `None`.
         told: answers to the play's prompts (`vars_prompt`), by the regular expression of the prompt.
-        undone_by: id of the runbook that puts back what a play of this one left in the middle.
+        undone_by: id of the runbook that puts back what a play of this one left in the middle; empty where none does.
+        undo_playbook: of that runbook; the catalog's where it is `None`.
+        plain: the id of the runbook, where its playbook is a plain one, which does not name itself.
     """
 
     playbook: Path
@@ -80,12 +82,14 @@ class Request:
     verbosity: int = 0
     timeout: float | None = None
     undone_by: str = ROLLBACK
+    undo_playbook: Path | None = None
+    plain: str = ""
     told: dict[str, str] = field(default_factory=dict, repr=False)
 
     @property
     def undo(self) -> Path:
         """The playbook of `undone_by`."""
-        return catalog.load().playbook(self.undone_by)
+        return self.undo_playbook or catalog.load().playbook(self.undone_by)
 
 
 @dataclass(frozen=True)
@@ -118,13 +122,19 @@ def environment(request: Request, events: Path, sockets: Path) -> dict[str, str]
     """
     config = places.ansible_config().resolve()
     used = places.in_use()
-    keys = os.environ.get("ANSIBLE_HOST_KEY_CHECKING") or configured(config, "defaults", "host_key_checking", "true")
-    callbacks = os.environ.get("ANSIBLE_CALLBACKS_ENABLED") or configured(config, "defaults", "callbacks_enabled", "")
+
+    def setting(variable: str, name: str, default: str = "") -> str:
+        return os.environ.get(variable) or configured(config, "defaults", name, default)
+
+    keys = setting("ANSIBLE_HOST_KEY_CHECKING", "host_key_checking", "true")
+    callbacks = setting("ANSIBLE_CALLBACKS_ENABLED", "callbacks_enabled")
     enabled = [name.strip() for name in callbacks.split(",") if name.strip()]
     # From ansible-core 2.20 a play begins with a socket in the temporary directory, and "did not start" is all it says.
     short = {"TMPDIR": str(sockets)} if len(tempfile.gettempdir()) > LONGEST_TEMPORARY else {}
+    own = {run_contract.ENV_RUNBOOK: request.plain} if request.plain else {}
     return (
         short
+        | own
         | ansible_environment()
         | {
             "ANSIBLE_HOST_KEY_CHECKING": keys,
@@ -134,7 +144,7 @@ def environment(request: Request, events: Path, sockets: Path) -> dict[str, str]
             "ANSIBLE_NOCOWS": "1",
             "ANSIBLE_AGNOSTIC_BECOME_PROMPT": "true",  # `password_prompts` knows this one
             # Ansible's own 5 would take a batch of 10 services in two goes.
-            "ANSIBLE_FORKS": os.environ.get("ANSIBLE_FORKS") or configured(config, "defaults", "forks", str(FORKS)),
+            "ANSIBLE_FORKS": setting("ANSIBLE_FORKS", "forks", "5" if request.plain else str(FORKS)),
             # ansible-playbook stands beside our Python, whether its environment is activated or not.
             "PATH": os.pathsep.join((str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath))),
             places.ENV_CONTENT: used["content"],

@@ -9,6 +9,7 @@ import os
 import socket
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 from typing import Any, Literal
 
 from pyrunbook import catalog, places
@@ -20,6 +21,7 @@ from pyrunbook.execution.run import (
     Result,
     Telling,
     bring_to_an_end,
+    end_plain,
     open_services,
     put_back,
     settle,
@@ -70,6 +72,8 @@ def way_for(run: Run) -> Way:
     A run of a runbook that undoes others goes forward in any case: its work is to put back. Where a runbook has an undo
     of its own, the way is back, and that undo decides what stays.
     """
+    if run.plain:
+        return "rollback"
     known = catalog.load()
     if run.runbook in {runbook.metadata.undone_by for runbook in known}:
         return "resume"
@@ -157,18 +161,25 @@ def _recover(
             next_step=f"pyrunbook recover {run.id} --rollback",
         )
     leftover_processes.end(run.id)
-    runbook = catalog.load().get(run.runbook)
+    known = catalog.load()
+    playbook, undone_by = Path(run.runbook), ""
+    with contextlib.suppress(*([BadInput] if run.plain else [])):  # what is gone puts nothing back, and has an end
+        runbook = known.get(run.runbook)
+        playbook, undone_by = runbook.path, runbook.metadata.undone_by
+    if run.plain:
+        places.use_config_for(playbook)
     request = Request(
-        playbook=runbook.path,
+        playbook=playbook,
         inventory=inventory or tuple(run.inventory.split(", ")),
         run_id=run.id,
         mode="resume" if resumes else "recover",
         limit=",".join(open_services(run)),
         extra_vars=_inputs(run),
         verbosity=verbosity,
-        undone_by=runbook.metadata.undone_by,
+        undone_by=undone_by,
+        plain=run.runbook if run.plain else "",
     )
-    if open_services(run):
+    if open_services(run) and not run.plain:
         _check_inventory(run, request)
     tell = Telling(request, on_event)
     signals = Signals(tell)
@@ -179,6 +190,8 @@ def _recover(
                 result = _abandon(run)
             elif not open_services(run):
                 result = settle(run)
+            elif run.plain:
+                result = end_plain(request, run, Outcome.ROLLED_BACK, _cause(run), signals, tell)
             elif resumes:
                 result = bring_to_an_end(request, signals, tell)
             else:
@@ -219,6 +232,8 @@ def _cause(run: Run) -> str:
 
 def _inputs(run: Run) -> dict[str, Any]:
     """The inputs to resume a run with; one that only has to clean up does not wait for its window."""
+    if run.plain:  # those that were secret are not recorded
+        return {name: value for name, value in run.inputs.items() if MASK not in json.dumps(value)}
     if way_for(run) != "resume" or INPUT_WINDOW_OVERRIDE in run.inputs:
         return run.inputs
     return {**run.inputs, INPUT_WINDOW_OVERRIDE: "only cleaning up is left after its verification"}

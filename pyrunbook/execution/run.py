@@ -36,6 +36,7 @@ class Result:
         run: the run in the journal; `None` when the play did not get so far.
         next_step: what to type next, empty when nothing needs to be done.
         not_begun: services of later batches, which were not touched.
+        left: what was changed and is not put back, a text for each host.
     """
 
     outcome: Outcome | None
@@ -44,6 +45,7 @@ class Result:
     run: Run | None = None
     next_step: str = ""
     not_begun: tuple[str, ...] = ()
+    left: tuple[str, ...] = ()
 
 
 class Telling:
@@ -72,7 +74,7 @@ class Telling:
             {
                 "event": "run_started",
                 "run": self._request.run_id,
-                "runbook": runbook or f"{playbook.parent.name}/{playbook.stem}",
+                "runbook": runbook or self._request.plain or f"{playbook.parent.name}/{playbook.stem}",
                 "mode": self._request.mode,
                 "check": self._request.check,
             }
@@ -89,6 +91,7 @@ class Telling:
                 "exit_code": int(result.exit_code),
                 "next_step": result.next_step or None,
                 "not_begun": list(result.not_begun),
+                "left": list(result.left),
             }
         )
         return result
@@ -142,7 +145,7 @@ def bring_to_an_end(request: Request, signals: Signals, tell: Listener) -> Resul
         result = unknown(request.run_id, said, error)
     if signals.received and result.outcome is Outcome.SUCCEEDED:
         tell({"event": "note", "text": f"{signals.received} came too late: the run had already come to its end"})
-    if result.run is not None and result.run.changed and result.outcome is not Outcome.SUCCEEDED:
+    if result.run is not None and result.run.changed and result.outcome is not Outcome.SUCCEEDED and not request.plain:
         result = replace(result, not_begun=tuple(_missed(request, result.run)))
     if _nothing_to_put_back(result, bad_input=seen["bad_input"]):
         result = replace(result, exit_code=ExitCode.BAD_INPUT)
@@ -177,7 +180,7 @@ def _unrecorded(request: Request, ended: Ended) -> Result:
         ExitCode.NOT_PUT_BACK,
         f"The play of run {request.run_id} began, and the journal {places.in_use()['journal']} does not know it, "
         f"so what was changed is not known.{chr(10) + said if said else ''}",
-        next_step=f"see what serves: pyrunbook doctor {where}",
+        next_step="look at the hosts" if request.plain else f"see what serves: pyrunbook doctor {where}",
     )
 
 
@@ -211,10 +214,29 @@ def _judge(request: Request, ended: Ended, signals: Signals, on_event: Listener)
     if run.finished:
         return _of(run)
     reason, why = _reason(ended, signals, run)
+    if request.plain:
+        return end_plain(request, run, reason, why, signals, on_event)
     if not open_services(run):
         missed = _missed(request, run)
         return settle(run, [reason] if missed else [], f"{why}; not begun: {', '.join(missed)}" if missed else "")
     return put_back(request, run, reason, why, signals, on_event)
+
+
+def end_plain(request: Request, run: Run, reason: Outcome, why: str, signals: Signals, on_event: Listener) -> Result:
+    """Bring the run of a plain playbook to an end that its play has not come to; arguments as of `put_back`."""
+    with Journal.open() as journal:
+        for part in run.services:
+            if part.changed and not part.outcome and not part.what_changed:
+                journal.record_changed(run.id, part.service, changed=False)
+        run = journal.get(run.id)
+    if not run.changed or run.check_mode:
+        reason = Outcome.FAILED if reason is Outcome.ROLLED_BACK else reason
+        _end(run.id, reason, why)
+        return _of(_recorded(run.id) or run)
+    if request.undone_by:
+        return put_back(request, run, reason, why, signals, on_event)
+    _end(run.id, Outcome.LEFT_CHANGED, why)
+    return _of(_recorded(run.id) or run)
 
 
 def open_services(run: Run) -> list[str]:
@@ -320,6 +342,7 @@ def put_back(
     ):
         if names:
             on_event({"event": event, "run": run.id, "cause": why, "services": names, "decides": not told_what_stays})
+    told = msgspec.to_builtins(PutBack(put_back_as=str(reason), rollback_reason=why, put_back_keeps=stays))
     rollback = replace(
         request,
         playbook=request.undo,
@@ -327,7 +350,8 @@ def put_back(
         tags="",
         timeout=None,
         check=False,
-        extra_vars=msgspec.to_builtins(PutBack(put_back_as=str(reason), rollback_reason=why, put_back_keeps=stays)),
+        plain=request.undone_by,
+        extra_vars=(request.extra_vars if request.plain else {}) | told,
     )
     ended: list[Ended] = []
     for pause in ROLLBACK_PAUSES:
@@ -362,6 +386,13 @@ def _keeps_verified(request: Request) -> bool:
     return False
 
 
+def way_back(runbook: str) -> str:
+    """The id of the runbook that undoes a run of this one; empty where none does, or nobody knows it any more."""
+    with contextlib.suppress(PyrunbookError, OSError):
+        return catalog.load().get(runbook).metadata.undone_by
+    return ""
+
+
 def _end(run_id: str, outcome: Outcome, cause: str) -> None:
     from pyrunbook.journal import Journal
 
@@ -375,13 +406,16 @@ def _end(run_id: str, outcome: Outcome, cause: str) -> None:
 
 def _of(run: Run) -> Result:
     outcome = run.outcome or Outcome.FAILED
+    left: tuple[str, ...] = ()
+    if outcome is Outcome.LEFT_CHANGED:
+        left = tuple(f"{part.service}: {', '.join(part.what_changed)}" for part in run.services if part.changed)
     cause = run.cause or next((service.cause for service in run.services if service.cause), None) or ""
     undo = next_step(outcome, run.id)
-    if outcome is Outcome.SUCCEEDED and run.undoable:
+    if outcome is Outcome.SUCCEEDED and run.undoable and (not run.plain or way_back(run.runbook)):
         undo = f"pyrunbook rollback {run.id}"
     if outcome is Outcome.NOT_CONTAINED:
         undo = f"pyrunbook run {run.runbook}"
-    return Result(outcome, outcome.exit_code, cause, run, undo)
+    return Result(outcome, outcome.exit_code, cause, run, undo, left=left)
 
 
 def _not_put_back(run: Run, said: str = "") -> Result:
@@ -403,16 +437,16 @@ def _said(ended: Ended) -> str:
 def _nothing_ran(request: Request, ended: Ended) -> BadInput:
     """Why a play did not reach any service."""
     try:
-        inventory.services(request.inventory, request.limit)
+        if request.plain:
+            inventory.hosts(request.inventory, "all", request.limit)
+        else:
+            inventory.services(request.inventory, request.limit)
     except BadInput as error:  # it names file, line and remedy, which ansible-playbook may not
         return error
     told = _said(ended)
     if ended.no_hosts or "no hosts matched" in told.lower() or "no hosts to target" in told.lower():
         where = f" and --limit {request.limit}" if request.limit else ""
-        return BadInput(
-            f"No host matched: inventory {', '.join(request.inventory)}{where} has none in group services.",
-            next_step="correct --limit, or put the service's host into group services",
-        )
+        return inventory.no_host(request.inventory, where, "of its plays" if request.plain else "in group services")
     if "invalid literal for int()" in told and "update_serial" in request.extra_vars:
         return BadInput(
             f"update_serial is {request.extra_vars['update_serial']!r}, which is no number of services",

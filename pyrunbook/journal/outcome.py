@@ -19,6 +19,8 @@ class Outcome(StrEnum):
     """A step failed before anything was changed; there was nothing to put back."""
     ROLLED_BACK = "rolled_back"
     ROLLBACK_FAILED = "rollback_failed"
+    LEFT_CHANGED = "left_changed"
+    """A plain playbook failed or died after a change, and has no way back: what it changed is still there."""
     CANCELED = "canceled"
     """Ended by the operator or the system; what was there before is in place."""
     UNREACHABLE = "unreachable"
@@ -49,6 +51,7 @@ _EXIT_CODES = {  # the mildest outcome first
     Outcome.TIMED_OUT: ExitCode.PUT_BACK,
     Outcome.ROLLED_BACK: ExitCode.PUT_BACK,
     Outcome.NOT_CONTAINED: ExitCode.NOT_PUT_BACK,
+    Outcome.LEFT_CHANGED: ExitCode.NOT_PUT_BACK,
     Outcome.ROLLBACK_FAILED: ExitCode.NOT_PUT_BACK,
 }
 

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any, Literal
 
 from pyrunbook.journal.outcome import Outcome, StepOutcome
-from pyrunbook.run_contract import STEP_PLAN
+from pyrunbook.run_contract import CHANGED, MAYBE_CHANGED, STEP_PLAN
 
 Mode = Literal["run", "resume", "recover", "rollback"]
 
@@ -120,6 +120,16 @@ class ServiceRun:
     evidence: list[Evidence] = field(default_factory=list)
 
     @property
+    def what_changed(self) -> list[str]:
+        """The titles of the steps of a plain playbook that have changed something, or failed or died and may have."""
+        told = {
+            step.title if step.outcome == "changed" else f"{step.title} (perhaps)": None
+            for step in self.steps
+            if step.outcome in (None, "changed") or {CHANGED, MAYBE_CHANGED} & {*step.detail.split(" · ")}
+        }
+        return list(told)
+
+    @property
     def left_nothing(self) -> bool:
         """Whether its steps say that they have left nothing that can be undone."""
         told = [
@@ -153,6 +163,11 @@ class Run(RunStart):
     def changed(self) -> bool:
         """Whether anything may have been changed on any service."""
         return any(service.changed for service in self.services)
+
+    @property
+    def plain(self) -> bool:
+        """Whether it is a run of a plain playbook, on hosts of its own: those have no platform."""
+        return bool(self.services) and all(not service.platform for service in self.services)
 
     @property
     def undoable(self) -> bool:

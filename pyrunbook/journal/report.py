@@ -18,6 +18,7 @@ _SAID = {
     Outcome.FAILED: "Failed; nothing was changed",
     Outcome.ROLLED_BACK: "Failed, and put back what was there",
     Outcome.ROLLBACK_FAILED: "FAILED AND NOT PUT BACK",
+    Outcome.LEFT_CHANGED: "FAILED AND LEFT AS IT IS; nothing puts back what was changed",
     Outcome.CANCELED: "Interrupted; what was there before is in place",
     Outcome.UNREACHABLE: "A machine was unreachable; what was there before is in place",
     Outcome.TIMED_OUT: "Took too long; what was there before is in place",
@@ -26,12 +27,15 @@ _SAID = {
 }
 
 
-def undo(run: Run, ended_by: str = "") -> tuple[str, str | None]:
+def undo(run: Run, ended_by: str = "", undone_by: str = "") -> tuple[str, str | None]:
     """How a run can be undone: one sentence, and the command to type where there is one.
 
     Args:
         ended_by: the command that ends what its runbook leaves on purpose, such as secure mode.
+        undone_by: id of the runbook that undoes it; asked for where its playbook is a plain one.
     """
+    if run.outcome is Outcome.LEFT_CHANGED:
+        return "Its playbook has no way back (undone_by): what it changed stays until somebody sees to it.", None
     if run.outcome is Outcome.ROLLBACK_FAILED:
         return "What was there before is not in place. Bring it back:", f"pyrunbook recover {run.id} --rollback"
     if run.outcome is None:
@@ -44,6 +48,8 @@ def undo(run: Run, ended_by: str = "") -> tuple[str, str | None]:
         return "What contains the incident stays on until somebody ends it:", ended_by or None
     if not run.undoable:
         return "Nothing was changed; there is nothing to undo.", None
+    if run.plain and not undone_by:
+        return "Its playbook has no way back (undone_by); see the steps for what it changed.", None
     if run.outcome in (Outcome.SUCCEEDED, Outcome.NOT_CLEANED_UP):
         return "To put back what was there before it:", f"pyrunbook rollback {run.id}"
     if run.stays_on:
@@ -52,12 +58,12 @@ def undo(run: Run, ended_by: str = "") -> tuple[str, str | None]:
     return "What was there before is in place; there is nothing to undo.", None
 
 
-def as_markdown(run: Run, ended_by: str = "") -> str:
+def as_markdown(run: Run, ended_by: str = "", undone_by: str = "") -> str:
     """The page; arguments as of `undo`."""
-    return "\n".join(_page(run, ended_by)) + "\n"
+    return "\n".join(_page(run, ended_by, undone_by)) + "\n"
 
 
-def _page(run: Run, ended_by: str) -> Iterator[str]:
+def _page(run: Run, ended_by: str, undone_by: str) -> Iterator[str]:
     yield f"# Run {run.id}: {run.runbook}"
     yield ""
     said = _SAID[run.outcome] if run.outcome else "Not brought to an end"
@@ -86,14 +92,14 @@ def _page(run: Run, ended_by: str) -> Iterator[str]:
     if run.outcome is Outcome.NOT_CLEANED_UP:
         words = "What the run was for is done and verified. Take away what kept it from cleaning up, then:"
         yield from ("", "## To finish", "", words, "", "```bash", f"pyrunbook recover {run.id}", "```")
-    sentence, command = undo(run, ended_by)
+    sentence, command = undo(run, ended_by, undone_by)
     yield from ("", "## To undo", "", sentence)
     if command:
         yield from ("", "```bash", command, "```")
 
 
 def _service(part: ServiceRun) -> Iterator[str]:
-    yield from ("", f"## {_inline(part.service)} ({_inline(part.platform)})", "")
+    yield from ("", f"## {_inline(part.service)}{f' ({_inline(part.platform)})' if part.platform else ''}", "")
     said = _SAID[part.outcome] if part.outcome else "Not concluded"
     yield f"- Outcome: {said}{f'. {_inline(part.cause)}' if part.cause else ''}"
     if part.window is not None:
@@ -106,7 +112,7 @@ def _service(part: ServiceRun) -> Iterator[str]:
         yield f"- Attested: {_inline(item.name)}, by {_inline(item.by)} at {_instant(item.at)}"
     if part.plan_id:
         yield f"- Rollback plan: {_inline(part.plan_id)}, SHA-256 `{part.plan_checksum}`"
-    else:
+    elif part.platform:
         yield "- Rollback plan: none was recorded"
     if part.steps:
         yield from ("", "| # | step | started (UTC) | took | outcome | what was seen |", "|---|---|---|---|---|---|")

@@ -223,6 +223,10 @@ class Journal:
         """Record the rollback plan. From now on the service counts as changed."""
         self._of_service(run_id, service, plan_id=plan_id, plan_checksum=checksum, changed=True)
 
+    def record_changed(self, run_id: str, service: str, changed: bool) -> None:
+        """Record that from now on changes may have happened, or, once all its tasks have ended, that none has."""
+        self._of_service(run_id, service, changed=changed)
+
     def conclude(self, run_id: str, service: str, outcome: Outcome | str, cause: str | None = None) -> None:
         """Record how the run ended for a service."""
         ended = {"ended": self._clock(), "outcome": Outcome(outcome).value, "cause": self._clean(cause)}

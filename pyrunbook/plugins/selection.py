@@ -11,9 +11,11 @@ from typing import Any
 from ansible import context
 from ansible.constants import _ACTION_META as META
 from ansible.playbook.block import Block
+from ansible.playbook.handler import Handler
 from ansible.playbook.role_include import IncludeRole
+from ansible.playbook.task_include import TaskInclude
 
-from pyrunbook.catalog.playbook import GUARDS
+from pyrunbook.catalog.playbook import GUARDS, slug
 
 VALIDATION = ("ansible.builtin.validate_argument_spec", "validate_argument_spec")
 """What Ansible puts before a role with argument specs; it is always selected, and no step by itself."""
@@ -34,6 +36,70 @@ def outermost_include(task: Any) -> Any:
         if isinstance(ancestor, IncludeRole):
             found = ancestor
     return found
+
+
+@dataclass(frozen=True)
+class Entered:
+    """The step that a task belongs to.
+
+    Attributes:
+        key: the same for all tasks of the step.
+        title: as written: a template where it is one.
+        role: the name of the role that it applies, and its directory; empty where it is a block or a task.
+    """
+
+    key: str
+    id: str
+    title: str
+    role: str = ""
+    path: Path = Path()
+
+
+def step_of(task: Any, *, plain: bool) -> Entered | None:
+    """The step that a task belongs to.
+
+    A runbook's steps are the roles that it applies. Those of a plain playbook are what stands in it: a role, a file of
+    tasks that has a name, a block that has a name and neither `rescue` nor `always`, else the task itself.
+    """
+    if not plain:
+        include = outermost_include(task)
+        return None if include is None else _of_role(include)
+    for part in (*reversed(list(_ancestors(task))), task):
+        if isinstance(part, Handler):
+            break
+        if getattr(part, "_role", None) is not None:  # of the play's `roles`
+            role = (part.get_dep_chain() or [part._role])[0]
+            name = str(role.get_name())
+            return Entered(role._uuid, _own_tag(role, name), name, name, Path(str(role._role_path)))
+        if isinstance(part, IncludeRole):
+            return _of_role(part)
+        grouping = isinstance(part, TaskInclude) or (isinstance(part, Block) and not (part.rescue or part.always))
+        if grouping and (name := _name(part)):
+            return Entered(part._uuid, _own_tag(part, slug(name)), name)
+    if isinstance(task, TaskInclude):
+        return None  # the tasks in it are the steps
+    name = _name(task) or str(task.action)
+    return Entered(task._uuid, _own_tag(task, slug(name)), name)
+
+
+def _of_role(include: Any) -> Entered:
+    role = str(include._role_name)
+    return Entered(include._uuid, step_id(include), _name(include) or role, role, Path(str(include._role_path)))
+
+
+def _name(part: Any) -> str:
+    # As written. A static import is named when the playbook is read, before variables are known; and the text keeps
+    # its own type, by which Ansible knows that it is the playbook's and may be templated.
+    written = part._ds.get("name") if isinstance(part._ds, dict) else None
+    return written or part.name or ""
+
+
+def _own_tag(part: Any, otherwise: str) -> str:
+    # Not the inherited ones: those are of several.
+    source = getattr(part, "_ds", None)
+    written = source.get("tags") if isinstance(source, dict) else None
+    given = written.split(",") if isinstance(written, str) else written or []
+    return next((str(tag).strip() for tag in given if tag not in ("always", "never")), otherwise)
 
 
 def step_id(include: Any) -> str:

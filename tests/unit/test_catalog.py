@@ -19,6 +19,7 @@ from pyrunbook.catalog.playbook import read_playbook
 from pyrunbook.errors import BadInput, ExitCode
 from pyrunbook.project import document
 
+OURS = "- name: Sample\n  hosts: all\n  vars: {runbook_id: maintenance/sample}\n"
 PLAYBOOK = """\
 ---
 - name: Sample
@@ -290,6 +291,7 @@ def test_roles_section_blocks_in_blocks_and_inherited_tags(content: Content) -> 
     playbook = """\
 - name: Sample
   hosts: all
+  vars: {runbook_id: maintenance/sample}
   roles:
     - plain
     - {role: tagged, tags: named}
@@ -418,12 +420,12 @@ def test_one_spec_is_the_runbooks_and_is_named_like_its_play(content: Content) -
         ("", "1:1: the file is empty"),
         ("a: b\n", "1:1: a playbook is a list of plays"),
         ("- name: Sample\n  tasks: []\n", "1:3: [0]: a play needs hosts"),
-        ("- import_playbook: other.yml\n", "1:3: [0]: a runbook is one playbook"),
-        ("- name: Sample\n  hosts: all\n  tasks: no list\n", "3:10: [0].tasks: expected a list of tasks"),
-        ("- name: Sample\n  hosts: all\n  tasks:\n    - word\n", "4:7: [0].tasks[0]: expected a task"),
+        (f"{OURS}- import_playbook: other.yml\n", "4:3: [1]: a runbook is one playbook"),
+        (f"{OURS}  tasks: no list\n", "4:10: [0].tasks: expected a list of tasks"),
+        (f"{OURS}  tasks:\n    - word\n", "5:7: [0].tasks[0]: expected a task"),
         (
-            "- name: Sample\n  hosts: all\n  tasks: [{name: A, role: r},\n    {name: B, role: r}]\n",
-            "4:1: B: the step r is here twice, first in line 3; give each a tag of its own",
+            f"{OURS}  tasks: [{{name: A, role: r}},\n    {{name: B, role: r}}]\n",
+            "5:1: B: the step r is here twice, first in line 4; give each a tag of its own",
         ),
     ],
 )
@@ -602,3 +604,60 @@ def test_a_guard_that_lost_always_is_a_mistake_of_the_playbook(tmp_path: Path, g
     (tmp_path / "book.yml").write_text(PLAYBOOK.replace(guard, guard.replace("always", "sometimes")))
     with pytest.raises(InvalidFile, match=f":{line}:1: .* needs the tag always"):
         read_playbook(tmp_path / "book.yml")
+
+
+PLAIN = """\
+- hosts: web
+  gather_facts: false
+  roles:
+    - {role: common, tags: [base]}
+  tasks:
+    - name: Write {{ what }}
+      copy: {dest: /x, content: ""}
+    - command: "true"
+      tags: [always, now]
+    - meta: flush_handlers
+    - name: Several things
+      block:
+        - {name: One, ping: }
+    - name: Try it
+      block:
+        - {name: Try, ping: }
+      rescue:
+        - {name: Mend, ping: }
+- import_playbook: other.yml
+"""
+
+
+def test_a_plain_playbook_needs_nothing_of_ours(content: Content) -> None:
+    """Its steps are its named blocks and tasks, and the roles that it applies, by the rule of the callback."""
+    content.write("maintenance/sample")
+    file = content.root / "playbooks/maintenance/restart_web.yml"
+    file.write_text(PLAIN)
+    file.with_name("other.yml").write_text("- hosts: db\n  tasks:\n    - {name: After, ping: }\n")
+    runbook = content.load().get("maintenance/restart_web")
+    assert runbook.plain
+    assert not runbook.described
+    assert (str(runbook.metadata.title), runbook.metadata.owner, runbook.metadata.undone_by) == ("Restart web", "", "")
+    assert (runbook.hosts, runbook.metadata.window.spec) == ("web,db", "always")
+    assert [(step.id, step.title, step.role, str(step.phase)) for step in runbook.steps()] == [
+        ("base", "common", "common", "procedure"),
+        ("write", "Write {{ what }}", "", "procedure"),
+        ("now", "command", "", "procedure"),
+        ("several_things", "Several things", "", "procedure"),
+        ("try", "Try", "", "procedure"),
+        ("mend", "Mend", "", "rollback"),
+        ("after", "After", "", "procedure"),
+    ]
+    assert content.load().get(str(file)).id == "maintenance/restart_web", "by its path, too"
+    assert not content.load().get("maintenance/sample").plain
+
+
+def test_a_playbook_outside_of_the_catalog_has_its_path_for_an_id(content: Content, tmp_path: Path) -> None:
+    file = tmp_path / "elsewhere" / "site.yaml"
+    file.parent.mkdir()
+    file.write_text(PLAIN)
+    assert content.load().get(str(file)).id == str(file)
+    file.write_text("what: ever\n")
+    with pytest.raises(InvalidFile, match="a playbook is a list of plays"):
+        content.load().get(str(file))

@@ -18,16 +18,21 @@ from pyrunbook.errors import ExitCode, PyrunbookError, without_errno
 from pyrunbook.plugins import selection
 from pyrunbook.plugins.masking import Secrets
 from pyrunbook.plugins.parent_death import die_with
-from pyrunbook.plugins.step_progress import StepProgress, message
+from pyrunbook.plugins.plain_hosts import PlainHosts, said
+from pyrunbook.plugins.step_progress import StepProgress, first_line, message
 from pyrunbook.plugins.unread_inputs import unread
 from pyrunbook.run_contract import (
+    CHANGED,
     ENV_CLI_PID,
     ENV_EVENTS,
     ENV_JOURNAL_BROKEN,
     ENV_MODE,
     ENV_PLACES,
     ENV_RUN_ID,
+    ENV_RUNBOOK,
+    MAYBE_CHANGED,
     Event,
+    HostsStarted,
     Note,
     PlayRefused,
     RunEnded,
@@ -47,7 +52,7 @@ type: notification
 short_description: Writes pyrunbook's journal
 description:
   - Records runs, steps, evidence and outcomes; each step is on disk before it begins.
-  - Plays without the variable C(runbook_id) are left alone.
+  - Plays without the variable C(runbook_id) are left alone, unless the command line runs their playbook.
 """
 
 
@@ -66,6 +71,8 @@ def recording(method: Callable[..., None]) -> Callable[..., None]:
             said = without_errno(str(error))
             os.environ[ENV_JOURNAL_BROKEN] = next(iter(said.splitlines()), "") or type(error).__name__
             self._display.error(f"The journal cannot be written: {said}")
+            if self.plain:  # its tasks do not look
+                sys.exit(int(ExitCode.NOT_PUT_BACK))
 
     return guarded
 
@@ -90,28 +97,39 @@ class CallbackModule(CallbackBase):
         self.steps: dict[str, StepProgress] = {}
         self.concluded: set[str] = set()
         self.failures: dict[str, tuple[str, str]] = {}
-        self.changed: set[str] = set()
+        self.plain = False
+        self.plays: list[Any] = []
+        self.plain_hosts = PlainHosts()
         self.secrets = Secrets()
         self.wanted: dict[str, str] = {}  # id and title of the steps that this play does where nothing fails
         self.begun: dict[str, set[str]] = {}
         # Taken out: a hook that starts an ansible-playbook of its own would hand it on, and the CLI is not its parent.
         self.cli = int(os.environ.pop(ENV_CLI_PID, 0))
+        self.named = os.environ.pop(ENV_RUNBOOK, "")
         if self.cli:
             die_with(self.cli)
 
     # --- the run ---------------------------------------------------------------------------------------------------
 
+    def v2_playbook_on_start(self, playbook: Any) -> None:
+        """Keep its plays, for what is to be known before the first of them."""
+        self.plays = list(playbook.get_plays())
+
     @recording
     def v2_playbook_on_play_start(self, play: Any) -> None:
         """Begin the run at its first play; add the services of the batch."""
         self.play = play
-        runbook = (play.get_vars() or {}).get("runbook_id")
+        named = (play.get_vars() or {}).get("runbook_id")
+        runbook, self.plain = named or self.named, not named
         if not runbook:
             return
         variables = play.get_variable_manager()
         services = {host.name: self._variables(host.name) for host in variables._inventory.get_hosts(play.hosts)}
         for values in services.values():
             self._hide(values)
+        if self.plain:
+            self._begin_plain(str(runbook), variables, list(services))
+            return
         steps = selection.parts(play)
         self.wanted = {part.id: part.title for part in steps if part.selected and not part.rescues}
         if self.journal is None:
@@ -135,6 +153,22 @@ class CallbackModule(CallbackBase):
                 self.journal.add_service(self.run_id, service, platform)
         for service, platform in platforms.items():
             self._emit(ServiceStarted, service=service, platform=platform)
+
+    def _begin_plain(self, runbook: str, variables: Any, hosts: list[str]) -> None:
+        """Begin the run of a plain playbook, or the next play of it: its "services" are its hosts."""
+        if self.journal is None:
+            self._begin(runbook, variables)
+            problem = next(filter(None, map(selection.question, self.plays)), "")
+            if problem and (self.cli or not sys.stdin.isatty()):
+                self._refuse(problem, hosts)
+        self._end_steps()
+        new = [host for host in hosts if host not in self.plain_hosts.known]
+        with self.journal.together():
+            for host in new:
+                self.journal.add_service(self.run_id, host, "")
+        self.plain_hosts.known.update(new)
+        if new:
+            self._emit(HostsStarted, hosts=new)
 
     def _begin(self, runbook: str, variables: Any) -> None:
         import psutil
@@ -171,7 +205,7 @@ class CallbackModule(CallbackBase):
                 inventory=", ".join(str(source) for source in variables._inventory._sources),
                 inputs=redact(inputs),
                 strategy=inputs.get("update_strategy"),
-                only_steps=sorted(set(self.play.only_tags) & {*self.wanted}) if selection.partial(self.play) else None,
+                only_steps=self._only_steps(),
                 check_mode=bool(_cli_option("check")),
                 mode=mode,
                 rollback_of=inputs.get("plan") if mode == "rollback" else None,
@@ -184,6 +218,11 @@ class CallbackModule(CallbackBase):
         # Workers end with ansible-playbook, however that ends, so that no step goes on by itself.
         os.register_at_fork(after_in_child=partial(die_with, os.getpid()))
         self._emit(RunStarted, runbook=runbook, mode=mode, check=bool(_cli_option("check")))
+
+    def _only_steps(self) -> list[str] | None:
+        if not selection.partial(self.play):
+            return None
+        return sorted(set(self.play.only_tags) if self.plain else set(self.play.only_tags) & {*self.wanted})
 
     def _hide(self, values: dict[str, Any]) -> None:
         """Mask the secrets among these variables in everything that is written or shown from now on."""
@@ -248,6 +287,9 @@ class CallbackModule(CallbackBase):
         if not run.services:
             self._end_run(Outcome.FAILED, "no host matched")
             return
+        if self.plain:
+            self._end_plain(run, stats)
+            return
         outcomes: list[Outcome] = []
         left_out = [told for service in run.services if (told := self._untold(service))]
         for service in run.services:
@@ -268,6 +310,40 @@ class CallbackModule(CallbackBase):
         if left_out:
             self._display.error("\n".join(left_out))
             sys.exit(int(ExitCode.BAD_INPUT))  # Ansible itself saw nothing fail
+
+    def _end_plain(self, run: Any, stats: Any) -> None:
+        """Conclude the hosts of a plain playbook.
+
+        Ansible knows what failed in the end: not what was rescued or ignored. Where a host has failed, every host that
+        the run has changed stays open: nobody here knows how they hang together, and the command line sees to them.
+        """
+        from pyrunbook.journal import Outcome, worst
+
+        for host in self.plain_hosts.unchanged():
+            self.journal.record_changed(self.run_id, host, False)
+        failed = {host for host in self.plain_hosts.known if stats.failures.get(host) or stats.dark.get(host)}
+        put_back_as = self.play.get_variable_manager().extra_vars.get("put_back_as")
+        outcomes, left = [part.outcome for part in run.services if part.outcome], False
+        for part in self.journal.get(self.run_id).services:
+            host, cause = part.service, self.failures.get(part.service, ("", ""))[1]
+            recovers = run.mode == "recover"
+            if part.outcome is not None:
+                continue
+            if host not in self.plain_hosts.known or (part.changed and failed and (host in failed or not recovers)):
+                left = True
+                continue
+            outcome = Outcome(put_back_as) if recovers else Outcome.SUCCEEDED
+            if host in failed:
+                outcome = Outcome.UNREACHABLE if stats.dark.get(host) else Outcome.FAILED
+            self.journal.conclude(self.run_id, host, outcome, cause if host in failed else None)
+            outcomes.append(outcome)
+        for host in sorted({host for host, number in stats.rescued.items() if number} - failed):
+            self._emit(Note, text=f"{host}: what failed was rescued")
+        if left:
+            self._emit(RunLeft)
+        else:
+            causes = [self.failures[host][1] for host in self.failures if host in failed]
+            self._end_run(worst(outcomes), next(iter(causes), None))
 
     def _tell_not_begun(self, begun: set[str]) -> None:
         """Name the services of later batches, where no CLI does."""
@@ -319,14 +395,16 @@ class CallbackModule(CallbackBase):
         if self.journal is None or task.action in selection.VALIDATION:
             return
         self._enter(host.name, task)
+        if self.plain and self.plain_hosts.touches(host.name, task, check_mode=bool(_cli_option("check"))):
+            self.journal.record_changed(self.run_id, host.name, True)
 
     def _enter(self, host: str, task: Any) -> StepProgress | None:
-        include = selection.outermost_include(task)
+        entered = selection.step_of(task, plain=self.plain)
         current = self.steps.get(host)
-        if include is None or (current is not None and current.include._uuid == include._uuid):
+        if entered is None or (current is not None and current.entered.key == entered.key):
             return current
         self._hide(self._variables(host, task))  # those of the role, too
-        step = StepProgress(selection.step_id(include), self._title(include, host), include)
+        step = StepProgress(entered, self._title(entered.title, host))
         ended = self.steps.pop(host, None)
         with self.journal.together():
             self._record_end(ended, host)
@@ -337,10 +415,7 @@ class CallbackModule(CallbackBase):
         self._emit(StepStarted, service=host, step=step.id, title=step.title)
         return step
 
-    def _title(self, include: Any, host: str) -> str:
-        # A static import is named when the playbook is read, before variables are known: this is the name as written.
-        # It keeps its own type, by which Ansible knows that it is the playbook's and may be templated.
-        raw = (include._ds or {}).get("name") or include._role_name
+    def _title(self, raw: str, host: str) -> str:
         if "{{" not in raw:
             return str(raw)
         try:
@@ -372,7 +447,7 @@ class CallbackModule(CallbackBase):
 
     def _known(self, step: StepProgress, host: str) -> list[dict[str, Any]]:
         """The entries of the step's troubleshooting that its failure is about; told here where no CLI listens."""
-        if not step.error:
+        if not step.error or not step.entered.role:
             return []
         from pyrunbook.plugins.known_errors import known_errors
 
@@ -380,7 +455,7 @@ class CallbackModule(CallbackBase):
             variables = self._variables(host)
         except Exception:  # as for a title
             variables = {}
-        known = known_errors(Path(str(step.include._role_path)) / "meta" / "step.yml", step.error, host, variables)
+        known = known_errors(step.entered.path / "meta" / "step.yml", step.error, host, variables)
         if not os.environ.get(ENV_EVENTS):
             for entry in known:
                 self._display.display(f"Known: {entry['cause']} {entry['solution']}")
@@ -417,14 +492,14 @@ class CallbackModule(CallbackBase):
     @recording
     def v2_runner_on_failed(self, result: Any, ignore_errors: bool = False) -> None:
         """Take in a failure: the first one of a service is the cause of its outcome."""
-        self._take(result, "ok" if ignore_errors else "failed")
+        self._take(result, "ok" if ignore_errors else "failed", ignored=ignore_errors)
 
     @recording
     def v2_runner_on_unreachable(self, result: Any) -> None:
         """Take in that the machine of a service does not answer."""
         self._take(result, "unreachable")
 
-    def _take(self, result: Any, outcome: str) -> None:
+    def _take(self, result: Any, outcome: str, *, ignored: bool = False) -> None:
         if self.journal is None:
             return
         host, data, task = str(result._host.get_name()), _data(result), result._task
@@ -433,6 +508,7 @@ class CallbackModule(CallbackBase):
         step = self._enter(host, task)
         if facts := data.get("ansible_facts"):
             self._hide(facts)
+        changed = self.plain and self.plain_hosts.take(host, task, data, "failed" if ignored else outcome)
         if step is None:
             return
         if data.get("finding"):  # the play goes on
@@ -441,10 +517,14 @@ class CallbackModule(CallbackBase):
             outcome = "ok"
         error = message(data) if outcome in ("failed", "unreachable") else None
         step.bad_input |= bool(data.get("bad_input")) or (error is not None and task.action in selection.VALIDATION)
-        step.note(outcome, "" if outcome == "skipped" else str(data.get("detail") or ""), error)
-        if error is not None and host not in self.failures:
+        detail = "" if outcome == "skipped" else str(data.get("detail") or "")
+        if self.plain:
+            detail = f"failed, and ignored: {first_line(message(data))}" if ignored else said(task, data)
+            detail = detail or (CHANGED if outcome == "changed" else MAYBE_CHANGED if changed else "")
+        step.note(outcome, detail, error)
+        if error is not None and (self.plain or host not in self.failures):
             kind = "unreachable" if outcome == "unreachable" else step.id
-            self.failures[host] = ("preflight" if step.include._role_name == "preflight" else kind, error)
+            self.failures[host] = ("preflight" if step.entered.role == "preflight" else kind, error)
         if not data.get("_ansible_no_log"):
             with self.journal.together():
                 self._record(host, step, task, data)

@@ -1,0 +1,239 @@
+"""Any playbook under `pyrunbook run`: nothing of it is ours, its hosts and groups are its own."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from operation import gone, kill_ansible, report, runs, started, until_step
+from sandbox_under_test import Sandbox
+
+pytestmark = pytest.mark.integration
+
+HOSTS = f"[web]\nw1\nw2\n[all:vars]\nansible_connection=local\nansible_python_interpreter={sys.executable}\n"
+OLD = """
+- name: Restart the web servers
+  hosts: web
+  gather_facts: false
+  vars_prompt:
+    - {name: version, prompt: Which version, private: false}
+  tasks:
+    - name: Say what is coming
+      debug: msg="version {{ version }} for {{ inventory_hostname }}, password {{ db_password }}"
+
+    - name: Write the version
+      copy: {dest: "{{ directory }}/{{ inventory_hostname }}", content: "{{ version }}", mode: "0600"}
+      notify: Restart it
+
+    - name: Wait for the others
+      block:
+        - wait_for: {timeout: "{{ seconds | default(0) | int }}"}
+        - name: Look whether it is good
+          command: test {{ inventory_hostname }} != {{ broken | default('none') }}
+          changed_when: false
+
+    - name: Clean up {{ inventory_hostname }}
+      block:
+        - name: Try to clean up
+          fail: {msg: there is nothing to clean up}
+      rescue:
+        - name: Leave it
+          debug: {msg: left}
+
+    - fail: {msg: nobody listens}
+      ignore_errors: true
+  handlers:
+    - name: Restart it
+      copy: {dest: "{{ directory }}/{{ inventory_hostname }}.restarted", content: "", mode: "0600"}
+"""
+SECRET = "hunter2-and-more"
+
+
+class Team(Sandbox):
+    """A directory with a playbook and an inventory of somebody who has never heard of pyrunbook."""
+
+    def __init__(self, directory: Path) -> None:
+        super().__init__(directory / "home", directory / "srv")
+        self.directory.mkdir()
+        self.playbook, self.inventory = directory / "site.yml", directory / "hosts.ini"
+        self.playbook.write_text(OLD)
+        self.inventory.write_text(HOSTS)
+        self.args = ("run", str(self.playbook), "-i", str(self.inventory), "-e", f"db_password={SECRET}")
+        self.args += ("-e", f"directory={self.directory}")
+
+    def play(self, *more: str, code: int = 0, version: str = "1") -> str:
+        done = self.run(*self.args, "-e", f"version={version}", *more)
+        assert done.returncode == code, f"exit {done.returncode}, wanted {code}\n{done.stdout}\n{done.stderr}"
+        return done.stdout + done.stderr
+
+    @property
+    def files(self) -> dict[str, str]:
+        return {path.name: path.read_text() for path in self.directory.iterdir()}
+
+    def steps(self, host: str = "w1") -> list[tuple[str, str]]:
+        (part,) = (part for part in report(self)["services"] if part["service"] == host)
+        return [(step["title"], step["outcome"]) for step in part["steps"]]
+
+
+@pytest.fixture
+def team(tmp_path: Path) -> Team:
+    return Team(tmp_path)
+
+
+def test_its_tasks_are_shown_and_recorded_and_its_secrets_are_not(team: Team, tmp_path: Path) -> None:
+    told = team.play()
+    assert team.files == {"w1": "1", "w2": "1", "w1.restarted": "", "w2.restarted": ""}
+    assert team.steps() == [
+        ("Say what is coming", "ok"), ("Write the version", "changed"), ("Wait for the others", "ok"),
+        ("Try to clean up", "failed"), ("Leave it", "ok"), ("fail", "ok"), ("Restart it", "changed"),
+    ]  # fmt: skip
+    assert "Site · w1, w2 on hosts.ini · run " in told
+    assert "✓ w1: Write the version" in told
+    assert "failed, and ignored: nobody listens" in told
+    assert "w1: what failed was rescued" in told
+    assert told.rstrip().splitlines()[-1].startswith("Succeeded in ")
+    run = report(team)
+    assert (run["outcome"], run["runbook"]) == ("succeeded", str(team.playbook))
+    assert run["next_step"] is None, "there is no way back to offer"
+    kept = b"".join(path.read_bytes() for path in (tmp_path / "home").rglob("*") if path.is_file())
+    assert "version 1 for w1, password [redacted]" in told
+    assert SECRET not in told
+    assert SECRET.encode() not in kept
+    page = team.ask("report")
+    assert "## w1\n" in page
+    assert "no way back" in page
+    # Once more: nothing is changed, and a failure then leaves nothing.
+    told = team.play("-e", "broken=w2", code=4)
+    assert "Failed (exit 4) before anything was changed." in told
+    assert "Cause: exit code 1" in told
+    assert [(part["changed"], part["outcome"]) for part in report(team)["services"]] == [
+        (False, "succeeded"),
+        (False, "failed"),
+    ]
+
+
+def test_what_failed_after_a_change_is_told_with_what_it_left(team: Team) -> None:
+    told = team.play("-e", "broken=w2", code=5)
+    assert "FAILED AND LEFT AS IT IS (exit 5)" in told
+    assert "Changed: w1: Write the version, Restart it" in told, "the others go on"
+    assert "Changed: w2: Write the version\n" in told
+    run = report(team)
+    assert run["outcome"] == "left_changed"
+    assert {part["service"]: part["outcome"] for part in run["services"]} == dict.fromkeys(("w1", "w2"), "left_changed")
+    assert "nothing puts back" in team.ask("report")
+    assert team.ask("recover").startswith("No run is unfinished")
+    # Its next run is no other's business.
+    team.play()
+
+
+def test_check_limit_and_tags_are_ansibles(team: Team) -> None:
+    told = team.play("--check", "--limit", "w2")
+    assert "nothing is changed" in told
+    assert team.files == {}
+    assert [(part["service"], part["changed"]) for part in report(team)["services"]] == [("w2", False)]
+    team.playbook.write_text(OLD.replace("      notify: Restart it\n", "      tags: [write]\n"))
+    team.play("--tags", "write", version="2")
+    assert [title for title, _ in team.steps()] == ["Write the version"]
+    assert "there is: write" in team.play("--step", "wriet", code=2)
+    assert "No host matched" in team.play("--limit", "w3", code=2)
+
+
+def test_a_question_is_asked_before_anything_begins(team: Team) -> None:
+    done = team.run(*team.args)
+    assert done.returncode == 2
+    assert "asks for version" in done.stderr
+    assert runs(team) == []
+
+
+def test_a_host_that_was_never_reached_was_not_changed(team: Team) -> None:
+    """And the others go on."""
+    away = "w2 ansible_connection=ssh ansible_host=127.0.0.1 ansible_port=1 ansible_ssh_retries=0"
+    team.inventory.write_text(HOSTS.replace("w2", away))
+    team.playbook.write_text(OLD.replace("gather_facts: false", "gather_facts: false\n  ignore_unreachable: false"))
+    assert "Changed: w1: Write the version" in team.play(code=5)
+    assert "w2" in team.play("--limit", "w2", code=2, version="3")
+    assert team.files["w1"] == "1"
+
+
+PLAYS = """
+- hosts: db
+  gather_facts: false
+  tasks:
+    - name: Change the schema
+      copy: {dest: "{{ directory }}/{{ inventory_hostname }}", content: new, mode: "0600"}
+- import_playbook: second.yml
+"""
+SECOND = """
+- hosts: web
+  gather_facts: false
+  roles: [old]
+  tasks:
+    - include_tasks: more.yml
+"""
+
+
+def test_plays_roles_and_includes(team: Team) -> None:
+    """A play that fails after another one has changed something: that is told, and it is known of which host."""
+    here = team.playbook.parent
+    team.playbook.write_text(PLAYS)
+    (here / "second.yml").write_text(SECOND)
+    (here / "more.yml").write_text("- name: Fail if asked\n  fail: {msg: asked}\n  when: broken is defined\n")
+    (here / "roles/old/tasks").mkdir(parents=True)
+    (here / "roles/old/tasks/main.yml").write_text("- ping:\n- name: inner\n  debug: {msg: done}\n")
+    team.inventory.write_text(HOSTS + "[db]\nd1\n")
+    team.play()
+    assert team.steps("d1") == [("Change the schema", "changed")]
+    assert team.steps() == [("old", "ok"), ("Fail if asked", "skipped")]
+    (team.directory / "d1").unlink()
+    told = team.play("-e", "broken=yes", code=5)
+    assert "Changed: d1: Change the schema" in told
+    assert "Changed: w1" not in told
+
+
+@pytest.mark.parametrize("process", ["cli", "ansible", "interrupt"])
+def test_what_was_ended_in_the_middle_is_bad_after_a_change(team: Team, process: str) -> None:
+    with started(team, *team.args, "-e", "version=1", "-e", "seconds=60") as cli:
+        run = until_step(cli, "wait_for_the_others")["run"]
+        time.sleep(0.2)
+        if process == "ansible":
+            kill_ansible(run)
+        else:
+            cli.send_signal(signal.SIGKILL if process == "cli" else signal.SIGINT)
+        cli.communicate()
+    assert gone(run)
+    if process == "cli":
+        done = team.run("recover")
+        assert done.returncode == 5, done.stdout + done.stderr
+        assert "Changed: w1: Write the version" in done.stdout
+    else:
+        assert cli.returncode == 5
+    told = report(team, run)
+    assert told["outcome"] == "left_changed"
+    assert team.ask("recover").startswith("No run is unfinished")
+
+
+def test_what_was_ended_before_a_change_left_nothing(team: Team) -> None:
+    begin = "- name: Wait\n      wait_for: {timeout: 60}\n\n    - name: Write the version"
+    team.playbook.write_text(OLD.replace("- name: Write the version", begin))
+    with started(team, *team.args, "-e", "version=1") as cli:
+        run = until_step(cli, "wait")["run"]
+        time.sleep(0.2)
+        kill_ansible(run)
+        cli.communicate()
+    assert gone(run)
+    assert (cli.returncode, report(team, run)["outcome"]) == (4, "failed")
+    assert team.files == {}
+
+
+def test_a_direct_ansible_playbook_is_left_alone(team: Team) -> None:
+    argv = [str(Path(sys.executable).parent / "ansible-playbook"), str(team.playbook), "-i", str(team.inventory)]
+    extra = json.dumps({"version": "1", "directory": str(team.directory), "db_password": SECRET})
+    environment = team.env | {"ANSIBLE_CONFIG": str(Path(__file__).resolve().parents[2] / "ansible.cfg")}
+    done = subprocess.run([*argv, "-e", extra], env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert runs(team) == []
