@@ -1,7 +1,8 @@
 """Derives the steps of a runbook from its playbook. The playbook is read, never run, and no template is resolved.
 
 A playbook of ours names its runbook (`runbook_id`) or has a guard, and its steps are the roles that it applies. A
-**plain** one is any other: its steps are what stands in it, by the rule of the journal's callback (`plugins.selection.step_of`).
+**plain** one is any other: its steps are what stands in it, by the rule of the journal's callback
+(`plugins.selection.step_of`).
 """
 
 from __future__ import annotations

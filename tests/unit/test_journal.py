@@ -815,4 +815,5 @@ def test_exit_codes_of_outcomes() -> None:
     assert {outcome.value: int(outcome.exit_code) for outcome in Outcome} == {
         "succeeded": 0, "refused": 3, "failed": 4, "rolled_back": 4, "rollback_failed": 5, "canceled": 130,
         "unreachable": 4, "timed_out": 4, "not_cleaned_up": 8, "contained": 8, "not_contained": 5,
+        "left_changed": 5,
     }  # fmt: skip
