@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +12,7 @@ from pyrunbook import places
 from pyrunbook.errors import BadInput
 
 if TYPE_CHECKING:
+    from pyrunbook.journal import Run
     from pyrunbook.project.inventory import Service
 
 NO_INVENTORY = "none"
@@ -45,6 +47,29 @@ def project_directory(given: Path | None) -> Path:
         return found.expanduser().resolve()
     here = Path.cwd().resolve()
     return here if is_project(here) else places.shipped()
+
+
+def use_project_of(run: Run, command: str) -> None:
+    """Bring a run to an end with the runbooks and roles that it began with, wherever that is typed.
+
+    A project that the operator has named is meant, whatever the journal says.
+
+    Args:
+        run: as the journal has it.
+        command: what the operator types, for the error.
+
+    Raises:
+        BadInput: its project is not on this machine.
+    """
+    if run.project is None or os.environ.get(places.ENV_CONTENT):
+        return
+    if run.project and not Path(run.project).is_dir():
+        raise BadInput(
+            f"run {run.id} is one of the project {run.project}, which is not here",
+            means="Its runbook and its way back are of that project. Nothing was changed.",
+            next_step=f"name the project, wherever it is now: pyrunbook --project DIRECTORY {command} {run.id}",
+        )
+    os.environ[places.ENV_CONTENT] = run.project or str(places.shipped())
 
 
 def refuse_shipped(project: Path) -> None:

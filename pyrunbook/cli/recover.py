@@ -9,6 +9,7 @@ import click
 
 from pyrunbook import catalog
 from pyrunbook.cli import options
+from pyrunbook.cli.project import use_project_of
 from pyrunbook.errors import BadInput
 
 
@@ -68,6 +69,7 @@ def recover(
             )
         chosen = matching[0]
     recovery.refuse_alive(chosen, force=force)
+    use_project_of(chosen, "recover")
     sources = options.inventory_sources(inventory) if inventory else ()
     title = chosen.runbook
     with suppress(*([BadInput] if chosen.plain else [])):  # it may be gone

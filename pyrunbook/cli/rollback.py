@@ -13,6 +13,7 @@ import click
 from pyrunbook import catalog
 from pyrunbook.catalog.metadata import ROLLBACK
 from pyrunbook.cli import options
+from pyrunbook.cli.project import use_project_of
 from pyrunbook.cli.run import start
 from pyrunbook.errors import BadInput
 from pyrunbook.rollout import plan as plans
@@ -119,6 +120,7 @@ def _other_undo(selector: str, inventory: tuple[str, ...]) -> _Undo | None:
             return None
     if run is None:
         return None
+    use_project_of(run, "rollback")
     known = catalog.load()
     undone_by = known.get(run.runbook).metadata.undone_by if run.runbook in known.ids else ROLLBACK
     if undone_by == ROLLBACK:

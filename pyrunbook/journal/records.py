@@ -30,6 +30,7 @@ class RunStart:
         pid: process that drives the play.
         process_started: when that process began, seconds since the epoch; a later one may have the same pid.
         inventory: as the operator named it.
+        project: directory of the project; empty where the shipped runbooks alone were there, `None` where nobody knows.
         inputs: extra variables, redacted.
         strategy: `update_strategy` of the run; `None` where it differs by service or does not apply.
         only_steps: ids of the steps that were asked for; `None` where all were.
@@ -51,6 +52,7 @@ class RunStart:
     check_mode: bool = False
     mode: Mode = "run"
     rollback_of: str | None = None
+    project: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

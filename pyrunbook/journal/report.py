@@ -79,6 +79,8 @@ def _page(run: Run, ended_by: str, undone_by: str) -> Iterator[str]:
     if run.rollback_of:
         yield f"- Puts back what was there before: {_inline(run.rollback_of)}"
     yield f"- Inventory: {_inline(run.inventory)}"
+    if run.project:
+        yield f"- Project: {_inline(run.project)}"
     if run.strategy:
         yield f"- Strategy: {_inline(run.strategy)}"
     if run.only_steps:

@@ -27,7 +27,7 @@ from sqlalchemy import (
     TypeDecorator,
 )
 
-HEAD = "0002"
+HEAD = "0003"
 """Newest revision. Revisions are four digits and count up, so that a newer schema is known without Alembic."""
 
 
@@ -66,6 +66,7 @@ runs = Table(
     Column("pid", Integer, nullable=False),
     Column("process_started", Float(53), nullable=False),
     Column("inventory", Text, nullable=False),
+    Column("project", Text),
     Column("inputs", JSON, nullable=False),
     Column("strategy", Text),
     Column("only_steps", JSON(none_as_null=True)),

@@ -113,7 +113,7 @@ class Journal:
             JournalError: the run of this id has ended, or is one of another runbook.
         """
         values = asdict(start)
-        for name in ("operator", "machine", "inventory", "inputs", "strategy", "only_steps"):
+        for name in ("operator", "machine", "inventory", "project", "inputs", "strategy", "only_steps"):
             values[name] = self._clean(values[name])
         runs = schema.runs
         with self._writing() as connection:

@@ -424,10 +424,11 @@ def test_some_steps_that_are_named_are_done_with_the_guards_and_told_as_a_part(p
     assert "uses the input shared_by_all\n" in played.out
     assert played.out.count("uses the input") == 1
     assert [step for step, _, _ in played.steps()] == ["preflight", "verify"]
-    assert (played.run.outcome, played.run.only_steps) == ("succeeded", ["verify"])
+    assert (played.run.outcome, played.run.only_steps, played.run.project) == ("succeeded", ["verify"], "")
+    (tmp_path / ".pyrunbook.yml").touch()  # a direct play is one of the project that its playbook stands in
     # What molecule leaves out in every play is none of its steps.
     whole = play(GUARDED.replace("name: record", "name: talk"), "--skip-tags", "molecule-notest,notest").runs[0]
-    assert (whole.outcome, whole.only_steps) == ("succeeded", None)
+    assert (whole.outcome, whole.only_steps, whole.project) == ("succeeded", None, str(tmp_path))
 
 
 def test_a_run_that_ends_before_its_steps_is_no_success(play: Play, tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -18,6 +19,7 @@ import pytest
 from played import (
     CANCELED,
     FAILED,
+    KILLED,
     Scene,
     Theatre,
     good,
@@ -248,6 +250,35 @@ def test_rollback_of_a_run_whose_runbook_names_its_own_undo(
         "web",
         (str(inventory),),
     )
+
+
+@pytest.mark.parametrize("command", ["recover", "rollback"])
+def test_what_brings_a_run_to_an_end_has_the_runbooks_of_its_project_wherever_it_is_typed(
+    run: Run, theatre: Theatre, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: str
+) -> None:
+    own, other = tmp_path / "own", tmp_path / "other"
+    for project in (own, other):
+        shutil.copytree(ROOT / "playbooks/deployment", project / "playbooks/deployment")
+        (project / ".pyrunbook.yml").touch()
+    monkeypatch.chdir(other)
+    died = command == "recover"
+    for number, (project_of_run, named, expected) in enumerate([
+        (str(own), "", own), ("", "", ROOT), (None, "", other), (str(other), str(own), own), ("/gone", "", None),
+    ]):  # fmt: skip
+        run_id = f"00c0ffe{number}"
+        recorded(theatre, left(KILLED) if died else good(), run_id)
+        planned(run_id)
+        with Journal.open() as journal, journal._writing() as connection:
+            connection.exec_driver_sql("UPDATE runs SET project = ? WHERE id = ?", (project_of_run, run_id))
+        monkeypatch.setenv("PYRUNBOOK_CONTENT", named)
+        ends = (put_back() if died else good(),) if expected else ()
+        code, out, err = run(command, run_id, *([] if died else ["--yes"]), scenes=ends)
+        if expected:
+            assert code == 0, out + err
+            assert theatre.requests[-1].playbook.is_relative_to(expected / "playbooks"), project_of_run
+        else:
+            assert code == 2 and "of the project /gone, which is not here" in err
+            assert f"pyrunbook --project DIRECTORY {command} {run_id}" in err
 
 
 @pytest.mark.parametrize("selector", [(), ("latest",)])

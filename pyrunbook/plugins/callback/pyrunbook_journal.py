@@ -208,6 +208,7 @@ class CallbackModule(CallbackBase):
                 only_steps=self._only_steps(),
                 check_mode=bool(_cli_option("check")),
                 mode=mode,
+                project="" if places.content() == places.shipped() else str(places.content()),
                 rollback_of=inputs.get("plan") if mode == "rollback" else None,
             )
         )
