@@ -224,6 +224,8 @@ def _judge(request: Request, ended: Ended, signals: Signals, on_event: Listener)
 
 def end_plain(request: Request, run: Run, reason: Outcome, why: str, signals: Signals, on_event: Listener) -> Result:
     """Bring the run of a plain playbook to an end that its play has not come to; arguments as of `put_back`."""
+    from pyrunbook.journal import Journal
+
     with Journal.open() as journal:
         for part in run.services:
             if part.changed and not part.outcome and not part.what_changed:
