@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Collection, Iterator
 from pathlib import Path
 
@@ -104,7 +105,9 @@ class Catalog:
         Raises:
             BadInput: there is none of that id.
         """
-        return self._paths[one_of(runbook_id, self._paths)]
+        return self._paths.get(runbook_id) or (
+            Path(runbook_id) if runbook_id.startswith("/") else self._paths[one_of(runbook_id, self._paths)]
+        )
 
     @property
     def broken(self) -> dict[str, InvalidFile]:
@@ -131,7 +134,9 @@ class Catalog:
         own = next((name for name, known in self._paths.items() if known.resolve() == path), "")
         if own:
             return self.get(own)
-        return read_runbook(str(path), path, (path.parent / "roles", *self._roles))
+        found = read_runbook(str(path), path, (path.parent / "roles", *self._roles))
+        self._require_named(found)
+        return found
 
     def _look(self, runbook_id: str) -> Runbook | InvalidFile:
         if runbook_id not in self._read:
@@ -154,7 +159,9 @@ class Catalog:
             ("ended_by", "nothing would end what a run leaves on purpose"),
         ):
             named = getattr(runbook.metadata, key)
-            if named in (None, "", ROLLBACK, *self._paths):
+            if named in (None, "", ROLLBACK, *self._paths) or (
+                named == runbook.metadata.undone_by and runbook.undo_file
+            ):
                 continue
             document = read(runbook.path.with_suffix(".meta.yml"))
             path = ("argument_specs", read_metadata(document.file)[0], "runbook", key)
@@ -175,6 +182,13 @@ def playbooks_of(content: Path) -> Iterator[Path]:
 
 def _by_id(directory: Path) -> dict[str, Path]:
     return {f"{path.parent.name}/{path.stem}": path for path in playbooks_of(directory)}
+
+
+def way_back(runbook_id: str) -> str:
+    """The id of the runbook that undoes a run of this one; empty where none does, or nobody knows it any more."""
+    with contextlib.suppress(BadInput, OSError):
+        return load().get(runbook_id).undone_by
+    return ""
 
 
 def load(project: Path | None = None) -> Catalog:

@@ -22,6 +22,7 @@ from pyrunbook.project.problem import InvalidFile, Problem
 from pyrunbook.project.tasks import IMPORTS, PARTS, Task, Written, plays_of, tasks_in
 from pyrunbook.project.tasks import Play as WrittenPlay
 
+GUARD = "preflight"
 GUARDS = ("preflight", "rollback_plan", "conclude")
 """Roles without which no part of a runbook may be run; like everything that stands in `rescue`."""
 STRATEGIES = ("zero_downtime", "controlled_stop")
@@ -106,7 +107,8 @@ class Playbook:
     def plain(self) -> bool:
         """Whether it is any playbook: one that does not guard and record itself."""
         ours = any("runbook_id" in play.variables for play in self.plays)
-        return not ours and not any(item.role in GUARDS for item in self.imports)
+        # With `runbook_id` of its own the role preflight is the line that guards a plain playbook.
+        return not ours and not any(i.role in GUARDS and "runbook_id" not in i.variables for i in self.imports)
 
     def chosen(self, strategy: str) -> Iterator[AppliedRole]:
         """The imports that a run of this strategy reaches, without the conditions that the strategy decides."""

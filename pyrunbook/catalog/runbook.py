@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from pyrunbook.catalog.metadata import ROLLBACK, ArgumentSpec, Input, Metadata, Trouble, Variables, read_metadata
-from pyrunbook.catalog.playbook import STRATEGIES, AppliedRole, Phase, Play, Playbook, read_playbook
+from pyrunbook.catalog.playbook import GUARD, STRATEGIES, AppliedRole, Phase, Play, Playbook, read_playbook
 from pyrunbook.catalog.roles import inputs_of_role
 from pyrunbook.catalog.step_notes import NOTES, StepNotes, read_step_notes
 from pyrunbook.catalog.values import NO_TIME, Duration, Text
@@ -117,14 +117,32 @@ class Runbook:
         return self.playbook.plain
 
     @property
+    def guards_itself(self) -> bool:
+        """Whether a play of a plain playbook has the line that brings its guards to a direct ansible-playbook."""
+        return self.plain and any(item.role == GUARD for item in self.playbook.imports)
+
+    @property
     def described(self) -> bool:
         """Whether it has metadata of its own."""
         return self.path.with_suffix(".meta.yml").is_file()
 
     @property
     def hosts(self) -> str:
-        """The host pattern of all its plays."""
-        return ",".join(dict.fromkeys(play.hosts for play in self.plays))
+        """The host pattern of all its plays; all hosts where only a run can say which."""
+        named = ",".join(dict.fromkeys(play.hosts for play in self.plays))
+        return "all" if "{{" in named else named
+
+    @property
+    def undo_file(self) -> Path | None:
+        """The rollback playbook beside a plain one, where `undone_by` names a file; `None` where there is none."""
+        named = self.metadata.undone_by
+        file = (self.path.parent / named).resolve()
+        return file if self.plain and named.endswith((".yml", ".yaml")) and file.is_file() else None
+
+    @property
+    def undone_by(self) -> str:
+        """The id of the runbook that puts back what a run of this one has changed; empty where none does."""
+        return str(self.undo_file or self.metadata.undone_by)
 
     @property
     def metadata(self) -> Metadata:
@@ -215,7 +233,7 @@ class Runbook:
     def needs_colors(self) -> bool:
         """Whether `preflight` reads the service's colors, so that the inventory has to describe them."""
         guarded = any(item.role == "preflight" for item in self.playbook.imports)
-        return guarded and bool(self.variables.get("preflight_colors", True))
+        return guarded and not self.plain and bool(self.variables.get("preflight_colors", True))
 
     @property
     def replaces_certificates(self) -> bool:

@@ -50,6 +50,6 @@ def _other_runbooks(runbook: str) -> tuple[str, str]:
 
     with suppress(BadInput):  # the runbook may have been removed since
         known = catalog.load()
-        metadata = known.get(runbook).metadata
-        return known.get(metadata.ended_by).command if metadata.ended_by else "", metadata.undone_by
+        ended_by = known.get(runbook).metadata.ended_by
+        return known.get(ended_by).command if ended_by else "", known.get(runbook).undone_by
     return "", ""

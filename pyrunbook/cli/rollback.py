@@ -5,18 +5,23 @@ from __future__ import annotations
 import json
 import re
 import sys
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from pyrunbook import catalog
+from pyrunbook import catalog, places
 from pyrunbook.catalog.metadata import ROLLBACK
 from pyrunbook.cli import options
 from pyrunbook.cli.project import use_project_of
 from pyrunbook.cli.run import start
 from pyrunbook.errors import BadInput
+from pyrunbook.redaction import MASK
 from pyrunbook.rollout import plan as plans
+
+if TYPE_CHECKING:
+    from pyrunbook.journal import Run
 
 
 @dataclass(frozen=True)
@@ -29,6 +34,7 @@ class _Undo:
         services: as a host pattern; empty where only the machines know which.
         inventory: of that run.
         what: as the question before it says it.
+        inputs: of that run, where its playbook is a plain one; those that were secret are not recorded.
     """
 
     runbook: str
@@ -36,6 +42,7 @@ class _Undo:
     services: str
     inventory: tuple[str, ...]
     what: str
+    inputs: Mapping[str, Any] = field(default_factory=dict)
 
 
 def _complete_plans(_ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[str]:
@@ -51,6 +58,7 @@ def _complete_plans(_ctx: click.Context, _param: click.Parameter, incomplete: st
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @options.json_option
 @options.verbosity_option
+@click.option("-e", "--extra-vars", multiple=True, metavar="KEY=VALUE", help="Inputs; also @file or a mapping.")
 @click.pass_context
 def rollback(
     ctx: click.Context,
@@ -62,6 +70,7 @@ def rollback(
     yes: bool,
     as_json: bool,
     verbosity: int,
+    extra_vars: tuple[str, ...],
 ) -> None:
     """Put back what a rollback PLAN recorded; `plans` lists them.
 
@@ -85,13 +94,15 @@ def rollback(
             ) from None
 
     runbook = catalog.load().get(undo.runbook)
+    if runbook.plain:
+        places.use_config_for(runbook.path)
     code = start(
         runbook,
         undo.inventory,
         as_json=as_json,
         mode="rollback",
         limit=limit or undo.services,
-        extra_vars=dict.fromkeys(runbook.needed[:1], undo.id),
+        extra_vars={**undo.inputs, **options.extra_variables(extra_vars), **dict.fromkeys(runbook.needed[:1], undo.id)},
         check=check,
         diff=diff,
         verbosity=verbosity,
@@ -105,7 +116,6 @@ def _other_undo(selector: str, inventory: tuple[str, ...]) -> _Undo | None:
     `latest` is the last run that can be undone, whatever its runbook.
     """
     from pyrunbook.journal import Journal
-    from pyrunbook.journal.report import undo
 
     if not Journal.exists():
         return None
@@ -113,7 +123,7 @@ def _other_undo(selector: str, inventory: tuple[str, ...]) -> _Undo | None:
         try:
             if selector == "latest":
                 whole = (journal.get(run.id) for run in journal.history(None) if run.changed)
-                run = next((each for each in whole if (undo(each)[1] or "").startswith("pyrunbook rollback")), None)
+                run = next((each for each in whole if _offered(each)), None)
             else:
                 run = journal.get(selector)
         except BadInput:
@@ -121,10 +131,14 @@ def _other_undo(selector: str, inventory: tuple[str, ...]) -> _Undo | None:
     if run is None:
         return None
     use_project_of(run, "rollback")
-    known = catalog.load()
-    undone_by = known.get(run.runbook).metadata.undone_by if run.runbook in known.ids else ROLLBACK
+    undone_by = catalog.way_back(run.runbook) or ("" if run.plain else ROLLBACK)
     if undone_by == ROLLBACK:
         return None
+    if not undone_by:
+        raise BadInput(
+            f"{run.runbook} has no way back (undone_by), so nothing puts back what run {run.id} changed",
+            next_step=f"see what it changed: pyrunbook report {run.id}",
+        )
     if not run.changed:
         raise BadInput(f"run {run.id} of {run.runbook} changed nothing, so there is nothing to put back")
     return _Undo(
@@ -133,7 +147,16 @@ def _other_undo(selector: str, inventory: tuple[str, ...]) -> _Undo | None:
         ",".join(run.stays_on or [service.service for service in run.services if service.changed]),
         options.inventory_sources(inventory) if inventory else tuple(run.inventory.split(", ")),
         f"what run {run.id} of {run.runbook} replaced",
+        {name: value for name, value in run.inputs.items() if MASK not in str(value)} if run.plain else {},
     )
+
+
+def _offered(run: Run) -> bool:
+    """Whether the report of a run offers to roll it back."""
+    from pyrunbook.journal.report import undo
+
+    offered = undo(run, undone_by=catalog.way_back(run.runbook))[1] or ""
+    return offered.startswith("pyrunbook rollback")
 
 
 def _where(selector: str, inventory: tuple[str, ...]) -> _Undo:

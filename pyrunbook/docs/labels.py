@@ -19,6 +19,22 @@ _LABELS: dict[str, tuple[str, str]] = {
     "worked": ("How to see that it worked", "Comment voir que c'est réussi"),
     "undo": ("How to undo it", "Comment revenir en arrière"),
     "call": ("Who to call", "Qui appeler"),
+    "plain_undone_by": (
+        "{0} puts back what a run that failed or died has changed; `pyrunbook rollback RUN` undoes a good one.",
+        "{0} rétablit ce qu'une exécution échouée ou morte a changé ; une réussie : `pyrunbook rollback RUN`.",
+    ),
+    "plain_no_way_back": (
+        "Nothing puts back what a run changed (no `undone_by`): one that fails then exits 5, and says what it changed.",
+        "Rien ne rétablit ce qu'une exécution a changé (pas d'`undone_by`) : en cas d'échec, code 5.",
+    ),
+    "plain_directly": (
+        "With Ansible alone **no** window, attestation, lock or journal holds, until the first play's `roles` has {0}:",
+        "Avec Ansible seul, **ni** fenêtre, attestation, verrou ou journal, sauf si `roles` du premier play a {0} :",
+    ),
+    "plain_directly_guarded": (
+        "With Ansible alone window, attestations, lock and journal hold, too; its way back is `pyrunbook recover`:",
+        "Avec Ansible seul, fenêtre, attestations, verrou et journal aussi ; le retour arrière : `pyrunbook recover` :",
+    ),
     "see": ("More under {0}.", "Détails sous {0}."),
     "no_more": ("All of it stands at the top of this page.", "Tout est dit au début de cette page."),
     "first_action": ("First action", "Première action"),

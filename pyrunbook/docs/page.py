@@ -63,7 +63,7 @@ class RunbookPage:
     @cached_property
     def roles(self) -> dict[str, Role]:
         """The roles that the steps apply, in their order; also of those steps that this service leaves out."""
-        names = dict.fromkeys(step.role for step in self._every_step)
+        names = dict.fromkeys(step.role for step in self._every_step if step.role)
         return {name: self.target.role(self.runbook.role_home(name), name) for name in names}
 
     @property
@@ -169,7 +169,9 @@ class RunbookPage:
             "symptoms": metadata.symptoms or no_incident,
             **dict(right_page),
             "worked": metadata.verification,
-            "undo": metadata.rollback or any(step.phase == Phase.ROLLBACK or step.undoable for step in steps),
+            "undo": metadata.rollback
+            or self.runbook.plain
+            or any(step.phase == Phase.ROLLBACK or step.undoable for step in steps),
             "call": contacts,
             "estimate": metadata.estimate,
             "prerequisites": metadata.prerequisites,
@@ -177,9 +179,11 @@ class RunbookPage:
             "troubleshooting": troubles,
         }
         empty = [section for section, written in there.items() if not written]
-        roles = {step.role: self.roles[step.role] for step in self._catalog_steps}
+        roles = {step.role: self.roles[step.role] for step in self._catalog_steps if step.role}
         given = {role: self._given(role) for role in roles}
         inputs, more = input_tables(self.wording, self.runbook, roles, given, self.target, self.all_inputs)
+        # A plain playbook's `rescue` need not be a way back.
+        drawn = [s for s in self._catalog_steps if not (self.runbook.plain and s.phase is Phase.ROLLBACK)]
         text = _environment().get_template("page.md.j2").render(
             t=self._t,
             id=self.runbook.id,
@@ -197,7 +201,9 @@ class RunbookPage:
             information=list(information(self.runbook, self.target, self.wording, self.past_runs)),
             run=run,
             automated=self.runbook.automated,
-            flow=flowchart(((s, self.runbook.title_of(s, self.language)) for s in self._catalog_steps), self.language),
+            flow=flowchart(((s, self.runbook.title_of(s, self.language)) for s in drawn), self.language),
+            way_back=self._way_back(),
+            directly=self._directly(),
             steps=steps,
             back=back,
             stepwise=any(step.undo for step in back),
@@ -207,7 +213,9 @@ class RunbookPage:
             proofs=proofs,
             checks=checks,
             changes=any(step.undoable for step in steps if step.phase == Phase.PROCEDURE),
-            puts_back=any(step.phase == Phase.ROLLBACK for step in steps),
+            puts_back=bool(self.runbook.undone_by)
+            if self.runbook.plain
+            else any(step.phase == Phase.ROLLBACK for step in steps),
             troubles=troubles,
             empty=empty,
             escalation=list(escalation_rows(*people)),
@@ -238,6 +246,22 @@ class RunbookPage:
     def _other_page(self) -> str:
         others = [language for language in self.languages if language != self.language]
         return file_name(self.runbook.name, others[0], self.languages) if others else ""
+
+    def _way_back(self) -> str:
+        """What puts back a run of a plain playbook; that of ours stands in its steps."""
+        if not self.runbook.plain:
+            return ""
+        undo = self.runbook.undo_file
+        named = self.target.shown(undo) if undo else self.runbook.undone_by
+        return self._t("plain_undone_by", code(named)) if named else self._t("plain_no_way_back")
+
+    def _directly(self) -> str:
+        """What a direct ansible-playbook leaves out."""
+        if not self.runbook.plain:
+            return self._t("directly")
+        if self.runbook.guards_itself:
+            return self._t("plain_directly_guarded")
+        return self._t("plain_directly", code(f"- {{role: preflight, vars: {{runbook_id: {self.runbook.id}}}}}"))
 
     def _right_page(self) -> Iterator[tuple[str, str]]:
         """What tells whether this is the page that is needed: a label, and Markdown; empty where nobody has said."""

@@ -17,7 +17,8 @@ class RunCommands:
         attested = [item.id for item in runbook.metadata.prerequisites if item.check == "attested"]
         self._inputs = "".join(f" -e {name}={name.upper()}" for name in runbook.needed)
         self._attested = "".join(f" --attest {name}" for name in attested)
-        given = f" -e {shlex.quote(json.dumps({'preflight_attested': attested}))}" if attested else ""
+        told = attested if not runbook.plain or runbook.guards_itself else []
+        given = f" -e {shlex.quote(json.dumps({'preflight_attested': told}))}" if told else ""
         self.keeps_window = runbook.metadata.window.required
         """Whether the runbook is run inside a window."""
         run, window, anyway, tail = f"pyrunbook run {shlex.quote(runbook.id)}", "", "", f" -i {inventory}"

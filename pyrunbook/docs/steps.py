@@ -98,7 +98,7 @@ class Steps:
             anchor=f"{step.phase}-{anchor(step.id)}",
             phase=str(step.phase),
             facts=self._facts(step, wording),
-            commands="" if why else self.commands.only(step.id),
+            commands="" if why or (self.runbook.plain and step.id not in step.tags) else self.commands.only(step.id),
             not_alone=why,
             notes=notes,
             words=wording.words,
@@ -118,7 +118,7 @@ class Steps:
 
     def _facts(self, step: Step, wording: Wording) -> str:
         t = wording.t
-        facts = [t("step_facts", step.id, step.role)]
+        facts = [t("step_facts", step.id, step.role)] if step.role else [f"`{step.id}`"]
         if step.estimate:
             facts.append(t("about", format_duration(step.estimate)))
         if self.past_runs and (found := self.past_runs.of_step(self.runbook.id, step.id)):

@@ -165,7 +165,7 @@ def _recover(
     playbook, undone_by = Path(run.runbook), ""
     with contextlib.suppress(*([BadInput] if run.plain else [])):  # what is gone puts nothing back, and has an end
         runbook = known.get(run.runbook)
-        playbook, undone_by = runbook.path, runbook.metadata.undone_by
+        playbook, undone_by = runbook.path, runbook.undone_by
     if run.plain:
         places.use_config_for(playbook)
     request = Request(
@@ -237,6 +237,16 @@ def _inputs(run: Run) -> dict[str, Any]:
     if way_for(run) != "resume" or INPUT_WINDOW_OVERRIDE in run.inputs:
         return run.inputs
     return {**run.inputs, INPUT_WINDOW_OVERRIDE: "only cleaning up is left after its verification"}
+
+
+def give_up(run: Run) -> None:
+    """End the run of a plain playbook as it was left, whatever there is to put back."""
+    with Journal.open() as journal:
+        for part in run.services:
+            if part.outcome is None:
+                outcome = Outcome.LEFT_CHANGED if part.changed else Outcome.CANCELED
+                journal.conclude(run.id, part.service, outcome, "its lock was broken")
+        journal.end_run(run.id, Outcome.LEFT_CHANGED if run.changed else Outcome.CANCELED, "its lock was broken")
 
 
 def _abandon(run: Run) -> Result:

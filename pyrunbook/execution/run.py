@@ -235,6 +235,11 @@ def end_plain(request: Request, run: Run, reason: Outcome, why: str, signals: Si
         reason = Outcome.FAILED if reason is Outcome.ROLLED_BACK else reason
         _end(run.id, reason, why)
         return _of(_recorded(run.id) or run)
+    with Journal.open() as journal:
+        for part in run.services:
+            if part.outcome is None and not part.changed:
+                journal.conclude(run.id, part.service, Outcome.FAILED, why)
+        run = journal.get(run.id)
     if request.undone_by:
         return put_back(request, run, reason, why, signals, on_event)
     _end(run.id, Outcome.LEFT_CHANGED, why)
@@ -388,13 +393,6 @@ def _keeps_verified(request: Request) -> bool:
     return False
 
 
-def way_back(runbook: str) -> str:
-    """The id of the runbook that undoes a run of this one; empty where none does, or nobody knows it any more."""
-    with contextlib.suppress(PyrunbookError, OSError):
-        return catalog.load().get(runbook).metadata.undone_by
-    return ""
-
-
 def _end(run_id: str, outcome: Outcome, cause: str) -> None:
     from pyrunbook.journal import Journal
 
@@ -413,7 +411,7 @@ def _of(run: Run) -> Result:
         left = tuple(f"{part.service}: {', '.join(part.what_changed)}" for part in run.services if part.changed)
     cause = run.cause or next((service.cause for service in run.services if service.cause), None) or ""
     undo = next_step(outcome, run.id)
-    if outcome is Outcome.SUCCEEDED and run.undoable and (not run.plain or way_back(run.runbook)):
+    if outcome is Outcome.SUCCEEDED and run.undoable and (not run.plain or catalog.way_back(run.runbook)):
         undo = f"pyrunbook rollback {run.id}"
     if outcome is Outcome.NOT_CONTAINED:
         undo = f"pyrunbook run {run.runbook}"

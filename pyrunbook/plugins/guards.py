@@ -71,6 +71,15 @@ def require_journal(run_id: str, *, of_runbook: bool) -> None:
         )
 
 
+def of_plain_playbook(run_id: str, host: str) -> bool:
+    """Whether the run is one of a plain playbook, whose guards the journal's callback is: it has let the run begin."""
+    with Journal.open() as journal:
+        try:
+            return journal.get(run_id).plain and journal.get(run_id).service(host) is not None
+        except BadInput:
+            return False
+
+
 def ended_runs(run_id: str, service: str) -> list[str]:
     """The last runs of the service that have come to an end: a lock that one of them left behind counts as free.
 
@@ -87,13 +96,14 @@ def ended_runs(run_id: str, service: str) -> list[str]:
         earlier = [run for run in others if run.changed or (own and (run.started, run.id) < (own.started, own.id))]
         ended = [run.id for run in journal.history(ENDED_RUNS, service=service) if run.finished]
     if earlier:
-        raise _unfinished(earlier[0], service)
+        raise unfinished(earlier[0], service)
     return ended
 
 
-def _unfinished(run: Run, service: str) -> Refused:
+def unfinished(run: Run, service: str = "") -> Refused:
+    """That an earlier run has not come to its end."""
     return Refused(
-        f"Run {run.id} of {service} ({run.runbook}, by {run.operator} on {run.machine}, begun "
+        f"Run {run.id}{f' of {service}' if service else ''} ({run.runbook}, by {run.operator} on {run.machine}, begun "
         f"{run.started:%Y-%m-%d %H:%M:%S} UTC) has not been brought to an end.",
         means="It ended, and what was there before could not be put back."
         if run.ended

@@ -15,7 +15,7 @@ from ansible.playbook.handler import Handler
 from ansible.playbook.role_include import IncludeRole
 from ansible.playbook.task_include import TaskInclude
 
-from pyrunbook.catalog.playbook import GUARDS, slug
+from pyrunbook.catalog.playbook import GUARD, GUARDS, slug
 
 VALIDATION = ("ansible.builtin.validate_argument_spec", "validate_argument_spec")
 """What Ansible puts before a role with argument specs; it is always selected, and no step by itself."""
@@ -36,6 +36,14 @@ def outermost_include(task: Any) -> Any:
         if isinstance(ancestor, IncludeRole):
             found = ancestor
     return found
+
+
+def guarded(play: Any) -> str:
+    """The runbook that a plain playbook names to the role `preflight` in its `roles`; empty where it does not."""
+    for role in play.roles:
+        if str(role.get_name()).rpartition(".")[2] == GUARD and (named := (role.vars or {}).get("runbook_id")):
+            return str(named)
+    return ""
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,9 @@ import signal
 import subprocess
 import sys
 import time
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from operation import gone, kill_ansible, report, runs, started, until_step
@@ -237,3 +239,189 @@ def test_a_direct_ansible_playbook_is_left_alone(team: Team) -> None:
     done = subprocess.run([*argv, "-e", extra], env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     assert runs(team) == []
+
+
+META = """
+argument_specs:
+  Restart the web servers:
+    runbook:
+      owner: web team
+      updated: 2026-11-28
+      estimate: 5m
+      window: {spec: "WINDOW"}
+      prerequisites:
+        - {id: told, text: The users have been told, check: attested}
+"""
+
+
+def closed() -> str:
+    """A window of one day, that is not today, tomorrow or yesterday."""
+    day = (datetime.now(UTC) + timedelta(days=3)).strftime("%a")
+    return f"{day} 02:00-04:00 UTC"
+
+
+def test_a_few_lines_of_metadata_guard_it(team: Team) -> None:
+    meta = team.playbook.with_suffix(".meta.yml")
+    meta.write_text(META.replace("WINDOW", closed()))
+    assert len(META.strip().splitlines()) <= 15
+    told = team.play("--attest", "told", code=3)
+    assert "The window" in told
+    assert (team.files, team.steps()) == ({}, [])
+    assert report(team)["outcome"] == "refused"
+    meta.write_text(META.replace("WINDOW", "daily 00:00-24:00 UTC"))
+    assert "Nobody has attested told" in team.play(code=3)
+    assert "--attest told" in team.play(code=3)
+    assert team.files == {}
+    told = team.play("--attest", "told")
+    assert "Window daily 00:00-24:00 UTC: open" in told
+    (web, _) = report(team)["services"]
+    assert web["window"]["open"]
+    assert [item["name"] for item in web["attestations"]] == ["told"]
+    meta.write_text(META.replace("WINDOW", closed()))
+    team.play("--attest", "told", "--no-window", "--reason", "it burns", version="3")
+    assert report(team)["services"][0]["override_reason"] == "it burns"
+    assert "anything else" not in team.play("--attest", "nothing", code=2)
+
+
+def test_one_run_at_a_time_and_a_dead_one_is_told(team: Team) -> None:
+    team.playbook.with_suffix(".meta.yml").write_text(META.replace("WINDOW", "always"))
+    args = (*team.args, "-e", "version=1", "--attest", "told")
+    with started(team, *args, "-e", "seconds=60") as cli:
+        run = until_step(cli, "wait_for_the_others")["run"]
+        told = team.play("--attest", "told", "--limit", "w2", version="2", code=3)
+        assert f"Run {run} (" in told
+        assert "has not been brought to an end" in told
+        cli.send_signal(signal.SIGKILL)
+        cli.communicate()
+    assert f"pyrunbook recover {run}" in team.play("--attest", "told", version="2", code=3)
+    assert team.files["w2"] == "1"
+    assert team.run("recover").returncode == 5
+    assert gone(run)
+    team.play("--attest", "told", version="2")
+    assert team.files["w2"] == "2"
+
+
+UNDO = """
+- hosts: web
+  gather_facts: false
+  tasks:
+    - name: Put the old version back
+      copy: {dest: "{{ directory }}/{{ inventory_hostname }}", content: "{{ old | default('0') }}", mode: "0600"}
+    - name: Fail if asked
+      fail: {msg: it does not go back}
+      when: stuck is defined
+"""
+
+
+@pytest.fixture
+def undoable(team: Team) -> Team:
+    meta = META.replace("WINDOW", "always").replace("owner:", "undone_by: undo.yml\n      owner:")
+    assert len(meta.strip().splitlines()) <= 15
+    team.playbook.with_suffix(".meta.yml").write_text(meta)
+    team.playbook.with_name("undo.yml").write_text(UNDO)
+    for name in ("w1", "w2"):
+        (team.directory / name).write_text("0")
+    return team
+
+
+def put_back(team: Team, run: str = "latest") -> None:
+    assert (team.files["w1"], team.files["w2"]) == ("0", "0")
+    told = report(team, run)
+    assert {part["outcome"] for part in told["services"]} == {told["outcome"]}
+    assert team.ask("recover").startswith("No run is unfinished")
+
+
+def test_what_failed_is_put_back_by_its_rollback_playbook(undoable: Team) -> None:
+    told = undoable.play("--attest", "told", "-e", "broken=w2", code=4)
+    assert "Failed and put back (exit 4)" in told
+    assert "w1: Put the old version back" in told
+    assert "Cause: exit code 1" in told
+    put_back(undoable)
+    assert report(undoable)["outcome"] == "rolled_back"
+    told = undoable.play("--attest", "told", version="2")
+    run = report(undoable)["id"]
+    assert f"To undo: pyrunbook rollback {run}" in told
+    done = undoable.run("rollback", "--yes")  # with the inputs of that run
+    assert done.returncode == 0, done.stdout + done.stderr
+    put_back(undoable)
+
+
+def test_what_cannot_be_put_back_is_bad_until_it_can(undoable: Team) -> None:
+    wrong = ("--attest", "told", "-e", "version=1", "-e", "broken=w2", "-e", "stuck=1")
+    done = undoable.process(*undoable.args, *wrong)  # whose process has ended then
+    assert done.returncode == 5
+    assert "FAILED AND NOT PUT BACK" in done.stdout
+    run = report(undoable)["id"]
+    assert f"pyrunbook recover {run}" in undoable.play("--attest", "told", code=3)
+    assert undoable.run("unlock", "--break", run).returncode == 3
+    undoable.playbook.with_name("undo.yml").write_text(UNDO.replace("stuck is defined", "false"))
+    assert undoable.run("recover").returncode == 0
+    put_back(undoable, run)
+
+
+@pytest.mark.parametrize("process", ["cli", "ansible", "interrupt"])
+def test_what_was_ended_in_the_middle_is_put_back(undoable: Team, process: str) -> None:
+    with started(undoable, *undoable.args, "-e", "version=1", "-e", "seconds=60", "--attest", "told") as cli:
+        run = until_step(cli, "wait_for_the_others")["run"]
+        time.sleep(0.2)
+        if process == "ansible":
+            kill_ansible(run)
+        else:
+            cli.send_signal(signal.SIGKILL if process == "cli" else signal.SIGINT)
+        cli.communicate()
+    if process == "cli":
+        assert undoable.files["w1"] == "1"
+        assert undoable.run("recover").returncode == 0
+    else:
+        assert cli.returncode == (4 if process == "ansible" else 130)
+    assert gone(run)
+    put_back(undoable, run)
+
+
+def test_a_dead_run_can_be_given_up(team: Team) -> None:
+    with started(team, *team.args, "-e", "version=1", "-e", "seconds=60") as cli:
+        run = until_step(cli, "wait_for_the_others")["run"]
+        assert team.run("unlock", "--break", run, "--force").returncode == 3, "it lives"
+        cli.send_signal(signal.SIGKILL)
+        cli.communicate()
+    assert f"run {run} of" in team.ask("unlock")
+    assert team.run("unlock", "--break", run).returncode == 3
+    team.ask("unlock", "--break", run, "--force")
+    assert report(team, run)["outcome"] == "left_changed"
+
+
+def test_one_line_guards_a_direct_ansible_playbook(team: Team) -> None:
+    meta = team.playbook.with_suffix(".meta.yml")
+    meta.write_text(META.replace("WINDOW", closed()))
+    line = f"  roles:\n    - {{role: preflight, vars: {{runbook_id: {team.playbook}}}}}\n"
+    team.playbook.write_text(OLD.replace("  tasks:\n", f"{line}  tasks:\n", 1))
+    root = Path(__file__).resolve().parents[2]
+    argv = [str(Path(sys.executable).parent / "ansible-playbook"), str(team.playbook), "-i", str(team.inventory)]
+
+    def direct(config: Path = root / "ansible.cfg", **more: Any) -> subprocess.CompletedProcess[str]:
+        extra = json.dumps({"version": "1", "directory": str(team.directory), "db_password": SECRET, **more})
+        environment = team.env | {"ANSIBLE_CONFIG": str(config)}
+        return subprocess.run([*argv, "-e", extra], env=environment, capture_output=True, text=True, check=False)
+
+    done = direct(preflight_attested=["told"])
+    assert done.returncode == 3, done.stdout + done.stderr
+    assert "The window" in done.stderr
+    assert (team.files, report(team)["outcome"]) == ({}, "refused")
+    meta.write_text(META.replace("WINDOW", "always"))
+    assert "Nobody has attested told" in direct().stderr
+    assert team.files == {}
+    done = direct(preflight_attested=["told"])
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert team.files["w1"] == "1"
+    assert report(team)["outcome"] == "succeeded"
+    assert team.steps()[0] == ("preflight", "ok")
+    # Under pyrunbook the line changes nothing.
+    team.play("--attest", "told", version="2")
+    assert team.files["w1"] == "2"
+    # It fails closed where the journal's callback is not enabled.
+    bare = team.directory / "ansible.cfg"
+    plugins = root / "pyrunbook/plugins"
+    bare.write_text(f"[defaults]\nroles_path = {root}/roles\naction_plugins = {plugins}/action\n")
+    done = direct(bare, version="3", preflight_attested=["told"])
+    assert done.returncode != 0
+    assert team.files["w1"] == "2"

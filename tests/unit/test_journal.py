@@ -817,3 +817,35 @@ def test_exit_codes_of_outcomes() -> None:
         "unreachable": 4, "timed_out": 4, "not_cleaned_up": 8, "contained": 8, "not_contained": 5,
         "left_changed": 5,
     }  # fmt: skip
+
+
+def test_hosts_are_claimed_by_one_run_of_a_runbook(journal: Journal, url: str) -> None:
+    """Eight runs begin at once on the same hosts: one gets them all, the others learn which."""
+    runs = [replace(START, id=f"{number:08x}", runbook="/srv/site.yml") for number in range(8)]
+    for start in runs:
+        journal.start_run(start)
+    journal.start_run(replace(START, id="0ther000"))
+    assert journal.claim("0ther000", ["w1"]) is None, "a run of another runbook"
+    found: dict[str, str | None] = {}
+
+    def claim(run_id: str) -> None:
+        with Journal.open(url) as own:
+            other = own.claim(run_id, ["w2", "w1"])
+            found[run_id] = other.id if other else None
+
+    threads = [threading.Thread(target=claim, args=(start.id,)) for start in runs]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    (winner,) = (run for run, other in found.items() if other is None)
+    assert {other for other in found.values() if other} == {winner}
+    assert [part.service for part in journal.get(winner).services] == ["w2", "w1"]
+    assert journal.get(next(run for run in found if run != winner)).services == []
+    late = replace(START, id="1a7e0000", runbook="/srv/site.yml")
+    journal.start_run(late)
+    assert journal.claim(late.id, ["w3"]) is None, "another host"
+    for service in ("w1", "w2"):
+        journal.conclude(winner, service, Outcome.LEFT_CHANGED)
+    journal.end_run(winner, Outcome.LEFT_CHANGED)
+    assert journal.claim(next(run for run in found if run != winner), ["w1"]) is None

@@ -39,6 +39,9 @@ class ActionModule(StepAction):
         asked = {name.removeprefix("preflight_"): value for name, value in inputs.items()}
         name = str(task_vars["inventory_hostname"])
         guards.require_journal(self.run_id, of_runbook="runbook_id" in task_vars)
+        if guards.of_plain_playbook(self.run_id, name):
+            yield {"detail": "guarded as the metadata say", "facts": {}}
+            return
         runbooks = catalog.load()
         runbook = runbooks.get(asked["runbook"])
         runbooks.get(runbook.metadata.undone_by)

@@ -120,6 +120,7 @@ class CallbackModule(CallbackBase):
         """Begin the run at its first play; add the services of the batch."""
         self.play = play
         named = (play.get_vars() or {}).get("runbook_id")
+        self.named = self.named or selection.guarded(play)
         runbook, self.plain = named or self.named, not named
         if not runbook:
             return
@@ -161,6 +162,7 @@ class CallbackModule(CallbackBase):
             problem = next(filter(None, map(selection.question, self.plays)), "")
             if problem and (self.cli or not sys.stdin.isatty()):
                 self._refuse(problem, hosts)
+            self._guard(runbook, variables, hosts)
         self._end_steps()
         new = [host for host in hosts if host not in self.plain_hosts.known]
         with self.journal.together():
@@ -264,17 +266,46 @@ class CallbackModule(CallbackBase):
             self._display.error(f"pyrunbook and its play do not use the same places; {'; '.join(different)}")
             sys.exit(int(ExitCode.BAD_INPUT))
 
-    def _refuse(self, problem: str, services: list[str]) -> None:
+    def _guard(self, runbook_id: str, variables: Any, begun: list[str]) -> None:
+        """Refuse a run that the metadata of its runbook do not allow, before the first task of its first play.
+
+        The window of each host of all plays, what has to be attested, and that no other run of it is going on there.
+        A runbook without metadata allows everything, and what puts back does not wait.
+        """
+        from pyrunbook.plugins import plain_guard
+        from pyrunbook.plugins.guards import unfinished
+
+        if os.environ.get(ENV_MODE, "run") != "run":
+            return
+        check = bool(_cli_option("check"))
+        try:
+            hosts = plain_guard.allow(runbook_id, self.plays or [self.play], variables, check_mode=check)
+            other = self.journal.claim(self.run_id, list(hosts)) if hosts and not check else None
+            if other:
+                raise unfinished(other)
+        except PyrunbookError as error:
+            self._refuse(str(error), begun, error.exit_code)
+            return
+        told: list[Any] = []
+        for host, allowed in hosts.items():
+            self.journal.add_service(self.run_id, host, "")
+            self.journal.record_window(self.run_id, host, allowed.window, allowed.override)
+            self._attest(host, allowed.attestations)
+            if allowed.window not in told:
+                told.append(allowed.window)
+                self._emit(Window, service=host, decision=allowed.window, override=allowed.override)
+
+    def _refuse(self, problem: str, services: list[str], code: ExitCode = ExitCode.BAD_INPUT) -> None:
         """End the play before its first task, and record why."""
         from pyrunbook.journal import Outcome
 
         for service in services:
             self.journal.add_service(self.run_id, service, "unknown")
             self.journal.conclude(self.run_id, service, Outcome.REFUSED, problem)
-        self._emit(PlayRefused, bad_input=True, error=problem)
+        self._emit(PlayRefused, bad_input=code is ExitCode.BAD_INPUT, error=problem)
         self._end_run(Outcome.REFUSED, problem)
         self._display.error(f"{problem}\nNothing was changed.")
-        sys.exit(int(ExitCode.BAD_INPUT))
+        sys.exit(int(code))
 
     @recording
     def v2_playbook_on_stats(self, stats: Any) -> None:
@@ -320,7 +351,7 @@ class CallbackModule(CallbackBase):
         """
         from pyrunbook.journal import Outcome, worst
 
-        for host in self.plain_hosts.unchanged():
+        for host in self.plain_hosts.unchanged() if run.mode != "recover" else ():
             self.journal.record_changed(self.run_id, host, False)
         failed = {host for host in self.plain_hosts.known if stats.failures.get(host) or stats.dark.get(host)}
         put_back_as = self.play.get_variable_manager().extra_vars.get("put_back_as")
@@ -330,18 +361,23 @@ class CallbackModule(CallbackBase):
             recovers = run.mode == "recover"
             if part.outcome is not None:
                 continue
-            if host not in self.plain_hosts.known or (part.changed and failed and (host in failed or not recovers)):
+            begun = host in self.plain_hosts.known
+            if (recovers and not begun) or (part.changed and failed and (host in failed or not recovers)):
                 left = True
                 continue
             outcome = Outcome(put_back_as) if recovers else Outcome.SUCCEEDED
             if host in failed:
                 outcome = Outcome.UNREACHABLE if stats.dark.get(host) else Outcome.FAILED
+            elif failed and not begun:
+                outcome = Outcome.FAILED
             self.journal.conclude(self.run_id, host, outcome, cause if host in failed else None)
             outcomes.append(outcome)
         for host in sorted({host for host, number in stats.rescued.items() if number} - failed):
             self._emit(Note, text=f"{host}: what failed was rescued")
         if left:
             self._emit(RunLeft)
+            if not os.environ.get(ENV_EVENTS):
+                self._display.display(f"What this run changed is as it was left. Next: pyrunbook recover {self.run_id}")
         else:
             causes = [self.failures[host][1] for host in self.failures if host in failed]
             self._end_run(worst(outcomes), next(iter(causes), None))
@@ -537,11 +573,7 @@ class CallbackModule(CallbackBase):
         window = data.get("window")
         if isinstance(window, dict):
             self.journal.record_window(self.run_id, host, window, data.get("window_override"))
-        for entry in data.get("attestations") or []:
-            from datetime import datetime
-
-            at = datetime.fromisoformat(entry["at"])
-            self.journal.add_attestation(self.run_id, host, entry["name"], entry["by"], at)
+        self._attest(host, data.get("attestations") or [])
         plan = data.get("plan")
         if isinstance(plan, dict) and "checksum" in plan and not _cli_option("check"):
             self.journal.record_plan(self.run_id, host, plan["id"], plan["checksum"])
@@ -559,6 +591,13 @@ class CallbackModule(CallbackBase):
             self._emit(Window, service=host, decision=data["window"], override=data.get("window_override"))
         if data.get("conclusion") and host in self.concluded:
             self._emit(ServiceEnded, service=host, **data["conclusion"])
+
+    def _attest(self, host: str, entries: list[dict[str, str]]) -> None:
+        from datetime import datetime
+
+        for entry in entries:
+            at = datetime.fromisoformat(entry["at"])
+            self.journal.add_attestation(self.run_id, host, entry["name"], entry["by"], at)
 
     def _emit(self, kind: type[Event], **facts: Any) -> None:
         path = os.environ.get(ENV_EVENTS)

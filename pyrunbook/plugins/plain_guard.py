@@ -1,0 +1,62 @@
+"""What the metadata of a plain playbook allow, before its first task: each host's window, and what was attested."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from ansible.template import Templar
+
+from pyrunbook import catalog
+from pyrunbook.plugins import guards
+from pyrunbook.run_contract import INPUT_ATTESTED, INPUT_WINDOW, INPUT_WINDOW_OVERRIDE
+
+
+@dataclass(frozen=True)
+class Allowed:
+    """Why a run may start on a host, for the journal.
+
+    Attributes:
+        window: the decision.
+        override: why it may start outside the window; `None` where it keeps to it.
+        attestations: what the operator said is so.
+    """
+
+    window: dict[str, Any]
+    override: str | None
+    attestations: list[dict[str, str]]
+
+
+def allow(runbook_id: str, plays: list[Any], variables: Any, *, check_mode: bool) -> dict[str, Allowed]:
+    """The hosts of all plays, those of later ones too: a run that is refused has changed nothing.
+
+    Args:
+        runbook_id: its metadata are asked.
+        plays: of the playbook, as they are written.
+        variables: Ansible's variable manager.
+        check_mode: nothing has to be attested for a dry run.
+
+    Returns:
+        nothing where the runbook has no metadata, which forbids nothing.
+
+    Raises:
+        Refused: a window is closed, or something is not attested.
+        BadInput: a window or an input is wrong.
+    """
+    runbook = catalog.load().get(runbook_id)
+    if not runbook.described:
+        return {}
+    given = variables.extra_vars
+    attested = guards.attestations(runbook, list(given.get(INPUT_ATTESTED) or []), required=not check_mode)
+    override = str(given.get(INPUT_WINDOW_OVERRIDE) or "")
+    found: dict[str, Allowed] = {}
+    for play in plays:
+        pattern = Templar(loader=play.get_loader(), variables=variables.get_vars(play=play)).template(play.hosts)
+        for host in variables._inventory.get_hosts(pattern, ignore_restrictions=True):
+            if host.name not in found:
+                own = variables.get_vars(play=play, host=host, include_hostvars=False)
+                templar = Templar(loader=play.get_loader(), variables=own)
+                said = {name: templar.template(own.get(name)) for name in runbook.metadata.window.variables}
+                schedule = runbook.schedule(said, spec=given.get(INPUT_WINDOW))
+                found[host.name] = Allowed(guards.decide_window(schedule, override), override or None, attested)
+    return found
