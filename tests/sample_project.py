@@ -18,6 +18,7 @@ FILES = {
         ---
         - name: Update
           hosts: services
+          vars: {runbook_id: maintenance/update}
           pre_tasks:
             - name: Check that it may start
               ansible.builtin.import_role: {name: guard}
@@ -119,6 +120,7 @@ FILES = {
         ---
         - name: Slow answers
           hosts: services
+          vars: {runbook_id: incidents/slow_answers}
           tasks:
             - name: Look at the service
               ansible.builtin.import_role: {name: probe}

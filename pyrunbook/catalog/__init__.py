@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pyrunbook.catalog.catalog import CATEGORIES, Catalog, load, way_back
+from pyrunbook.catalog.catalog import CATEGORIES, Catalog, load
 from pyrunbook.catalog.metadata import DeclaredWindow, Metadata, Prerequisite, Trouble
 from pyrunbook.catalog.playbook import STRATEGIES, Phase
 from pyrunbook.catalog.runbook import Runbook, Step, after_switch, ways_back
@@ -28,6 +28,5 @@ __all__ = [
     "Trouble",
     "after_switch",
     "load",
-    "way_back",
     "ways_back",
 ]

@@ -11,7 +11,7 @@ from pyrunbook.catalog.metadata import ROLLBACK, read_metadata
 from pyrunbook.catalog.runbook import Runbook, read_runbook
 from pyrunbook.errors import BadInput
 from pyrunbook.project.document import read
-from pyrunbook.project.playbooks import is_metadata
+from pyrunbook.project.playbooks import find_playbooks, is_metadata, page_id
 from pyrunbook.project.problem import InvalidFile
 
 CATEGORIES = ("deployment", "incidents", "maintenance")
@@ -71,7 +71,8 @@ class Catalog:
 
     def __init__(self, project: Path) -> None:
         shipped = places.shipped()
-        self._own = {} if project == shipped else _by_id(project)
+        # Of a project any playbook counts, wherever it stands; what is shipped stands in the folders of the categories.
+        self._own = {} if project == shipped else _any_of(project)
         self._shipped = _by_id(shipped)
         self._paths = self._shipped | self._own
         self._roles = tuple(dict.fromkeys((project / "roles", shipped / "roles")))
@@ -129,6 +130,12 @@ class Catalog:
             raise found
         return found
 
+    def way_back(self, runbook_id: str) -> str:
+        """The id of the runbook that undoes a run of this one; empty where none does, or nobody knows it any more."""
+        with contextlib.suppress(BadInput, OSError):
+            return self.get(runbook_id).undone_by
+        return ""
+
     def _at(self, path: Path) -> Runbook:
         """The runbook of a playbook's file, wherever that is. What is not in the catalog has its path for an id."""
         own = next((name for name, known in self._paths.items() if known.resolve() == path), "")
@@ -180,15 +187,12 @@ def playbooks_of(content: Path) -> Iterator[Path]:
                 yield path
 
 
+def _any_of(project: Path) -> dict[str, Path]:
+    return {page_id(path, project): path for path in find_playbooks(project)} | _by_id(project)
+
+
 def _by_id(directory: Path) -> dict[str, Path]:
     return {f"{path.parent.name}/{path.stem}": path for path in playbooks_of(directory)}
-
-
-def way_back(runbook_id: str) -> str:
-    """The id of the runbook that undoes a run of this one; empty where none does, or nobody knows it any more."""
-    with contextlib.suppress(BadInput, OSError):
-        return load().get(runbook_id).undone_by
-    return ""
 
 
 def load(project: Path | None = None) -> Catalog:

@@ -127,6 +127,19 @@ class Runbook:
         return self.path.with_suffix(".meta.yml").is_file()
 
     @property
+    def lacks(self) -> list[str]:
+        """What a plain playbook does not have; a runbook of ours has all of it."""
+        said = self.metadata
+        has = {
+            "window": said.window.spec != "always",
+            "prerequisites": said.prerequisites,
+            "owner": said.owner,
+            "lock": self.described,
+            "way back": self.undone_by,
+        }
+        return [word for word, there in has.items() if self.plain and not there]
+
+    @property
     def hosts(self) -> str:
         """The host pattern of all its plays; all hosts where only a run can say which."""
         named = ",".join(dict.fromkeys(play.hosts for play in self.plays))

@@ -19,6 +19,8 @@ def list_runbooks(ctx: click.Context, as_json: bool) -> None:
 
     A project has the shipped runbooks besides its own; one of its own goes before the shipped one of the same id.
 
+    Any playbook of the project is listed, also one without metadata: it can be run, and has no window and no way back.
+
     A runbook that cannot be read is named on stderr with every mistake in it, and the exit code is 2; the others are
     listed all the same.
     """
@@ -31,6 +33,8 @@ def list_runbooks(ctx: click.Context, as_json: bool) -> None:
     for runbook in catalog:
         metadata = runbook.metadata
         window = metadata.window.spec or "as the inventory says"
+        if not runbook.described:
+            window = "none: no metadata"
         if as_json:
             facts = {
                 "id": runbook.id,
@@ -44,6 +48,7 @@ def list_runbooks(ctx: click.Context, as_json: bool) -> None:
                 "estimate_seconds": int(metadata.estimate.total_seconds()),
                 "reserve_seconds": int(metadata.reserve.total_seconds()),
                 "path": str(runbook.path),
+                "lacks": runbook.lacks,
                 "from": "project" if runbook.id in own else "shipped",
                 "replaces_shipped": runbook.id in replacing,
             }

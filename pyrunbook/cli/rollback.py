@@ -131,7 +131,7 @@ def _other_undo(selector: str, inventory: tuple[str, ...]) -> _Undo | None:
     if run is None:
         return None
     use_project_of(run, "rollback")
-    undone_by = catalog.way_back(run.runbook) or ("" if run.plain else ROLLBACK)
+    undone_by = catalog.load().way_back(run.runbook) or ("" if run.plain else ROLLBACK)
     if undone_by == ROLLBACK:
         return None
     if not undone_by:
@@ -155,7 +155,7 @@ def _offered(run: Run) -> bool:
     """Whether the report of a run offers to roll it back."""
     from pyrunbook.journal.report import undo
 
-    offered = undo(run, undone_by=catalog.way_back(run.runbook))[1] or ""
+    offered = undo(run, undone_by=catalog.load().way_back(run.runbook))[1] or ""
     return offered.startswith("pyrunbook rollback")
 
 

@@ -55,6 +55,9 @@ def show(runbook: str, strategy: str | None, language: str, service: str, invent
 
     found = load().get(runbook)
     content = places.content()
+    if not found.described and not as_json:
+        _show_undescribed(found, language)
+        return
     named = read_settings(content).docs.inventory if inventory is None else inventory
     path, services = projects.services_of(content, named)
     target = Target(content) if path is None else choose(content, path, services, service)
@@ -73,6 +76,18 @@ def show(runbook: str, strategy: str | None, language: str, service: str, invent
     click.echo(text)
     click.echo(f"What a run would do now: pyrunbook plan {found.id}")
     click.echo(f"Its page, with the commands to do it by hand: pyrunbook docs show {found.id}")
+
+
+def _show_undescribed(runbook: Runbook, language: str) -> None:
+    """The outline of a playbook without metadata, and what that means for a run."""
+    from pyrunbook import places
+    from pyrunbook.docs.outline_page import OutlinePage
+    from pyrunbook.docs.target import Target
+
+    inside = runbook.path.is_relative_to(places.content())
+    target = Target(places.content() if inside else runbook.path.parent)
+    click.echo(OutlinePage(runbook.id, runbook.path, target, language, (language,)).as_markdown())
+    click.echo(f"It can be run, and has no {', no '.join(runbook.lacks)}: pyrunbook run {runbook.id} -i INVENTORY")
 
 
 def _as_dict(runbook: Runbook, steps: list[Step], strategy: str) -> dict[str, Any]:

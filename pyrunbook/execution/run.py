@@ -411,7 +411,7 @@ def _of(run: Run) -> Result:
         left = tuple(f"{part.service}: {', '.join(part.what_changed)}" for part in run.services if part.changed)
     cause = run.cause or next((service.cause for service in run.services if service.cause), None) or ""
     undo = next_step(outcome, run.id)
-    if outcome is Outcome.SUCCEEDED and run.undoable and (not run.plain or catalog.way_back(run.runbook)):
+    if outcome is Outcome.SUCCEEDED and run.undoable and (not run.plain or catalog.load().way_back(run.runbook)):
         undo = f"pyrunbook rollback {run.id}"
     if outcome is Outcome.NOT_CONTAINED:
         undo = f"pyrunbook run {run.runbook}"

@@ -653,11 +653,15 @@ def test_a_plain_playbook_needs_nothing_of_ours(content: Content) -> None:
     assert not content.load().get("maintenance/sample").plain
 
 
-def test_a_playbook_outside_of_the_catalog_has_its_path_for_an_id(content: Content, tmp_path: Path) -> None:
-    file = tmp_path / "elsewhere" / "site.yaml"
-    file.parent.mkdir()
+def test_a_playbook_outside_of_the_catalog_has_its_path_for_an_id(
+    content: Content, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    file = tmp_path_factory.mktemp("elsewhere") / "site.yaml"
     file.write_text(PLAIN)
     assert content.load().get(str(file)).id == str(file)
+    own = content.root / "site.yml"
+    own.write_text(PLAIN)
+    assert content.load().get(str(own)).id == content.load().get("site").id == "site", "anywhere in the project"
     file.write_text("what: ever\n")
     with pytest.raises(InvalidFile, match="a playbook is a list of plays"):
         content.load().get(str(file))
