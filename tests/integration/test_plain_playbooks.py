@@ -133,6 +133,13 @@ def test_what_failed_after_a_change_is_told_with_what_it_left(team: Team) -> Non
     team.play()
 
 
+def test_what_cannot_be_recorded_is_not_begun(team: Team, tmp_path: Path) -> None:
+    (tmp_path / "home").mkdir(exist_ok=True)
+    (tmp_path / "home/journal.db").write_text("no database")
+    assert "is damaged" in team.play(code=3)
+    assert team.files == {}
+
+
 def test_check_limit_and_tags_are_ansibles(team: Team) -> None:
     told = team.play("--check", "--limit", "w2")
     assert "nothing is changed" in told

@@ -134,11 +134,7 @@ class CallbackModule(CallbackBase):
         steps = selection.parts(play)
         self.wanted = {part.id: part.title for part in steps if part.selected and not part.rescues}
         if self.journal is None:
-            try:
-                self._begin(str(runbook), variables)
-            except PyrunbookError as error:
-                self._display.error(f"{without_errno(str(error))}\nWhat cannot be recorded is not begun.")
-                sys.exit(int(ExitCode.BAD_INPUT))  # Ansible only warns of what a callback raises, but for this
+            self._begin(str(runbook), variables)
         self._end_steps()  # of the services before, where they are updated one after the other
         problem = selection.left_out(play, steps) or self._unread(variables, list(services), steps)
         if not problem and (self.cli or not sys.stdin.isatty()):
@@ -173,6 +169,13 @@ class CallbackModule(CallbackBase):
             self._emit(HostsStarted, hosts=new)
 
     def _begin(self, runbook: str, variables: Any) -> None:
+        try:
+            self._record_start(runbook, variables)
+        except PyrunbookError as error:
+            self._display.error(f"{without_errno(str(error))}\nWhat cannot be recorded is not begun.")
+            sys.exit(int(ExitCode.BAD_INPUT))  # Ansible only warns of what a callback raises, but for this
+
+    def _record_start(self, runbook: str, variables: Any) -> None:
         import psutil
 
         from pyrunbook import places, running
