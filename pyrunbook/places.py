@@ -12,6 +12,8 @@ from pathlib import Path
 from pyrunbook import project_file
 from pyrunbook.errors import BadInput
 
+COLLECTION = "pyrunbook.core"
+"""The collection in which Ansible finds our roles, playbooks and plugins: beside the package, which is on its path."""
 ENV_CONTENT = "PYRUNBOOK_CONTENT"
 """The directory of the project, in place of the one that is found from the working directory upwards."""
 ENV_HOME = "PYRUNBOOK_HOME"
@@ -186,8 +188,13 @@ def _looks_like_a_project(directory: Path) -> bool:
 
 
 def package() -> Path:
-    """The directory of the package, which has the plugins."""
+    """The directory of the package."""
     return Path(__file__).resolve().parent
+
+
+def collection() -> Path:
+    """The directory of the collection, beside the package. What a checkout has in it are links."""
+    return package().parent.joinpath("ansible_collections", *COLLECTION.split("."))
 
 
 def shipped() -> Path:
@@ -198,7 +205,7 @@ def shipped() -> Path:
     Raises:
         BadInput: the installation is incomplete.
     """
-    candidates = [package().parent, package() / "content"]
+    candidates = [package().parent, collection()]
     for candidate in candidates:
         if _is_content(candidate):
             return candidate

@@ -19,6 +19,7 @@ import yaml
 from pyrunbook.catalog.outline_tasks import is_keyword
 from pyrunbook.project.document import NULL, Document, read, read_leniently
 from pyrunbook.project.problem import InvalidFile, Problem
+from pyrunbook.project.role_places import folder_of
 from pyrunbook.project.tasks import IMPORTS, PARTS, Task, Written, plays_of, tasks_in
 from pyrunbook.project.tasks import Play as WrittenPlay
 
@@ -79,7 +80,7 @@ class AppliedRole:
         id: the first tag that is not `always` or `never`; the role's name where there is none. The journal's callback
             names steps by the same rule.
         title: the task's name, templates such as `{{ service_preview_color }}` as written.
-        role: the name of its folder; empty where no role is applied.
+        role: as written; one of ours has the name of our collection before it. Empty where no role is applied.
         conditions: the `when` of the task and of the blocks around it.
         line: of the playbook, counting from 1.
         variables: what the play, the blocks and the task set for the role (`vars`), templates as written.
@@ -95,6 +96,11 @@ class AppliedRole:
     variables: dict[str, Any] = field(default_factory=dict)
     tags: tuple[str, ...] = ()
 
+    @property
+    def folder(self) -> str:
+        """The name of its role's folder."""
+        return folder_of(self.role)
+
 
 @dataclass(frozen=True)
 class Playbook:
@@ -108,7 +114,7 @@ class Playbook:
         """Whether it is any playbook: one that does not guard and record itself."""
         ours = any("runbook_id" in play.variables for play in self.plays)
         # With `runbook_id` of its own the role preflight is the line that guards a plain playbook.
-        return not ours and not any(i.role in GUARDS and "runbook_id" not in i.variables for i in self.imports)
+        return not ours and not any(i.folder in GUARDS and "runbook_id" not in i.variables for i in self.imports)
 
     def chosen(self, strategy: str) -> Iterator[AppliedRole]:
         """The imports that a run of this strategy reaches, without the conditions that the strategy decides."""
@@ -228,8 +234,8 @@ class _Reader:
                 for part in PARTS:
                     self._tasks(task.keyword(part), part, _PARTS.get(part, phase), inside, f"{task.where}.{part}")
             elif role is not None:
-                step = next((tag for tag in inside.tags if tag not in ("always", "never")), role[0])
-                title, line = task.name or role[0], task.spot().line
+                step = next((tag for tag in inside.tags if tag not in ("always", "never")), folder_of(role[0]))
+                title, line = task.name or folder_of(role[0]), task.spot().line
                 variables, tags = inside.variables, inside.tags
                 self.imports.append(AppliedRole(step, title, role[0], phase, inside.conditions, line, variables, tags))
 
@@ -284,10 +290,10 @@ def _ambiguous(document: Document, imports: list[AppliedRole]) -> Iterator[Probl
 
 def _unguarded(document: Document, imports: list[AppliedRole]) -> Iterator[Problem]:
     """Guards that a run of one step would leave out. A playbook that is no runbook of ours has none."""
-    if not any(item.role in GUARDS for item in imports):
+    if not any(item.folder in GUARDS for item in imports):
         return
     for item in imports:
-        if (item.role in GUARDS or item.phase is Phase.ROLLBACK) and "always" not in item.tags:
+        if (item.folder in GUARDS or item.phase is Phase.ROLLBACK) and "always" not in item.tags:
             message = (
                 f"the guard {item.id} needs the tag always, or a run of one step leaves it out; "
                 f"write tags: [{item.id}, always]"

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from pyrunbook import places
 from pyrunbook.catalog.metadata import ROLLBACK, ArgumentSpec, Input, Metadata, Trouble, Variables, read_metadata
 from pyrunbook.catalog.playbook import GUARD, STRATEGIES, AppliedRole, Phase, Play, Playbook, read_playbook
 from pyrunbook.catalog.roles import inputs_of_role
@@ -20,6 +21,7 @@ from pyrunbook.catalog.step_notes import NOTES, StepNotes, read_step_notes
 from pyrunbook.catalog.values import NO_TIME, Duration, Text
 from pyrunbook.errors import BadInput
 from pyrunbook.project.problem import InvalidFile, Problem
+from pyrunbook.project.role_places import collection_of, folder_of
 
 if TYPE_CHECKING:
     from pyrunbook.windows.schedule import Schedule
@@ -71,7 +73,7 @@ def ways_back(steps: Iterable[Step]) -> list[Step]:
     found: list[Step] = []
     for step in reversed(list(steps)):
         before = step.notes.undo_before if step.notes else ()
-        places = [place for place, later in enumerate(found) if later.role in before]
+        places = [place for place, later in enumerate(found) if later.folder in before]
         found.insert(min(places, default=len(found)), step)
     return found
 
@@ -119,7 +121,7 @@ class Runbook:
     @property
     def guards_itself(self) -> bool:
         """Whether a play of a plain playbook has the line that brings its guards to a direct ansible-playbook."""
-        return self.plain and any(item.role == GUARD for item in self.playbook.imports)
+        return self.plain and any(item.folder == GUARD for item in self.playbook.imports)
 
     @property
     def described(self) -> bool:
@@ -167,7 +169,7 @@ class Runbook:
         """The inputs of its steps that an operator gives to a run, each with the role that declares it."""
         asked, found = self.metadata.step_inputs, {}
         for role in {item.role: None for item in self.playbook.imports} if asked else ():
-            declared = inputs_of_role(self.role_home(role) / role)
+            declared = inputs_of_role(self.role_path(role))
             found.update({name: (role, declared[name]) for name in asked if name in declared and name not in found})
         return {name: found[name] for name in asked if name in found}
 
@@ -245,7 +247,7 @@ class Runbook:
     @property
     def needs_colors(self) -> bool:
         """Whether `preflight` reads the service's colors, so that the inventory has to describe them."""
-        guarded = any(item.role == "preflight" for item in self.playbook.imports)
+        guarded = any(item.folder == "preflight" for item in self.playbook.imports)
         return guarded and not self.plain and bool(self.variables.get("preflight_colors", True))
 
     @property
@@ -301,7 +303,7 @@ class Runbook:
         """
         if not role:
             return None
-        file = self.role_home(role) / role / NOTES
+        file = self.role_path(role) / NOTES
         return read_step_notes(file) if file.is_file() else None
 
     def refuse_selection(self, chosen: Iterable[str]) -> None:
@@ -342,9 +344,12 @@ class Runbook:
                     next_step=f"run all steps: pyrunbook run {self.id}",
                 )
 
-    def role_home(self, role: str) -> Path:
-        """The directory that has a role; the first one where none has it."""
-        return next((directory for directory in self.roles if (directory / role).is_dir()), self.roles[0])
+    def role_path(self, role: str) -> Path:
+        """The directory of a role: one of ours by its full name; else of the first directory that has it, or would."""
+        folder, homes = folder_of(role), self.roles
+        if folder != role and collection_of(self.roles[0].parent) != places.COLLECTION:
+            homes = (places.shipped() / "roles",)
+        return next((home / folder for home in homes if (home / folder).is_dir()), homes[0] / folder)
 
     def title_of(self, step: Step, language: str) -> str:
         """A step's title in a language, in words; the playbook's own where nobody has translated it."""

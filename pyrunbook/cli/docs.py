@@ -250,7 +250,7 @@ def _past_runs() -> PastRuns:
 def _output(project: Path, settings: DocsSettings, given: Path | None) -> Path:
     if given is not None:
         return given.expanduser().resolve()
-    if Path(places.__file__).resolve().parent in project.resolve().parents:
+    if project.resolve() == places.collection():
         raise BadInput(
             "the shipped runbooks are part of the installation, which is no place for pages",
             next_step="--output DIRECTORY",

@@ -61,7 +61,7 @@ def input_tables(
         if listed:
             here = declared | {key: value for key, value in given[name].items() if "{{" not in str(value)}
             rows = [row(key, item, defaults[key], words, here) for key, item in listed.items()]
-            tables.append((wording.t("inputs_of", name), rows))
+            tables.append((wording.t("inputs_of", role.name), rows))
     return tables, left_out
 
 

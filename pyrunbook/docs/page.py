@@ -27,6 +27,7 @@ from pyrunbook.docs.service_checks import checks_by_hand, performs_checks
 from pyrunbook.docs.steps import PageStep, Steps
 from pyrunbook.docs.target import PLATFORMS, Target
 from pyrunbook.docs.wording import Wording
+from pyrunbook.project.role_places import folder_of
 from pyrunbook.redaction import redact_text
 
 _COLOR = re.compile(r"\$\{?(?:ACTIVE|PREVIEW)\b")
@@ -64,7 +65,8 @@ class RunbookPage:
     def roles(self) -> dict[str, Role]:
         """The roles that the steps apply, in their order; also of those steps that this service leaves out."""
         names = dict.fromkeys(step.role for step in self._every_step if step.role)
-        return {name: self.target.role(self.runbook.role_home(name), name) for name in names}
+        paths = {name: self.runbook.role_path(name) for name in names}
+        return {name: self.target.role(path.parent, path.name) for name, path in paths.items()}
 
     @property
     def problems(self) -> list[Problem]:
@@ -261,7 +263,7 @@ class RunbookPage:
             return self._t("directly")
         if self.runbook.guards_itself:
             return self._t("plain_directly_guarded")
-        return self._t("plain_directly", code(f"- {{role: preflight, vars: {{runbook_id: {self.runbook.id}}}}}"))
+        return self._t("plain_directly", code(f"- {{role: pyrunbook.core.preflight, vars: {{runbook_id: {self.runbook.id}}}}}"))
 
     def _right_page(self) -> Iterator[tuple[str, str]]:
         """What tells whether this is the page that is needed: a label, and Markdown; empty where nobody has said."""
@@ -337,7 +339,7 @@ class RunbookPage:
         found = [code(name) for name in sorted(self.values.unknown)]
         found += [self._t(section).rstrip("?\u00a0 ") for section in empty]
         noted = {step.role for step in self._every_step if step.notes}
-        return [*found, *(code(f"roles/{role}/meta/step.yml") for role in self.roles if role not in noted)]
+        return [*found, *(code(f"roles/{folder_of(role)}/meta/step.yml") for role in self.roles if role not in noted)]
 
 
 @cache

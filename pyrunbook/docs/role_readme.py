@@ -13,6 +13,7 @@ from pyrunbook.docs.files import MARK
 from pyrunbook.docs.input_tables import input_row
 from pyrunbook.docs.markdown_text import cell, fence, plain_text
 from pyrunbook.docs.wording import Wording
+from pyrunbook.project.role_places import collection_of
 
 _FIRST = f"<!-- Made by {MARK} from meta/; do not edit. -->"
 
@@ -24,6 +25,7 @@ def readmes(project: Path) -> dict[str, str]:
     somebody has written stays as it is.
     """
     made = {}
+    collection = collection_of(project)
     for specs in sorted((project / "roles").glob(f"*/{SPECS}")):
         role = specs.parent.parent
         file = role / "README.md"
@@ -33,16 +35,17 @@ def readmes(project: Path) -> dict[str, str]:
                 notes = read_step_notes(role / NOTES) if (role / NOTES).is_file() else None
             except InvalidFile:  # the pages say what is wrong
                 continue
-            made[f"roles/{role.name}/README.md"] = readme(read_role(project / "roles", role.name, project), notes)
+            read = read_role(project / "roles", role.name, project)
+            made[f"roles/{role.name}/README.md"] = readme(read, notes, collection)
     return made
 
 
-def readme(role: Role, notes: StepNotes | None) -> str:
-    """The README of a role; `notes` are those of a step."""
-    return "\n\n".join(_paragraphs(role, notes)) + "\n"
+def readme(role: Role, notes: StepNotes | None, collection: str = "") -> str:
+    """The README of a role; `notes` are those of a step, and `collection` is where others find the role."""
+    return "\n\n".join(_paragraphs(role, notes, f"{collection}." if collection else "")) + "\n"
 
 
-def _paragraphs(role: Role, notes: StepNotes | None) -> Iterator[str]:
+def _paragraphs(role: Role, notes: StepNotes | None, collection: str) -> Iterator[str]:
     yield _FIRST
     yield f"# {role.name}"
     yield from (plain_text(text) for text in role.details or (f"{role.description}.",))
@@ -58,7 +61,7 @@ def _paragraphs(role: Role, notes: StepNotes | None) -> Iterator[str]:
         yield "None."
     yield "## In a playbook"
     import_role = "import_role" if notes else "include_role"
-    task = f"- name: {role.description}\n  ansible.builtin.{import_role}:\n    name: {role.name}\n"
+    task = f"- name: {role.description}\n  ansible.builtin.{import_role}:\n    name: {collection}{role.name}\n"
     yield fence(task + (f"  tags: [{role.name}]\n" if notes else "    public: true\n"), "yaml")
     if notes:
         why = f": {plain_text(notes.check_mode_why)}" if notes.check_mode_why else "."

@@ -113,12 +113,12 @@ class Steps:
         )
 
     def _tasks(self, step: Step) -> str:
-        folder = self.runbook.role_home(step.role) / step.role / "tasks"
-        return f"`roles/{step.role}/tasks` {self.target.tasks_sum(folder, self.platforms)}" if folder.is_dir() else ""
+        folder = self.runbook.role_path(step.role) / "tasks"
+        return f"`roles/{step.folder}/tasks` {self.target.tasks_sum(folder, self.platforms)}" if folder.is_dir() else ""
 
     def _facts(self, step: Step, wording: Wording) -> str:
         t = wording.t
-        facts = [t("step_facts", step.id, step.role)] if step.role else [f"`{step.id}`"]
+        facts = [t("step_facts", step.id, step.folder)] if step.role else [f"`{step.id}`"]
         if step.estimate:
             facts.append(t("about", format_duration(step.estimate)))
         if self.past_runs and (found := self.past_runs.of_step(self.runbook.id, step.id)):

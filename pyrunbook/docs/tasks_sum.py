@@ -24,7 +24,7 @@ def tasks_sum(tasks: Path, platforms: Collection[str], others: Collection[str]) 
     """
     found = hashlib.sha256()
     for file in sorted(file for file in tasks.rglob("*.y*ml") if not file.stem.startswith(tuple(others))):
-        text = file.read_text(encoding="utf-8", errors="replace")
+        text = file.read_text(encoding="utf-8", errors="replace").replace(f"{places.COLLECTION}.", "")
         for part in (text, *_code(text, tuple(platforms))):
             for line in part.splitlines():
                 if line.strip() and not line.lstrip().startswith("#"):
@@ -35,7 +35,7 @@ def tasks_sum(tasks: Path, platforms: Collection[str], others: Collection[str]) 
 def _code(tasks: str, platforms: Collection[str]) -> Iterator[str]:
     package = places.package()
     for action in re.findall(r"^ +(\w+):", tasks, re.MULTILINE):
-        file = package / "plugins/action" / f"{action}.py"
+        file = places.collection() / "plugins/action" / f"{action}.py"
         if file.is_file():
             text = file.read_text(encoding="utf-8")
             yield text

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from pyrunbook import places
 from pyrunbook.catalog import Runbook
 from pyrunbook.errors import BadInput
 from pyrunbook.execution import inventory
@@ -94,7 +95,7 @@ def _answers(
     """What the role `certificate_state` reads of each service, as a rotation with these inputs would."""
     asked = {name: value for name, value in rotation.variables.items() if name.startswith("certificate_state_")}
     variables = {"certificate_state_runbook": rotation.id, **asked, **inputs}
-    return read(sources, list(services), "certificate_state", "certificates", variables)
+    return read(sources, list(services), f"{places.COLLECTION}.certificate_state", "certificates", variables)
 
 
 def cannot_wait(

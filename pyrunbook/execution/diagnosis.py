@@ -52,7 +52,7 @@ def examine(sources: tuple[str, ...], limit: str = "") -> Iterator[Diagnosis]:
         if variables.get("service_platform") == "kubernetes":
             yield from _permissions(name, variables)
         host = variables.get("service_platform") == "host"
-        (told,) = read(sources, [name], "service_state", "state", tasks="doctor.yml")
+        (told,) = read(sources, [name], f"{places.COLLECTION}.service_state", "state", tasks="doctor.yml")
         yield _guarded(f"{name}: state", partial(_service, told))
         if not told.problem and host:
             yield from _machine(told)

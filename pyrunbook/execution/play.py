@@ -38,7 +38,7 @@ _ANSI = re.compile(r"\x1b\[[0-9;]*m")
 # The first SIGINT is lost when it arrives while a worker is forked: Python ignores what is raised in its hooks there.
 GRACE = (("SIGINT", 0.0), ("SIGINT", 2.0), ("SIGTERM", 5.0), ("SIGKILL", 10.0))
 """Signal to ansible-playbook, and how many seconds after the decision to end it."""
-JOURNAL = "pyrunbook_journal"
+JOURNAL = f"{places.COLLECTION}.pyrunbook_journal"
 """The callback plugin that records runs."""
 LONGEST_TEMPORARY = 75
 """Characters of a directory in which a socket still has room: 107 less `/pymp-xxxxxxxx/listener-xxxxxxxx`."""
@@ -128,7 +128,8 @@ def environment(request: Request, events: Path, sockets: Path) -> dict[str, str]
 
     keys = setting("ANSIBLE_HOST_KEY_CHECKING", "host_key_checking", "true")
     callbacks = setting("ANSIBLE_CALLBACKS_ENABLED", "callbacks_enabled")
-    enabled = [name.strip() for name in callbacks.split(",") if name.strip()]
+    # By its short name, as an older ansible.cfg has it, Ansible would look for it in vain.
+    enabled = [name.strip() for name in callbacks.split(",") if name.strip() not in ("", "pyrunbook_journal")]
     # From ansible-core 2.20 a play begins with a socket in the temporary directory, and "did not start" is all it says.
     short = {"TMPDIR": str(sockets)} if len(tempfile.gettempdir()) > LONGEST_TEMPORARY else {}
     own = {run_contract.ENV_RUNBOOK: request.plain} if request.plain else {}

@@ -55,7 +55,7 @@ def read(
     Args:
         sources: inventory sources.
         services: names in the inventory.
-        role: one of ours.
+        role: its full name.
         wanted: a key that only the result of the wanted task has, or the name of a fact that it sets.
         variables: inputs of the role, templates too; no secrets, because they become arguments of a process.
         tasks: the file of the role's tasks; they only read.

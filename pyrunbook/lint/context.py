@@ -10,6 +10,7 @@ from datetime import UTC, date, datetime
 from functools import cached_property
 from pathlib import Path
 
+from pyrunbook import places
 from pyrunbook.catalog.catalog import playbooks_of
 from pyrunbook.catalog.metadata import Metadata, read_metadata
 from pyrunbook.catalog.settings import Settings
@@ -18,7 +19,7 @@ from pyrunbook.lint.subject import Alert, Command, Subject
 from pyrunbook.project.document import Document, read_leniently
 from pyrunbook.project.inventory import Service
 from pyrunbook.project.problem import InvalidFile, Spot
-from pyrunbook.project.role_places import RolePlaces, shipped_roles
+from pyrunbook.project.role_places import RolePlaces, folder_of, shipped_roles
 from pyrunbook.project.tasks import plays_of, task_files, tasks_of_file
 
 _KEPT = 64
@@ -85,7 +86,9 @@ class Project:
 
     def role(self, name: str, playbook: Path) -> Path | None:
         """The directory of a role."""
-        elsewhere = (directory / name for directory in self.roles(playbook))
+        folder = folder_of(name)
+        homes = self.roles(playbook) if folder == name else [places.shipped() / "roles"]
+        elsewhere = (directory / folder for directory in homes)
         return self._places.find(name, playbook) or next((path for path in elsewhere if path.is_dir()), None)
 
     @cached_property
@@ -115,9 +118,9 @@ class Project:
         return self._metadata[playbook]
 
     def role_names(self, playbook: Path) -> frozenset[str]:
-        """The roles that a playbook applies."""
+        """The folders of the roles that a playbook applies."""
         tasks = (task for play in plays_of(self.read(playbook)) for task in play.tasks())
-        return frozenset(role[0] for task in tasks if (role := task.role()))
+        return frozenset(folder_of(role[0]) for task in tasks if (role := task.role()))
 
     def tags_of(self, playbook: Path) -> frozenset[str]:
         """All tags that can be selected in a playbook: its own and those in the files and roles that it includes."""

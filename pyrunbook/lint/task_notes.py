@@ -5,6 +5,7 @@ from __future__ import annotations
 from pyrunbook.lint.context import Project
 from pyrunbook.lint.subject import Mention, Subject
 from pyrunbook.project.problem import Spot
+from pyrunbook.project.role_places import folder_of
 from pyrunbook.project.tasks import Task
 
 _NO = ("false", "no", "off")
@@ -14,7 +15,7 @@ def note_task(subject: Subject, task: Task, project: Project) -> str:
     """Note whether a task asks a question, or ignores a failure without a comment, and which role it applies.
 
     Returns:
-        the role's name; empty where it applies none, one of a collection, or one that only a run can tell.
+        the role's name; empty where it applies none, one of another collection, or one that only a run can tell.
     """
     pause = task.module("pause")
     if pause is not None:
@@ -27,7 +28,7 @@ def note_task(subject: Subject, task: Task, project: Project) -> str:
         message = "ignore_errors without a comment that says why a failure is right here"
         subject.note("ignored-error", task.spot(ignored[0]), message)
     named = task.role()
-    if named is None or "{{" in named[0] or named[0].count(".") >= 2:
+    if named is None or "{{" in named[0] or folder_of(named[0]).count(".") >= 2:
         return ""
     subject.mentions.append(Mention("role", *named))
     return named[0]

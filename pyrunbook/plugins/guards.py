@@ -9,12 +9,14 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from pyrunbook import catalog, windows
+from pyrunbook import catalog, places, windows
 from pyrunbook.errors import BadInput, Refused
 from pyrunbook.journal import Journal, Run
 from pyrunbook.rollout import plan
 from pyrunbook.run_contract import ENV_EVENTS, ENV_RUN_ID
 
+JOURNAL = f"{places.COLLECTION}.pyrunbook_journal"
+"""The callback plugin that records runs."""
 ENDED_RUNS = 100
 """How many of the last runs may have left a lock behind that the next one takes over."""
 
@@ -52,9 +54,10 @@ def require_journal(run_id: str, *, of_runbook: bool) -> None:
     """
     if not os.environ.get(ENV_RUN_ID):
         raise Refused(
-            "This play writes no journal: the callback plugin pyrunbook_journal is not enabled.",
-            means="Ansible did not read pyrunbook's ansible.cfg; it ignores one in a world-writable directory.",
-            next_step="chmod o-w . and run from the directory of ansible.cfg, or use the pyrunbook command",
+            f"This play writes no journal: the callback plugin {JOURNAL} is not enabled.",
+            means="Nothing was changed. Ansible ignores the ansible.cfg of a world-writable directory (chmod o-w .).",
+            next_step=f"export ANSIBLE_CALLBACKS_ENABLED={JOURNAL}, or in ansible.cfg, "
+            f"under [defaults]: callbacks_enabled = {JOURNAL}",
         )
     if not of_runbook:
         return
@@ -66,8 +69,8 @@ def require_journal(run_id: str, *, of_runbook: bool) -> None:
     if not known:
         raise Refused(
             f"This play does not write the journal: it knows no run {run_id} that is going on.",
-            means="The callback plugin pyrunbook_journal is not enabled, or PYRUNBOOK_RUN_ID is set by hand.",
-            next_step="unset PYRUNBOOK_RUN_ID and ANSIBLE_CALLBACKS_ENABLED, and use pyrunbook's ansible.cfg",
+            means=f"The callback plugin {JOURNAL} is not enabled, or PYRUNBOOK_RUN_ID is set by hand.",
+            next_step=f"unset PYRUNBOOK_RUN_ID; export ANSIBLE_CALLBACKS_ENABLED={JOURNAL}",
         )
 
 

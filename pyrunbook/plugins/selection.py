@@ -16,6 +16,7 @@ from ansible.playbook.role_include import IncludeRole
 from ansible.playbook.task_include import TaskInclude
 
 from pyrunbook.catalog.playbook import GUARD, GUARDS, slug
+from pyrunbook.project.role_places import folder_of
 
 VALIDATION = ("ansible.builtin.validate_argument_spec", "validate_argument_spec")
 """What Ansible puts before a role with argument specs; it is always selected, and no step by itself."""
@@ -91,7 +92,7 @@ def step_of(task: Any, *, plain: bool) -> Entered | None:
 
 
 def _of_role(include: Any) -> Entered:
-    role = str(include._role_name)
+    role = folder_of(str(include._role_name))
     return Entered(include._uuid, step_id(include), _name(include) or role, role, Path(str(include._role_path)))
 
 
@@ -113,7 +114,7 @@ def _own_tag(part: Any, otherwise: str) -> str:
 def step_id(include: Any) -> str:
     """The tag of the import is the step's id; the role's name where it has none of its own."""
     tags = [str(tag) for tag in include.tags if tag not in ("always", "never")]
-    return tags[0] if tags else str(include._role_name)
+    return tags[0] if tags else folder_of(str(include._role_name))
 
 
 MOLECULE = frozenset({"molecule-notest", "notest"})
@@ -157,7 +158,8 @@ def parts(play: Any) -> list[Part]:
         include = outermost_include(task)
         if include is None or task.action in (*META, *VALIDATION):
             continue
-        title, role = str((include._ds or {}).get("name") or include._role_name), str(include._role_name)
+        role = folder_of(str(include._role_name))
+        title = str((include._ds or {}).get("name") or role)
         made = Part(step_id(include), title, role, Path(str(include._role_path)), rescues)
         part = found.setdefault(include._uuid, made)
         part.skipped |= not task.evaluate_tags(["all"], play.skip_tags, {})

@@ -271,7 +271,7 @@ class StepAction(ActionBase):
             said = str(error) if isinstance(error, AnsibleError) else f"{type(error).__name__}: {error}"
             result = {"failed": True, "msg": said}
         if goes_on and result.get("failed"):
-            finding = {"step": self._task._role.get_name(), "said": result["msg"]}
+            finding = {"step": self._task._role.get_name(include_role_fqcn=False), "said": result["msg"]}
             result.update(failed=False, finding=finding, _ansible_verbose_always=True)  # ansible-playbook shows it, too
         return result
 

@@ -18,7 +18,7 @@ from typing import Any
 from ansible import constants
 from ansible.plugins.action import ActionBase
 
-from pyrunbook import on_target
+from pyrunbook import on_target, places
 from pyrunbook.on_target.program import MARK
 
 BEGINNING = (
@@ -48,7 +48,7 @@ def call(action: ActionBase, function: str, arguments: dict[str, Any], task_vars
         AnsibleConnectionFailure: the machine is not reached.
     """
     if not action._connection.is_pipelining_enabled():
-        found = action._execute_module("host_" + function, arguments, task_vars=task_vars)
+        found = action._execute_module(f"{places.COLLECTION}.host_{function}", arguments, task_vars=task_vars)
         return {key: value for key, value in found.items() if key != "invocation" and not key.startswith("_")}
     request = {"function": function, "arguments": {**arguments, "check_mode": bool(action._task.check_mode)}}
     interpreter = _interpreter(action, task_vars)

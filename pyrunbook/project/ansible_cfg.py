@@ -1,4 +1,4 @@
-"""Reads a setting of an ansible.cfg that is needed before Ansible starts."""
+"""Reads what of an ansible.cfg is needed before Ansible starts."""
 
 from __future__ import annotations
 

@@ -20,9 +20,9 @@ PLAYBOOKS = "playbooks"
 """The directory in which every YAML file is meant as a playbook, and is listed when it is none."""
 _SUFFIXES = (".yml", ".yaml")
 _NOT_HERE = {
-    "__pycache__", "collections", "files", "group_vars", "handlers", "host_vars", "inventories", "inventory",
-    "molecule", "node_modules", "roles", "site-packages", "tasks", "templates", "test", "tests", "vars", "vendor",
-    "venv",
+    "__pycache__", "ansible_collections", "collections", "files", "group_vars", "handlers", "host_vars", "inventories",
+    "inventory", "molecule", "node_modules", "roles", "site-packages", "tasks", "templates", "test", "tests", "vars",
+    "vendor", "venv",
 }  # fmt: skip
 """Directories whose YAML is no playbook that an operator runs, wherever in a project they are."""
 _PROJECT_MARKS = (PLAYBOOKS, "plays", "roles", "ansible.cfg", "galaxy.yml", SETTINGS)

@@ -28,6 +28,25 @@ def is_file(path: Path) -> bool:
         return False
 
 
+def folder_of(role: str) -> str:
+    """The name of a role's folder: without the name of our collection, where it has that."""
+    return role.removeprefix(f"{places.COLLECTION}.")
+
+
+def collection_of(project: Path) -> str:
+    """The collection that a project is, or has in `ansible_collections/` as links; empty where it is none."""
+    if project.parent.parent.name == "ansible_collections":
+        return f"{project.parent.name}.{project.name}"
+    for roles in project.glob("ansible_collections/*/*/roles"):
+        if roles.is_symlink() and roles.resolve() == (project / "roles").resolve():
+            return f"{roles.parent.parent.name}.{roles.parent.name}"
+    document = read_leniently(project / "galaxy.yml")
+    for root in document.roots[:1]:
+        namespace, name = (document.text(document.get(root, key)) for key in ("namespace", "name"))
+        return f"{namespace}.{name}" if namespace and name else ""
+    return ""
+
+
 class RolePlaces:
     """Where the roles of a project stand: `roles/`, `roles_path` of its `ansible.cfg`, and `roles/` beside a playbook.
 
@@ -38,7 +57,7 @@ class RolePlaces:
         self._project = project
         self._directories = [project / "roles", *_configured(project)]
         self._shipped = shipped_roles(project)
-        self._collection = _collection(project)
+        self._collection = f"{collection_of(project)}."
         self._found: dict[tuple[str, Path], Path | None] = {}
 
     def find(self, name: str, playbook: Path) -> Path | None:
@@ -49,8 +68,10 @@ class RolePlaces:
         return self._found[key]
 
     def comes_with_pyrunbook(self, name: str) -> bool:
-        """Whether a role is one of the shipped ones, where the project has those too."""
-        return self._shipped is not None and "/" not in name and (self._shipped / name).is_dir()
+        """Whether a role is one of ours: by its full name, or where the project has the shipped ones too."""
+        folder = folder_of(name)
+        shipped = self._shipped if folder == name else places.shipped() / "roles"
+        return shipped is not None and "/" not in name and (shipped / folder).is_dir()
 
     def _look(self, short: str, beside: Path) -> Path | None:
         if not short or short.startswith((".", "/")) or ".." in short.split("/"):
@@ -89,11 +110,3 @@ def _roles_path(project: Path) -> list[str]:
     except BadInput:
         return []
     return [part.strip() for part in written.replace("\n", "").split(":") if part.strip()]
-
-
-def _collection(project: Path) -> str:
-    document = read_leniently(project / "galaxy.yml")
-    for root in document.roots[:1]:
-        namespace, name = (document.text(document.get(root, key)) for key in ("namespace", "name"))
-        return f"{namespace}.{name}." if namespace and name else ""
-    return ""

@@ -66,7 +66,7 @@ def free_role(project: Path, given: str) -> str:
     """A name for a new role.
 
     Raises:
-        BadInput: the project has one of that name, or pyrunbook ships one, which the new one would hide.
+        BadInput: the project has one of that name, or pyrunbook ships one.
     """
     role = valid_name(given, "role")
     if (project / "roles" / role).exists():
@@ -77,7 +77,7 @@ def free_role(project: Path, given: str) -> str:
         )
     if (places.shipped() / "roles" / role).exists():
         raise BadInput(
-            f"pyrunbook ships a role {role}, which the new one would hide from every playbook of {project}",
+            f"pyrunbook ships a role {role}, and two of one name are soon taken for each other",
             means="Nothing was written.",
             next_step="choose another name",
         )

@@ -144,7 +144,7 @@ def test_status_shows_all_that_there_is_to_know(stage: Stage, run: Run) -> None:
         # 2027-01-21 is a Thursday
         "    then      not due until 2027-01-21T00:00:00Z; its window is open at 2027-01-24 02:00 UTC",
     ]
-    assert stage.asked == [(["web"], "certificate_state", stage.asked[0][2])]
+    assert stage.asked == [(["web"], "pyrunbook.core.certificate_state", stage.asked[0][2])]
     assert stage.asked[0][2]["certificate_state_runbook"] == "maintenance/certificate_rotation"
     assert not Journal.exists(), "a look is no run"
     assert stage.requests == []

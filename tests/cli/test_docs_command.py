@@ -69,6 +69,7 @@ def copy_of_ours(directory: Path) -> Path:
     """The shipped project with its pages, to be changed."""
     for name in ("playbooks", "roles", "inventories", "docs"):
         shutil.copytree(CHECKOUT / name, directory / name, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copytree(CHECKOUT / "ansible_collections", directory / "ansible_collections", symlinks=True)
     for name in ("pyproject.toml", "ansible.cfg"):
         shutil.copy(CHECKOUT / name, directory / name)
     return directory
@@ -304,17 +305,18 @@ def test_a_mistake_in_the_settings_or_the_inventory_is_named_with_its_line(proje
 
 
 def test_the_pages_of_an_installation_go_elsewhere(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What a wheel carries stands in the package, which is no place to write to."""
+    """What a wheel carries stands beside the package, which is no place to write to."""
     import pyrunbook.places
 
     package = tmp_path / "site-packages/pyrunbook"
-    write(package / "content")
+    content = package.parent / "ansible_collections/pyrunbook/core"
+    write(content)
     monkeypatch.setattr(pyrunbook.places, "__file__", str(package / "places.py"))
-    before = tree(package)
-    code, _, errors = run("build", "--project", package / "content")
+    before = tree(package.parent)
+    code, _, errors = run("build", "--project", content)
     assert code == ExitCode.BAD_INPUT and "--output DIRECTORY" in errors
-    assert run("build", "--project", package / "content", "--output", tmp_path / "pages")[0] == 0
-    assert tree(package) == before
+    assert run("build", "--project", content, "--output", tmp_path / "pages")[0] == 0
+    assert tree(package.parent) == before
 
 
 # --- check ----------------------------------------------------------------------------------------------------------

@@ -137,7 +137,7 @@ def test_a_skeleton_refuses_before_it_touches_anything(filled: Path, tmp_path: P
 
 def test_a_project_survives_that_its_environment_is_moved(filled: Path, tmp_path: Path) -> None:
     """Nothing in it names where pyrunbook is installed."""
-    package = str(places.package())
+    package = str(places.package().parent)
     holding = [
         path for path in filled.rglob("*")
         if path.is_file() and ".git" not in path.parts and package in path.read_text(encoding="utf-8")
@@ -184,7 +184,7 @@ def test_init(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
     code, output, errors = run("init", "mine")
     assert (code, output) == (2, "")
     assert "Nothing was written." in errors
-    assert run("init", "--print-package") == (0, f"{places.package()}\n", "")
+    assert run("init", "--print-package") == (0, f"{places.collection() / 'plugins'}\n", "")
 
 
 def test_import_says_what_it_made_and_what_is_left(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

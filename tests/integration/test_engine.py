@@ -34,15 +34,14 @@ class Engine(Sandbox):
             (self.directory / name).mkdir(parents=True)
         for name, text in OLD.items():
             (self.directory / "data" / name).write_text(text)
-        plugins = ROOT / "pyrunbook" / "plugins"
         inventory = directory / "hosts.json"
         inventory.write_text(json.dumps({"services": {"hosts": {"files": self._service()}}}))
         self.env |= {
             "PYRUNBOOK_CONTENT": str(ENGINE),
             "PYRUNBOOK_INVENTORY": str(inventory),
             "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"),
-            "ANSIBLE_ROLES_PATH": f"{ENGINE}/roles:{ROOT}/roles",
-            "ANSIBLE_ACTION_PLUGINS": f"{ENGINE}/action:{plugins}/action",
+            "ANSIBLE_ROLES_PATH": f"{ENGINE}/roles",
+            "ANSIBLE_ACTION_PLUGINS": f"{ENGINE}/action",
         }
 
     def _service(self) -> dict[str, object]:

@@ -22,6 +22,7 @@ PLAYBOOKS = sorted(
     if ".meta." not in path.name
 )
 UPDATE = "maintenance/production_update"
+CORE = "ansible_collections/pyrunbook/core"
 SHOW_ALL = """
 import sys
 from pyrunbook.cli.main import root
@@ -57,7 +58,11 @@ def _tracked(*paths: str) -> set[str]:
 def test_the_sdist_is_complete(distributions: Distributions) -> None:
     with tarfile.open(distributions.sdist) as archive:
         there = {name.partition("/")[2] for name in archive.getnames()}
-    assert _tracked() - there == set()
+    links = {name for name in _tracked("ansible_collections") if (CHECKOUT / name).is_symlink()}
+    assert _tracked() - links - there == set()
+    assert {name for name in there if name.startswith(tuple(f"{link}/" for link in links))} == set(), (
+        "it is there twice"
+    )
 
 
 def _is_scenario(name: str) -> bool:
@@ -69,16 +74,23 @@ def test_the_wheel_has_all_content_and_nothing_else(distributions: Distributions
     with zipfile.ZipFile(distributions.wheel) as archive:
         there = set(archive.namelist())
     wanted = {
-        f"pyrunbook/content/{name}"
+        f"{CORE}/{name}"
         for name in _tracked("playbooks", "roles", "inventories", ".config/molecule")
         if not _is_scenario(name)
     }
     assert wanted - there == set()
-    assert "pyrunbook/content/ansible.cfg" in there
+    assert f"{CORE}/ansible.cfg" in there
+    for package, loaded in (
+        ("plugins/action", "action"),
+        ("plugins/modules", "modules"),
+        ("on_target", "module_utils"),
+    ):
+        names = {path.name for path in (CHECKOUT / "pyrunbook" / package).glob("*.py")}
+        assert {f"{CORE}/plugins/{loaded}/{name}" for name in names} - there == set()
     strays = [
         name
         for name in there
-        if _is_scenario(name) or name.endswith(".pyc") or not name.startswith(("pyrunbook/", "pyrunbook-"))
+        if _is_scenario(name) or name.endswith(".pyc") or not name.startswith(("pyrunbook/", "pyrunbook-", f"{CORE}/"))
     ]
     assert strays == []
 
@@ -98,7 +110,8 @@ def test_ansible_core_alone_is_enough(installed: Installed) -> None:
     names = {package["name"].lower() for package in listed}
     assert "ansible-core" in names
     assert names.isdisjoint({"ansible", "kubernetes", "openshift", "ansible-lint", "molecule"})
-    assert list(installed.bin.parent.glob("lib/*/site-packages/ansible_collections/*")) == []
+    there = [path.name for path in installed.bin.parent.glob("lib/*/site-packages/ansible_collections/*/*")]
+    assert there == ["core"], "no collection but our own"
 
 
 def test_the_wheel_is_not_the_checkout(installed: Installed) -> None:
@@ -127,8 +140,7 @@ def test_every_playbook_passes_the_syntax_check(installed: Installed, tmp_path: 
 
 
 def test_a_direct_play_finds_plugins_and_writes_the_journal(installed: Installed, tmp_path: Path) -> None:
-    """`ansible-playbook` with the wheel's ansible.cfg: the guard refuses, the callback records."""
-    content = _content(installed)
+    """The playbook by its name, from `/`: the guard refuses, the callback that was enabled records."""
     inventory = tmp_path / "services.yml"
     service = {
         "ansible_connection": "local", "service_platform": "host", "service_root": str(tmp_path),
@@ -142,8 +154,8 @@ def test_a_direct_play_finds_plugins_and_writes_the_journal(installed: Installed
         json.dumps({"services": {"hosts": {"agent-factory": service}, "vars": {"update_window": "always"}}})
     )
     done = installed.call(
-        "ansible-playbook", "-i", str(inventory), str(content / "playbooks" / f"{UPDATE}.yml"),
-        ANSIBLE_CONFIG=str(content / "ansible.cfg"), ANSIBLE_HOME=str(tmp_path / "ansible"),
+        "ansible-playbook", "-i", str(inventory), "pyrunbook.core.production_update",
+        ANSIBLE_CALLBACKS_ENABLED="pyrunbook.core.pyrunbook_journal", ANSIBLE_HOME=str(tmp_path / "ansible"),
         PYRUNBOOK_HOME=str(tmp_path / "state"),
     )  # fmt: skip
     assert done.returncode == 2, done.stdout + done.stderr
@@ -158,17 +170,61 @@ def test_a_direct_play_finds_plugins_and_writes_the_journal(installed: Installed
 def test_modules_are_found_and_carry_what_they_import(installed: Installed, tmp_path: Path) -> None:
     """A module called with nothing must answer about its arguments: it was found, packed and started."""
     modules = sorted(path.stem for path in (CHECKOUT / "pyrunbook/plugins/modules").glob("[!_]*.py"))
-    tasks = [{"name": module, module: {}, "ignore_errors": True} for module in modules]
+    tasks = [{"name": module, f"pyrunbook.core.{module}": {}, "ignore_errors": True} for module in modules]
     play = {"hosts": "localhost", "connection": "local", "gather_facts": False, "tasks": tasks}
     (tmp_path / "play.yml").write_text(json.dumps([play]))
     done = installed.call(
         "ansible-playbook", "-i", "localhost,", str(tmp_path / "play.yml"),
-        ANSIBLE_CONFIG=str(_content(installed) / "ansible.cfg"), ANSIBLE_HOME=str(tmp_path),
+        ANSIBLE_HOME=str(tmp_path),
         PYRUNBOOK_HOME=str(tmp_path / "state"),
     )  # fmt: skip
     answers = done.stdout.split("TASK [")[1:]
     assert [answer.partition("]")[0] for answer in answers] == modules, done.stdout + done.stderr
     assert [answer for answer in answers if "missing required arguments" not in answer] == []
+
+
+def test_a_play_without_the_journal_is_told_how_to_have_it(installed: Installed, tmp_path: Path) -> None:
+    inventory = tmp_path / "services.yml"
+    inventory.write_text("services: {hosts: {agent-factory: {ansible_connection: local}}}\n")
+    play = ["ansible-playbook", "-i", str(inventory), "pyrunbook.core.production_update"]
+    state = {"PYRUNBOOK_HOME": str(tmp_path / "state"), "ANSIBLE_HOME": str(tmp_path / "ansible")}
+    done = installed.call(*play, **state)
+    assert done.returncode == 2, done.stdout + done.stderr
+    (name, value) = re.findall(r"Next: export (\w+)=([\w.]+)", done.stdout)[0]
+    assert "writes no journal" not in installed.call(*play, **state, **{name: value}).stdout
+
+
+def test_ansible_doc_lists_our_roles(installed: Installed, tmp_path: Path) -> None:
+    listed = installed.ok("ansible-doc", "-t", "role", "-l", "--json", ANSIBLE_HOME=str(tmp_path))
+    roles = {f"pyrunbook.core.{path.parent.name}" for path in (CHECKOUT / "roles").glob("*/tasks")}
+    assert set(json.loads(listed)) == roles
+    assert "drain_timeout" in installed.ok(
+        "ansible-doc", "-t", "role", "pyrunbook.core.drain", ANSIBLE_HOME=str(tmp_path)
+    )
+
+
+def test_a_direct_play_updates_the_sandbox_from_another_directory(
+    installed_with_sandbox: Installed, tmp_path: Path
+) -> None:
+    """As the issue has it: the wheel, an inventory, and nothing else."""
+    here = {
+        "PYRUNBOOK_HOME": str(tmp_path / "state"), "ANSIBLE_HOME": str(tmp_path / "ansible"),
+        "ANSIBLE_CALLBACKS_ENABLED": "pyrunbook.core.pyrunbook_journal",
+    }  # fmt: skip
+    attested = json.dumps({"preflight_attested": ["oncall_available", "staging_validated"]})
+    try:
+        installed_with_sandbox.ok("pyrunbook", "sandbox", "up", **here)
+        said = installed_with_sandbox.ok(
+            "ansible-playbook", "pyrunbook.core.production_update",
+            "-i", str(_content(installed_with_sandbox) / "inventories/sandbox"), "-e", attested, **here,
+        )  # fmt: skip
+        assert "unreachable=0    failed=0" in said
+        shown = installed_with_sandbox.ok("pyrunbook", "sandbox", "status", **here)
+        assert re.search(r"^green +1\.1\.0 +running", shown, re.MULTILINE), shown
+        (run,) = installed_with_sandbox.ok("pyrunbook", "history", "--json", **here).splitlines()
+        assert json.loads(run)["outcome"] == "succeeded"
+    finally:
+        installed_with_sandbox.ok("pyrunbook", "sandbox", "down", **here)
 
 
 def test_the_demo_runs_from_the_wheel(installed_with_sandbox: Installed, tmp_path: Path) -> None:

@@ -19,10 +19,9 @@ def test_a_project_uses_the_roles_of_the_wheel(installed: Installed, tmp_path: P
     assert "incidents/slow" in listed and "maintenance/production_update" in listed
     page = installed.ok("pyrunbook", "docs", "show", "maintenance/check_service", "--project", str(project))
     assert "kubectl" in page, "the notes of the shipped roles are found"
-    package = installed.ok("pyrunbook", "init", "--print-package").strip()
     checked = installed.ok(
         "ansible-playbook", "--syntax-check", "-i", str(project / "inventories/production"),
         *(str(project / f"playbooks/{name}.yml") for name in ("incidents/slow", "maintenance/check_service")),
-        ANSIBLE_CONFIG=str(project / "ansible.cfg"), PYRUNBOOK_PACKAGE=package,
+        ANSIBLE_CONFIG=str(project / "ansible.cfg"),
     )  # fmt: skip
     assert checked.count("playbook: ") == 2

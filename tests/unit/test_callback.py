@@ -6,6 +6,7 @@ import base64
 import json
 import os
 import secrets
+import shutil
 import subprocess
 import sys
 import textwrap
@@ -126,7 +127,7 @@ def play(tmp_path: Path) -> Play:
             "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"),
             "ANSIBLE_HOME": str(tmp_path / "ansible"),
             "ANSIBLE_ROLES_PATH": str(tmp_path / "roles"),
-            "ANSIBLE_ACTION_PLUGINS": f"{actions}:{ROOT / 'pyrunbook/plugins/action'}",
+            "ANSIBLE_ACTION_PLUGINS": str(actions),
             **environment,
         }
         argv = [ANSIBLE, str(tmp_path / "book.yml"), "-i", str(tmp_path / "hosts.json"), *options]
@@ -499,7 +500,7 @@ def test_a_run_that_has_ended_is_not_taken_up_by_its_id(play: Play) -> None:
 
 def test_preflight_refuses_a_play_that_does_not_write_the_journal(play: Play, tmp_path: Path) -> None:
     (tmp_path / "roles/guard/tasks").mkdir(parents=True)
-    (tmp_path / "roles/guard/tasks/main.yml").write_text("- preflight:\n")
+    (tmp_path / "roles/guard/tasks/main.yml").write_text("- pyrunbook.core.preflight:\n")
     (tmp_path / "roles/guard/meta").symlink_to(ROOT / "roles/preflight/meta")
     book = (
         HEAD.format(serial=2)
@@ -617,8 +618,7 @@ def test_modules_write_no_arguments_to_the_syslog_of_their_machine(
         play(
             module.replace("VARS", "vars: {runbook_id: maintenance/production_update}"),
             ANSIBLE_CONFIG=str(tmp_path / "ansible.cfg"),
-            ANSIBLE_CALLBACKS_ENABLED="pyrunbook_journal",
-            ANSIBLE_CALLBACK_PLUGINS=str(ROOT / "pyrunbook/plugins/callback"),
+            ANSIBLE_CALLBACKS_ENABLED="pyrunbook.core.pyrunbook_journal",
             **environment,
         )
     assert "canary" not in told.read_text()
@@ -731,7 +731,9 @@ def test_a_plan_refers_to_the_secrets_of_checks_and_a_rollback_takes_them_from_t
     threading.Thread(target=server.serve_forever, daemon=True).start()
     url = f"http://127.0.0.1:{server.server_port}"
     for role in ("rollback_plan", "rollback"):
-        (tmp_path / "roles" / role).symlink_to(ROOT / "roles" / role)
+        shutil.copytree(ROOT / "roles" / role, tmp_path / "roles" / role)
+        tasks = tmp_path / "roles" / role / "tasks/main.yml"
+        tasks.write_text(tasks.read_text().replace(f"pyrunbook.core.{role}:", f"{role}:"))
         # The machine of the service: it answers that all was done, and shows what it was given.
         (tmp_path / "actions" / f"{role}.py").write_text(
             f"from pyrunbook.plugins.action import {role}\n"

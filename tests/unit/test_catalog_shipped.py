@@ -21,7 +21,7 @@ from pyrunbook.project.inventory import Service, read_services
 ROOT = Path(__file__).parents[2]
 RUNBOOKS = {runbook.id: runbook for runbook in catalog.load()}
 STEPS = {
-    step.role: step.notes
+    step.folder: step.notes
     for runbook in RUNBOOKS.values()
     for strategy in runbook.strategies
     for step in runbook.steps(strategy)
@@ -160,7 +160,7 @@ def test_a_step_is_done_by_hand_with_what_the_playbook_sets_for_it() -> None:
     asked = {}
     for step in RUNBOOKS["maintenance/production_update"].steps():
         values = _values("kubernetes", **step.variables)
-        if step.role == "validate":
+        if step.folder == "validate":
             asked[step.id] = values.fill(NOTES["validate"].by_hand.kubernetes[0].commands)
     assert '"$PREVIEW_URL/health"' in asked["validate"]
     assert '"https://agent-factory.example.com/health"' in asked["verify"]
@@ -282,6 +282,6 @@ def test_what_the_playbook_takes_is_documented(runbook: Runbook) -> None:
     taken = {name for name in re.findall(r"\b([a-z]\w+) \| default\(", text) if not name.startswith("service_")}
     own = set(re.findall(r"^    (\w+):", text, re.MULTILINE))
     assert taken - own <= runbook.inputs.keys()
-    roles = {step.role for strategy in runbook.strategies for step in runbook.steps(strategy)}
+    roles = {step.folder for strategy in runbook.strategies for step in runbook.steps(strategy)}
     for name in runbook.inputs.keys() - taken - set(runbook.metadata.window.variables):
         assert any(name.startswith(f"{role}_") for role in roles), f"nothing takes the input {name}"

@@ -31,7 +31,7 @@ def steps(runbook: Runbook) -> Iterator[Step]:
         yield from runbook.steps(strategy)
 
 
-ROLES = {step.role: step.notes for runbook in RUNBOOKS.values() for step in steps(runbook)}
+ROLES = {step.folder: step.notes for runbook in RUNBOOKS.values() for step in steps(runbook)}
 
 
 @cache
@@ -94,7 +94,7 @@ def test_no_english_sentence_is_on_a_french_page(runbook: Runbook, inventory: st
     english |= {str(text) for step in steps(runbook) for text in texts(step.notes)}
     english |= {str(text) for text in texts(runbook.metadata)}
     english |= {item.text for item in runbook.inputs.values()}
-    for role in {step.role for step in steps(runbook)}:
+    for role in {step.folder for step in steps(runbook)}:
         english |= {item.text for item in read_role(ROOT / "roles", role).inputs.values()}
     english |= {words for words, french in _LABELS.values() if words != french and "{" not in words}
     sentences = {" ".join(text.split()) for text in english if len(text.split()) > 2 and "{{" not in text}

@@ -16,6 +16,7 @@ HOST = "class Host:\n    def drain(self):\n        return 1\n\n    def switch(se
     ("file", "old", "new", "same"),
     [
         ("tasks/main.yml", "drain:", "drain: {color: blue}", False),
+        ("tasks/main.yml", " drain:", " pyrunbook.core.drain:", True),
         ("tasks/main.yml", "---", "---\n# Gently.", True),
         ("plugins/action/drain.py", "platform.drain()", "platform.drain(now=True)", False),
         ("platforms/host.py", "drain(self):\n        return 1", "drain(self):\n        return 2", False),
@@ -27,6 +28,7 @@ def test_the_sum_is_of_what_the_step_does(
     file: str, old: str, new: str, same: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(places, "package", lambda: tmp_path)
+    monkeypatch.setattr(places, "collection", lambda: tmp_path)
     for name, text in {
         "tasks/main.yml": "---\n- name: Drain\n  drain:\n",
         "plugins/action/drain.py": "def act(self):\n    self.platform.drain()\n",

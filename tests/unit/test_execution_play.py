@@ -57,17 +57,12 @@ def test_a_long_name_of_the_temporary_directory_leaves_room_for_sockets(
 
 def test_the_whole_environment(tmp_path: Path) -> None:
     assert environment(request(mode="resume"), tmp_path / "events", tmp_path / "sockets") == {
-        "ANSIBLE_ACTION_PLUGINS": str(ROOT / "pyrunbook/plugins/action"),
         "ANSIBLE_AGNOSTIC_BECOME_PROMPT": "true",
-        "ANSIBLE_CALLBACKS_ENABLED": "pyrunbook_journal",
-        "ANSIBLE_CALLBACK_PLUGINS": str(ROOT / "pyrunbook/plugins/callback"),
+        "ANSIBLE_CALLBACKS_ENABLED": "pyrunbook.core.pyrunbook_journal",
         "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"),
         "ANSIBLE_FORKS": "100",
         "ANSIBLE_HOST_KEY_CHECKING": "true",
-        "ANSIBLE_INVENTORY_ENABLED": "pyrunbook_sandbox, host_list, script, yaml, ini, auto",
-        "ANSIBLE_INVENTORY_PLUGINS": str(ROOT / "pyrunbook/plugins/inventory"),
-        "ANSIBLE_LIBRARY": str(ROOT / "pyrunbook/plugins/modules"),
-        "ANSIBLE_MODULE_UTILS": str(ROOT / "pyrunbook/on_target"),
+        "ANSIBLE_INVENTORY_ENABLED": "pyrunbook.core.pyrunbook_sandbox, host_list, script, auto, yaml, ini, toml",
         "ANSIBLE_NOCOWS": "1",
         "ANSIBLE_ROLES_PATH": str(ROOT / "roles"),
         "ANSIBLE_SSH_CONTROL_PATH_DIR": str(tmp_path / "sockets"),
@@ -83,23 +78,19 @@ def test_the_whole_environment(tmp_path: Path) -> None:
     }
 
 
-def test_a_project_has_its_own_roles_and_plugins_before_the_shipped_ones(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_project_has_its_own_roles_before_the_shipped_ones(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Its ansible.cfg names none of ours, nor need it: what an older one names of ours is not there any more."""
-    for name in ("roles", "more/roles", "plugins", "galaxy"):
+    for name in ("roles", "more/roles", "galaxy"):
         (tmp_path / name).mkdir(parents=True)
     (tmp_path / "ansible.cfg").write_text(
-        "[defaults]\nroles_path = more/roles:$PYRUNBOOK_PACKAGE/../roles\naction_plugins = plugins\n"
-        "[inventory]\nenable_plugins = yaml\n"
+        "[defaults]\nroles_path = more/roles:$PYRUNBOOK_PACKAGE/../roles\n"
+        "[inventory]\nenable_plugins = pyrunbook_sandbox, yaml\n"
     )
     monkeypatch.setenv("PYRUNBOOK_CONTENT", str(tmp_path))
     given = environment(request(), tmp_path, tmp_path)
     assert given["ANSIBLE_CONFIG"] == str(tmp_path / "ansible.cfg")
     assert given["ANSIBLE_ROLES_PATH"] == f"{tmp_path}/roles:{tmp_path}/more/roles:{ROOT}/roles"
-    assert given["ANSIBLE_ACTION_PLUGINS"] == f"{tmp_path}/plugins:{ROOT}/pyrunbook/plugins/action"
-    assert given["ANSIBLE_LIBRARY"].endswith(f"{ROOT}/pyrunbook/plugins/modules")
-    assert given["ANSIBLE_INVENTORY_ENABLED"] == "pyrunbook_sandbox, yaml"
+    assert given["ANSIBLE_INVENTORY_ENABLED"] == "pyrunbook.core.pyrunbook_sandbox, yaml"
     monkeypatch.setenv("ANSIBLE_ROLES_PATH", str(tmp_path / "galaxy"))
     given = environment(request(), tmp_path, tmp_path)
     assert given["ANSIBLE_ROLES_PATH"] == f"{tmp_path}/roles:{tmp_path}/galaxy:{ROOT}/roles"
@@ -116,11 +107,13 @@ def test_what_the_operator_configures_stays_and_the_journal_is_enabled_beside_it
     given = environment(request(), tmp_path, tmp_path)
     assert given["ANSIBLE_CONFIG"] == str(config)
     assert (given["ANSIBLE_HOST_KEY_CHECKING"], given["ANSIBLE_FORKS"]) == ("false", "3")
-    assert given["ANSIBLE_CALLBACKS_ENABLED"] == "profile_tasks,timer,pyrunbook_journal"
+    assert given["ANSIBLE_CALLBACKS_ENABLED"] == "profile_tasks,timer,pyrunbook.core.pyrunbook_journal"
     monkeypatch.setenv("ANSIBLE_CALLBACKS_ENABLED", "pyrunbook_journal,timer")
+    assert environment(request(), tmp_path, tmp_path)["ANSIBLE_CALLBACKS_ENABLED"].startswith("timer,pyrunbook.core")
+    monkeypatch.setenv("ANSIBLE_CALLBACKS_ENABLED", "pyrunbook.core.pyrunbook_journal,timer")
     monkeypatch.setenv("ANSIBLE_HOST_KEY_CHECKING", "True")
     given = environment(request(), tmp_path, tmp_path)
-    assert given["ANSIBLE_CALLBACKS_ENABLED"] == "pyrunbook_journal,timer"
+    assert given["ANSIBLE_CALLBACKS_ENABLED"] == "pyrunbook.core.pyrunbook_journal,timer"
     assert given["ANSIBLE_HOST_KEY_CHECKING"] == "True"
 
 

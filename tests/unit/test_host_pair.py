@@ -24,6 +24,7 @@ from pyrunbook import places
 from pyrunbook.pki.issuers import Issued
 from pyrunbook.pki.issuers.local_ca import LocalAuthority
 
+MODULE_UTILS = "ansible_collections.pyrunbook.core.plugins.module_utils"
 Run = Callable[..., dict[str, Any]]
 
 
@@ -35,7 +36,7 @@ def issuer(tmp_path_factory: pytest.TempPathFactory) -> LocalAuthority:
 def in_process(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
     """Something that runs the module as Ansible would, with its options; what it prints must hold no key."""
     for found in pkgutil.walk_packages(pyrunbook.on_target.__path__, "pyrunbook.on_target."):
-        shipped_as = found.name.replace("pyrunbook.on_target", "ansible.module_utils")
+        shipped_as = found.name.replace("pyrunbook.on_target", MODULE_UTILS)
         monkeypatch.setitem(sys.modules, shipped_as, importlib.import_module(found.name))
     path = str(places.package() / "plugins/modules/host_pair.py")
 

@@ -9,6 +9,7 @@ import pkgutil
 import re
 import runpy
 import sys
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -37,7 +38,7 @@ ON_TARGET = sorted(
     if path.name != "__init__.py"
 )
 SENT = {
-    module.name.replace("pyrunbook.on_target", "ansible.module_utils")
+    module.name.replace("pyrunbook.on_target", "ansible_collections.pyrunbook.core.plugins.module_utils")
     for module in pkgutil.walk_packages(pyrunbook.on_target.__path__, "pyrunbook.on_target.")
 }
 """Names by which modules import what goes to the machine with them."""
@@ -201,7 +202,7 @@ def modules() -> dict[str, Any]:
     """Argument specs of our modules by name, as each gives its own to `AnsibleModule`."""
     found: dict[str, Any] = {}
     for shipped in pkgutil.walk_packages(pyrunbook.on_target.__path__, "pyrunbook.on_target."):
-        name = shipped.name.replace("pyrunbook.on_target", "ansible.module_utils")
+        name = shipped.name.replace("pyrunbook.on_target", "ansible_collections.pyrunbook.core.plugins.module_utils")
         sys.modules[name] = importlib.import_module(shipped.name)
 
     class Asked(Exception):
@@ -237,7 +238,9 @@ def test_a_task_calls_something_that_exists_with_arguments_that_it_takes(
     if action.startswith("ansible.builtin."):
         assert importlib.util.find_spec(action.replace("ansible.builtin.", "ansible.modules.")), action
         return
-    spec = actions.get(action, modules.get(action))
+    name = action.removeprefix("pyrunbook.core.")
+    assert name != action, f"{action}: without the name of its collection it is found in no other project"
+    spec = actions.get(name, modules.get(name))
     assert spec is not None, f"{action}: neither in plugins/action nor in plugins/modules"
     given = task[action] or {}
     assert set(given) - set(spec) == set(), "unknown arguments"
@@ -297,24 +300,37 @@ def test_a_playbook_knows_its_id_and_operates_on_services(path: Path) -> None:
 # --- configuration -----------------------------------------------------------------------------------------------
 
 
-def test_the_two_ansible_configurations_differ_only_in_where_plugins_stand() -> None:
-    def settings(name: str) -> list[str]:
-        lines = (CHECKOUT / name).read_text().splitlines()
-        return [line for line in lines if line.strip() and not line.startswith("#")]
+def test_the_collection_of_a_checkout_is_links_to_what_the_wheel_puts_there() -> None:
+    core = CHECKOUT / "ansible_collections/pyrunbook/core"
+    links = {path.relative_to(core).as_posix(): path.resolve() for path in core.glob("**/*") if path.is_symlink()}
+    build = tomllib.loads((CHECKOUT / "pyproject.toml").read_text())["tool"]["hatch"]["build"]["targets"]["wheel"]
+    put = {
+        place.removeprefix("ansible_collections/pyrunbook/core/"): CHECKOUT / source
+        for source, place in (build["sources"] | build["force-include"]).items()
+    }
+    wanted = {name: path for name, path in put.items() if name == "roles" or name.startswith("plugins/")}
+    assert links == wanted | {f"playbooks/{category}": CHECKOUT / "playbooks" / category for category in CATEGORIES}
 
-    ours = [re.sub(r"= pyrunbook/", "= ../", line) for line in settings("ansible.cfg")]
-    assert ours == settings(".config/ansible.wheel.cfg")
-    assert any("../plugins/" in line for line in ours)
+
+def test_every_playbook_has_a_name_in_the_collection() -> None:
+    core = CHECKOUT / "ansible_collections/pyrunbook/core/playbooks"
+    named = {path.name: yaml.safe_load(path.read_text()) for path in core.glob("*.yml")}
+    assert named == {
+        path.name: [{"ansible.builtin.import_playbook": f"{path.parent.name}/{path.name}"}] for path in PLAYBOOKS
+    }
 
 
-@pytest.mark.parametrize("name", ["ansible.cfg", ".config/ansible.wheel.cfg"])
-def test_plugins_stand_where_ansible_looks(name: str) -> None:
-    wheel = name != "ansible.cfg"
-    for line in (CHECKOUT / name).read_text().splitlines():
-        _, _, value = line.partition(" = ")
-        if "/plugins/" in value or value.endswith("on_target"):
-            path = CHECKOUT / (value.replace("../", "pyrunbook/", 1) if wheel else value)
-            assert path.is_dir(), line
+def test_no_setting_says_where_roles_or_plugins_stand() -> None:
+    settings = (CHECKOUT / "ansible.cfg").read_text()
+    assert not re.search(r"^(\w+_plugins|library|module_utils|roles_path|collections_path)\b", settings, re.MULTILINE)
+
+
+@pytest.mark.parametrize("path", sorted((CHECKOUT / "pyrunbook").rglob("*.py")), ids=lambda path: path.stem)
+def test_nobody_imports_what_ansible_loads(path: Path) -> None:
+    """It is not in the package of a wheel."""
+    assert not re.search(
+        r"^\s*(from|import) pyrunbook\.plugins\.(action|callback|inventory|modules)\b", path.read_text(), re.M
+    )
 
 
 # --- the command line --------------------------------------------------------------------------------------------

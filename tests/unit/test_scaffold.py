@@ -243,16 +243,9 @@ def _settings(path: Path) -> dict[str, dict[str, str]]:
 
 
 def test_the_settings_of_a_project_are_those_of_the_package(project: Path) -> None:
-    """Only the paths differ; each of the project's is found from the package, as a wheel and as a checkout."""
-    ours, theirs = _settings(CHECKOUT / ".config/ansible.wheel.cfg"), _settings(project / "ansible.cfg")
-    package = "$PYRUNBOOK_PACKAGE"
-    wanted = {section: {k: v.replace("../", f"{package}/") for k, v in ours[section].items()} for section in ours}
-    wanted["defaults"]["roles_path"] = f"roles:{package}/content/roles:{package}/../roles"
-    assert theirs == wanted
-    for value in theirs["defaults"].values():
-        if value.startswith("$"):
-            assert Path(value.replace(package, str(places.package()))).is_dir(), value
-    assert (places.package().parent / "roles").is_dir()
+    wanted = _settings(CHECKOUT / "ansible.cfg")
+    wanted["defaults"]["roles_path"] = "roles"
+    assert _settings(project / "ansible.cfg") == wanted
     assert str(CHECKOUT) not in (project / "ansible.cfg").read_text()
 
 
@@ -274,9 +267,11 @@ def test_a_project_is_linted_as_we_are(project: Path) -> None:
         assert theirs[key] == ours[key], key
 
 
-def test_the_roles_of_a_project_go_before_the_shipped_ones(project: Path) -> None:
+def test_the_roles_of_a_project_go_before_the_shipped_ones_but_for_those_that_are_named_as_ours(project: Path) -> None:
     for runbook in (FIRST, "maintenance/production_update"):
-        assert Catalog(project).get(runbook).role_home("validate") == places.shipped() / "roles"
+        for role in ("validate", "pyrunbook.core.validate"):
+            assert Catalog(project).get(runbook).role_path(role) == places.shipped() / "roles/validate"
     (project / "roles" / "validate").mkdir()
     for runbook in (FIRST, "maintenance/production_update"):
-        assert Catalog(project).get(runbook).role_home("validate") == project / "roles"
+        assert Catalog(project).get(runbook).role_path("validate") == project / "roles/validate"
+        assert Catalog(project).get(runbook).role_path("pyrunbook.core.validate") == places.shipped() / "roles/validate"

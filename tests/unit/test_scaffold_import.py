@@ -129,7 +129,7 @@ def test_the_products_of_the_source_documents_can_be_read(tmp_path: Path, docume
     assert done.catalog.broken == {}
     for draft in done.found.drafts:
         runbook = done.catalog.get(draft.id)
-        own = {step.role: step for step in runbook.steps() if (done.project / "roles" / step.role).is_dir()}
+        own = {step.role: step for step in runbook.steps() if step.role == step.folder}
         assert set(own) == {step.role for step in (*draft.steps, *draft.way_back)}
         for step in own.values():
             assert step.notes is not None
@@ -265,7 +265,7 @@ def test_an_alert_in_the_form_of_the_large_collections(tmp_path: Path) -> None:
     )
     assert metadata.impact is not None
     assert "Writes fail." in metadata.impact
-    titles = [step.title for step in runbook.steps() if (done.project / "roles" / step.role).is_dir()]
+    titles = [step.title for step in runbook.steps() if step.role == step.folder]
     assert titles == ["Diagnosis", "Remove old images", "Or grow the disk"]
     diagnosis = done.notes("node_disk_filling_diagnosis")
     assert diagnosis["purpose"] == "Look at the node:"

@@ -142,7 +142,7 @@ def paint(role: Path, **variables: Any) -> dict[str, Any]:
     (role / "meta/argument_specs.yml").write_text(SPEC)
     task: Any = SimpleNamespace(
         args={}, check_mode=False, async_val=0, action="paint", environment=None,
-        _role=SimpleNamespace(_role_path=str(role), get_name=lambda: "paint"),
+        _role=SimpleNamespace(_role_path=str(role), get_name=lambda include_role_fqcn: "paint"),
     )  # fmt: skip
     templar = SimpleNamespace(template=lambda value: variables.get(value, value) if isinstance(value, str) else value)
     action = Paint(task, MagicMock(), MagicMock(), MagicMock(), templar, MagicMock())

@@ -187,7 +187,7 @@ def test_without_standard_input_the_module_does_it(
 
     monkeypatch.setattr(Step, "_execute_module", execute)
     assert machine.call("lock", **held) == {"changed": True}
-    assert asked == [(("host_lock", held), {"task_vars": machine.variables})]
+    assert asked == [(("pyrunbook.core.host_lock", held), {"task_vars": machine.variables})]
     assert machine.commands == []
 
 

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from pyrunbook.errors import Refused
-from pyrunbook.plugins.action.certificate_state import state_of
-from pyrunbook.plugins.service_certificates import ServiceCertificates, certificates_of
+from pyrunbook.plugins.rotation_begin import record, state_of
+from pyrunbook.plugins.service_certificates import certificates_of
 from pyrunbook.plugins.step_action import StepAction
 
 if TYPE_CHECKING:
@@ -36,31 +33,6 @@ class ActionModule(StepAction):
             for name in state["due"]:
                 _require_unchanged(name, state["certificates"][name]["standing"]["current"], kept[name])
             return {**names, **record(service, kept)}
-
-
-def record(service: ServiceCertificates, kept: Mapping[str, PairState]) -> dict[str, Any]:
-    """What the journal records before the first change. The pairs stay where they are, with what is needed to go back.
-
-    Args:
-        kept: the state of the place of each, by its name.
-
-    Returns:
-        `plan`: `id` of the run, `checksum` of what stands; `detail` and `evidence`.
-    """
-    stands = {
-        each.name: {
-            "place": service.store(each).place,
-            "deployed": kept[each.name].standing.current,
-            "retired": [version.version for version in kept[each.name].retired],
-        }
-        for each in service.wanted
-    }
-    checksum = hashlib.sha256(json.dumps(stands, sort_keys=True).encode()).hexdigest()
-    return {
-        "plan": {"id": service.action.run_id, "checksum": checksum},
-        "detail": "; ".join(f"{name}: {each['deployed'] or 'nothing'} is deployed" for name, each in stands.items()),
-        "evidence": {"stands": stands},
-    }
 
 
 def _require_unchanged(name: str, seen: str, held: PairState) -> None:

@@ -7,8 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from pyrunbook.errors import Refused
-from pyrunbook.plugins.action.certificate_record import record
-from pyrunbook.plugins.action.certificate_state import state_of
+from pyrunbook.plugins.rotation_begin import record, state_of
 from pyrunbook.plugins.service_certificates import certificates_of
 from pyrunbook.plugins.step_action import StepAction
 from pyrunbook.run_contract import ENV_JOURNAL_BROKEN

@@ -18,8 +18,8 @@ from pyrunbook.errors import BadInput, PyrunbookError, Refused
 from pyrunbook.kubernetes.target import other
 from pyrunbook.platforms import Deployment
 from pyrunbook.plugins import guards
-from pyrunbook.plugins.action.certificate_state import state_of
 from pyrunbook.plugins.role_inputs import role_inputs
+from pyrunbook.plugins.rotation_begin import state_of
 from pyrunbook.plugins.service_certificates import certificates_of
 from pyrunbook.plugins.step_action import StepAction
 from pyrunbook.rollout import service_address, verification
@@ -228,5 +228,5 @@ def _specified(runbook: catalog.Runbook) -> dict[str, dict[str, Any]]:
         for name, wanted in runbook.inputs.items()
     }
     for role in {step.role for step in runbook.playbook.imports}:
-        options |= role_inputs(runbook.role_home(role) / role)
+        options |= role_inputs(runbook.role_path(role))
     return options

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from pyrunbook.errors import FailedAndPutBack, PyrunbookError
-from pyrunbook.plugins.action.validate import verified
 from pyrunbook.plugins.step_action import StepAction
+from pyrunbook.plugins.verified import verified
 from pyrunbook.rollout import kept_checks, plan, verification
 
 

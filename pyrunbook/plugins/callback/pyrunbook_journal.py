@@ -247,7 +247,8 @@ class CallbackModule(CallbackBase):
         finally:
             variables._extra_vars = given
         magic = ("hostvars", "groups", "vars")
-        playbooks = [Path(name) for name in _cli_option("args") or ()]
+        # What was named on the command line may be a playbook of a collection, or one that imports this one.
+        playbooks = [Path(self.play.get_path().rpartition(":")[0])]
         known = {name: value for name, value in own.items() if name not in magic}
         for name, near in unread(given, known, playbooks, {step.path.parent for step in steps}).items():
             told = f"Neither this runbook nor its inventory uses the input {name}"

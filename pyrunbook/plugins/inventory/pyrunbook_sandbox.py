@@ -24,7 +24,7 @@ options:
   plugin:
     description: The name of this plugin.
     required: true
-    choices: [pyrunbook_sandbox]
+    choices: [pyrunbook.core.pyrunbook_sandbox, pyrunbook_sandbox]
   directory:
     description: The sandbox's directory; C(sandbox) in pyrunbook's state directory by default.
     type: str
@@ -97,7 +97,7 @@ def _certificates(where: layout.Layout, sandbox: state.SandboxState) -> dict[str
 class InventoryModule(BaseInventoryPlugin):
     """Reads the sandbox's state; changes nothing."""
 
-    NAME = "pyrunbook_sandbox"
+    NAME = "pyrunbook.core.pyrunbook_sandbox"
 
     def verify_file(self, path: str) -> bool:
         """Whether `path` may be a configuration of this plugin: a file named `…sandbox.yml`."""
@@ -110,6 +110,8 @@ class InventoryModule(BaseInventoryPlugin):
             AnsibleParserError: the sandbox does not run, or its state cannot be read.
         """
         super().parse(inventory, loader, path, cache)
+        # The file of an older project has the short name.
+        self._redirected_names = [self.NAME, "pyrunbook_sandbox"]
         self._read_config_data(path)
         try:
             sandbox = state.read(layout.directory(self.get_option("directory")), probe=False)

@@ -11,8 +11,9 @@ author: [pyrunbook]
 """
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.calls import run
-from ansible.module_utils.calls.evidence import evidence
+
+from ansible_collections.pyrunbook.core.plugins.module_utils.calls import run
+from ansible_collections.pyrunbook.core.plugins.module_utils.calls.evidence import evidence
 
 SPEC = {
     "patterns": {"type": "list", "elements": "str", "required": True},

@@ -25,9 +25,10 @@ author: [pyrunbook]
 """
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.calls import run
-from ansible.module_utils.calls.needs import needs
-from ansible.module_utils.slots import SERVICE
+
+from ansible_collections.pyrunbook.core.plugins.module_utils.calls import run
+from ansible_collections.pyrunbook.core.plugins.module_utils.calls.needs import needs
+from ansible_collections.pyrunbook.core.plugins.module_utils.slots import SERVICE
 
 SPEC = {
     "service": SERVICE,

@@ -13,8 +13,9 @@ author: [pyrunbook]
 """
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.calls import run
-from ansible.module_utils.calls.plan import plan
+
+from ansible_collections.pyrunbook.core.plugins.module_utils.calls import run
+from ansible_collections.pyrunbook.core.plugins.module_utils.calls.plan import plan
 
 SPEC = {"path": {"type": "path", "required": True}, "content": {"type": "str"}}
 

@@ -13,8 +13,9 @@ author: [pyrunbook]
 """
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.calls import run
-from ansible.module_utils.calls.private_files import private_files
+
+from ansible_collections.pyrunbook.core.plugins.module_utils.calls import run
+from ansible_collections.pyrunbook.core.plugins.module_utils.calls.private_files import private_files
 
 SPEC = {"paths": {"type": "list", "elements": "path", "required": True}}
 

@@ -15,9 +15,10 @@ author: [pyrunbook]
 """
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.calls import run
-from ansible.module_utils.calls.put_back import put_back
-from ansible.module_utils.slots import SERVICE
+
+from ansible_collections.pyrunbook.core.plugins.module_utils.calls import run
+from ansible_collections.pyrunbook.core.plugins.module_utils.calls.put_back import put_back
+from ansible_collections.pyrunbook.core.plugins.module_utils.slots import SERVICE
 
 SPEC = {"service": SERVICE, "plan": {"type": "dict", "required": True}, "preview": {"type": "bool", "default": False}}
 

@@ -23,9 +23,10 @@ author: [pyrunbook]
 """
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.calls import run
-from ansible.module_utils.calls.slot import slot
-from ansible.module_utils.slots import SERVICE
+
+from ansible_collections.pyrunbook.core.plugins.module_utils.calls import run
+from ansible_collections.pyrunbook.core.plugins.module_utils.calls.slot import slot
+from ansible_collections.pyrunbook.core.plugins.module_utils.slots import SERVICE
 
 SPEC = {
     "service": SERVICE,

@@ -17,8 +17,9 @@ author: [pyrunbook]
 """
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.calls import run
-from ansible.module_utils.calls.upstream import upstream
+
+from ansible_collections.pyrunbook.core.plugins.module_utils.calls import run
+from ansible_collections.pyrunbook.core.plugins.module_utils.calls.upstream import upstream
 
 SPEC = {
     "path": {"type": "path", "required": True},
