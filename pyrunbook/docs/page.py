@@ -263,7 +263,9 @@ class RunbookPage:
             return self._t("directly")
         if self.runbook.guards_itself:
             return self._t("plain_directly_guarded")
-        return self._t("plain_directly", code(f"- {{role: pyrunbook.core.preflight, vars: {{runbook_id: {self.runbook.id}}}}}"))
+        return self._t(
+            "plain_directly", code(f"- {{role: pyrunbook.core.preflight, vars: {{runbook_id: {self.runbook.id}}}}}")
+        )
 
     def _right_page(self) -> Iterator[tuple[str, str]]:
         """What tells whether this is the page that is needed: a label, and Markdown; empty where nobody has said."""

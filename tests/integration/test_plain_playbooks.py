@@ -400,7 +400,7 @@ def test_a_dead_run_can_be_given_up(team: Team) -> None:
 def test_one_line_guards_a_direct_ansible_playbook(team: Team) -> None:
     meta = team.playbook.with_suffix(".meta.yml")
     meta.write_text(META.replace("WINDOW", closed()))
-    line = f"  roles:\n    - {{role: preflight, vars: {{runbook_id: {team.playbook}}}}}\n"
+    line = f"  roles:\n    - {{role: pyrunbook.core.preflight, vars: {{runbook_id: {team.playbook}}}}}\n"
     team.playbook.write_text(OLD.replace("  tasks:\n", f"{line}  tasks:\n", 1))
     root = Path(__file__).resolve().parents[2]
     argv = [str(Path(sys.executable).parent / "ansible-playbook"), str(team.playbook), "-i", str(team.inventory)]
