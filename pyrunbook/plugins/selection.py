@@ -78,7 +78,7 @@ def step_of(task: Any, *, plain: bool) -> Entered | None:
             break
         if getattr(part, "_role", None) is not None:  # of the play's `roles`
             role = (part.get_dep_chain() or [part._role])[0]
-            name = str(role.get_name())
+            name = folder_of(str(role.get_name()))
             return Entered(role._uuid, _own_tag(role, name), name, name, Path(str(role._role_path)))
         if isinstance(part, IncludeRole):
             return _of_role(part)
