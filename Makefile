@@ -33,7 +33,7 @@ LINTERS := ansible-lint collect mypy runbooks yamllint ruff imports
 # What `make unit PYTEST_ARGS='-k window'` adds.
 PYTEST_ARGS ?=
 
-.PHONY: help demo site test lint tests unit cli integration cluster molecule packaging bench test-matrix clean \
+.PHONY: help demo site test lint tests unit cli integration cluster molecule packaging collection bench test-matrix clean \
 	$(LINTERS)
 
 help:  ## List the targets
@@ -70,6 +70,10 @@ cluster: $(DEV)  ## Test Kubernetes: PYRUNBOOK_TEST_KUBECONFIG, or the stand-in 
 
 molecule: $(DEV)  ## Run every role's scenario: check mode, converge, idempotence, verify
 	$(PYTEST) $(PARALLEL) tests/molecule $(PYTEST_ARGS)
+
+collection: $(DEV)  ## Build dist/pyrunbook-core-VERSION.tar.gz, which `ansible-galaxy collection install` takes
+	$(BIN)/python -m build --quiet --wheel --outdir dist
+	.ci/make-collection "$$(ls -t dist/*.whl | head -1)" dist
 
 packaging: $(DEV)  ## Build the wheel and use it from a fresh environment
 	$(PYTEST) tests/packaging $(PYTEST_ARGS)

@@ -4,6 +4,8 @@
 DOCUMENTATION = r"""
 module: host_evidence
 short_description: Read the end of each file that a pattern finds
+description:
+  - From the beginning of a line on. Links are not followed, and what a pattern misses is said. Changes nothing.
 options:
   patterns: {description: Files or patterns with C(*); absolute., type: list, elements: str, required: true}
   bytes: {description: How much of the end of each., type: int, default: 65536}

@@ -4,6 +4,8 @@
 DOCUMENTATION = r"""
 module: host_lock
 short_description: Take, free, show or break the lock file of a service
+description:
+  - The file says who holds the lock and since when. A lock that somebody else holds fails, and names the holder.
 options:
   path: {description: The lock file., type: path, required: true}
   state:

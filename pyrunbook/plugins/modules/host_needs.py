@@ -20,7 +20,7 @@ options:
     type: list
     elements: dict
     default: []
-  service: {description: Where the slots are; see M(host_state)., type: dict, required: true}
+  service: {description: Where the slots are; see M(pyrunbook.core.host_state)., type: dict, required: true}
 author: [pyrunbook]
 """
 

@@ -4,6 +4,8 @@
 DOCUMENTATION = r"""
 module: host_plan
 short_description: Keep a rollback plan on the machine of the service, or read it
+description:
+  - Whoever undoes the run from another machine finds the plan there.
 options:
   path: {description: The plan's file., type: path, required: true}
   content:

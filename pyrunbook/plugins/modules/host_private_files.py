@@ -5,8 +5,8 @@ DOCUMENTATION = r"""
 module: host_private_files
 short_description: Read files that hold keys, for an encrypted backup
 description:
-  - For the action plugin M(backup_security) alone, which takes the result in memory and hands it on encrypted. Never
-    a task of a playbook, whose result would be shown and kept.
+  - For the action of the role C(backup_security) alone, which takes the result in memory and hands it on encrypted.
+    Never a task of a playbook, whose result would be shown and kept.
 options:
   paths: {description: The files; absolute., type: list, elements: path, required: true}
 author: [pyrunbook]

@@ -10,7 +10,7 @@ description:
 options:
   plan: {description: The C(host) section of a rollback plan., type: dict, required: true}
   preview: {description: Bring the other color back to what it was instead., type: bool, default: false}
-  service: {description: Where the slots are; see M(host_state)., type: dict, required: true}
+  service: {description: Where the slots are; see M(pyrunbook.core.host_state)., type: dict, required: true}
 author: [pyrunbook]
 """
 

@@ -4,6 +4,9 @@
 DOCUMENTATION = r"""
 module: host_slot
 short_description: Start a release in a slot, stop the slot, empty it, or see that it serves
+description:
+  - Waits until the process is up and stays so, or until nothing of it is left. The slot that serves is not stopped or
+    removed.
 options:
   color: {description: The slot., type: str, required: true, choices: [blue, green]}
   state:
@@ -18,7 +21,7 @@ options:
     type: str
   release: {description: The release that runs., type: str}
   stable_seconds: {description: Seconds that a started process must stay up., type: float, default: 0}
-  service: {description: Where the slots are; see M(host_state)., type: dict, required: true}
+  service: {description: Where the slots are; see M(pyrunbook.core.host_state)., type: dict, required: true}
 author: [pyrunbook]
 """
 

@@ -4,6 +4,8 @@
 DOCUMENTATION = r"""
 module: host_upstream
 short_description: Atomically rename the file that the proxy's upstream reads
+description:
+  - The traffic goes to O(address) from then on, without a request that fails. A conflict changes nothing.
 options:
   path: {description: The file., type: path, required: true}
   address: {description: C(host:port) that the proxy dials from now on., type: str, required: true}
