@@ -257,6 +257,7 @@ def test_modules_are_documented_as_they_are(modules: dict[str, Any]) -> None:
         assert match is not None, f"{name} has no DOCUMENTATION"
         documented = yaml.safe_load(match.group(1))
         assert documented["module"] == name
+        assert documented["description"], "ansible-doc shows no module without one"
         assert set(documented["options"]) == set(spec), name
         for option, entry in documented["options"].items():
             for word in ("type", "required", "default", "choices"):

@@ -5,8 +5,7 @@ DOCUMENTATION = r"""
 module: host_slot
 short_description: Start a release in a slot, stop the slot, empty it, or see that it serves
 description:
-  - Waits until the process is up and stays so, or until nothing of it is left. The slot that serves is not stopped or
-    removed.
+  - With C(started) it returns once the process has stayed up for O(stable_seconds).
 options:
   color: {description: The slot., type: str, required: true, choices: [blue, green]}
   state:
