@@ -144,9 +144,10 @@ class ActionModule(StepAction):
         self, facts: dict[str, Any], asked: dict[str, Any], *, resumed: bool
     ) -> Iterator[dict[str, Any]]:
         """Refuse what is wrong with the release, the color that serves, the checks and the service's address."""
-        platform, known = self.platform, {name: facts[name] for name in ("service_state", "service_active_color")}
+        platform = self.platform
+        known = {name: facts[name] for name in ("service_state", "service_active_color", "service_preview_color")}
         if asked["deploys"]:
-            manifests = self.variable("deploy_green_manifests") or []
+            manifests = self.variable("deploy_green_manifests", **known) or []
             deployment = Deployment(
                 release=asked["release"],
                 parts=self.variable("backup_parts", **known) or [],
