@@ -42,12 +42,13 @@ def completion(shell: str | None) -> None:
     click.echo(kind(root, {}, "pyrunbook", "_PYRUNBOOK_COMPLETE").source())
 
 
-def complete_runbooks(_ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[str]:
+def complete_runbooks(ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[str]:
     """The ids of runbooks that begin so; also those with a mistake in them. Reads no file."""
     from pyrunbook.catalog import load
 
+    named = ctx.params.get("project") or ctx.find_root().params.get("project")
     try:
-        ids = load().ids
+        ids = load(Path(named).resolve() if named else None).ids
     except BadInput:
         return []
     return [runbook for runbook in ids if runbook.startswith(incomplete.replace("-", "_"))]

@@ -13,6 +13,7 @@ import click
 
 from pyrunbook import catalog, places, run_contract, service, windows
 from pyrunbook.cli import options
+from pyrunbook.cli.completion import complete_runbooks
 from pyrunbook.errors import BadInput
 
 PATIENCE = 200
@@ -56,12 +57,8 @@ run_options = options.several(
 """The options of everything that runs a runbook."""
 
 
-def _complete_runbooks(_ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[str]:
-    return [runbook.id for runbook in catalog.load() if runbook.id.startswith(incomplete)]
-
-
 @click.command()
-@click.argument("runbook", shell_complete=_complete_runbooks)
+@click.argument("runbook", shell_complete=complete_runbooks)
 @run_options
 @window_options
 @click.pass_context

@@ -69,6 +69,19 @@ def test_names_are_offered(tmp_path: Path) -> None:
     assert "controlled_stop" in _offered(tmp_path, "pyrunbook", "show", "--strategy", "c")
 
 
+def test_runbooks_of_a_project_are_offered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of the one around and of the one that is named, with the shipped ones."""
+    for name in ("here", "there"):
+        (tmp_path / name / "playbooks/maintenance").mkdir(parents=True)
+        (tmp_path / name / f"playbooks/maintenance/tidy_{name}.yml").touch()
+        (tmp_path / name / ".pyrunbook.yml").touch()
+    monkeypatch.chdir(tmp_path / "here/playbooks")
+    assert _offered(tmp_path, "pyrunbook", "run", "maintenance/t") == ["maintenance/tidy_here"]
+    named = ("pyrunbook", "--project", str(tmp_path / "there"))
+    assert _offered(tmp_path, *named, "run", "maintenance/tidy") == ["maintenance/tidy_there"]
+    assert _offered(tmp_path, *named, "run", "maintenance/prod") == ["maintenance/production_update"]
+
+
 def test_runs_are_offered(tmp_path: Path) -> None:
     assert _offered(tmp_path, "pyrunbook", "report", "") == ["latest"]
     assert list(tmp_path.iterdir()) == [], "completion creates no journal"
