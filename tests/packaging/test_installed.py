@@ -220,7 +220,7 @@ def test_a_direct_play_updates_the_sandbox_from_another_directory(
         )  # fmt: skip
         assert "unreachable=0    failed=0" in said
         shown = installed_with_sandbox.ok("pyrunbook", "sandbox", "status", **here)
-        assert re.search(r"^green +1\.1\.0 +running", shown, re.MULTILINE), shown
+        assert re.search(r"^green +1\.1\.0 +ready +\S+ +<- serves", shown, re.MULTILINE), shown
         (run,) = installed_with_sandbox.ok("pyrunbook", "history", "--json", **here).splitlines()
         assert json.loads(run)["outcome"] == "succeeded"
     finally:
