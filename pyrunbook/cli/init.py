@@ -14,7 +14,7 @@ def _print_package(ctx: click.Context, _param: click.Parameter, wanted: bool) ->
         return
     from pyrunbook import places
 
-    click.echo(places.collection() / "plugins")
+    click.echo(places.collection() / "before")
     ctx.exit()
 
 
@@ -26,7 +26,7 @@ def _print_package(ctx: click.Context, _param: click.Parameter, wanted: bool) ->
     is_eager=True,
     expose_value=False,
     callback=_print_package,
-    help="Print where our plugins are, for the ansible.cfg of an older project, and do nothing else.",
+    help="Print where the .envrc of an older project finds roles and plugins, and do nothing else.",
 )
 def init(directory: Path) -> None:
     """Start a project in DIRECTORY. It has the runbooks and roles that come with pyrunbook, and those of its own.

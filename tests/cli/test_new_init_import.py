@@ -55,11 +55,9 @@ def filled(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def call(project: Path, *argv: str | Path) -> subprocess.CompletedProcess[str]:
-    """Run a program in a project, with nothing set but where pyrunbook is, for what is a direct ansible-playbook."""
+    """Run a program in a project, with nothing set."""
     kept = {k: v for k, v in os.environ.items() if not k.startswith(("PYRUNBOOK_", "ANSIBLE_"))}
     kept["PATH"] = f"{BIN}{os.pathsep}{kept['PATH']}"
-    if argv[0] != "pyrunbook":
-        kept["PYRUNBOOK_PACKAGE"] = str(places.package())
     return subprocess.run(
         [*map(str, argv)], cwd=project, env=kept, capture_output=True, text=True, timeout=300, check=False
     )
@@ -184,7 +182,7 @@ def test_init(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
     code, output, errors = run("init", "mine")
     assert (code, output) == (2, "")
     assert "Nothing was written." in errors
-    assert run("init", "--print-package") == (0, f"{places.collection() / 'plugins'}\n", "")
+    assert run("init", "--print-package") == (0, f"{places.collection()}/before\n", "")
 
 
 def test_import_says_what_it_made_and_what_is_left(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

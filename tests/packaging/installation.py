@@ -46,9 +46,12 @@ class Installed:
     grown: Size
 
     def call(
-        self, program: str, *arguments: str, timeout: float = 120, **environment: str
+        self, program: str, *arguments: str, timeout: float = 120, cwd: Path = Path("/"), **environment: str
     ) -> subprocess.CompletedProcess[str]:
-        """Run a program of the environment from `/`, knowing nothing of the checkout."""
+        """Run a program of the environment, from `/` unless another directory is named.
+
+        It knows nothing of the checkout.
+        """
         kept = {
             k: v for k, v in os.environ.items() if not k.startswith(("PYRUNBOOK_", "ANSIBLE_", "PYTHON", "VIRTUAL"))
         }
@@ -61,11 +64,11 @@ class Installed:
         }
         return subprocess.run(
             [str(self.bin / program), *arguments],
-            env=kept, cwd="/", stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=timeout, check=False,
+            env=kept, cwd=cwd, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=timeout, check=False,
         )  # fmt: skip
 
-    def ok(self, program: str, *arguments: str, **environment: str) -> str:
+    def ok(self, program: str, *arguments: str, cwd: Path = Path("/"), **environment: str) -> str:
         """Run a program that must succeed, and return what it printed."""
-        done = self.call(program, *arguments, **environment)
+        done = self.call(program, *arguments, cwd=cwd, **environment)
         assert done.returncode == 0, f"{program} {' '.join(arguments)}: {done.returncode}\n{done.stdout}{done.stderr}"
         return done.stdout

@@ -61,5 +61,9 @@ def test_what_an_earlier_version_left_may_go(project: Path) -> None:
     assert copy.next_step == f"rm {rollback}.yml {rollback}.meta.yml {rollback}.meta.fr.yml"
     assert changed.seen.startswith("maintenance/unlock goes before the shipped one")
     assert changed.next_step.endswith("; unless you have changed it on purpose")
+    (project / "ansible.cfg").write_text("[defaults]\nlibrary = $PYRUNBOOK_PACKAGE/plugins/modules\n")
+    _, config, envrc, *_ = said()
+    assert "names $PYRUNBOOK_PACKAGE" in config.seen and "pyrunbook.core.<role>" in config.next_step
+    assert envrc.next_step == f"after that: rm {project}/.envrc"
     (project / ".envrc").write_text("layout python\n")
     assert ".envrc" not in str(said()), "somebody else's stays"
