@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import pwd
 import stat
-import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -29,9 +28,14 @@ def project_file(directory: Path) -> Path | None:
     other = directory / PYPROJECT
     try:
         text = other.read_text(encoding="utf-8", errors="replace")
-        found = "pyrunbook" in text and "pyrunbook" in tomllib.loads(text).get("tool", {})
     except OSError:
         return None
+    if "pyrunbook" not in text:
+        return None
+    import tomllib
+
+    try:
+        found = "pyrunbook" in tomllib.loads(text).get("tool", {})
     except tomllib.TOMLDecodeError as error:
         raise BadInput(f"{other} is no TOML: {error}", next_step="correct it") from None
     return other if found else None
