@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import signal
 import subprocess
 import sys
@@ -432,3 +433,29 @@ def test_one_line_guards_a_direct_ansible_playbook(team: Team) -> None:
     done = direct(bare, version="3", preflight_attested=["told"])
     assert done.returncode != 0
     assert team.files["w1"] == "2"
+
+
+def test_the_guide_of_the_rungs_typed(tmp_path: Path) -> None:
+    """Each file and each command of docs/guides/adopting.md, as it stands there."""
+    guide = (Path(__file__).resolve().parents[2] / "docs/guides/adopting.md").read_text()
+    assert len(guide.splitlines()) <= 3 * 50
+    here = tmp_path / "here"
+    here.mkdir()
+    sandbox = Sandbox(tmp_path / "home", tmp_path / "srv")
+    typed = 0
+    for kind, text in re.findall(r"^```(yaml|ini|bash)\n(.*?)^```$", guide, re.DOTALL | re.MULTILINE):
+        if kind != "bash":
+            name, _, body = text.removeprefix("# ").partition("\n")
+            body = body.replace("Sun 02:00-04:00 UTC", closed()).replace("=/tmp", f"={here}")
+            (here / name).write_text(body.replace("=local", f"=local ansible_python_interpreter={sys.executable}"))
+            continue
+        for line in text.splitlines():
+            command, _, code = line.partition("  # exits ")
+            done = subprocess.run(
+                command, shell=True, cwd=here, env=sandbox.env, capture_output=True, text=True, check=False
+            )
+            assert done.returncode == int(code or 0), f"{command}\n{done.stdout}{done.stderr}"
+            typed += 1
+    assert typed == 11
+    assert (here / "web1.motd").read_text() == "welcome"
+    assert len((here / "motd.meta.yml").read_text().splitlines()) <= 15
