@@ -23,7 +23,8 @@ def check(subject: Subject, context: Context) -> Iterator[Finding]:
     if not project.known_runbooks:
         return
     for call in runbook_calls(subject):
-        if call.runbook and project.runbook(call.runbook) is None:
+        of_a_file = call.runbook.endswith((".yml", ".yaml"))  # any playbook of the reader's, wherever it stands
+        if call.runbook and not of_a_file and project.runbook(call.runbook) is None:
             yield _missing(call.at, call.runbook, context)
     for play in playbook_calls(subject):
         first, slash, _ = play.path.partition("/")  # what begins elsewhere is not this project's
