@@ -178,7 +178,7 @@ def test_a_selector_that_was_set_back_is_no_cache(api: Api, operator: Operator) 
     blue = {"kind": "Service", "metadata": {"name": "agent-factory"}, "spec": {"selector": service["spec"]["selector"]}}
     api.as_manager("argocd-controller").apply(blue, force=True)
     path = operator.directory / "verify.yml"
-    task = {"name": "Verify", "import_role": {"name": "validate"}, "vars": {"validate_release": "1.1.0"}}
+    task = {"name": "Verify", "import_role": {"name": "pyrunbook.core.validate"}, "vars": {"validate_release": "1.1.0"}}
     known = {"service_active_color": "blue", "service_preview_color": "green"}
     play = {"name": "It", "hosts": "services", "gather_facts": False, "vars": known, "tasks": [task]}
     path.write_text(yaml.safe_dump([play]))
