@@ -458,6 +458,26 @@ def test_a_play_without_a_runbook_is_left_alone(play: Play) -> None:
     assert not played.events
 
 
+@pytest.mark.parametrize("hosts", ["services", "localhost"])
+def test_a_later_play_without_a_runbook_does_not_end_the_run_of_services(play: Play, hosts: str) -> None:
+    later = f"""
+    - hosts: {hosts}
+      gather_facts: false
+      tasks:
+        - name: A task of another play
+          ansible.builtin.debug: {{msg: no step}}
+        - ansible.builtin.import_role: {{name: talk}}
+"""
+    played = play(HEAD.format(serial=2) + "        - ansible.builtin.import_role: {name: record}\n" + later)
+    assert "JOURNAL" not in played.out
+    assert "journal cannot be written" not in played.out
+    assert played.run.service("localhost") is None
+    assert [title for _, title, _ in played.steps()] == ["record", "talk"][: 1 + (hosts == "services")]
+    # Changed, and no step of it has concluded.
+    assert (played.run.ended, played.run.outcome) == (None, None)
+    assert [(part.changed, part.outcome) for part in played.run.services] == [(True, None)] * 2
+
+
 def test_a_play_whose_group_is_empty_leaves_no_open_run(play: Play) -> None:
     book = HEAD.format(serial=1).replace("hosts: services", "hosts: services:!services") + "        - debug:\n"
     played = play(book, code=None)

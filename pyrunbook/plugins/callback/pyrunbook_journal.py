@@ -120,8 +120,10 @@ class CallbackModule(CallbackBase):
         """Begin the run at its first play; add the services of the batch."""
         self.play = play
         named = (play.get_vars() or {}).get("runbook_id")
-        self.named = self.named or selection.guarded(play)
-        runbook, self.plain = named or self.named, not named
+        if self.journal is None:  # the play that begins a run decides for all of it
+            self.named = self.named or selection.guarded(play)
+            self.plain = bool(self.named) and not named
+        runbook = self.named if self.plain else named
         if not runbook:
             return
         variables = play.get_variable_manager()
@@ -148,6 +150,7 @@ class CallbackModule(CallbackBase):
         with self.journal.together():
             for service, platform in platforms.items():
                 self.journal.add_service(self.run_id, service, platform)
+                self.begun.setdefault(service, set())
         for service, platform in platforms.items():
             self._emit(ServiceStarted, service=service, platform=platform)
 
@@ -440,6 +443,8 @@ class CallbackModule(CallbackBase):
             self.journal.record_changed(self.run_id, host.name, True)
 
     def _enter(self, host: str, task: Any) -> StepProgress | None:
+        if not self.plain and host not in self.begun:  # of another play of the playbook, which names no runbook
+            return None
         entered = selection.step_of(task, plain=self.plain)
         current = self.steps.get(host)
         if entered is None or (current is not None and current.entered.key == entered.key):
