@@ -19,13 +19,15 @@ _INVENTORIES = "host_list, script, auto, yaml, ini, toml"
 
 
 def ansible_environment() -> dict[str, str]:
-    """Variables for a program of Ansible; each keeps what the operator's environment or the ansible.cfg says.
+    """Variables for a program of Ansible; they keep what the operator's environment or the ansible.cfg says.
+
+    But for one: Python's path is always searched for collections, because ours is there.
 
     Raises:
         BadInput: the ansible.cfg cannot be read.
     """
     config = places.ansible_config().resolve()
-    found = {"ANSIBLE_CONFIG": str(config)}
+    found = {"ANSIBLE_CONFIG": str(config), "ANSIBLE_COLLECTIONS_SCAN_SYS_PATH": "true"}
     project = places.project()
     own = [str(project / "roles")] if project else []
     given = _given_roles(config)

@@ -16,6 +16,7 @@ import shutil
 import signal
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -38,8 +39,8 @@ _ANSI = re.compile(r"\x1b\[[0-9;]*m")
 # The first SIGINT is lost when it arrives while a worker is forked: Python ignores what is raised in its hooks there.
 GRACE = (("SIGINT", 0.0), ("SIGINT", 2.0), ("SIGTERM", 5.0), ("SIGKILL", 10.0))
 """Signal to ansible-playbook, and how many seconds after the decision to end it."""
-JOURNAL = f"{places.COLLECTION}.pyrunbook_journal"
-"""The callback plugin that records runs."""
+JOURNAL = "pyrunbook_journal"
+"""The callback plugin that records runs, which Ansible finds in our own directory, whatever collections it finds."""
 LONGEST_TEMPORARY = 75
 """Characters of a directory in which a socket still has room: 107 less `/pymp-xxxxxxxx/listener-xxxxxxxx`."""
 FORKS = 100
@@ -128,8 +129,10 @@ def environment(request: Request, events: Path, sockets: Path) -> dict[str, str]
 
     keys = setting("ANSIBLE_HOST_KEY_CHECKING", "host_key_checking", "true")
     callbacks = setting("ANSIBLE_CALLBACKS_ENABLED", "callbacks_enabled")
-    # By its short name, as an older ansible.cfg has it, Ansible would look for it in vain.
-    enabled = [name.strip() for name in callbacks.split(",") if name.strip() not in ("", "pyrunbook_journal")]
+    ours = ("", JOURNAL, f"{places.COLLECTION}.{JOURNAL}")  # by both names there would be two of it
+    enabled = [name for each in callbacks.split(",") if (name := each.strip()) not in ours]
+    # Not by the name of the collection: another one of that name may be found first, or none, and Ansible only warns.
+    plugins = [str(places.collection() / "plugins/callback"), os.environ.get("ANSIBLE_CALLBACK_PLUGINS")]
     # From ansible-core 2.20 a play begins with a socket in the temporary directory, and "did not start" is all it says.
     short = {"TMPDIR": str(sockets)} if len(tempfile.gettempdir()) > LONGEST_TEMPORARY else {}
     own = {run_contract.ENV_RUNBOOK: request.plain} if request.plain else {}
@@ -141,6 +144,7 @@ def environment(request: Request, events: Path, sockets: Path) -> dict[str, str]
             "ANSIBLE_HOST_KEY_CHECKING": keys,
             # Whatever else is enabled: without the journal nothing may be changed.
             "ANSIBLE_CALLBACKS_ENABLED": ",".join(dict.fromkeys([*enabled, JOURNAL])),
+            "ANSIBLE_CALLBACK_PLUGINS": os.pathsep.join(filter(None, plugins)),
             "ANSIBLE_SSH_CONTROL_PATH_DIR": os.environ.get("ANSIBLE_SSH_CONTROL_PATH_DIR") or str(sockets),
             "ANSIBLE_NOCOWS": "1",
             "ANSIBLE_AGNOSTIC_BECOME_PROMPT": "true",  # `password_prompts` knows this one
@@ -239,6 +243,9 @@ def _ending_in_our_way() -> Iterator[None]:
 def perform(request: Request, on_event: Callable[[dict[str, Any]], None], canceled: Callable[[], bool]) -> Ended:
     """Run the playbook to its end, whatever that is; no process of it is left when this returns.
 
+    The play of a plain playbook, whose tasks do not look for the journal, is ended where its first task begins and
+    nothing records it.
+
     Args:
         request: what to run.
         on_event: gets each event of the journal callback, in order, on a thread of its own; and, with verbosity,
@@ -247,10 +254,16 @@ def perform(request: Request, on_event: Callable[[dict[str, Any]], None], cancel
     """
     last: list[str] = []
     flags = {"no_hosts": False, "began": False}
+    unrecorded = threading.Event()
 
     def heard(event: dict[str, Any]) -> bool:
         flags["no_hosts"] |= event.get("event") == "playbook_on_no_hosts_matched"
-        flags["began"] |= event.get("event") == "playbook_on_task_start"
+        if event.get("event") == "playbook_on_task_start" and not flags["began"]:
+            flags["began"] = True
+            if request.plain and not events.stat().st_size:  # the journal tells that it has begun before any task does
+                unrecorded.set()
+                text = f"Ansible has not loaded the callback {JOURNAL}, so the play is ended"
+                on_event({"event": "note", "text": text})
         # The journal's callback masks what is secret; before it has begun, a file that cannot be read is quoted.
         for line in redact_whole(_ANSI.sub("", event.get("stdout") or "")).splitlines():
             last.append(line)
@@ -281,7 +294,7 @@ def perform(request: Request, on_event: Callable[[dict[str, Any]], None], cancel
                 status_handler=_without_environment,
                 omit_event_data=True,  # it is told the tasks, but not their arguments and results
                 event_handler=heard,
-                cancel_callback=canceled,
+                cancel_callback=lambda: unrecorded.is_set() or canceled(),
             )
             # Not as its parameter `passwords`: that is written into the directory.
             told = (password_prompts.for_a_play() | request.told).items()

@@ -291,6 +291,39 @@ def test_a_few_lines_of_metadata_guard_it(team: Team) -> None:
     assert "anything else" not in team.play("--attest", "nothing", code=2)
 
 
+OTHER = """
+from ansible.plugins.callback import CallbackBase
+
+class CallbackModule(CallbackBase):
+    CALLBACK_TYPE = "notification"
+    CALLBACK_NAME = "pyrunbook_journal"
+"""
+
+
+@pytest.mark.parametrize("collections", ["none", "another"])
+def test_its_guards_hold_whatever_collections_ansible_finds(team: Team, collections: str) -> None:
+    """Ansible only warns of a callback that it does not find, and takes the first collection of a name."""
+    team.playbook.with_suffix(".meta.yml").write_text(META.replace("WINDOW", closed()))
+    if collections == "none":
+        team.env["ANSIBLE_COLLECTIONS_SCAN_SYS_PATH"] = "false"
+    else:
+        (team.playbook.parent / "collections/ansible_collections/pyrunbook/core/plugins").mkdir(parents=True)
+    assert "The window" in team.play("--attest", "told", code=3)
+    assert (team.files, report(team)["outcome"]) == ({}, "refused")
+
+
+def test_a_play_that_nothing_records_is_ended(team: Team) -> None:
+    """As where the playbook has a callback of the same name beside it."""
+    (team.playbook.parent / "callback_plugins").mkdir()
+    (team.playbook.parent / "callback_plugins/pyrunbook_journal.py").write_text(OTHER)
+    wait = "- name: Wait\n      wait_for: {timeout: 20}\n\n    - name: Write the version"
+    team.playbook.write_text(OLD.replace("- name: Write the version", wait))
+    told = team.play(code=5)
+    assert "Ansible has not loaded the callback pyrunbook_journal, so the play is ended" in told
+    assert "what was changed is not known" in told
+    assert team.files == {}
+
+
 def test_one_run_at_a_time_and_a_dead_one_is_told(team: Team) -> None:
     team.playbook.with_suffix(".meta.yml").write_text(META.replace("WINDOW", "always"))
     args = (*team.args, "-e", "version=1", "--attest", "told")

@@ -58,7 +58,9 @@ def test_a_long_name_of_the_temporary_directory_leaves_room_for_sockets(
 def test_the_whole_environment(tmp_path: Path) -> None:
     assert environment(request(mode="resume"), tmp_path / "events", tmp_path / "sockets") == {
         "ANSIBLE_AGNOSTIC_BECOME_PROMPT": "true",
-        "ANSIBLE_CALLBACKS_ENABLED": "pyrunbook.core.pyrunbook_journal",
+        "ANSIBLE_CALLBACKS_ENABLED": "pyrunbook_journal",
+        "ANSIBLE_CALLBACK_PLUGINS": str(ROOT / "ansible_collections/pyrunbook/core/plugins/callback"),
+        "ANSIBLE_COLLECTIONS_SCAN_SYS_PATH": "true",
         "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"),
         "ANSIBLE_FORKS": "100",
         "ANSIBLE_HOST_KEY_CHECKING": "true",
@@ -107,13 +109,16 @@ def test_what_the_operator_configures_stays_and_the_journal_is_enabled_beside_it
     given = environment(request(), tmp_path, tmp_path)
     assert given["ANSIBLE_CONFIG"] == str(config)
     assert (given["ANSIBLE_HOST_KEY_CHECKING"], given["ANSIBLE_FORKS"]) == ("false", "3")
-    assert given["ANSIBLE_CALLBACKS_ENABLED"] == "profile_tasks,timer,pyrunbook.core.pyrunbook_journal"
+    assert given["ANSIBLE_CALLBACKS_ENABLED"] == "profile_tasks,timer,pyrunbook_journal"
+    assert given["ANSIBLE_CALLBACK_PLUGINS"].endswith("/pyrunbook/core/plugins/callback")
+    monkeypatch.setenv("ANSIBLE_CALLBACK_PLUGINS", "/their/callbacks")
     monkeypatch.setenv("ANSIBLE_CALLBACKS_ENABLED", "pyrunbook_journal,timer")
-    assert environment(request(), tmp_path, tmp_path)["ANSIBLE_CALLBACKS_ENABLED"].startswith("timer,pyrunbook.core")
+    assert environment(request(), tmp_path, tmp_path)["ANSIBLE_CALLBACKS_ENABLED"] == "timer,pyrunbook_journal"
     monkeypatch.setenv("ANSIBLE_CALLBACKS_ENABLED", "pyrunbook.core.pyrunbook_journal,timer")
     monkeypatch.setenv("ANSIBLE_HOST_KEY_CHECKING", "True")
     given = environment(request(), tmp_path, tmp_path)
-    assert given["ANSIBLE_CALLBACKS_ENABLED"] == "pyrunbook.core.pyrunbook_journal,timer"
+    assert given["ANSIBLE_CALLBACKS_ENABLED"] == "timer,pyrunbook_journal", "each plugin once"
+    assert given["ANSIBLE_CALLBACK_PLUGINS"].endswith("/pyrunbook/core/plugins/callback:/their/callbacks")
     assert given["ANSIBLE_HOST_KEY_CHECKING"] == "True"
 
 
