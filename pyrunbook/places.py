@@ -6,6 +6,7 @@ import contextlib
 import locale
 import os
 import re
+import stat
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -101,8 +102,7 @@ def ansible_config() -> Path:
     """The ansible.cfg in force: `ANSIBLE_CONFIG` (a file or its directory), or the project's, or the shipped one."""
     chosen = os.environ.get("ANSIBLE_CONFIG")
     if not chosen:
-        own = content() / "ansible.cfg"
-        return own if own.is_file() else shipped() / "ansible.cfg"
+        return next(_configuration(content()), shipped() / "ansible.cfg")
     path = Path(_absolute(chosen))
     return path / "ansible.cfg" if path.is_dir() else path
 
@@ -115,12 +115,21 @@ def use_config_for(playbook: Path) -> None:
     """
     if os.environ.get("ANSIBLE_CONFIG"):
         return
-    here = Path.cwd()
-    trusted = [] if here.stat().st_mode & 0o002 else [here / "ansible.cfg"]  # as Ansible: not where anybody may write
-    found = [*trusted, Path(os.path.expanduser("~/.ansible.cfg")), Path("/etc/ansible/ansible.cfg")]  # noqa: PTH111
+    found: list[Path] = []
+    with contextlib.suppress(FileNotFoundError):  # the working directory is gone
+        found += _configuration(Path.cwd())
     if playbook.is_relative_to(content()):
-        found = [content() / "ansible.cfg", *found]
-    os.environ["ANSIBLE_CONFIG"] = str(next((file for file in found if file.is_file()), package() / "plain.cfg"))
+        found = [*_configuration(content()), *found]
+    home = Path(os.path.expanduser("~/.ansible.cfg"))  # noqa: PTH111
+    found += [file for file in (home, Path("/etc/ansible/ansible.cfg")) if project_file.is_file(file)]
+    os.environ["ANSIBLE_CONFIG"] = str(next(iter(found), package() / "plain.cfg"))
+
+
+def _configuration(directory: Path) -> Iterator[Path]:
+    """The ansible.cfg of a directory; as for Ansible there is none where everybody may write."""
+    file = directory / "ansible.cfg"
+    if project_file.is_file(file) and not directory.stat().st_mode & stat.S_IWOTH:
+        yield file
 
 
 def content() -> Path:
@@ -149,7 +158,7 @@ def project() -> Path | None:
     file = next(project_files(), None)
     if file is None:
         return None
-    project_file.refuse_untrusted(file)
+    project_file.refuse_untrusted(file.parent)
     return file.parent
 
 
@@ -165,7 +174,7 @@ def settle(playbook: Path) -> None:
         return
     file = next(project_file.around(playbook.resolve().parent), None)
     if file is not None and file.parent != shipped():
-        project_file.refuse_untrusted(file)
+        project_file.refuse_untrusted(file.parent)
         os.environ[ENV_CONTENT] = str(file.parent)
     else:
         os.environ[ENV_CONTENT] = str(content())
@@ -182,9 +191,11 @@ def project_files() -> Iterator[Path]:
 
 def _looks_like_a_project(directory: Path) -> bool:
     marks = (project_file.SETTINGS, "playbooks", "plays", "roles", "inventories", "ansible.cfg", "galaxy.yml")
-    if any((directory / mark).exists() for mark in marks):
-        return True
-    return project_file.project_file(directory) is not None or any(directory.glob("*.y*ml"))
+    try:
+        marked = any((directory / mark).exists() for mark in marks) or any(directory.glob("*.y*ml"))
+    except OSError:  # this user may not search it
+        return False
+    return marked or project_file.project_file(directory) is not None
 
 
 def package() -> Path:

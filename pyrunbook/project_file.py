@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import pwd
-import stat
+import shlex
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -23,7 +23,7 @@ def project_file(directory: Path) -> Path | None:
         BadInput: `pyproject.toml` names pyrunbook and is no TOML, so nobody can say.
     """
     settings = directory / SETTINGS
-    if settings.is_file():
+    if is_file(settings):
         return settings
     other = directory / PYPROJECT
     try:
@@ -46,21 +46,37 @@ def around(directory: Path) -> Iterator[Path]:
     return (file for each in (directory, *directory.parents) if (file := project_file(each)))
 
 
-def refuse_untrusted(file: Path) -> None:
-    """Refuse a project file that somebody else may have put in the way: it decides what is run.
+def is_file(path: Path) -> bool:
+    """Whether a file is there, as far as this user can see; `Path.is_file` fails below what may not be searched."""
+    try:
+        return path.is_file()
+    except OSError:
+        return False
+
+
+def refuse_untrusted(project: Path) -> None:
+    """Refuse a project that is somebody else's, as git does: its owner decides what is run.
+
+    Root's are trusted, and one's own; under sudo those of the person behind it, too.
 
     Raises:
-        BadInput: it belongs to another user than this one and root, and everybody may write to its directory.
+        BadInput: the directory, or the file that makes it a project, belongs to another user.
     """
-    owner = file.lstat().st_uid
-    if owner in (0, os.geteuid()) or not file.parent.stat().st_mode & stat.S_IWOTH:
-        return
+    trusted = {0, os.geteuid()}
+    if os.geteuid() == 0 and (behind := os.environ.get("SUDO_UID", "")).isdecimal():
+        trusted.add(int(behind))
+    file = project_file(project)
+    for path in (project, *([file] if file else [])):
+        if (owner := path.lstat().st_uid) not in trusted:
+            raise BadInput(
+                f"{path} belongs to {_name(owner)}",
+                means="It would decide which playbooks are run, so it is not trusted. Nothing was changed.",
+                next_step=f"where it is to be trusted, name it: pyrunbook --project {shlex.quote(str(project))} …",
+            )
+
+
+def _name(uid: int) -> str:
     try:
-        name = pwd.getpwuid(owner).pw_name
+        return pwd.getpwuid(uid).pw_name
     except KeyError:
-        name = f"uid {owner}"
-    raise BadInput(
-        f"{file} belongs to {name}, and everybody may write to {file.parent}",
-        means="It would decide which playbooks are run, so it is not trusted. Nothing was changed.",
-        next_step="name the project that is meant: pyrunbook --project DIRECTORY …",
-    )
+        return f"uid {uid}"

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from pyrunbook import places
+from pyrunbook import places, project_file
 from pyrunbook.errors import BadInput
 
 if TYPE_CHECKING:
@@ -59,16 +59,18 @@ def use_project_of(run: Run, command: str) -> None:
         command: what the operator types, for the error.
 
     Raises:
-        BadInput: its project is not on this machine.
+        BadInput: its project is not on this machine, or has become somebody else's.
     """
     if run.project is None or os.environ.get(places.ENV_CONTENT):
         return
-    if run.project and not Path(run.project).is_dir():
+    if run.project and not os.path.isdir(run.project):  # noqa: PTH112 - no error where it may not be looked at
         raise BadInput(
             f"run {run.id} is one of the project {run.project}, which is not here",
             means="Its runbook and its way back are of that project. Nothing was changed.",
             next_step=f"name the project, wherever it is now: pyrunbook --project DIRECTORY {command} {run.id}",
         )
+    if run.project:
+        project_file.refuse_untrusted(Path(run.project))
     os.environ[places.ENV_CONTENT] = run.project or str(places.shipped())
 
 

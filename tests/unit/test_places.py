@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 import os
+import shutil
 import stat
+import subprocess
+import sys
 from pathlib import Path
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, cast
 
 import pytest
 
 from pyrunbook import places, project_file
+from pyrunbook.cli.project import use_project_of
 from pyrunbook.errors import BadInput
+
+if TYPE_CHECKING:
+    from pyrunbook.journal import Run
 
 
 def test_a_private_directory_has_no_parent_that_is_open_to_others(tmp_path: Path) -> None:
@@ -141,43 +150,132 @@ def test_a_pyproject_that_cannot_be_read_hides_no_project(outer: Path) -> None:
     assert places.project() == outer
 
 
-def test_a_working_directory_that_is_gone_has_no_project(outer: Path) -> None:
+def test_a_working_directory_that_is_gone_has_no_project(outer: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (outer / "inner/deep/below").rmdir()
     assert places.project() is None
+    monkeypatch.delenv("ANSIBLE_CONFIG", raising=False)
+    monkeypatch.setenv("HOME", "/nowhere")
+    places.use_config_for(outer / "site.yml")
+    assert Path(os.environ.pop("ANSIBLE_CONFIG")).is_absolute()
 
 
-def test_a_project_file_that_somebody_may_have_put_in_the_way_is_refused(
-    outer: Path, monkeypatch: pytest.MonkeyPatch
+LOOK = """
+import os
+from pathlib import Path
+from pyrunbook import places, project_file
+above = Path(os.environ["ABOVE"])
+assert project_file.project_file(above / "closed") is None
+assert not places._looks_like_a_project(above / "closed")
+os.environ["HOME"] = str(above / "closed")
+places.use_config_for(above / "site.yml")
+print(places.project())
+"""
+
+
+@pytest.mark.skipif(os.geteuid() == 0 and not shutil.which("setpriv"), reason="root may look anywhere; needs setpriv")
+def test_what_may_not_be_looked_into_has_no_project(outer: Path) -> None:
+    """A directory above which this user may not search, as another's home is."""
+    closed = outer / "closed"
+    (closed / "below").mkdir(parents=True)
+    (closed / ".pyrunbook.yml").touch()
+    here = os.open(closed / "below", os.O_RDONLY)
+    closed.chmod(0o000)
+    bare = ["setpriv", "--bounding-set=-dac_override,-dac_read_search"] if os.geteuid() == 0 else []
+    env = {name: value for name, value in os.environ.items() if not name.startswith(("PYRUNBOOK_", "ANSIBLE_"))}
+    done = subprocess.run(
+        [*bare, sys.executable, "-c", LOOK],
+        env=env | {"ABOVE": str(outer)}, preexec_fn=lambda: os.fchdir(here), capture_output=True, text=True,
+    )  # fmt: skip
+    os.close(here)
+    closed.chmod(0o700)
+    assert (done.returncode, done.stdout) == (0, f"{outer}\n"), done.stderr
+
+
+STRANGER = 12345
+
+
+@pytest.fixture
+def owners(monkeypatch: pytest.MonkeyPatch) -> dict[Path, int]:
+    """Who owns what, for `lstat`: all else belongs to whoever owns it."""
+    theirs: dict[Path, int] = {}
+    lstat = Path.lstat
+
+    def told(path: Path) -> os.stat_result:
+        found = lstat(path)
+        return os.stat_result([*found[:4], theirs.get(path, found.st_uid), *found[5:]])
+
+    monkeypatch.setattr(Path, "lstat", told)
+    return theirs
+
+
+@pytest.mark.parametrize("what", ["pyproject.toml", "."])
+def test_somebody_elses_project_is_refused(
+    outer: Path, owners: dict[Path, int], monkeypatch: pytest.MonkeyPatch, what: str
 ) -> None:
     """As `/tmp/.pyrunbook.yml` of another user would be found by everybody who works below /tmp."""
-    file = outer / "inner" / "pyproject.toml"
-    file.parent.chmod(0o1777)
-    assert places.project() == file.parent, "it is this user's own"
-    monkeypatch.setattr(os, "geteuid", lambda: file.stat().st_uid + 1)
-    if file.stat().st_uid == 0:  # root's own are anybody's to trust
-        os.chown(file, 12345, -1)
-    with pytest.raises(BadInput) as error:
+    inner = outer / "inner"
+    inner.chmod(0o755)
+    owners[inner / what] = 0
+    assert places.project() == inner, "root's are anybody's to trust"
+    owners[inner / what] = STRANGER
+    for find in (places.project, lambda: places.settle(inner / "playbook.yml")):
+        with pytest.raises(BadInput) as error:
+            find()
+        assert error.value.seen == f"{inner / what} belongs to uid {STRANGER}"
+        assert f"pyrunbook --project {inner}" in error.value.next_step
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    monkeypatch.setenv("SUDO_UID", str(STRANGER))
+    assert places.project() == inner, "who works by sudo is the same person"
+    monkeypatch.setattr(os, "geteuid", lambda: STRANGER + 1)
+    with pytest.raises(BadInput):  # anybody can set a variable
         places.project()
-    assert str(file) in error.value.seen and f"everybody may write to {file.parent}" in error.value.seen
-    assert "--project DIRECTORY" in error.value.next_step
-    with pytest.raises(BadInput):
-        places.settle(file.parent / "playbook.yml")
-    file.parent.chmod(0o755)
-    assert places.project() == file.parent, "nobody but its owner can have put it there"
-    file.parent.chmod(0o1777)
-    monkeypatch.setenv("PYRUNBOOK_CONTENT", str(file.parent))
-    assert places.project() == file.parent, "whoever names it trusts it"
+    monkeypatch.setenv("PYRUNBOOK_CONTENT", str(inner))
+    assert places.project() == inner, "whoever names it trusts it"
 
 
-def test_a_link_is_as_trusted_as_whoever_made_it(outer: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_link_is_as_trusted_as_whoever_made_it(outer: Path, owners: dict[Path, int]) -> None:
     link = outer / "inner" / ".pyrunbook.yml"
     link.symlink_to(outer / ".pyrunbook.yml")
-    link.parent.chmod(0o1777)
-    project_file.refuse_untrusted(link)
-    if os.geteuid() == 0:
-        os.chown(link, 12345, -1, follow_symlinks=False)
-        with pytest.raises(BadInput):
-            places.project()
+    project_file.refuse_untrusted(link.parent)
+    owners[link] = STRANGER
+    with pytest.raises(BadInput):
+        places.project()
+
+
+def test_a_run_is_not_brought_to_an_end_by_a_project_that_has_become_somebody_elses(
+    outer: Path, owners: dict[Path, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = cast("Run", SimpleNamespace(id="0000beef", project=str(outer)))
+    monkeypatch.setenv("PYRUNBOOK_CONTENT", "")
+    use_project_of(run, "recover")
+    assert os.environ["PYRUNBOOK_CONTENT"] == str(outer)
+    monkeypatch.setenv("PYRUNBOOK_CONTENT", "")
+    owners[outer] = STRANGER
+    with pytest.raises(BadInput, match=f"belongs to uid {STRANGER}"):
+        use_project_of(run, "recover")
+    assert not os.environ["PYRUNBOOK_CONTENT"]
+    (outer / ".pyrunbook.yml").unlink()  # one that was named when the run began need not have that file
+    with pytest.raises(BadInput, match=f"belongs to uid {STRANGER}"):
+        use_project_of(run, "recover")
+
+
+def test_no_configuration_is_taken_from_where_everybody_may_write(outer: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("ANSIBLE_CONFIG", raising=False)
+    monkeypatch.setenv("HOME", str(outer.parent))
+    inner = outer / "inner"
+    own = inner / "ansible.cfg"
+    own.touch()
+
+    def used() -> Path:
+        os.environ.pop("ANSIBLE_CONFIG", None)
+        places.use_config_for(inner / "site.yml")
+        return Path(os.environ.pop("ANSIBLE_CONFIG"))
+
+    assert used() == places.ansible_config() == own
+    inner.chmod(0o1777)
+    assert own not in (used(), places.ansible_config())
+    monkeypatch.chdir(inner)
+    assert used() != own
 
 
 def test_a_direct_play_is_of_the_project_of_its_playbook(outer: Path, monkeypatch: pytest.MonkeyPatch) -> None:
