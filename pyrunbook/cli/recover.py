@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-from contextlib import suppress
 
 import click
 
 from pyrunbook import catalog
 from pyrunbook.cli import options
 from pyrunbook.cli.project import use_project_of
+from pyrunbook.cli.run import asked
 from pyrunbook.errors import BadInput
 
 
@@ -20,6 +20,9 @@ from pyrunbook.errors import BadInput
 @click.option("--force", is_flag=True, help="You made sure that a run of another machine is dead.")
 @click.option("--list", "only_list", is_flag=True, help="Only list the unfinished runs.")
 @click.option("-i", "--inventory", multiple=True, help="In place of the inventory that the run recorded.")
+@click.option(
+    "-e", "--extra-vars", multiple=True, metavar="KEY=VALUE", help="Inputs of a rollback playbook; also @file."
+)
 @options.json_option
 @options.verbosity_option
 @click.pass_context
@@ -30,6 +33,7 @@ def recover(
     force: bool,
     only_list: bool,
     inventory: tuple[str, ...],
+    extra_vars: tuple[str, ...],
     as_json: bool,
     verbosity: int,
 ) -> None:
@@ -39,6 +43,9 @@ def recover(
     that ended as not cleaned up is cleaned up: name it. Without RUN it takes the latest unfinished one; when there is
     none, it says so, names a run that can still be cleaned up, and succeeds. Exits 0 when the service is in a known,
     served state, 5 when it is not, and 8 when something is still left of what was there before.
+
+    The rollback playbook of a plain one gets the inputs that the run recorded; those that were secret are asked for,
+    where the playbook asks (vars_prompt), or given with -e.
     """
     from pyrunbook.execution import display, recovery
 
@@ -71,12 +78,19 @@ def recover(
     recovery.refuse_alive(chosen, force=force)
     use_project_of(chosen, "recover")
     sources = options.inventory_sources(inventory) if inventory else ()
-    title = chosen.runbook
-    with suppress(*([BadInput] if chosen.plain else [])):  # it may be gone
-        title = str(catalog.load().get(chosen.runbook).metadata.title)
+    given = options.extra_variables(extra_vars)
+    if given and not chosen.plain:
+        raise BadInput(
+            f"run {chosen.id} of {chosen.runbook} is recovered with the inputs that it began with",
+            next_step=f"pyrunbook recover {chosen.id}",
+        )
+    runbook = recovery.runbook_of(chosen)
+    inputs, told = {**recovery.recorded_inputs(chosen), **given}, {}
+    if runbook and chosen.plain and runbook.undone_by:
+        told = asked(catalog.load().get(runbook.undone_by), inputs)
     shown = display.choose(
         as_json=as_json,
-        title=f"Recovery of {title}",
+        title=f"Recovery of {runbook.metadata.title if runbook else chosen.runbook}",
         inventory=options.inventory_name(sources or tuple(chosen.inventory.split(", "))),
     )
     with shown:
@@ -86,5 +100,7 @@ def recover(
             way="resume" if way == "resume" else "rollback" if way == "rollback" else None,
             verbosity=verbosity,
             inventory=sources,
+            inputs=inputs,
+            told=told,
         )
     ctx.exit(int(result.exit_code))

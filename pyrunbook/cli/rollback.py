@@ -15,7 +15,7 @@ from pyrunbook import catalog, places
 from pyrunbook.catalog.metadata import ROLLBACK
 from pyrunbook.cli import options
 from pyrunbook.cli.project import use_project_of
-from pyrunbook.cli.run import start
+from pyrunbook.cli.run import asked, start
 from pyrunbook.errors import BadInput
 from pyrunbook.redaction import MASK
 from pyrunbook.rollout import plan as plans
@@ -96,16 +96,19 @@ def rollback(
     runbook = catalog.load().get(undo.runbook)
     if runbook.plain:
         places.use_config_for(runbook.path)
+    inputs = {**undo.inputs, **options.extra_variables(extra_vars), **dict.fromkeys(runbook.needed[:1], undo.id)}
+    told = asked(runbook, inputs)
     code = start(
         runbook,
         undo.inventory,
         as_json=as_json,
         mode="rollback",
         limit=limit or undo.services,
-        extra_vars={**undo.inputs, **options.extra_variables(extra_vars), **dict.fromkeys(runbook.needed[:1], undo.id)},
+        extra_vars=inputs,
         check=check,
         diff=diff,
         verbosity=verbosity,
+        told=told,
     )
     ctx.exit(code)
 

@@ -126,7 +126,9 @@ def operate(name: str, inputs: Mapping[str, Any] | None = None, **given: Any) ->
     attested = _attested(runbook, given)
     if attested or not runbook.plain:
         extra[run_contract.INPUT_ATTESTED] = attested
-    told = _asked(runbook, extra)
+    told = asked(runbook, extra)
+    if runbook.plain and runbook.undone_by and not given["check"]:  # at its time nobody may be there to answer
+        told = asked(catalog.load().get(runbook.undone_by), extra) | told
     if given["wait"]:
         _wait(runbook, sources, given, extra)
 
@@ -183,7 +185,7 @@ def _attested(runbook: catalog.Runbook, given: dict[str, Any]) -> list[str]:
     return attested
 
 
-def _asked(runbook: catalog.Runbook, extra: dict[str, Any]) -> dict[str, str]:
+def asked(runbook: catalog.Runbook, extra: dict[str, Any]) -> dict[str, str]:
     """Ask what the plays would ask (`vars_prompt`), before anything begins.
 
     An answer becomes an input, in `extra`. A private answer is typed into the play's own prompt and recorded nowhere.

@@ -55,7 +55,7 @@ def unlock(
             return
         names = ",".join(part.service for part in found.services)
         click.echo(f"{names}: run {found.id} of {found.runbook} by {found.operator}, unfinished", err=as_json)
-    if plain and not inventory:
+    if plain and not inventory and not holder:
         return
     sources, inputs = options.inventory_sources(inventory), {"unlock_holder": holder}
     runbook = catalog.load().get(UNLOCK)

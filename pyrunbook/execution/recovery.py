@@ -7,7 +7,7 @@ import fcntl
 import json
 import os
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
@@ -30,6 +30,7 @@ from pyrunbook.execution.run import (
 )
 from pyrunbook.execution.signals import Listener, Signals
 from pyrunbook.journal import Journal, JournalError, Outcome, Run
+from pyrunbook.project.problem import InvalidFile
 from pyrunbook.redaction import MASK
 from pyrunbook.run_contract import INPUT_WINDOW_OVERRIDE
 
@@ -85,6 +86,23 @@ def way_for(run: Run) -> Way:
     return "resume" if begun and all(verified(service) for service in begun) else "rollback"
 
 
+def runbook_of(run: Run) -> catalog.Runbook | None:
+    """The runbook of a run; `None` where a plain playbook is gone: what is gone puts nothing back, and has an end.
+
+    Raises:
+        InvalidFile: it cannot be read; mended, it may say what puts the run back.
+        BadInput: there is none any more, of a run that is not a plain playbook's.
+    """
+    try:
+        return catalog.load().get(run.runbook)
+    except InvalidFile as error:
+        raise InvalidFile(list(error.problems), next_step=f"mend it, then: pyrunbook recover {run.id}") from error
+    except BadInput:
+        if not run.plain:
+            raise
+        return None
+
+
 def to_clean_up(wanted: str = "") -> Run | None:
     """The run whose id begins so, if it ended `not_cleaned_up`; without `wanted` the newest that can still clean up.
 
@@ -121,7 +139,14 @@ def _changed_since(run: Run, journal: Journal) -> list[tuple[str, Run]]:
 
 
 def recover(
-    run: Run, on_event: Listener, *, way: Way | None = None, verbosity: int = 0, inventory: tuple[str, ...] = ()
+    run: Run,
+    on_event: Listener,
+    *,
+    way: Way | None = None,
+    verbosity: int = 0,
+    inventory: tuple[str, ...] = (),
+    inputs: Mapping[str, Any] | None = None,
+    told: Mapping[str, str] | None = None,
 ) -> Result:
     """Bring one run to an end.
 
@@ -131,6 +156,8 @@ def recover(
         way: forward or back; `way_for` decides when `None`.
         verbosity: number of `-v`.
         inventory: sources in place of those that the run recorded.
+        inputs: in place of those that it recorded.
+        told: as of `Request`.
 
     Returns:
         How it ended. A run that was put back is what was asked for, so its exit code is that of a success. One that
@@ -143,12 +170,21 @@ def recover(
     """
     password_prompts.answers()
     with _alone():
-        return _recover(run, on_event, way or way_for(run), verbosity, inventory, forward=way is None)
+        request = Request(
+            playbook=Path(run.runbook),
+            inventory=inventory or tuple(run.inventory.split(", ")),
+            run_id=run.id,
+            limit=",".join(open_services(run)),
+            extra_vars=dict(recorded_inputs(run) if inputs is None else inputs),
+            verbosity=verbosity,
+            undone_by="",
+            plain=run.runbook if run.plain else "",
+            told=dict(told or {}),
+        )
+        return _recover(run, request, on_event, way or way_for(run), forward=way is None)
 
 
-def _recover(
-    run: Run, on_event: Listener, way: Way, verbosity: int, inventory: tuple[str, ...], *, forward: bool
-) -> Result:
+def _recover(run: Run, request: Request, on_event: Listener, way: Way, *, forward: bool) -> Result:
     resumes = way == "resume" and bool(open_services(run))
     if resumes and MASK in json.dumps(run.inputs):
         raise Refused(
@@ -161,24 +197,11 @@ def _recover(
             next_step=f"pyrunbook recover {run.id} --rollback",
         )
     leftover_processes.end(run.id)
-    known = catalog.load()
-    playbook, undone_by = Path(run.runbook), ""
-    with contextlib.suppress(*([BadInput] if run.plain else [])):  # what is gone puts nothing back, and has an end
-        runbook = known.get(run.runbook)
-        playbook, undone_by = runbook.path, runbook.undone_by
+    request = replace(request, mode="resume" if resumes else "recover")
+    if runbook := runbook_of(run):
+        request = replace(request, playbook=runbook.path, undone_by=runbook.undone_by)
     if run.plain:
-        places.use_config_for(playbook)
-    request = Request(
-        playbook=playbook,
-        inventory=inventory or tuple(run.inventory.split(", ")),
-        run_id=run.id,
-        mode="resume" if resumes else "recover",
-        limit=",".join(open_services(run)),
-        extra_vars=_inputs(run),
-        verbosity=verbosity,
-        undone_by=undone_by,
-        plain=run.runbook if run.plain else "",
-    )
+        places.use_config_for(request.playbook)
     if open_services(run) and not run.plain:
         _check_inventory(run, request)
     tell = Telling(request, on_event)
@@ -230,8 +253,8 @@ def _cause(run: Run) -> str:
     return run.cause or next(iter(failed), "the run died before its end")
 
 
-def _inputs(run: Run) -> dict[str, Any]:
-    """The inputs to resume a run with; one that only has to clean up does not wait for its window."""
+def recorded_inputs(run: Run) -> dict[str, Any]:
+    """The inputs to recover a run with; one that only has to clean up does not wait for its window."""
     if run.plain:  # those that were secret are not recorded
         return {name: value for name, value in run.inputs.items() if MASK not in json.dumps(value)}
     if way_for(run) != "resume" or INPUT_WINDOW_OVERRIDE in run.inputs:

@@ -419,6 +419,69 @@ def test_what_was_ended_in_the_middle_is_put_back(undoable: Team, process: str) 
     put_back(undoable, run)
 
 
+def died_in_the_middle(team: Team, *more: str) -> str:
+    with started(team, *team.args, "-e", "version=1", "-e", "seconds=60", "--yes", *more) as cli:
+        run: str = until_step(cli, "wait_for_the_others")["run"]
+        cli.send_signal(signal.SIGKILL)
+        cli.communicate()
+    return run
+
+
+def test_a_mistake_in_the_metadata_does_not_lose_the_way_back(undoable: Team) -> None:
+    run = died_in_the_middle(undoable)
+    meta = undoable.playbook.with_suffix(".meta.yml")
+    right = meta.read_text()
+    undo = undoable.playbook.with_name("undo.yml")
+    for mistake in ("ownr:", "undo.yml"):
+        if mistake == "ownr:":
+            meta.write_text(right.replace("owner:", mistake))
+        else:
+            undo.rename(undo.with_suffix(".away"))
+        done = undoable.run("recover")
+        assert done.returncode == 2, done.stdout + done.stderr
+        assert "site.meta.yml:" in done.stderr
+        assert f"mend it, then: pyrunbook recover {run}" in done.stderr
+        assert undoable.files["w1"] == "1"
+    meta.write_text(right)
+    undo.with_suffix(".away").rename(undo)
+    assert undoable.run("recover").returncode == 0
+    put_back(undoable, run)
+
+
+def test_what_the_way_back_asks_is_answered_before_anything_begins(undoable: Team) -> None:
+    asks = "  gather_facts: false\n  vars_prompt:\n    - {name: old_password, prompt: The old password}\n"
+    undoable.playbook.with_name("undo.yml").write_text(UNDO.replace("  gather_facts: false\n", asks))
+    told = undoable.play("--attest", "told", code=2)
+    assert "undo.yml asks for old_password" in told
+    assert runs(undoable) == []
+    undoable.play("--attest", "told", "--check")
+    run = died_in_the_middle(undoable, "-e", f"old_password={SECRET}")
+    done = undoable.run("recover")  # the journal does not keep it
+    assert done.returncode == 2, done.stdout + done.stderr
+    assert "asks for old_password" in done.stderr
+    assert undoable.run("recover", "-e", f"old_password={SECRET}").returncode == 0
+    put_back(undoable, run)
+    undoable.play("--attest", "told", "-e", f"old_password={SECRET}")
+    done = undoable.run("rollback", "--yes")
+    assert done.returncode == 2, done.stdout + done.stderr
+    assert "asks for old_password" in done.stderr
+    assert undoable.run("rollback", "--yes", "-e", f"old_password={SECRET}").returncode == 0
+    put_back(undoable)
+
+
+def test_a_lock_of_a_service_is_broken_while_a_plain_run_is_unfinished(team: Team, sandbox: Sandbox) -> None:
+    died_in_the_middle(team)  # both have the same journal
+    lock = sandbox.directory / "state/lock.json"
+    lock.parent.mkdir(exist_ok=True)
+    holder = {"holder": "deadbeef", "operator": "bob", "machine": "elsewhere", "since": "2026-11-01T00:00:00Z"}
+    lock.write_text(json.dumps(holder))
+    assert "unfinished" in team.ask("unlock")
+    assert lock.exists()
+    done = sandbox.run("unlock", "--break", "deadbeef", "--force")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert not lock.exists()
+
+
 def test_a_dead_run_can_be_given_up(team: Team) -> None:
     with started(team, *team.args, "-e", "version=1", "-e", "seconds=60") as cli:
         run = until_step(cli, "wait_for_the_others")["run"]

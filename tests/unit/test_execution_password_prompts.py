@@ -146,10 +146,10 @@ def test_what_a_play_would_ask_is_asked_before_and_a_secret_is_no_input(
 
     monkeypatch.setattr(command.click, "prompt", answered)
     extra: dict[str, Any] = {}
-    assert command._asked(runbook, extra) == {r"pin(?: \[.*\])?:\s*$": "pin True"}
+    assert command.asked(runbook, extra) == {r"pin(?: \[.*\])?:\s*$": "pin True"}
     assert extra == {"ticket": "Ticket False"}
     monkeypatch.setattr(sys.stdin, "isatty", lambda: False)
-    assert command._asked(runbook, {"ticket": 1, "pin": 2}) == {}
+    assert command.asked(runbook, {"ticket": 1, "pin": 2}) == {}
     with pytest.raises(BadInput, match="asks for pin") as refused:
-        command._asked(runbook, {"ticket": 1})
+        command.asked(runbook, {"ticket": 1})
     assert refused.value.next_step.startswith("-e pin=")
