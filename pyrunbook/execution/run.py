@@ -231,7 +231,7 @@ def end_plain(request: Request, run: Run, reason: Outcome, why: str, signals: Si
             if part.changed and not part.outcome and not part.what_changed:
                 journal.record_changed(run.id, part.service, changed=False)
         run = journal.get(run.id)
-    if not run.changed or run.check_mode:
+    if not run.changed:
         reason = Outcome.FAILED if reason is Outcome.ROLLED_BACK else reason
         _end(run.id, reason, why)
         return _of(_recorded(run.id) or run)
@@ -240,7 +240,7 @@ def end_plain(request: Request, run: Run, reason: Outcome, why: str, signals: Si
             if part.outcome is None and not part.changed:
                 journal.conclude(run.id, part.service, Outcome.FAILED, why)
         run = journal.get(run.id)
-    if request.undone_by:
+    if request.undone_by and not run.check_mode:  # whose inputs may have been meant for a dry run only
         return put_back(request, run, reason, why, signals, on_event)
     _end(run.id, Outcome.LEFT_CHANGED, why)
     return _of(_recorded(run.id) or run)

@@ -40,7 +40,7 @@ def undo(run: Run, ended_by: str = "", undone_by: str = "") -> tuple[str, str | 
         return "What was there before is not in place. Bring it back:", f"pyrunbook recover {run.id} --rollback"
     if run.outcome is None:
         return "The run was not brought to an end; it is still running, or died:", f"pyrunbook recover {run.id}"
-    if run.check_mode:
+    if run.check_mode and not run.changed:
         return "It was a dry run; there is nothing to undo.", None
     if run.outcome is Outcome.NOT_CONTAINED:
         return "The service was not seen in secure mode. Do what the step says, then:", f"pyrunbook run {run.runbook}"
@@ -75,7 +75,8 @@ def _page(run: Run, ended_by: str, undone_by: str) -> Iterator[str]:
     if run.ended:
         yield f"- Ended: {_instant(run.ended)}, after {_seconds(run.seconds)}"
     mode = f"{run.mode}, attempt {run.attempt}" if run.attempt > 1 else run.mode
-    yield f"- Mode: {mode}{', dry run: nothing was changed' if run.check_mode else ''}"
+    dry = "dry run, with tasks that change something" if run.changed else "dry run: nothing was changed"
+    yield f"- Mode: {mode}{f', {dry}' if run.check_mode else ''}"
     if run.rollback_of:
         yield f"- Puts back what was there before: {_inline(run.rollback_of)}"
     yield f"- Inventory: {_inline(run.inventory)}"

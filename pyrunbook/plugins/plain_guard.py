@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
+from ansible.errors import AnsibleError
+from ansible.playbook import Playbook
 from ansible.template import Templar
 
 from pyrunbook import catalog
-from pyrunbook.plugins import guards
+from pyrunbook.errors import BadInput
+from pyrunbook.plugins import guards, selection
 from pyrunbook.run_contract import INPUT_ATTESTED, INPUT_WINDOW, INPUT_WINDOW_OVERRIDE
 
 
@@ -41,11 +45,14 @@ def allow(runbook_id: str, plays: list[Any], variables: Any, *, check_mode: bool
 
     Raises:
         Refused: a window is closed, or something is not attested.
-        BadInput: a window or an input is wrong.
+        BadInput: a window or an input is wrong, or its way back cannot be gone by itself.
     """
-    runbook = catalog.load().get(runbook_id)
+    known = catalog.load()
+    runbook = known.get(runbook_id)
     if not runbook.described:
         return {}
+    if runbook.undone_by and known.get(runbook.undone_by).plain:
+        _refuse_questions(known.playbook(runbook.undone_by), plays, variables)
     given = variables.extra_vars
     attested = guards.attestations(runbook, list(given.get(INPUT_ATTESTED) or []), required=not check_mode)
     override = str(given.get(INPUT_WINDOW_OVERRIDE) or "")
@@ -60,3 +67,18 @@ def allow(runbook_id: str, plays: list[Any], variables: Any, *, check_mode: bool
                 schedule = runbook.schedule(said, spec=given.get(INPUT_WINDOW))
                 found[host.name] = Allowed(guards.decide_window(schedule, override), override or None, attested)
     return found
+
+
+def _refuse_questions(undo: Path, plays: list[Any], variables: Any) -> None:
+    """Refuse a rollback playbook that waits for a key: it is played when something has failed, and nobody is there.
+
+    Raises:
+        BadInput: it does, or Ansible cannot read it.
+    """
+    try:
+        found = Playbook.load(str(undo), variable_manager=variables, loader=plays[0].get_loader()).get_plays()
+        problem = next(filter(None, map(selection.question, found)), "")
+    except AnsibleError as error:
+        problem = str(error)
+    if problem:
+        raise BadInput(f"What puts back (undone_by) does not go by itself, {undo}: {problem}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from pyrunbook.plugins.step_progress import first_line
@@ -19,6 +20,12 @@ HARMLESS = ON_CONTROLLER | {
     "stat", "wait_for", "wait_for_connection",
 }  # fmt: skip
 """Those that change nothing on a host. What any other one did before it was ended is not known."""
+
+_NOT_CONNECTED = re.compile(
+    r"ssh: connect to host|Could not resolve hostname|Permission denied \(|Host key verification failed"
+    r"|Failed to create temporary directory|Failed to establish a new connection"
+)
+"""What Ansible says of a host that it did not reach; of any other one that is lost, a task may have begun."""
 
 
 class PlainHosts:
@@ -42,18 +49,18 @@ class PlainHosts:
         self._touched.add(host)
         return True
 
-    def take(self, host: str, task: Any, result: dict[str, Any], outcome: str) -> bool:
-        """Take in the result of a task: whether it changed something, or may have.
+    def take(self, host: str, task: Any, result: dict[str, Any], outcome: str, *, check_mode: bool) -> bool:
+        """Take in the result of a task: whether it changed something, or may have; not where it only checks.
 
         Ansible is believed where a module says itself that it changed nothing, also when it failed. A module that
         broke, went on in the background or lost its machine says nothing.
         """
         unsaid = any(name in result for name in ("module_stdout", "module_stderr", "exception"))
         background = bool(task.async_val) and task.poll == 0
-        lost = outcome == "unreachable" and host in self._reached
+        lost = outcome == "unreachable" and (host in self._reached or not _never_connected(result))
         unknown = (outcome == "failed" and unsaid) or background or lost
         changed = outcome != "skipped" and may_change(task) and bool(result.get("changed") or unknown)
-        changed &= host in self._touched  # none is in check mode
+        changed &= host in self._touched and not check_mode
         if changed:
             self.changed.add(host)
         if outcome not in ("unreachable", "skipped") and _name(task) not in ON_CONTROLLER:
@@ -67,7 +74,12 @@ class PlainHosts:
 
 def may_change(task: Any) -> bool:
     """Whether a task may change something on its host; `changed_when: false` says that it does not."""
-    return not task.check_mode and task.changed_when != [False] and _name(task) not in HARMLESS
+    return task.changed_when != [False] and _name(task) not in HARMLESS
+
+
+def _never_connected(result: dict[str, Any]) -> bool:
+    items = [item for item in result.get("results") or [] if isinstance(item, dict)]
+    return all(_NOT_CONNECTED.search(str(each.get("msg"))) for each in items or [result])
 
 
 def _name(task: Any) -> str:

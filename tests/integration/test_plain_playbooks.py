@@ -555,3 +555,103 @@ def test_the_guide_of_the_rungs_typed(tmp_path: Path) -> None:
     assert typed == 11
     assert (here / "web1.motd").read_text() == "welcome"
     assert len((here / "motd.meta.yml").read_text().splitlines()) <= 15
+
+
+ONE = """
+- hosts: web
+  gather_facts: false
+  tasks:
+    - name: Append
+      shell: "echo x >> {{ directory }}/{{ inventory_hostname }}; exit {{ append_exit | default(0) }}"
+      ignore_errors: true
+EXTRA
+    - name: Fail if asked
+      fail: {msg: asked}
+      when: broken is defined
+"""
+
+
+def test_what_an_ignored_failure_changed_is_told(team: Team) -> None:
+    team.playbook.write_text(ONE.replace("EXTRA", ""))
+    told = team.play("--limit", "w1", "-e", "append_exit=1", "-e", "broken=1", code=5)
+    assert "failed, and ignored: " in told
+    assert "Changed: w1: Append (perhaps)" in told
+    assert team.files == {"w1": "x\n"}
+
+
+LOSE = """
+from pathlib import Path
+from ansible.errors import AnsibleConnectionFailure
+from ansible.plugins.action import ActionBase
+class ActionModule(ActionBase):
+    def run(self, tmp=None, task_vars=None):
+        if self._task.args["first"]:
+            Path(self._task.args["file"]).write_text("x")
+        raise AnsibleConnectionFailure(self._task.args["said"])
+"""
+
+
+@pytest.mark.parametrize(
+    ("first", "said", "code"),
+    [
+        (True, "Failed to connect to the host via ssh: Shared connection to w1 closed.", 5),
+        (False, "Failed to connect to the host via ssh: ssh: connect to host w1 port 22: Connection refused", 2),
+    ],
+)
+def test_a_connection_lost_in_the_first_task_is_no_host_that_was_never_reached(
+    team: Team, first: bool, said: str, code: int
+) -> None:
+    plugins = team.playbook.parent / "action_plugins"
+    plugins.mkdir()
+    (plugins / "lose.py").write_text(LOSE)
+    arguments = json.dumps({"first": first, "said": said, "file": "{{ directory }}/w1"})
+    team.playbook.write_text(
+        f"- hosts: w1\n  gather_facts: false\n  tasks:\n    - name: Lose it\n      lose: {arguments}\n"
+    )
+    told = team.play(code=code)
+    assert team.files == ({"w1": "x"} if first else {})
+    assert ("Changed: w1: Lose it (perhaps)" in told) == first
+
+
+def test_the_check_mode_of_a_task_is_what_its_template_says(team: Team) -> None:
+    team.playbook.write_text(ONE.replace("EXTRA", '      check_mode: "{{ dry }}"'))
+    assert "Changed: w1: Append" in team.play("--limit", "w1", "-e", "dry=false", "-e", "broken=1", code=5)
+    assert team.files == {"w1": "x\n"}
+    told = team.play("--limit", "w1", "-e", "dry=true", "-e", "broken=1", code=4)
+    assert "before anything was changed" in told
+    assert team.files == {"w1": "x\n"}
+
+
+def test_what_a_dry_run_changed_all_the_same_is_told(team: Team) -> None:
+    team.playbook.write_text(ONE.replace("EXTRA", "      check_mode: false"))
+    assert "w1: changed in a dry run" in team.play("--check", "--limit", "w1")
+    assert team.files == {"w1": "x\n"}
+    assert [part["changed"] for part in report(team)["services"]] == [True]
+    assert "dry run, with tasks that change something" in team.ask("report")
+    assert "Changed: w1: Append" in team.play("--check", "--limit", "w1", "-e", "broken=1", code=5)
+
+
+PAUSE = "    - name: Ask\n      pause: {prompt: really}\n"
+
+
+def test_a_way_back_that_waits_for_a_key_is_refused_before_the_run(undoable: Team) -> None:
+    undoable.playbook.with_name("undo.yml").write_text(UNDO + PAUSE)
+    told = undoable.play("--attest", "told", "-e", "broken=w2", code=2)
+    assert "waits for a key (pause)" in told
+    assert (undoable.files["w1"], undoable.files["w2"]) == ("0", "0")
+
+
+def test_a_way_back_that_is_refused_leaves_the_run_as_it_was(undoable: Team) -> None:
+    """A pause that got into it while the run was going on."""
+    undo = undoable.playbook.with_name("undo.yml")
+    with started(undoable, *undoable.args, "-e", "version=1", "-e", "seconds=60", "--attest", "told") as cli:
+        run = until_step(cli, "wait_for_the_others")["run"]
+        time.sleep(0.2)
+        undo.write_text(UNDO + PAUSE)
+        kill_ansible(run)
+        cli.communicate()
+    assert (cli.returncode, report(undoable, run)["outcome"]) == (5, "rollback_failed")
+    assert undoable.files["w1"] == "1"
+    undo.write_text(UNDO)
+    assert undoable.run("recover").returncode == 0
+    put_back(undoable, run)

@@ -303,9 +303,16 @@ class CallbackModule(CallbackBase):
                 self._emit(Window, service=host, decision=allowed.window, override=allowed.override)
 
     def _refuse(self, problem: str, services: list[str], code: ExitCode = ExitCode.BAD_INPUT) -> None:
-        """End the play before its first task, and record why."""
+        """End the play before its first task, and record why.
+
+        The run that it was to bring to an end is as it was before.
+        """
         from pyrunbook.journal import Outcome
 
+        if os.environ.get(ENV_MODE) in ("resume", "recover"):
+            self._emit(PlayRefused, bad_input=code is ExitCode.BAD_INPUT, error=problem)
+            self._display.error(problem)
+            sys.exit(int(code))
         for service in services:
             self.journal.add_service(self.run_id, service, "unknown")
             self.journal.conclude(self.run_id, service, Outcome.REFUSED, problem)
@@ -439,8 +446,21 @@ class CallbackModule(CallbackBase):
         if self.journal is None or task.action in selection.VALIDATION:
             return
         self._enter(host.name, task)
-        if self.plain and self.plain_hosts.touches(host.name, task, check_mode=bool(_cli_option("check"))):
+        if self.plain and self.plain_hosts.touches(host.name, task, check_mode=self._checks(host.name, task)):
             self.journal.record_changed(self.run_id, host.name, True)
+
+    def _checks(self, host: str, task: Any) -> bool:
+        """Whether a task only says what it would do on a host: in a dry run one with `check_mode: false` does it."""
+        if not isinstance(task.check_mode, str):
+            return bool(task.check_mode)
+        try:
+            from ansible.module_utils.parsing.convert_bool import boolean
+            from ansible.template import Templar
+
+            templar = Templar(loader=self.play.get_loader(), variables=self._variables(host, task))
+            return bool(boolean(templar.template(task.check_mode)))
+        except Exception:  # of the loop's item, as an example: it may change something
+            return False
 
     def _enter(self, host: str, task: Any) -> StepProgress | None:
         if not self.plain and host not in self.begun:  # of another play of the playbook, which names no runbook
@@ -554,7 +574,11 @@ class CallbackModule(CallbackBase):
         step = self._enter(host, task)
         if facts := data.get("ansible_facts"):
             self._hide(facts)
-        changed = self.plain and self.plain_hosts.take(host, task, data, "failed" if ignored else outcome)
+        changed = self.plain and self.plain_hosts.take(
+            host, task, data, "failed" if ignored else outcome, check_mode=self._checks(host, task)
+        )
+        if changed and _cli_option("check"):
+            self._emit(Note, text=f"{host}: changed in a dry run, by a task with check_mode: false")
         if step is None:
             return
         if data.get("finding"):  # the play goes on
@@ -565,8 +589,9 @@ class CallbackModule(CallbackBase):
         step.bad_input |= bool(data.get("bad_input")) or (error is not None and task.action in selection.VALIDATION)
         detail = "" if outcome == "skipped" else str(data.get("detail") or "")
         if self.plain:
+            if changed:  # a detail of its own, by which the run is judged
+                step.note("skipped", CHANGED if outcome == "changed" else MAYBE_CHANGED)
             detail = f"failed, and ignored: {first_line(message(data))}" if ignored else said(task, data)
-            detail = detail or (CHANGED if outcome == "changed" else MAYBE_CHANGED if changed else "")
         step.note(outcome, detail, error)
         if error is not None and (self.plain or host not in self.failures):
             kind = "unreachable" if outcome == "unreachable" else step.id
