@@ -334,6 +334,7 @@ def test_a_runbook_that_needs_no_window_is_not_held_to_the_inventorys(project: P
     ("command", "wanted"),
     [
         ("pyrunbook run restrat", ["6:15 unknown-runbook"]),
+        ("pyrunbook run old/site.yml", []),
         ("pyrunbook run RUNBOOK", []),
         ("pyrunbook run $RUNBOOK", []),
         ("pyrunbook run <runbook>", []),

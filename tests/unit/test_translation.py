@@ -153,7 +153,7 @@ def test_a_translation_is_no_runbook(tmp_path: Path) -> None:
     folder.mkdir(parents=True)
     put(folder / "x.yml", "- {name: Sample, hosts: services, tasks: []}\n")
     french(put(folder / "x.meta.yml", METADATA), "title: Exemple\n")
-    assert catalog.load(tmp_path).ids == ["maintenance/x"]
+    assert catalog.load(tmp_path).own == ["maintenance/x"]
 
 
 @pytest.mark.parametrize("file", [*ROOT.glob("playbooks/*/*.meta.yml"), *ROOT.glob("roles/*/meta/step.yml")], ids=str)
