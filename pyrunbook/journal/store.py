@@ -149,29 +149,31 @@ class Journal:
                 values = {"platform": self._clean(platform), "position": position, "changed": False}
                 connection.execute(insert(table).values(run_id=run_id, service=service, **values))
 
-    def claim(self, run_id: str, services: Sequence[str]) -> Run | None:
-        """Add the hosts of a plain playbook's run, unless another run of its runbook is unfinished on one of them.
+    def claim(self, run_id: str, services: Sequence[str], rivals: Callable[[str, str | None], bool]) -> Run | None:
+        """Add the hosts of a plain playbook's run, unless a rival is unfinished on one of them.
 
         Of runs that begin at once one gets them all: that is decided in the database.
+
+        Args:
+            run_id: the run.
+            services: its hosts.
+            rivals: whether a run of this runbook, of this project, is one.
 
         Returns:
             the other run; `None` when the hosts are this one's.
         """
         runs, table = schema.runs, schema.services
         with self._writing() as connection:
-            attempt = select(runs.c.runbook).where(runs.c.id == run_id)
-            open_runs = select(runs.c.id).where(runs.c.runbook == attempt.scalar_subquery(), _is_open(runs))
-            rivals = {row.id for row in connection.execute(open_runs.order_by(runs.c.id).with_for_update())} - {run_id}
-            taken = connection.execute(
+            connection.execute(select(runs.c.id).where(_is_open(runs)).order_by(runs.c.id).with_for_update())
+            there = select(table.c.run_id).where(table.c.service.in_(services), _is_open(table))
+            others = connection.execute(
                 select(runs)
-                .join(table, table.c.run_id == runs.c.id)
-                .where(runs.c.id.in_(rivals), runs.c.check_mode.is_(False))
-                .where(table.c.service.in_(services), _is_open(table))
+                .where(_is_open(runs), runs.c.id != run_id, runs.c.check_mode.is_(False), runs.c.id.in_(there))
                 .order_by(runs.c.started)
-                .limit(1)
-            ).one_or_none()
-            if taken is not None:
-                return self._load(connection, [taken], whole=False)[0]
+            )
+            for taken in others.all():
+                if rivals(taken.runbook, taken.project):
+                    return self._load(connection, [taken], whole=False)[0]
             rows = [
                 {"run_id": run_id, "service": name, "platform": "", "position": number, "changed": False}
                 for number, name in enumerate(services, 1)

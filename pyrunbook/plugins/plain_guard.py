@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,7 +12,7 @@ from ansible.errors import AnsibleError
 from ansible.playbook import Playbook
 from ansible.template import Templar
 
-from pyrunbook import catalog
+from pyrunbook import catalog, places
 from pyrunbook.errors import BadInput
 from pyrunbook.plugins import guards, selection
 from pyrunbook.run_contract import INPUT_ATTESTED, INPUT_WINDOW, INPUT_WINDOW_OVERRIDE
@@ -57,16 +59,47 @@ def allow(runbook_id: str, plays: list[Any], variables: Any, *, check_mode: bool
     attested = guards.attestations(runbook, list(given.get(INPUT_ATTESTED) or []), required=not check_mode)
     override = str(given.get(INPUT_WINDOW_OVERRIDE) or "")
     found: dict[str, Allowed] = {}
+    for play, host in hosts_of(plays, variables):
+        if host.name not in found:
+            own = variables.get_vars(play=play, host=host, include_hostvars=False)
+            templar = Templar(loader=play.get_loader(), variables=own)
+            said = {name: templar.template(own.get(name)) for name in runbook.metadata.window.variables}
+            schedule = runbook.schedule(said, spec=given.get(INPUT_WINDOW))
+            found[host.name] = Allowed(guards.decide_window(schedule, override), override or None, attested)
+    return found
+
+
+def hosts_of(plays: list[Any], variables: Any) -> Iterator[tuple[Any, Any]]:
+    """Each play with each of its hosts."""
     for play in plays:
         pattern = Templar(loader=play.get_loader(), variables=variables.get_vars(play=play)).template(play.hosts)
         for host in variables._inventory.get_hosts(pattern, ignore_restrictions=True):
-            if host.name not in found:
-                own = variables.get_vars(play=play, host=host, include_hostvars=False)
-                templar = Templar(loader=play.get_loader(), variables=own)
-                said = {name: templar.template(own.get(name)) for name in runbook.metadata.window.variables}
-                schedule = runbook.schedule(said, spec=given.get(INPUT_WINDOW))
-                found[host.name] = Allowed(guards.decide_window(schedule, override), override or None, attested)
-    return found
+            yield play, host
+
+
+def rivals(runbook_id: str) -> Callable[[str, str | None], bool]:
+    """Which runs do not go together with one of this runbook, by their runbook and their project.
+
+    Those of the same playbook, whatever it is called where they were begun, and of the one that puts it back or that it
+    puts back.
+    """
+    own, back = _files(catalog.load(), runbook_id)
+
+    def rival(other_id: str, project: str | None) -> bool:
+        where = None if project is None else Path(project) if project else places.shipped()
+        other, other_back = _files(catalog.load(where), other_id)
+        return own in (other, other_back) or (back is not None and back == other)
+
+    return rival
+
+
+def _files(known: catalog.Catalog, runbook_id: str) -> tuple[Path, Path | None]:
+    """The playbook of a runbook, its name where it is gone; and the one that puts it back."""
+    file, back = Path(runbook_id), None
+    with contextlib.suppress(BadInput):
+        file = known.playbook(runbook_id).resolve()
+        back = known.playbook(known.way_back(runbook_id)).resolve() if known.way_back(runbook_id) else None
+    return file, back
 
 
 def _refuse_questions(undo: Path, plays: list[Any], variables: Any) -> None:

@@ -469,6 +469,19 @@ def test_what_the_way_back_asks_is_answered_before_anything_begins(undoable: Tea
     put_back(undoable)
 
 
+def test_one_run_at_a_time_whatever_the_playbook_is_called_and_what_puts_it_back_too(undoable: Team) -> None:
+    undoable.play("--attest", "told")
+    before = report(undoable)["id"]
+    run = died_in_the_middle(undoable)
+    project = undoable.playbook.parent
+    (project / ".pyrunbook.yml").write_text("{}\n")
+    args = ("--project", str(project), "run", "site", *undoable.args[2:], "-e", "version=2", "--attest", "told")
+    for done in (undoable.run(*args), undoable.run("rollback", before, "--yes")):
+        assert done.returncode == 3, done.stdout + done.stderr
+        assert f"Run {run} (" in done.stdout + done.stderr
+    assert undoable.files["w2"] == "1"
+
+
 def test_a_lock_of_a_service_is_broken_while_a_plain_run_is_unfinished(team: Team, sandbox: Sandbox) -> None:
     died_in_the_middle(team)  # both have the same journal
     lock = sandbox.directory / "state/lock.json"

@@ -825,12 +825,17 @@ def test_hosts_are_claimed_by_one_run_of_a_runbook(journal: Journal, url: str) -
     for start in runs:
         journal.start_run(start)
     journal.start_run(replace(START, id="0ther000"))
-    assert journal.claim("0ther000", ["w1"]) is None, "a run of another runbook"
+    assert journal.claim("0ther000", ["w1"], lambda runbook, _: runbook == START.runbook) is None, (
+        "a run of another runbook"
+    )
     found: dict[str, str | None] = {}
+
+    def same(runbook: str, project: str | None) -> bool:
+        return (runbook, project) == ("/srv/site.yml", START.project)
 
     def claim(run_id: str) -> None:
         with Journal.open(url) as own:
-            other = own.claim(run_id, ["w2", "w1"])
+            other = own.claim(run_id, ["w2", "w1"], same)
             found[run_id] = other.id if other else None
 
     threads = [threading.Thread(target=claim, args=(start.id,)) for start in runs]
@@ -844,8 +849,8 @@ def test_hosts_are_claimed_by_one_run_of_a_runbook(journal: Journal, url: str) -
     assert journal.get(next(run for run in found if run != winner)).services == []
     late = replace(START, id="1a7e0000", runbook="/srv/site.yml")
     journal.start_run(late)
-    assert journal.claim(late.id, ["w3"]) is None, "another host"
+    assert journal.claim(late.id, ["w3"], same) is None, "another host"
     for service in ("w1", "w2"):
         journal.conclude(winner, service, Outcome.LEFT_CHANGED)
     journal.end_run(winner, Outcome.LEFT_CHANGED)
-    assert journal.claim(next(run for run in found if run != winner), ["w1"]) is None
+    assert journal.claim(next(run for run in found if run != winner), ["w1"], same) is None

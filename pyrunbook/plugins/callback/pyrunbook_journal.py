@@ -277,18 +277,21 @@ class CallbackModule(CallbackBase):
         """Refuse a run that the metadata of its runbook do not allow, before the first task of its first play.
 
         The window of each host of all plays, what has to be attested, and that no other run of it is going on there.
-        A runbook without metadata allows everything, and what puts back does not wait.
+        A runbook without metadata allows everything. What puts back waits for no window, only for such a run.
         """
         from pyrunbook.plugins import plain_guard
         from pyrunbook.plugins.guards import unfinished
 
-        if os.environ.get(ENV_MODE, "run") != "run":
+        mode = os.environ.get(ENV_MODE, "run")
+        if mode not in ("run", "rollback"):
             return
+        plays = self.plays or [self.play]
         check = bool(_cli_option("check"))
         try:
-            hosts = plain_guard.allow(runbook_id, self.plays or [self.play], variables, check_mode=check)
-            other = self.journal.claim(self.run_id, list(hosts)) if hosts and not check else None
-            if other:
+            hosts = plain_guard.allow(runbook_id, plays, variables, check_mode=check) if mode == "run" else {}
+            claimed = [*hosts] or [host.name for _, host in plain_guard.hosts_of(plays, variables) if mode != "run"]
+            claimed = [*dict.fromkeys(claimed)] if not check else []
+            if claimed and (other := self.journal.claim(self.run_id, claimed, plain_guard.rivals(runbook_id))):
                 raise unfinished(other)
         except PyrunbookError as error:
             self._refuse(str(error), begun, error.exit_code)
