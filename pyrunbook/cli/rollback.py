@@ -116,7 +116,7 @@ def rollback(
 def _other_undo(selector: str, inventory: tuple[str, ...]) -> _Undo | None:
     """How to undo a run whose runbook has an undo of its own (`undone_by`); `None` where a rollback plan is meant.
 
-    `latest` is the last run that can be undone, whatever its runbook.
+    `latest` is the last run of the project in use that can be undone, whatever its runbook.
     """
     from pyrunbook.journal import Journal
 
@@ -125,7 +125,7 @@ def _other_undo(selector: str, inventory: tuple[str, ...]) -> _Undo | None:
     with Journal.open() as journal:
         try:
             if selector == "latest":
-                whole = (journal.get(run.id) for run in journal.history(None) if run.changed)
+                whole = (journal.get(run.id) for run in journal.history(None) if run.changed and _of_this_project(run))
                 run = next((each for each in whole if _offered(each)), None)
             else:
                 run = journal.get(selector)
@@ -152,6 +152,12 @@ def _other_undo(selector: str, inventory: tuple[str, ...]) -> _Undo | None:
         f"what run {run.id} of {run.runbook} replaced",
         {name: value for name, value in run.inputs.items() if MASK not in str(value)} if run.plain else {},
     )
+
+
+def _of_this_project(run: Run) -> bool:
+    """Whether the catalog in use has the runbook that the run was one of; older records do not say it."""
+    here = places.content()
+    return run.project is None or run.project == ("" if here == places.shipped() else str(here))
 
 
 def _offered(run: Run) -> bool:

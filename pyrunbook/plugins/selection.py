@@ -178,6 +178,21 @@ def question(play: Any) -> str:
     return ""
 
 
+def no_such_tag(plays: list[Any]) -> str:
+    """Which tag that was asked for no task of a plain playbook has, in words: nothing would be done. Empty: none.
+
+    What a task includes while the playbook runs is reached by the tag of that task only.
+    """
+    known = {str(tag) for play in plays for task, _ in tasks_of(play.compile()) for tag in task.tags}
+    if any("{{" in tag for tag in known):
+        return ""
+    for tag in sorted({str(tag) for play in plays for tag in play.only_tags} - {"all", "tagged", "untagged"}):
+        if tag not in {*known, "always", "never"}:
+            there = ", ".join(sorted(known - {"always", "never"})) or "none"
+            return f"No task of this playbook has the tag {tag!r} (there is: {there}).\nNext: run it without --tags"
+    return ""
+
+
 def partial(play: Any) -> bool:
     """Whether only some steps were asked for."""
     return "all" not in play.only_tags

@@ -146,6 +146,9 @@ def test_check_limit_and_tags_are_ansibles(team: Team) -> None:
     assert "nothing is changed" in told
     assert team.files == {}
     assert [(part["service"], part["changed"]) for part in report(team)["services"]] == [("w2", False)]
+    told = team.play("--tags", "nosuch", code=2)  # no task has a tag
+    assert "No task of this playbook has the tag 'nosuch'" in told
+    assert report(team)["outcome"] == "refused"
     team.playbook.write_text(OLD.replace("      notify: Restart it\n", "      tags: [write]\n"))
     team.play("--tags", "write", version="2")
     assert [title for title, _ in team.steps()] == ["Write the version"]

@@ -31,11 +31,12 @@ from played import (
 )
 
 from pyrunbook import catalog
+from pyrunbook.cli import rollback
 from pyrunbook.errors import BadInput, ExitCode, Refused
 from pyrunbook.execution import recovery
 from pyrunbook.execution import run as execution
 from pyrunbook.execution.play import Ended, Request
-from pyrunbook.journal import Journal, Outcome, Run, ServiceRun, StepOutcome, StepRun
+from pyrunbook.journal import Journal, Outcome, Run, RunStart, ServiceRun, StepOutcome, StepRun
 
 NOW = datetime(2026, 11, 22, 2, 30, tzinfo=UTC)
 UPDATE = Path("/content/playbooks/maintenance/production_update.yml")
@@ -177,6 +178,32 @@ def test_a_run_of_another_machine_is_touched_only_by_force() -> None:
         recovery.refuse_alive(away, force=False)
     assert error.value.next_step.endswith("pyrunbook recover 00c0ffee --force")
     recovery.refuse_alive(away, force=True)
+
+
+def test_latest_is_of_the_project_in_use(theatre: Theatre, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Both projects have a playbook of the same id, with a way back."""
+    for number, name in enumerate(("mine", "theirs"), 1):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / ".pyrunbook.yml").write_text("{}\n")
+        for file in ("site.yml", "undo.yml"):
+            (tmp_path / name / file).write_text("- hosts: all\n  tasks:\n    - command: uptime\n")
+        meta = "argument_specs:\n  all:\n    runbook: {owner: us, updated: 2026-11-28, undone_by: undo.yml}\n"
+        (tmp_path / name / "site.meta.yml").write_text(meta)
+        started = RunStart(
+            id=f"0000000{number}", runbook="site", operator="bob", machine="here", pid=1, process_started=0.0,
+            inventory="/hosts", project=str(tmp_path / name),
+        )  # fmt: skip
+        with Journal.open() as journal:
+            journal.start_run(started)
+            journal.add_service(started.id, "w1", "")
+            journal.record_changed(started.id, "w1", True)
+            journal.conclude(started.id, "w1", Outcome.SUCCEEDED)
+            journal.end_run(started.id, Outcome.SUCCEEDED)
+    monkeypatch.setenv("PYRUNBOOK_CONTENT", "")
+    monkeypatch.chdir(tmp_path / "mine")
+    found = rollback._other_undo("latest", ())
+    assert found is not None
+    assert (found.id, found.runbook) == ("00000001", str(tmp_path / "mine/undo.yml"))
 
 
 # --- the recovery ----------------------------------------------------------------------------------------------------

@@ -161,6 +161,8 @@ class CallbackModule(CallbackBase):
             problem = next(filter(None, map(selection.question, self.plays)), "")
             if problem and (self.cli or not sys.stdin.isatty()):
                 self._refuse(problem, hosts)
+            if os.environ.get(ENV_MODE, "run") == "run" and (problem := selection.no_such_tag(self.plays)):
+                self._refuse(problem, hosts)
             self._guard(runbook, variables, hosts)
         self._end_steps()
         new = [host for host in hosts if host not in self.plain_hosts.known]
