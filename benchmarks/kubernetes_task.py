@@ -26,7 +26,7 @@ KUBECTL_TASKS = 12
 REPETITIONS = 5
 ASKS = 30
 
-OURS: dict[str, Any] = {"unlock": {}}
+OURS: dict[str, Any] = {"pyrunbook.core.unlock": {}}
 """Shows the lock: one GET."""
 DEBUG: dict[str, Any] = {"ansible.builtin.debug": {"msg": "agent-factory"}}
 
