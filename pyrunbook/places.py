@@ -162,6 +162,12 @@ def project() -> Path | None:
     return file.parent
 
 
+def project_in_use() -> str:
+    """The directory of the project in use, as the journal has it; empty where the shipped runbooks alone are there."""
+    here = content()
+    return "" if here == shipped() else str(here)
+
+
 def settle(playbook: Path) -> None:
     """Have every process of a direct ansible-playbook use the project of its playbook, whatever directory it works in.
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Collection, Iterator
+from functools import cached_property
 from pathlib import Path
 
 from pyrunbook import places
@@ -71,12 +72,27 @@ class Catalog:
 
     def __init__(self, project: Path) -> None:
         shipped = places.shipped()
-        # Of a project any playbook counts, wherever it stands; what is shipped stands in the folders of the categories.
-        self._own = {} if project == shipped else _any_of(project)
+        self._project = project
         self._shipped = _by_id(shipped)
-        self._paths = self._shipped | self._own
+        own = {} if project == shipped else _by_id(project)
+        # A playbook `maintenance/x.yml` at the top of a project has the id of a shipped one, too.
+        free = {name for name in self._shipped if not any((project / f"{name}{end}").is_file() for end in _YAML)}
+        self._in_categories = {name: self._shipped[name] for name in free} | own
         self._roles = tuple(dict.fromkeys((project / "roles", shipped / "roles")))
         self._read: dict[str, Runbook | InvalidFile] = {}
+
+    @cached_property
+    def _own(self) -> dict[str, Path]:
+        # Of a project any playbook counts, wherever it stands; what is shipped stands in the folders of the categories.
+        return {} if self._project == places.shipped() else _any_of(self._project)
+
+    @cached_property
+    def _paths(self) -> dict[str, Path]:
+        return self._shipped | self._own
+
+    def _path(self, runbook_id: str) -> Path | None:
+        """The playbook of a whole id. One of a category is known without a look through the whole project."""
+        return self._in_categories.get(runbook_id) or self._paths.get(runbook_id)
 
     def __iter__(self) -> Iterator[Runbook]:
         """The runbooks that can be read, ordered by their id."""
@@ -106,7 +122,7 @@ class Catalog:
         Raises:
             BadInput: there is none of that id.
         """
-        return self._paths.get(runbook_id) or (
+        return self._path(runbook_id) or (
             Path(runbook_id) if runbook_id.startswith("/") else self._paths[one_of(runbook_id, self._paths)]
         )
 
@@ -125,7 +141,7 @@ class Catalog:
         """
         if wanted.endswith(_YAML) and (path := Path(wanted).expanduser()).is_file():
             return self._at(path.resolve())
-        found = self._look(one_of(wanted, self._paths))
+        found = self._look(wanted if wanted in self._in_categories else one_of(wanted, self._paths))
         if isinstance(found, InvalidFile):
             raise found
         return found
@@ -148,7 +164,7 @@ class Catalog:
     def _look(self, runbook_id: str) -> Runbook | InvalidFile:
         if runbook_id not in self._read:
             try:
-                found = read_runbook(runbook_id, self._paths[runbook_id], self._roles)
+                found = read_runbook(runbook_id, self.playbook(runbook_id), self._roles)
                 self._require_named(found)
                 self._read[runbook_id] = found
             except InvalidFile as error:
@@ -166,9 +182,9 @@ class Catalog:
             ("ended_by", "nothing would end what a run leaves on purpose"),
         ):
             named = getattr(runbook.metadata, key)
-            if named in (None, "", ROLLBACK, *self._paths) or (
-                named == runbook.metadata.undone_by and runbook.undo_file
-            ):
+            if named in (None, "", ROLLBACK) or self._path(named):
+                continue
+            if named == runbook.metadata.undone_by and runbook.undo_file:
                 continue
             document = read(runbook.path.with_suffix(".meta.yml"))
             path = ("argument_specs", read_metadata(document.file)[0], "runbook", key)

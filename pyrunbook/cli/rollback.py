@@ -17,7 +17,6 @@ from pyrunbook.cli import options
 from pyrunbook.cli.project import use_project_of
 from pyrunbook.cli.run import asked, start
 from pyrunbook.errors import BadInput
-from pyrunbook.redaction import MASK
 from pyrunbook.rollout import plan as plans
 
 if TYPE_CHECKING:
@@ -125,8 +124,10 @@ def _other_undo(selector: str, inventory: tuple[str, ...]) -> _Undo | None:
     with Journal.open() as journal:
         try:
             if selector == "latest":
-                whole = (journal.get(run.id) for run in journal.history(None) if run.changed and _of_this_project(run))
-                run = next((each for each in whole if _offered(each)), None)
+                known, here = catalog.load(), places.project_in_use()
+                changed = (run for run in journal.history(None) if run.changed and run.project in (None, here))
+                whole = (journal.get(run.id) for run in changed)
+                run = next((each for each in whole if _offered(each, known.way_back(each.runbook))), None)
             else:
                 run = journal.get(selector)
         except BadInput:
@@ -150,22 +151,15 @@ def _other_undo(selector: str, inventory: tuple[str, ...]) -> _Undo | None:
         ",".join(run.stays_on or [service.service for service in run.services if service.changed]),
         options.inventory_sources(inventory) if inventory else tuple(run.inventory.split(", ")),
         f"what run {run.id} of {run.runbook} replaced",
-        {name: value for name, value in run.inputs.items() if MASK not in str(value)} if run.plain else {},
+        run.known_inputs if run.plain else {},
     )
 
 
-def _of_this_project(run: Run) -> bool:
-    """Whether the catalog in use has the runbook that the run was one of; older records do not say it."""
-    here = places.content()
-    return run.project is None or run.project == ("" if here == places.shipped() else str(here))
-
-
-def _offered(run: Run) -> bool:
+def _offered(run: Run, undone_by: str) -> bool:
     """Whether the report of a run offers to roll it back."""
     from pyrunbook.journal.report import undo
 
-    offered = undo(run, undone_by=catalog.load().way_back(run.runbook))[1] or ""
-    return offered.startswith("pyrunbook rollback")
+    return (undo(run, undone_by=undone_by)[1] or "").startswith("pyrunbook rollback")
 
 
 def _where(selector: str, inventory: tuple[str, ...]) -> _Undo:

@@ -158,8 +158,7 @@ def start(runbook: catalog.Runbook, sources: tuple[str, ...], *, as_json: bool, 
     from pyrunbook.execution.play import Request
     from pyrunbook.journal import new_run_id
 
-    undone_by = runbook.undone_by
-    request |= {"run_id": new_run_id(), "undone_by": undone_by}
+    request |= {"run_id": new_run_id(), "undone_by": runbook.undone_by}
     request |= {"plain": runbook.id} if runbook.plain else {}
     name = options.inventory_name(sources)
     with display.choose(as_json=as_json, title=str(runbook.metadata.title), inventory=name) as shown:
@@ -225,10 +224,8 @@ def _wait(runbook: catalog.Runbook, sources: tuple[str, ...], given: dict[str, A
         services = inventory.hosts(sources, runbook.hosts, given["limit"])
     else:
         services = inventory.services(sources, given["limit"])
-    for name, variables in (
-        services.items() if not runbook.plain else ()
-    ):  # refuse now what would be refused hours later
-        service.read(name, {**variables, **extra}, sources, complete=runbook.needs_colors)
+        for name, variables in services.items():  # refuse now what would be refused hours later
+            service.read(name, {**variables, **extra}, sources, complete=runbook.needs_colors)
     if runbook.replaces_certificates:
         for name in certificates.cannot_wait(runbook, sources, services, extra):
             click.echo(f"{name}: does not wait: nothing is due, or something expires before the window opens", err=True)

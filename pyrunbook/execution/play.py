@@ -67,7 +67,6 @@ class Request:
         timeout: seconds until the play is ended, or `None`.
         told: answers to the play's prompts (`vars_prompt`), by the regular expression of the prompt.
         undone_by: id of the runbook that puts back what a play of this one left in the middle; empty where none does.
-        undo_playbook: of that runbook; the catalog's where it is `None`.
         plain: the id of the runbook, where its playbook is a plain one, which does not name itself.
     """
 
@@ -83,14 +82,13 @@ class Request:
     verbosity: int = 0
     timeout: float | None = None
     undone_by: str = ROLLBACK
-    undo_playbook: Path | None = None
     plain: str = ""
     told: dict[str, str] = field(default_factory=dict, repr=False)
 
     @property
     def undo(self) -> Path:
         """The playbook of `undone_by`."""
-        return self.undo_playbook or catalog.load().playbook(self.undone_by)
+        return catalog.load().playbook(self.undone_by)
 
 
 @dataclass(frozen=True)

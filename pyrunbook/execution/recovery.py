@@ -255,8 +255,8 @@ def _cause(run: Run) -> str:
 
 def recorded_inputs(run: Run) -> dict[str, Any]:
     """The inputs to recover a run with; one that only has to clean up does not wait for its window."""
-    if run.plain:  # those that were secret are not recorded
-        return {name: value for name, value in run.inputs.items() if MASK not in json.dumps(value)}
+    if run.plain:
+        return run.known_inputs
     if way_for(run) != "resume" or INPUT_WINDOW_OVERRIDE in run.inputs:
         return run.inputs
     return {**run.inputs, INPUT_WINDOW_OVERRIDE: "only cleaning up is left after its verification"}

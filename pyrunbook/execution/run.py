@@ -231,15 +231,14 @@ def end_plain(request: Request, run: Run, reason: Outcome, why: str, signals: Si
             if part.changed and not part.outcome and not part.what_changed:
                 journal.record_changed(run.id, part.service, changed=False)
         run = journal.get(run.id)
+        for part in run.services if run.changed else ():
+            if part.outcome is None and not part.changed:
+                journal.conclude(run.id, part.service, Outcome.FAILED, why)
+        run = journal.get(run.id)
     if not run.changed:
         reason = Outcome.FAILED if reason is Outcome.ROLLED_BACK else reason
         _end(run.id, reason, why)
         return _of(_recorded(run.id) or run)
-    with Journal.open() as journal:
-        for part in run.services:
-            if part.outcome is None and not part.changed:
-                journal.conclude(run.id, part.service, Outcome.FAILED, why)
-        run = journal.get(run.id)
     if request.undone_by and not run.check_mode:  # whose inputs may have been meant for a dry run only
         return put_back(request, run, reason, why, signals, on_event)
     _end(run.id, Outcome.LEFT_CHANGED, why)

@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any, Literal
 
 from pyrunbook.journal.outcome import Outcome, StepOutcome
+from pyrunbook.redaction import MASK
 from pyrunbook.run_contract import CHANGED, MAYBE_CHANGED, STEP_PLAN
 
 Mode = Literal["run", "resume", "recover", "rollback"]
@@ -165,6 +166,11 @@ class Run(RunStart):
     def changed(self) -> bool:
         """Whether anything may have been changed on any service."""
         return any(service.changed for service in self.services)
+
+    @property
+    def known_inputs(self) -> dict[str, Any]:
+        """Its inputs without those that were secret, which are not recorded."""
+        return {name: value for name, value in self.inputs.items() if MASK not in str(value)}
 
     @property
     def plain(self) -> bool:

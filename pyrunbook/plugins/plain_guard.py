@@ -110,7 +110,7 @@ def _refuse_questions(undo: Path, plays: list[Any], variables: Any) -> None:
     """
     try:
         found = Playbook.load(str(undo), variable_manager=variables, loader=plays[0].get_loader()).get_plays()
-        problem = next(filter(None, map(selection.question, found)), "")
+        problem = selection.first_question(found)
     except AnsibleError as error:
         problem = str(error)
     if problem:

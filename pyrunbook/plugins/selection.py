@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -176,6 +176,11 @@ def question(play: Any) -> str:
                 "Next: make it a prerequisite that is attested, or give it seconds"
             )
     return ""
+
+
+def first_question(plays: Iterable[Any]) -> str:
+    """The first `question` of several plays; empty: none."""
+    return next(filter(None, map(question, plays)), "")
 
 
 def no_such_tag(plays: list[Any]) -> str:

@@ -208,23 +208,29 @@ def test_plays_roles_and_includes(team: Team) -> None:
     assert "Changed: w1" not in told
 
 
-@pytest.mark.parametrize("process", ["cli", "ansible", "interrupt"])
-def test_what_was_ended_in_the_middle_is_bad_after_a_change(team: Team, process: str) -> None:
-    with started(team, *team.args, "-e", "version=1", "-e", "seconds=60") as cli:
-        run = until_step(cli, "wait_for_the_others")["run"]
+def ended_in_the_middle(team: Team, process: str, *more: str) -> tuple[str, int]:
+    """End a run while it waits, by one of its processes: its id and the exit code of the command."""
+    with started(team, *team.args, "-e", "version=1", "-e", "seconds=60", *more) as cli:
+        run = str(until_step(cli, "wait_for_the_others")["run"])
         time.sleep(0.2)
         if process == "ansible":
             kill_ansible(run)
         else:
             cli.send_signal(signal.SIGKILL if process == "cli" else signal.SIGINT)
         cli.communicate()
+    return run, cli.returncode
+
+
+@pytest.mark.parametrize("process", ["cli", "ansible", "interrupt"])
+def test_what_was_ended_in_the_middle_is_bad_after_a_change(team: Team, process: str) -> None:
+    run, code = ended_in_the_middle(team, process)
     assert gone(run)
     if process == "cli":
         done = team.run("recover")
         assert done.returncode == 5, done.stdout + done.stderr
         assert "Changed: w1: Write the version" in done.stdout
     else:
-        assert cli.returncode == 5
+        assert code == 5
     told = report(team, run)
     assert told["outcome"] == "left_changed"
     assert team.ask("recover").startswith("No run is unfinished")
@@ -405,33 +411,18 @@ def test_what_cannot_be_put_back_is_bad_until_it_can(undoable: Team) -> None:
 
 @pytest.mark.parametrize("process", ["cli", "ansible", "interrupt"])
 def test_what_was_ended_in_the_middle_is_put_back(undoable: Team, process: str) -> None:
-    with started(undoable, *undoable.args, "-e", "version=1", "-e", "seconds=60", "--attest", "told") as cli:
-        run = until_step(cli, "wait_for_the_others")["run"]
-        time.sleep(0.2)
-        if process == "ansible":
-            kill_ansible(run)
-        else:
-            cli.send_signal(signal.SIGKILL if process == "cli" else signal.SIGINT)
-        cli.communicate()
+    run, code = ended_in_the_middle(undoable, process, "--attest", "told")
     if process == "cli":
         assert undoable.files["w1"] == "1"
         assert undoable.run("recover").returncode == 0
     else:
-        assert cli.returncode == (4 if process == "ansible" else 130)
+        assert code == (4 if process == "ansible" else 130)
     assert gone(run)
     put_back(undoable, run)
 
 
-def died_in_the_middle(team: Team, *more: str) -> str:
-    with started(team, *team.args, "-e", "version=1", "-e", "seconds=60", "--yes", *more) as cli:
-        run: str = until_step(cli, "wait_for_the_others")["run"]
-        cli.send_signal(signal.SIGKILL)
-        cli.communicate()
-    return run
-
-
 def test_a_mistake_in_the_metadata_does_not_lose_the_way_back(undoable: Team) -> None:
-    run = died_in_the_middle(undoable)
+    run = ended_in_the_middle(undoable, "cli", "--yes")[0]
     meta = undoable.playbook.with_suffix(".meta.yml")
     right = meta.read_text()
     undo = undoable.playbook.with_name("undo.yml")
@@ -458,7 +449,7 @@ def test_what_the_way_back_asks_is_answered_before_anything_begins(undoable: Tea
     assert "undo.yml asks for old_password" in told
     assert runs(undoable) == []
     undoable.play("--attest", "told", "--check")
-    run = died_in_the_middle(undoable, "-e", f"old_password={SECRET}")
+    run = ended_in_the_middle(undoable, "cli", "--yes", "-e", f"old_password={SECRET}")[0]
     done = undoable.run("recover")  # the journal does not keep it
     assert done.returncode == 2, done.stdout + done.stderr
     assert "asks for old_password" in done.stderr
@@ -475,7 +466,7 @@ def test_what_the_way_back_asks_is_answered_before_anything_begins(undoable: Tea
 def test_one_run_at_a_time_whatever_the_playbook_is_called_and_what_puts_it_back_too(undoable: Team) -> None:
     undoable.play("--attest", "told")
     before = report(undoable)["id"]
-    run = died_in_the_middle(undoable)
+    run = ended_in_the_middle(undoable, "cli", "--yes")[0]
     project = undoable.playbook.parent
     (project / ".pyrunbook.yml").write_text("{}\n")
     args = ("--project", str(project), "run", "site", *undoable.args[2:], "-e", "version=2", "--attest", "told")
@@ -486,7 +477,7 @@ def test_one_run_at_a_time_whatever_the_playbook_is_called_and_what_puts_it_back
 
 
 def test_a_lock_of_a_service_is_broken_while_a_plain_run_is_unfinished(team: Team, sandbox: Sandbox) -> None:
-    died_in_the_middle(team)  # both have the same journal
+    ended_in_the_middle(team, "cli", "--yes")  # both have the same journal
     lock = sandbox.directory / "state/lock.json"
     lock.parent.mkdir(exist_ok=True)
     holder = {"holder": "deadbeef", "operator": "bob", "machine": "elsewhere", "since": "2026-11-01T00:00:00Z"}

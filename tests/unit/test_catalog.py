@@ -665,3 +665,18 @@ def test_a_playbook_outside_of_the_catalog_has_its_path_for_an_id(
     file.write_text("what: ever\n")
     with pytest.raises(InvalidFile, match="a playbook is a list of plays"):
         content.load().get(str(file))
+
+
+def test_a_runbook_of_a_category_is_found_without_a_look_through_the_whole_project(
+    content: Content, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pyrunbook.catalog.catalog.find_playbooks", lambda project: pytest.fail("it was searched"))
+    assert content.load().get("maintenance/production_update").path.is_relative_to(places.shipped())
+
+
+def test_a_playbook_at_the_top_of_a_project_may_have_the_id_of_a_shipped_one(content: Content) -> None:
+    own = content.root / "maintenance" / "production_update.yml"
+    own.parent.mkdir()
+    own.write_text(PLAIN)
+    assert content.load().get("maintenance/production_update").path == own
+    assert content.load().replacing == ["maintenance/production_update"]

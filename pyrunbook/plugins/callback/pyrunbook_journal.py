@@ -158,7 +158,7 @@ class CallbackModule(CallbackBase):
         """Begin the run of a plain playbook, or the next play of it: its "services" are its hosts."""
         if self.journal is None:
             self._begin(runbook, variables)
-            problem = next(filter(None, map(selection.question, self.plays)), "")
+            problem = selection.first_question(self.plays)
             if problem and (self.cli or not sys.stdin.isatty()):
                 self._refuse(problem, hosts)
             if os.environ.get(ENV_MODE, "run") == "run" and (problem := selection.no_such_tag(self.plays)):
@@ -218,7 +218,7 @@ class CallbackModule(CallbackBase):
                 only_steps=self._only_steps(),
                 check_mode=bool(_cli_option("check")),
                 mode=mode,
-                project="" if places.content() == places.shipped() else str(places.content()),
+                project=places.project_in_use(),
                 rollback_of=inputs.get("plan") if mode == "rollback" else None,
             )
         )
@@ -314,16 +314,14 @@ class CallbackModule(CallbackBase):
         """
         from pyrunbook.journal import Outcome
 
-        if os.environ.get(ENV_MODE) in ("resume", "recover"):
-            self._emit(PlayRefused, bad_input=code is ExitCode.BAD_INPUT, error=problem)
-            self._display.error(problem)
-            sys.exit(int(code))
-        for service in services:
+        own = os.environ.get(ENV_MODE) not in ("resume", "recover")
+        for service in services if own else ():
             self.journal.add_service(self.run_id, service, "unknown")
             self.journal.conclude(self.run_id, service, Outcome.REFUSED, problem)
         self._emit(PlayRefused, bad_input=code is ExitCode.BAD_INPUT, error=problem)
-        self._end_run(Outcome.REFUSED, problem)
-        self._display.error(f"{problem}\nNothing was changed.")
+        if own:
+            self._end_run(Outcome.REFUSED, problem)
+        self._display.error(f"{problem}\nNothing was changed." if own else problem)
         sys.exit(int(code))
 
     @recording
@@ -333,6 +331,7 @@ class CallbackModule(CallbackBase):
             return
         from pyrunbook.journal import Outcome, worst
 
+        gc.freeze()  # or Python looks at every object once more before it ends
         self._end_steps()
         run = self.journal.get(self.run_id)
         if not run.services:
@@ -355,7 +354,6 @@ class CallbackModule(CallbackBase):
         else:
             causes = [cause for _, cause in self.failures.values() if cause]
             self._end_run(worst(outcomes), next(iter([*causes, *left_out]), None))
-        gc.freeze()  # or Python looks at every object once more before it ends
         if not os.environ.get(ENV_EVENTS):
             self._tell_not_begun({service.service for service in run.services})
         if left_out:
@@ -370,14 +368,14 @@ class CallbackModule(CallbackBase):
         """
         from pyrunbook.journal import Outcome, worst
 
-        for host in self.plain_hosts.unchanged() if run.mode != "recover" else ():
+        recovers = run.mode == "recover"
+        for host in () if recovers else self.plain_hosts.unchanged():
             self.journal.record_changed(self.run_id, host, False)
         failed = {host for host in self.plain_hosts.known if stats.failures.get(host) or stats.dark.get(host)}
         put_back_as = self.play.get_variable_manager().extra_vars.get("put_back_as")
         outcomes, left = [part.outcome for part in run.services if part.outcome], False
         for part in self.journal.get(self.run_id).services:
             host, cause = part.service, self.failures.get(part.service, ("", ""))[1]
-            recovers = run.mode == "recover"
             if part.outcome is not None:
                 continue
             begun = host in self.plain_hosts.known
